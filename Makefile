@@ -1,0 +1,75 @@
+# cost_ledger: make, make install, make installcheck (see README.md)
+
+EXTENSION   = cost_ledger
+MODULE_big  = cost_ledger
+
+# The control file is the only place a version is typed.  (A comment after a value would leave blanks in it.)
+EXTVERSION  = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" cost_ledger.control)
+
+# Listed, not globbed: the order is the order of dependency.
+OBJS = \
+	src/cost_ledger.o \
+	src/money.o \
+	src/usage.o \
+	src/price_cache.o \
+	src/pricing.o \
+	src/call_trigger.o \
+	src/sketch.o \
+	src/summary.o
+
+PIECES = \
+	sql/00-header.sql \
+	sql/20-usage.sql \
+	sql/30-price.sql \
+	sql/40-summary.sql \
+	sql/50-ledger.sql \
+	sql/60-budget.sql \
+	sql/70-jobs.sql
+
+LEDGER = \
+	sql/ledger/10-price.sql \
+	sql/ledger/20-call.sql \
+	sql/ledger/40-budget.sql \
+	sql/ledger/50-alert.sql \
+	sql/ledger/60-report.sql \
+	sql/ledger/70-chargeback.sql \
+	sql/ledger/80-jobs.sql
+
+DATA_built  = sql/$(EXTENSION)--$(EXTVERSION).sql
+DATA        = $(wildcard sql/upgrade/*--*.sql)
+EXTRA_CLEAN = sql/$(EXTENSION)--*.sql results regression.diffs regression.out \
+	output_iso tmp_check tmp_check_iso
+
+# Globbed: a forgotten test is worse than no order.  --outputdir=. lets specs find expected/ on 15.
+REGRESS        = $(sort $(basename $(notdir $(wildcard test/sql/*.sql))))
+REGRESS_OPTS   = --inputdir=test --load-extension=cost_ledger
+ISOLATION      = $(sort $(basename $(notdir $(wildcard test/specs/*.spec))))
+ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=cost_ledger
+TAP_TESTS      = 1
+PROVE_TESTS    = test/t/*.pl
+
+PG_CPPFLAGS = -Isrc -DCOST_LEDGER_VERSION='"$(EXTVERSION)"'
+# -Wextra's two exceptions are idioms of PostgreSQL's own headers and tables.
+PG_CFLAGS  += -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+$(OBJS): $(wildcard src/*.h) Makefile
+
+# The script is the pieces in order; two marker lines are replaced by the
+# ledger's own pieces and by the shipped price list.
+sql/$(EXTENSION)--$(EXTVERSION).sql: $(PIECES) $(LEDGER) prices/seed.csv cost_ledger.control Makefile
+	cat $(LEDGER) > $@.ledger
+	cat $(PIECES) \
+	| sed -e '/^@LEDGER@$$/{r $@.ledger' -e 'd}' \
+	      -e '/^@SEED_PRICES@$$/{r prices/seed.csv' -e 'd}' \
+	      -e 's/@VERSION@/$(EXTVERSION)/g' > $@.new
+	rm $@.ledger
+	mv $@.new $@
+
+META.json: META.json.in cost_ledger.control
+	sed 's/@VERSION@/$(EXTVERSION)/g' META.json.in > $@
+
+all: META.json

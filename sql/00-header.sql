@@ -1,0 +1,18 @@
+-- cost_ledger: what every LLM and agent call cost, who caused it, and what to
+-- do about it.  This script is generated from sql/*.sql; see the Makefile.
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION cost_ledger" to load this file. \quit
+
+-- Never IF NOT EXISTS: whoever made the schema first would own what we put in.
+CREATE SCHEMA cost_ledger;
+
+COMMENT ON SCHEMA cost_ledger IS
+    'Ledger of LLM and agent calls: prices, calls, budgets, alerts and reports. No privileges for PUBLIC: grant USAGE to the roles that write or read it.';
+
+CREATE FUNCTION cost_ledger.version() RETURNS text
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cl_version';
+
+COMMENT ON FUNCTION cost_ledger.version() IS
+    'Version of the loaded library, e.g. 0.1.0; it should equal extversion of pg_extension.';

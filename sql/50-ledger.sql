@@ -1,0 +1,319 @@
+-- The ledger: made by create_ledger() as ordinary objects of the caller, in
+-- this schema but not of this extension, so that dumps keep whatever users add
+-- to them and DROP EXTENSION cannot take the data along.
+
+CREATE FUNCTION cost_ledger._price_call() RETURNS trigger
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'cl_price_call';
+REVOKE EXECUTE ON FUNCTION cost_ledger._price_call() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._price_call() IS
+    'Trigger of call: checks a row, prices it at its own time and stamps it.';
+
+CREATE FUNCTION cost_ledger._refuse_change() RETURNS trigger
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'cl_refuse_change';
+REVOKE EXECUTE ON FUNCTION cost_ledger._refuse_change() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._refuse_change() IS
+    'Trigger of append-only tables: refuses UPDATE, DELETE and TRUNCATE (23001).';
+
+CREATE FUNCTION cost_ledger.create_ledger(timezone text DEFAULT 'UTC', currency text DEFAULT 'USD') RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    SET client_min_messages = warning
+AS $create_ledger$
+BEGIN
+    IF to_regclass('cost_ledger.ledger') IS NOT NULL THEN
+        RAISE EXCEPTION 'this database already has a ledger'
+            USING ERRCODE = 'duplicate_object',
+                  HINT = 'There is one ledger per database; cost_ledger.drop_ledger(i_mean_it => true) removes it with all its data.';
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = create_ledger.timezone) THEN
+        RAISE EXCEPTION 'time zone "%" is not known', timezone
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Use a name of pg_timezone_names, e.g. UTC, Europe/Berlin or Asia/Kolkata.';
+    END IF;
+    IF currency IS NULL OR currency !~ '^[A-Z]{3}$' THEN
+        RAISE EXCEPTION 'currency "%" is not an ISO 4217 code', currency
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Use three capital letters, e.g. USD.';
+    END IF;
+
+    EXECUTE $ledger$
+@LEDGER@
+    $ledger$;
+
+    INSERT INTO cost_ledger.ledger (version, time_zone, currency)
+        VALUES (cost_ledger.version(), create_ledger.timezone, create_ledger.currency);
+
+    -- Clocks are not exact and reports look back: last month, this one, three ahead.
+    PERFORM cost_ledger.create_partitions(now() - interval '1 month', now() + interval '3 months');
+END
+$create_ledger$;
+
+COMMENT ON FUNCTION cost_ledger.create_ledger(text, text) IS
+    'Makes the ledger in this database: tables, triggers and views in schema cost_ledger, owned by the caller. timezone is the reporting zone of days, weeks and months; currency the ISO 4217 code of every cost. One ledger per database.';
+
+CREATE FUNCTION cost_ledger.drop_ledger(i_mean_it boolean DEFAULT false) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    SET client_min_messages = warning
+AS $$
+DECLARE
+    views text;
+    tables text;
+BEGIN
+    IF NOT coalesce(i_mean_it, false) THEN
+        RAISE EXCEPTION 'this would remove every call, price, budget and alert of the ledger'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'If that is what you want: SELECT cost_ledger.drop_ledger(i_mean_it => true);';
+    END IF;
+    IF to_regclass('cost_ledger.ledger') IS NULL THEN
+        RAISE EXCEPTION 'there is no ledger in this database'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'Nothing is left to remove.';
+    END IF;
+
+    PERFORM cost_ledger._unschedule_jobs();
+
+    -- Whatever stands in this schema and is not the extension's own is the
+    -- ledger's.  Without CASCADE: objects elsewhere that use it are named in
+    -- the error instead of going down with it.
+    SELECT string_agg(c.oid::regclass::text, ', ') FILTER (WHERE c.relkind IN ('v', 'm')),
+           string_agg(c.oid::regclass::text, ', ') FILTER (WHERE c.relkind IN ('r', 'p'))
+        INTO views, tables
+        FROM pg_class c
+        WHERE c.relnamespace = 'cost_ledger'::regnamespace
+          AND c.relkind IN ('r', 'p', 'v', 'm')
+          AND NOT c.relispartition
+          AND NOT EXISTS (SELECT FROM pg_depend d
+                          WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e');
+    EXECUTE 'DROP VIEW ' || views;
+    EXECUTE 'DROP TABLE ' || tables;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.drop_ledger(boolean) IS
+    'Removes the ledger with all its data, and its job. Refused unless i_mean_it => true, and while objects outside the ledger depend on it (2BP01).';
+
+CREATE FUNCTION cost_ledger._new_partition(partition text) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- Identity stays with the parent.
+    EXECUTE format('CREATE TABLE cost_ledger.%I (LIKE cost_ledger.call INCLUDING ALL EXCLUDING IDENTITY)', partition);
+    EXECUTE format('ALTER TABLE cost_ledger.%I OWNER TO %I', partition,
+                   (SELECT pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.oid = 'cost_ledger.call'::regclass));
+    EXECUTE format('CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON cost_ledger.%I
+                    FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger._refuse_change()', partition);
+    EXECUTE format('ALTER TABLE cost_ledger.%I ENABLE ALWAYS TRIGGER append_only_truncate', partition);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._new_partition(text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._new_partition(text) IS
+    'Makes a table that can be attached to call. It has no row triggers until then.';
+
+CREATE FUNCTION cost_ledger.create_partitions(range_start timestamptz, range_end timestamptz) RETURNS SETOF text
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    SET client_min_messages = warning
+AS $$
+DECLARE
+    zone text;
+    columns text;
+    has_rows boolean;
+    has_default_rows boolean := false;
+    m record;
+    made text[] := '{}';
+    lower_bounds timestamptz[] := '{}';
+    upper_bounds timestamptz[] := '{}';
+BEGIN
+    IF NOT coalesce(isfinite(range_start) AND isfinite(range_end) AND range_start <= range_end, false) THEN
+        RAISE EXCEPTION 'partitions need a finite range of time'
+            USING ERRCODE = 'datetime_field_overflow',
+                  HINT = 'Pass the first and the last time that calls will carry.';
+    END IF;
+    IF range_end - range_start > interval '36525 days' THEN
+        RAISE EXCEPTION 'range of partitions is longer than a century'
+            USING ERRCODE = 'program_limit_exceeded',
+                  HINT = 'Each month becomes a table; pass the range that calls really carry.';
+    END IF;
+
+    -- One maker at a time; writers go on.
+    PERFORM pg_advisory_xact_lock(hashtextextended('cost_ledger.create_partitions', 0));
+    SELECT l.time_zone INTO STRICT zone FROM cost_ledger.ledger l;
+
+    -- The months of the range that have no partition yet.
+    FOR m IN
+        SELECT to_char(month, '"call_p"YYYY_MM') AS partition,
+               month AT TIME ZONE zone AS lower_bound,
+               (month + interval '1 month') AT TIME ZONE zone AS upper_bound
+        FROM generate_series(date_trunc('month', range_start AT TIME ZONE zone),
+                             range_end AT TIME ZONE zone, interval '1 month') AS month
+        WHERE to_regclass('cost_ledger.' || to_char(month, '"call_p"YYYY_MM')) IS NULL
+        ORDER BY month
+    LOOP
+        made := made || m.partition;
+        lower_bounds := lower_bounds || m.lower_bound;
+        upper_bounds := upper_bounds || m.upper_bound;
+        SELECT EXISTS (SELECT FROM cost_ledger.call_default c
+                       WHERE c.called_at >= m.lower_bound AND c.called_at < m.upper_bound) INTO has_rows;
+        has_default_rows := has_default_rows OR has_rows;
+    END LOOP;
+
+    -- Rows that came before their partition are moved to it.  A re-insert
+    -- through the ledger would price and stamp them again; between tables that
+    -- are not part of it they keep ids, costs and transactions.
+    IF has_default_rows THEN
+        ALTER TABLE cost_ledger.call DETACH PARTITION cost_ledger.call_default;
+        ALTER TABLE cost_ledger.call_default RENAME TO call_default_drained;
+        PERFORM cost_ledger._new_partition('call_default');
+        SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO columns
+            FROM pg_attribute a
+            WHERE a.attrelid = 'cost_ledger.call'::regclass AND a.attnum > 0 AND NOT a.attisdropped;
+        EXECUTE format('INSERT INTO cost_ledger.call_default (%1$s) SELECT %1$s FROM cost_ledger.call_default_drained c
+                        WHERE NOT EXISTS (SELECT FROM unnest($1, $2) AS b (lower_bound, upper_bound)
+                                          WHERE c.called_at >= b.lower_bound AND c.called_at < b.upper_bound)', columns)
+            USING lower_bounds, upper_bounds;
+        EXECUTE 'COMMENT ON TABLE cost_ledger.call_default IS '
+            || quote_literal(obj_description('cost_ledger.call_default_drained'::regclass, 'pg_class'));
+        ALTER TABLE cost_ledger.call ATTACH PARTITION cost_ledger.call_default DEFAULT;
+    END IF;
+
+    FOR m IN
+        SELECT * FROM unnest(made, lower_bounds, upper_bounds) AS u (partition, lower_bound, upper_bound)
+    LOOP
+        -- Attached rather than created in place, which would lock out writers.
+        PERFORM cost_ledger._new_partition(m.partition);
+        IF has_default_rows THEN
+            EXECUTE format('INSERT INTO cost_ledger.%2$I (%1$s) SELECT %1$s FROM cost_ledger.call_default_drained
+                            WHERE called_at >= $1 AND called_at < $2', columns, m.partition)
+                USING m.lower_bound, m.upper_bound;
+        END IF;
+        EXECUTE format('ALTER TABLE cost_ledger.call ATTACH PARTITION cost_ledger.%I FOR VALUES FROM (%L) TO (%L)',
+                       m.partition, m.lower_bound, m.upper_bound);
+        EXECUTE format('COMMENT ON TABLE cost_ledger.%I IS %L', m.partition,
+                       format('Calls of %s, %s.', to_char(m.lower_bound AT TIME ZONE zone, 'FMMonth YYYY'), zone));
+        RETURN NEXT m.partition;
+    END LOOP;
+
+    IF has_default_rows THEN
+        DROP TABLE cost_ledger.call_default_drained;
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.create_partitions(timestamptz, timestamptz) IS
+    'Makes the monthly partitions of call (months of the reporting zone) that a range of time needs and that are missing, and returns their names; for backfills, and for the job, which makes them ahead. Calls of those months that wait in call_default are moved, unchanged; only then are writers locked out meanwhile.';
+
+CREATE FUNCTION cost_ledger.correct_call(called_at timestamptz, call_id bigint, usage jsonb, reason text) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    original record;
+    corrected_cost numeric;
+    corrected_price bigint;
+    difference jsonb;
+    is_same boolean;
+    correction bigint;
+BEGIN
+    IF coalesce(correct_call.reason, '') = '' THEN
+        RAISE EXCEPTION 'a correction needs a reason'
+            USING ERRCODE = 'null_value_not_allowed',
+                  HINT = 'Say why the recorded usage was wrong.';
+    END IF;
+    -- Corrections of a call stand beside it, at the same called_at.
+    PERFORM pg_advisory_xact_lock(hashtextextended('cost_ledger.correct_call', correct_call.call_id));
+    SELECT c.provider, c.model, c.service_class, c.region INTO original
+        FROM cost_ledger.call c
+        WHERE c.called_at = correct_call.called_at AND c.call_id = correct_call.call_id AND c.corrects IS NULL;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no call % at %', correct_call.call_id, correct_call.called_at
+            USING ERRCODE = 'no_data_found',
+                  HINT = 'Pass called_at and call_id of a call; a correction itself cannot be corrected.';
+    END IF;
+
+    corrected_cost := cost_ledger.cost_at(correct_call.called_at, original.provider, original.model, usage,
+                                          original.service_class, original.region, strict => true);
+    SELECT e.price_id INTO corrected_price
+        FROM cost_ledger.explain_cost(correct_call.called_at, original.provider, original.model, usage,
+                                      original.service_class, original.region) e
+        LIMIT 1;
+
+    -- What is recorded so far, the call and its earlier corrections, is taken
+    -- from what should have been.
+    WITH recorded AS (
+        SELECT sum(c.cost) AS cost,
+               sum(c.input_tokens) AS input_tokens, sum(c.output_tokens) AS output_tokens,
+               sum(c.cache_read_tokens) AS cache_read_tokens, sum(c.cache_write_tokens) AS cache_write_tokens,
+               sum(c.cache_write_1h_tokens) AS cache_write_1h_tokens, sum(c.reasoning_tokens) AS reasoning_tokens
+        FROM cost_ledger.call c
+        WHERE c.called_at = correct_call.called_at AND (c.call_id = correct_call.call_id OR c.corrects = correct_call.call_id)
+    ), meters AS (
+        SELECT m.key AS meter, coalesce((usage ->> m.key)::numeric, 0) - coalesce(m.value::numeric, 0) AS quantity
+        FROM recorded r, jsonb_each_text(to_jsonb(r) - 'cost') m
+    ), others AS (
+        SELECT meter, sum(quantity) AS quantity
+        FROM (SELECT o.key AS meter, -o.value::numeric AS quantity
+              FROM cost_ledger.call c, jsonb_each_text(c.other_usage) o
+              WHERE c.called_at = correct_call.called_at AND (c.call_id = correct_call.call_id OR c.corrects = correct_call.call_id)
+              UNION ALL
+              SELECT u.key, u.value::numeric
+              FROM jsonb_each_text(usage) u
+              WHERE u.key NOT IN (SELECT meter FROM meters)) x
+        GROUP BY meter
+        HAVING sum(quantity) <> 0
+    )
+    SELECT jsonb_object_agg(m.meter, m.quantity)
+               || jsonb_build_object(
+                   'cost', corrected_cost - coalesce(min(r.cost), 0),
+                   'other_usage', (SELECT jsonb_object_agg(o.meter, o.quantity) FROM others o)),
+           bool_and(m.quantity = 0) AND NOT EXISTS (SELECT FROM others) AND corrected_cost = min(r.cost)
+        INTO difference, is_same
+        FROM meters m, recorded r;
+    IF is_same THEN
+        RETURN NULL;
+    END IF;
+
+    -- Attribution is the call's own; what is not a difference is left empty.
+    INSERT INTO cost_ledger.call OVERRIDING USER VALUE
+        SELECT (jsonb_populate_record(c, difference || jsonb_build_object(
+                   'corrects', c.call_id, 'price_id', corrected_price, 'pricing', 'priced', 'usage_status', NULL,
+                   'event_key', NULL, 'raw_usage', NULL, 'reported_cost', NULL, 'hold_id', NULL, 'duration_ms', NULL,
+                   'retry_count', NULL, 'tool_calls', NULL, 'tool_calls_count', NULL, 'input_parts', NULL, 'accepted', NULL,
+                   'tags', coalesce(c.tags, '{}') || jsonb_build_object('correction_reason', reason)))).*
+        FROM cost_ledger.call c
+        WHERE c.called_at = correct_call.called_at AND c.call_id = correct_call.call_id
+        RETURNING call_id INTO correction;
+    RETURN correction;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.correct_call(timestamptz, bigint, jsonb, text) IS
+    'Corrects the usage of a recorded call: usage, in the ledger''s convention, is what it should have been. Books a new row with the differences in counts and cost, linked by corrects, with the reason in tags, and returns its call_id; NULL when nothing differs, so doing it twice books nothing. The cost is that of the price list as it is now for called_at (LC001 when there is none). Only for the owner of the ledger.';
+
+CREATE FUNCTION cost_ledger.correct_call(event_key text, usage jsonb, reason text) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    known record;
+BEGIN
+    SELECT k.called_at, k.call_id INTO known
+        FROM cost_ledger.event_key k WHERE k.event_key = correct_call.event_key;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no call with event key "%"', correct_call.event_key
+            USING ERRCODE = 'no_data_found',
+                  HINT = 'Pass the event key that the call was recorded with, or its called_at and call_id.';
+    END IF;
+    RETURN cost_ledger.correct_call(known.called_at, known.call_id, usage, reason);
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.correct_call(text, jsonb, text) IS
+    'Corrects the usage of the call that was recorded under an event key; see correct_call(timestamptz, bigint, jsonb, text).';

@@ -1,0 +1,192 @@
+-- Calls: the append-only ledger.  One row per attempt; corrections are new
+-- rows.  Columns of fixed width come first, so that no padding is stored.
+
+CREATE TABLE cost_ledger.call (
+    call_id                bigint GENERATED ALWAYS AS IDENTITY,
+    called_at              timestamptz NOT NULL DEFAULT now(),
+    recorded_at            timestamptz NOT NULL,
+    recorded_xid           xid8,
+    price_id               bigint,
+    corrects               bigint,
+    input_tokens           bigint,
+    cache_read_tokens      bigint,
+    cache_write_tokens     bigint,
+    cache_write_1h_tokens  bigint,
+    output_tokens          bigint,
+    reasoning_tokens       bigint,
+    duration_ms            double precision,
+    hold_id                uuid,
+    tool_calls_count       integer,
+    retry_count            integer,
+    attempt                integer,
+    accepted               boolean,
+    cost                   numeric,
+    reported_cost          numeric,
+    pricing                text NOT NULL,
+    usage_status           text,
+    served_from            text NOT NULL DEFAULT 'model',
+    provider               text NOT NULL,
+    model                  text NOT NULL,
+    region                 text,
+    service_class          text NOT NULL,
+    operation              text,
+    status                 text,
+    team                   text,
+    feature                text,
+    customer               text,
+    task_type              text,
+    environment            text,
+    user_id                text,
+    cohort                 text,
+    api_key                text,
+    agent                  text,
+    step                   text,
+    session_id             text,
+    run_id                 text,
+    parent_run_id          text,
+    request_id             text,
+    tool                   text,
+    event_key              text,
+    trace_url              text,
+    other_usage            jsonb,
+    raw_usage              jsonb,
+    tool_calls             jsonb,
+    input_parts            jsonb,
+    tags                   jsonb,
+    PRIMARY KEY (called_at, call_id)
+) PARTITION BY RANGE (called_at);
+
+COMMENT ON TABLE cost_ledger.call IS 'The ledger: one row per call or attempt, append-only, priced as it is inserted at the price in force at called_at. Partitioned by month of the reporting zone.';
+COMMENT ON COLUMN cost_ledger.call.call_id IS 'Identity of the row, given by the ledger.';
+COMMENT ON COLUMN cost_ledger.call.called_at IS 'When the call was made: the instant it is priced at. Finite; now() if left out.';
+COMMENT ON COLUMN cost_ledger.call.recorded_at IS 'When the row was recorded (transaction start), set by the ledger.';
+COMMENT ON COLUMN cost_ledger.call.recorded_xid IS 'Top-level transaction that recorded the row, set by the ledger.';
+COMMENT ON COLUMN cost_ledger.call.event_key IS 'Idempotency key of the client. The same key with the same payload is recorded once, whatever called_at says; with another payload it is refused (SQLSTATE LC003).';
+COMMENT ON COLUMN cost_ledger.call.provider IS 'Who bills the call (gen_ai.provider.name), e.g. anthropic.';
+COMMENT ON COLUMN cost_ledger.call.model IS 'Model name as sent; stored as it came.';
+COMMENT ON COLUMN cost_ledger.call.region IS 'Inference region, if it matters to the price.';
+COMMENT ON COLUMN cost_ledger.call.service_class IS 'standard, batch, flex, priority, …; if left out, as raw_usage reports it, else standard.';
+COMMENT ON COLUMN cost_ledger.call.input_tokens IS 'All input tokens, cached ones included (gen_ai.usage.input_tokens).';
+COMMENT ON COLUMN cost_ledger.call.cache_read_tokens IS 'Input tokens read from the provider''s prompt cache: a subset of input_tokens.';
+COMMENT ON COLUMN cost_ledger.call.cache_write_tokens IS 'Input tokens written to the prompt cache for 5 minutes (the default lifetime): a subset of input_tokens.';
+COMMENT ON COLUMN cost_ledger.call.cache_write_1h_tokens IS 'Input tokens written to the prompt cache for 1 hour: a subset of input_tokens, apart from cache_write_tokens.';
+COMMENT ON COLUMN cost_ledger.call.output_tokens IS 'All output tokens, reasoning included (gen_ai.usage.output_tokens).';
+COMMENT ON COLUMN cost_ledger.call.reasoning_tokens IS 'Output tokens spent on reasoning: a subset of output_tokens.';
+COMMENT ON COLUMN cost_ledger.call.other_usage IS 'Any other meter: object of meter name to quantity, e.g. {"web_search_requests": 2}.';
+COMMENT ON COLUMN cost_ledger.call.raw_usage IS 'The provider''s usage object as it came, instead of the token columns; the ledger fills those from it.';
+COMMENT ON COLUMN cost_ledger.call.usage_status IS 'final; partial or estimated (said by the client); missing (no counts at all); unexplained (raw_usage has counts that do not add up or that have no meter; priced at the documented default); unrecognized (raw_usage of unknown shape).';
+COMMENT ON COLUMN cost_ledger.call.served_from IS 'model, or response_cache: answered from the application''s own cache at no cost.';
+COMMENT ON COLUMN cost_ledger.call.cost IS 'Exact cost in the ledger''s currency, unrounded; NULL while unpriced. Set by the ledger.';
+COMMENT ON COLUMN cost_ledger.call.reported_cost IS 'What the provider said it cost, kept beside cost, never instead of it.';
+COMMENT ON COLUMN cost_ledger.call.price_id IS 'The price version that made the cost. Set by the ledger.';
+COMMENT ON COLUMN cost_ledger.call.pricing IS 'priced; free (at an explicit price of 0, or from the response cache); partial (some meter has no rate); unpriced (cost is NULL). Set by the ledger.';
+COMMENT ON COLUMN cost_ledger.call.customer IS 'Customer or tenant the call served.';
+COMMENT ON COLUMN cost_ledger.call.team IS 'Team that pays; NULL is reported as unallocated.';
+COMMENT ON COLUMN cost_ledger.call.feature IS 'Product feature the call served.';
+COMMENT ON COLUMN cost_ledger.call.task_type IS 'Workflow or kind of task, e.g. summarize_document.';
+COMMENT ON COLUMN cost_ledger.call.environment IS 'production, staging, ci, …';
+COMMENT ON COLUMN cost_ledger.call.user_id IS 'End user the call served.';
+COMMENT ON COLUMN cost_ledger.call.cohort IS 'User cohort or plan.';
+COMMENT ON COLUMN cost_ledger.call.api_key IS 'Name of the API key used; never the secret.';
+COMMENT ON COLUMN cost_ledger.call.agent IS 'Agent that made the call.';
+COMMENT ON COLUMN cost_ledger.call.step IS 'Step of the agent or flow.';
+COMMENT ON COLUMN cost_ledger.call.session_id IS 'Conversation or session.';
+COMMENT ON COLUMN cost_ledger.call.run_id IS 'Agent run.';
+COMMENT ON COLUMN cost_ledger.call.parent_run_id IS 'Run that started this run (sub-agents).';
+COMMENT ON COLUMN cost_ledger.call.request_id IS 'Logical request; its attempts (retries, fallbacks) share it.';
+COMMENT ON COLUMN cost_ledger.call.attempt IS 'Number of this attempt within the request, from 1.';
+COMMENT ON COLUMN cost_ledger.call.operation IS 'primary, retry, fallback, eval, judge, embedding, background, subagent, routing, or any word of yours.';
+COMMENT ON COLUMN cost_ledger.call.tool IS 'Tool this call or retry served.';
+COMMENT ON COLUMN cost_ledger.call.tool_calls IS 'Tools the model called: object of tool name to count.';
+COMMENT ON COLUMN cost_ledger.call.tool_calls_count IS 'How many tool calls; the sum of tool_calls if left out.';
+COMMENT ON COLUMN cost_ledger.call.retry_count IS 'Retries the client made inside this call.';
+COMMENT ON COLUMN cost_ledger.call.input_parts IS 'What the input was made of: object of part (system_prompt, history, tool_results, tool_definitions, new_input, …) to tokens; at most all input, never priced.';
+COMMENT ON COLUMN cost_ledger.call.status IS 'success, error, timeout, cancelled, or any word of yours.';
+COMMENT ON COLUMN cost_ledger.call.accepted IS 'Whether the outcome was accepted; NULL if unknown.';
+COMMENT ON COLUMN cost_ledger.call.duration_ms IS 'Duration of the call in milliseconds.';
+COMMENT ON COLUMN cost_ledger.call.hold_id IS 'Budget hold this call settles.';
+COMMENT ON COLUMN cost_ledger.call.corrects IS 'call_id of the call this row corrects: its counts and cost are differences, so that sums come out right. Rows with corrects are not calls.';
+COMMENT ON COLUMN cost_ledger.call.trace_url IS 'Link to the trace.';
+COMMENT ON COLUMN cost_ledger.call.tags IS 'Any other labels: flat object of name to value.';
+
+-- Nothing is lost for want of a partition.
+CREATE TABLE cost_ledger.call_default PARTITION OF cost_ledger.call DEFAULT;
+COMMENT ON TABLE cost_ledger.call_default IS 'Calls of months without a partition; create_partitions() moves them to one.';
+
+-- ALWAYS: a subscriber of logical replication stamps its own transaction, and
+-- session_replication_role is no way around the price.
+CREATE TRIGGER price_call
+    BEFORE INSERT ON cost_ledger.call
+    FOR EACH ROW EXECUTE FUNCTION cost_ledger._price_call();
+ALTER TABLE cost_ledger.call ENABLE ALWAYS TRIGGER price_call;
+
+CREATE TRIGGER append_only
+    BEFORE UPDATE OR DELETE ON cost_ledger.call
+    FOR EACH ROW EXECUTE FUNCTION cost_ledger._refuse_change();
+ALTER TABLE cost_ledger.call ENABLE ALWAYS TRIGGER append_only;
+
+-- Statement triggers are not inherited: create_partitions() gives each
+-- partition its own.
+CREATE TRIGGER append_only_truncate
+    BEFORE TRUNCATE ON cost_ledger.call
+    FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger._refuse_change();
+ALTER TABLE cost_ledger.call ENABLE ALWAYS TRIGGER append_only_truncate;
+CREATE TRIGGER append_only_truncate
+    BEFORE TRUNCATE ON cost_ledger.call_default
+    FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger._refuse_change();
+ALTER TABLE cost_ledger.call_default ENABLE ALWAYS TRIGGER append_only_truncate;
+
+-- Idempotency has a table of its own: a unique index on a table partitioned
+-- by time would have to include the time, and a retry with a new timestamp
+-- would then count twice.
+CREATE TABLE cost_ledger.event_key (
+    event_key  text COLLATE "C" PRIMARY KEY CHECK (octet_length(event_key) BETWEEN 1 AND 512),
+    payload    bytea NOT NULL,
+    call_id    bigint NOT NULL,
+    called_at  timestamptz NOT NULL
+);
+
+COMMENT ON TABLE cost_ledger.event_key IS 'Event keys seen, each with the call it recorded. Written by the ledger.';
+COMMENT ON COLUMN cost_ledger.event_key.event_key IS 'The client''s key.';
+COMMENT ON COLUMN cost_ledger.event_key.payload IS 'SHA-256 of what the client sent, called_at left out.';
+COMMENT ON COLUMN cost_ledger.event_key.call_id IS 'The call that was recorded.';
+COMMENT ON COLUMN cost_ledger.event_key.called_at IS 'Its called_at: with call_id, the call''s primary key.';
+
+-- What could not be priced, and why; nothing in it is counted as $0.
+CREATE VIEW cost_ledger.unpriced_call WITH (security_invoker = true) AS
+SELECT c.called_at, c.call_id, c.pricing, c.usage_status,
+       c.provider, c.model, c.region, c.service_class,
+       c.team, c.feature, c.customer, c.run_id, c.trace_url,
+       c.input_tokens, c.output_tokens,
+       c.cost,
+       u.reason
+FROM cost_ledger.call c
+CROSS JOIN LATERAL (
+    SELECT CASE
+        WHEN c.usage_status IN ('missing', 'unrecognized')
+            THEN 'usage is ' || c.usage_status
+        WHEN c.price_id IS NULL
+            THEN 'no price was in force'
+        ELSE 'no rate for a meter of the call'
+    END AS reason) u
+WHERE c.pricing IN ('unpriced', 'partial')
+  AND c.corrects IS NULL;
+
+COMMENT ON VIEW cost_ledger.unpriced_call IS 'Calls without a full price: unpriced ones have no cost, partial ones lack the cost of a meter. explain_cost() shows which.';
+COMMENT ON COLUMN cost_ledger.unpriced_call.called_at IS 'When the call was made.';
+COMMENT ON COLUMN cost_ledger.unpriced_call.call_id IS 'The call.';
+COMMENT ON COLUMN cost_ledger.unpriced_call.pricing IS 'unpriced or partial.';
+COMMENT ON COLUMN cost_ledger.unpriced_call.usage_status IS 'What is known of the usage; see call.usage_status.';
+COMMENT ON COLUMN cost_ledger.unpriced_call.provider IS 'Who bills the call.';
+COMMENT ON COLUMN cost_ledger.unpriced_call.model IS 'Model name as sent.';
+COMMENT ON COLUMN cost_ledger.unpriced_call.region IS 'Inference region as sent.';
+COMMENT ON COLUMN cost_ledger.unpriced_call.service_class IS 'Service class.';
+COMMENT ON COLUMN cost_ledger.unpriced_call.team IS 'Team that pays.';
+COMMENT ON COLUMN cost_ledger.unpriced_call.feature IS 'Feature the call served.';
+COMMENT ON COLUMN cost_ledger.unpriced_call.customer IS 'Customer the call served.';
+COMMENT ON COLUMN cost_ledger.unpriced_call.run_id IS 'Agent run.';
+COMMENT ON COLUMN cost_ledger.unpriced_call.trace_url IS 'Link to the trace.';
+COMMENT ON COLUMN cost_ledger.unpriced_call.input_tokens IS 'All input tokens.';
+COMMENT ON COLUMN cost_ledger.unpriced_call.output_tokens IS 'All output tokens.';
+COMMENT ON COLUMN cost_ledger.unpriced_call.cost IS 'Cost of the meters that have a rate; NULL for an unpriced call.';
+COMMENT ON COLUMN cost_ledger.unpriced_call.reason IS 'Why it has no full price.';

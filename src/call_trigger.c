@@ -1,0 +1,689 @@
+/*-------------------------------------------------------------------------
+ * call_trigger.c
+ *	  What happens to a call on its way into the ledger.
+ *
+ * In this order: the row is checked, its usage is read, it is priced at its
+ * own time, its event key is claimed (a replay ends there), and the columns
+ * that belong to the ledger are filled.  The row is refused only for what cannot
+ * be a fact; a call without a price is recorded as one.
+ *
+ * Runs for every row of every INSERT and COPY, so it takes the tuple apart
+ * once, puts it together once, and keeps its column numbers for the statement.
+ *-------------------------------------------------------------------------
+ */
+#include "cost_ledger.h"
+
+#include <math.h>
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "common/cryptohash.h"
+#include "common/sha2.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "pricing.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+#include "utils/xid8.h"
+
+/* The columns that mean something to the ledger itself. */
+typedef enum CallColumn
+{
+	CALL_ID,
+	CALLED_AT,
+	RECORDED_AT,
+	RECORDED_XID,
+	PRICE_ID,
+	CORRECTS,
+	INPUT_TOKENS,				/* the token columns: in TokenMeter's order */
+	CACHE_READ_TOKENS,
+	CACHE_WRITE_TOKENS,
+	CACHE_WRITE_1H_TOKENS,
+	OUTPUT_TOKENS,
+	REASONING_TOKENS,
+	DURATION_MS,
+	TOOL_CALLS_COUNT,
+	RETRY_COUNT,
+	ATTEMPT,
+	COST,
+	REPORTED_COST,
+	PRICING,
+	USAGE_STATUS,
+	SERVED_FROM,
+	PROVIDER,
+	MODEL,
+	REGION,
+	SERVICE_CLASS,
+	EVENT_KEY,
+	OTHER_USAGE,
+	RAW_USAGE,
+	TOOL_CALLS,
+	INPUT_PARTS
+} CallColumn;
+
+#define NUM_CALL_COLUMNS (INPUT_PARTS + 1)
+
+static const struct
+{
+	const char *name;
+	Oid			type;
+}			call_columns[NUM_CALL_COLUMNS] =
+{
+	[CALL_ID] = {"call_id", INT8OID},
+	[CALLED_AT] = {"called_at", TIMESTAMPTZOID},
+	[RECORDED_AT] = {"recorded_at", TIMESTAMPTZOID},
+	[RECORDED_XID] = {"recorded_xid", XID8OID},
+	[PRICE_ID] = {"price_id", INT8OID},
+	[CORRECTS] = {"corrects", INT8OID},
+	[INPUT_TOKENS] = {"input_tokens", INT8OID},
+	[CACHE_READ_TOKENS] = {"cache_read_tokens", INT8OID},
+	[CACHE_WRITE_TOKENS] = {"cache_write_tokens", INT8OID},
+	[CACHE_WRITE_1H_TOKENS] = {"cache_write_1h_tokens", INT8OID},
+	[OUTPUT_TOKENS] = {"output_tokens", INT8OID},
+	[REASONING_TOKENS] = {"reasoning_tokens", INT8OID},
+	[DURATION_MS] = {"duration_ms", FLOAT8OID},
+	[TOOL_CALLS_COUNT] = {"tool_calls_count", INT4OID},
+	[RETRY_COUNT] = {"retry_count", INT4OID},
+	[ATTEMPT] = {"attempt", INT4OID},
+	[COST] = {"cost", NUMERICOID},
+	[REPORTED_COST] = {"reported_cost", NUMERICOID},
+	[PRICING] = {"pricing", TEXTOID},
+	[USAGE_STATUS] = {"usage_status", TEXTOID},
+	[SERVED_FROM] = {"served_from", TEXTOID},
+	[PROVIDER] = {"provider", TEXTOID},
+	[MODEL] = {"model", TEXTOID},
+	[REGION] = {"region", TEXTOID},
+	[SERVICE_CLASS] = {"service_class", TEXTOID},
+	[EVENT_KEY] = {"event_key", TEXTOID},
+	[OTHER_USAGE] = {"other_usage", JSONBOID},
+	[RAW_USAGE] = {"raw_usage", JSONBOID},
+	[TOOL_CALLS] = {"tool_calls", JSONBOID},
+	[INPUT_PARTS] = {"input_parts", JSONBOID},
+};
+
+/* A row taken apart, with the statement's knowledge of its relation. */
+typedef struct CallRow
+{
+	int			natts;
+	int			index[NUM_CALL_COLUMNS];	/* attribute number - 1 */
+	bool	   *own;			/* per attribute: not part of the payload */
+	Datum	   *values;
+	bool	   *nulls;
+	Datum		words[PRICING_PRICED + 1];	/* names of Pricing, as text */
+	Datum		standard;		/* 'standard' */
+} CallRow;
+
+#define VALUE(row, column)	((row)->values[(row)->index[column]])
+#define ISNULL(row, column)	((row)->nulls[(row)->index[column]])
+
+static inline void
+put(CallRow *row, CallColumn column, Datum value)
+{
+	VALUE(row, column) = value;
+	ISNULL(row, column) = false;
+}
+
+/*
+ * Finds the columns by name: a partition may have them in another order, and
+ * users may have added their own.
+ */
+static CallRow *
+make_call_row(Relation relation, MemoryContext context)
+{
+	MemoryContext old = MemoryContextSwitchTo(context);
+	TupleDesc	descriptor = RelationGetDescr(relation);
+	CallRow    *row = palloc0(sizeof(CallRow));
+
+	row->natts = descriptor->natts;
+	row->own = palloc0(row->natts * sizeof(bool));
+	row->values = palloc(row->natts * sizeof(Datum));
+	row->nulls = palloc(row->natts * sizeof(bool));
+	for (int i = 0; i < NUM_CALL_COLUMNS; i++)
+	{
+		row->index[i] = -1;
+		for (int j = 0; j < row->natts; j++)
+		{
+			Form_pg_attribute attribute = TupleDescAttr(descriptor, j);
+
+			if (!attribute->attisdropped &&
+				strcmp(NameStr(attribute->attname), call_columns[i].name) == 0)
+			{
+				if (attribute->atttypid != call_columns[i].type)
+					ereport(ERROR,
+							(errcode(ERRCODE_DATATYPE_MISMATCH),
+							 errmsg("column \"%s\" of table \"%s\" has the wrong type",
+									call_columns[i].name, RelationGetRelationName(relation)),
+							 errhint("The ledger's own columns must keep their types.")));
+				row->index[i] = j;
+			}
+		}
+		if (row->index[i] < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("column \"%s\" of table \"%s\" does not exist",
+							call_columns[i].name, RelationGetRelationName(relation)),
+					 errhint("The ledger's own columns must keep their names.")));
+	}
+
+	/* A replay differs in these without being another event. */
+	row->own[row->index[CALL_ID]] = true;
+	row->own[row->index[CALLED_AT]] = true;
+
+	for (int i = 0; i <= PRICING_PRICED; i++)
+		row->words[i] = CStringGetTextDatum(cl_pricing_name(i));
+	row->standard = CStringGetTextDatum("standard");
+	MemoryContextSwitchTo(old);
+	return row;
+}
+
+static bool
+text_equals(Datum value, const char *word)
+{
+	text	   *t = DatumGetTextPP(value);
+	int			len = strlen(word);
+
+	return (int) VARSIZE_ANY_EXHDR(t) == len && memcmp(VARDATA_ANY(t), word, len) == 0;
+}
+
+/*
+ * What the ledger computes, nobody sends.
+ */
+static void
+refuse_computed_columns(const CallRow *row)
+{
+	static const CallColumn computed[] = {
+		RECORDED_AT, RECORDED_XID, PRICE_ID, COST, PRICING
+	};
+
+	for (int i = 0; i < (int) lengthof(computed); i++)
+	{
+		if (!ISNULL(row, computed[i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_GENERATED_ALWAYS),
+					 errmsg("column \"%s\" is set by the ledger", call_columns[computed[i]].name),
+					 errhint("Leave it out. What the provider says a call cost goes to \"reported_cost\".")));
+	}
+}
+
+static void
+refuse_negative(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("\"%s\" must not be negative, NaN or infinite", name),
+			 errhint("Leave it out where it is not known.")));
+}
+
+/*
+ * An object of names and whole numbers; returns their sum.
+ */
+static int64
+sum_of_counts(Datum object, const char *column)
+{
+	Jsonb	   *doc = DatumGetJsonbP(object);
+	JsonbIterator *it;
+	JsonbValue	value;
+	JsonbIteratorToken token;
+	int64		sum = 0;
+	bool		good = JB_ROOT_IS_OBJECT(doc);
+
+	it = JsonbIteratorInit(&doc->root);
+	while (good && (token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	{
+		int64		count;
+
+		if (token != WJB_VALUE)
+			continue;
+		good = value.type == jbvNumeric &&
+			cl_numeric_to_int64(value.val.numeric, &count) &&
+			count >= 0 && count <= MAX_QUANTITY - sum;
+		if (good)
+			sum += count;
+	}
+	if (!good)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" is not an object of names and counts", column),
+				 errhint("Write {\"name\": 2, \"other\": 1}.")));
+	return sum;
+}
+
+/*
+ * Everything about a row that is not usage and can be wrong by itself.
+ */
+static void
+check_call(CallRow *row)
+{
+	static const CallColumn counts[] = {TOOL_CALLS_COUNT, RETRY_COUNT, ATTEMPT};
+
+	if (ISNULL(row, CALLED_AT) ||
+		TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(VALUE(row, CALLED_AT))))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("\"called_at\" must be a finite time"),
+				 errhint("Send the time of the call, or leave it out for now().")));
+	if (ISNULL(row, PROVIDER) || ISNULL(row, MODEL))
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_NULL_VIOLATION),
+				 errmsg("a call needs \"provider\" and \"model\""),
+				 errhint("Send the names that its price carries, e.g. anthropic and claude-sonnet-4-5.")));
+	for (int i = 0; i < (int) lengthof(counts); i++)
+	{
+		if (!ISNULL(row, counts[i]) && DatumGetInt32(VALUE(row, counts[i])) < 0)
+			refuse_negative(call_columns[counts[i]].name);
+	}
+	if (!ISNULL(row, DURATION_MS))
+	{
+		double		duration = DatumGetFloat8(VALUE(row, DURATION_MS));
+
+		if (!(duration >= 0) || isinf(duration))
+			refuse_negative("duration_ms");
+	}
+	if (!ISNULL(row, REPORTED_COST))
+	{
+		Numeric		reported = DatumGetNumeric(VALUE(row, REPORTED_COST));
+
+		if (numeric_is_nan(reported) || numeric_is_inf(reported) ||
+			cl_numeric_is_negative(reported))
+			refuse_negative("reported_cost");
+	}
+	if (!ISNULL(row, SERVED_FROM) &&
+		!text_equals(VALUE(row, SERVED_FROM), "model") &&
+		!text_equals(VALUE(row, SERVED_FROM), "response_cache"))
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("\"served_from\" is neither model nor response_cache"),
+				 errhint("response_cache is for answers from your own cache, at no cost.")));
+	if (!ISNULL(row, USAGE_STATUS) &&
+		!text_equals(VALUE(row, USAGE_STATUS), "final") &&
+		!text_equals(VALUE(row, USAGE_STATUS), "partial") &&
+		!text_equals(VALUE(row, USAGE_STATUS), "estimated"))
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("\"usage_status\" is not one of final, partial, estimated"),
+				 errhint("Leave it out for final counts.")));
+	if (!ISNULL(row, TOOL_CALLS))
+	{
+		int64		sum = sum_of_counts(VALUE(row, TOOL_CALLS), "tool_calls");
+
+		if (sum > PG_INT32_MAX)
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("\"tool_calls\" add up to more than an integer holds"),
+					 errhint("Send the counts of a single call.")));
+		if (ISNULL(row, TOOL_CALLS_COUNT))
+			put(row, TOOL_CALLS_COUNT, Int32GetDatum((int32) sum));
+	}
+}
+
+/*
+ * SHA-256 of what the client sent: every column but the ledger's own and
+ * called_at, each with its number and length.
+ */
+static bytea *
+payload_hash(const CallRow *row, TupleDesc descriptor)
+{
+	bytea	   *result = palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
+	pg_cryptohash_ctx *context = pg_cryptohash_create(PG_SHA256);
+	bool		good = context != NULL && pg_cryptohash_init(context) >= 0;
+
+	for (int i = 0; good && i < row->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
+		const void *data;
+		Datum		value = row->values[i];
+		int32		head[2];
+
+		/* A NULL adds nothing, so that a column added later changes no hash. */
+		if (row->own[i] || row->nulls[i] || attribute->attisdropped)
+			continue;
+		if (attribute->attlen == -1)
+		{
+			value = PointerGetDatum(PG_DETOAST_DATUM_PACKED(value));
+			data = VARDATA_ANY(DatumGetPointer(value));
+			head[1] = VARSIZE_ANY_EXHDR(DatumGetPointer(value));
+		}
+		else if (attribute->attbyval)
+		{
+			data = &value;
+			head[1] = sizeof(Datum);
+		}
+		else
+		{
+			data = DatumGetPointer(value);
+			head[1] = attribute->attlen > 0 ? attribute->attlen : (int) strlen(data) + 1;
+		}
+		/* By name, not by number: partitions may number differently. */
+		head[0] = strlen(NameStr(attribute->attname));
+		good = pg_cryptohash_update(context, (uint8 *) head, sizeof(head)) >= 0 &&
+			pg_cryptohash_update(context, (uint8 *) NameStr(attribute->attname), head[0]) >= 0 &&
+			pg_cryptohash_update(context, data, head[1]) >= 0;
+	}
+	good = good && pg_cryptohash_final(context, (uint8 *) VARDATA(result),
+									   PG_SHA256_DIGEST_LENGTH) >= 0;
+	if (context)
+		pg_cryptohash_free(context);
+	if (!good)
+		elog(ERROR, "could not compute a SHA-256 hash");
+	SET_VARSIZE(result, VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
+	return result;
+}
+
+static SPIPlanPtr
+prepare_once(SPIPlanPtr *plan, const char *query, int nargs, Oid *types)
+{
+	if (*plan == NULL)
+	{
+		SPIPlanPtr	made = SPI_prepare(query, nargs, types);
+
+		if (made == NULL)
+			elog(ERROR, "could not prepare \"%s\": %s", query, SPI_result_code_string(SPI_result));
+		if (SPI_keepplan(made) != 0)
+			elog(ERROR, "could not keep a plan");
+		*plan = made;
+	}
+	return *plan;
+}
+
+/*
+ * Claims the row's event key.  False when the same event is already recorded:
+ * then there is nothing to insert.  Waits for another transaction that has
+ * claimed the key and not ended.
+ *
+ * Works with the rights of the table's owner, as foreign keys do: whoever may
+ * insert calls need not see other clients' keys.
+ */
+static bool
+claim_event_key(const CallRow *row, bytea *payload)
+{
+	static SPIPlanPtr claim_plan = NULL;
+	static SPIPlanPtr look_plan = NULL;
+	Oid			types[] = {TEXTOID, BYTEAOID, INT8OID, TIMESTAMPTZOID};
+	Datum		arguments[] = {
+		VALUE(row, EVENT_KEY), PointerGetDatum(payload),
+		VALUE(row, CALL_ID), VALUE(row, CALLED_AT)
+	};
+	Oid			table = get_relname_relid("event_key", get_namespace_oid(CL_SCHEMA, false));
+	HeapTuple	class = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	Oid			user;
+	int			security;
+	bool		claimed;
+
+	if (!HeapTupleIsValid(class))
+		elog(ERROR, "cache lookup failed for relation %u", table);
+	GetUserIdAndSecContext(&user, &security);
+	SetUserIdAndSecContext(((Form_pg_class) GETSTRUCT(class))->relowner,
+						   security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	ReleaseSysCache(class);
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to the executor");
+	prepare_once(&claim_plan,
+				 "INSERT INTO cost_ledger.event_key (event_key, payload, call_id, called_at) "
+				 "VALUES ($1, $2, $3, $4) ON CONFLICT (event_key) DO NOTHING",
+				 4, types);
+	if (SPI_execute_plan(claim_plan, arguments, NULL, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not claim an event key");
+	claimed = SPI_processed == 1;
+
+	if (!claimed)
+	{
+		prepare_once(&look_plan,
+					 "SELECT k.payload, k.call_id FROM cost_ledger.event_key k WHERE k.event_key = $1",
+					 1, types);
+		if (SPI_execute_plan(look_plan, arguments, NULL, false, 1) != SPI_OK_SELECT)
+			elog(ERROR, "could not look up an event key");
+		if (SPI_processed == 1)
+		{
+			HeapTuple	known = SPI_tuptable->vals[0];
+			bool		isnull;
+			bytea	   *before = DatumGetByteaPP(SPI_getbinval(known, SPI_tuptable->tupdesc, 1, &isnull));
+
+			if (VARSIZE_ANY_EXHDR(before) != PG_SHA256_DIGEST_LENGTH ||
+				memcmp(VARDATA_ANY(before), VARDATA(payload), PG_SHA256_DIGEST_LENGTH) != 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_CL_EVENT_KEY_CONFLICT),
+						 errmsg("event key \"%s\" has already recorded another call",
+								TextDatumGetCString(VALUE(row, EVENT_KEY))),
+						 errdetail("It belongs to call " INT64_FORMAT ".",
+								   DatumGetInt64(SPI_getbinval(known, SPI_tuptable->tupdesc, 2, &isnull))),
+						 errhint("Send a retry with the same payload and a new event with a new key; to correct a recorded call use cost_ledger.correct_call().")));
+		}
+		else
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("event key \"%s\" was removed while it was looked up",
+							TextDatumGetCString(VALUE(row, EVENT_KEY))),
+					 errhint("Retry the transaction.")));
+	}
+	SPI_finish();
+	SetUserIdAndSecContext(user, security);
+	return claimed;
+}
+
+/*
+ * The row's usage, from the columns or from raw_usage, which then fills them.
+ * False when there is nothing to price it by.
+ */
+static bool
+read_usage(CallRow *row, Usage *usage)
+{
+	bool		has_columns = !ISNULL(row, OTHER_USAGE);
+	bool		known;
+
+	memset(usage, 0, sizeof(Usage));
+	for (int i = 0; i < NUM_TOKEN_METERS; i++)
+	{
+		if (!ISNULL(row, INPUT_TOKENS + i))
+		{
+			usage->given[i] = has_columns = true;
+			usage->tokens[i] = DatumGetInt64(VALUE(row, INPUT_TOKENS + i));
+		}
+	}
+
+	if (ISNULL(row, RAW_USAGE))
+	{
+		if (!ISNULL(row, OTHER_USAGE))
+			cl_usage_add_other(usage, DatumGetJsonbP(VALUE(row, OTHER_USAGE)));
+		cl_usage_check(usage);
+		if (cl_usage_is_empty(usage))
+		{
+			put(row, USAGE_STATUS, CStringGetTextDatum("missing"));
+			return false;
+		}
+		return true;
+	}
+
+	if (has_columns)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a call has either usage columns or \"raw_usage\", not both"),
+				 errhint("Send the provider's object alone; the ledger fills the columns from it.")));
+
+	known = cl_usage_normalize(DatumGetJsonbP(VALUE(row, RAW_USAGE)), NULL, usage);
+	if (ISNULL(row, SERVICE_CLASS) && usage->service_class)
+		put(row, SERVICE_CLASS, CStringGetTextDatum(usage->service_class));
+	if (!known)
+	{
+		put(row, USAGE_STATUS, CStringGetTextDatum("unrecognized"));
+		return false;
+	}
+	for (int i = 0; i < NUM_TOKEN_METERS; i++)
+	{
+		if (usage->given[i])
+			put(row, INPUT_TOKENS + i, Int64GetDatum(usage->tokens[i]));
+	}
+	if (usage->nother > 0)
+		put(row, OTHER_USAGE, JsonbPGetDatum(cl_usage_to_jsonb(usage, true)));
+	if (usage->status)
+		put(row, USAGE_STATUS, CStringGetTextDatum(usage->status));
+	return true;
+}
+
+/*
+ * Fills cost, price_id and pricing.
+ */
+static void
+price_row(CallRow *row)
+{
+	Usage		usage;
+	CallCost	cost = {PRICING_UNPRICED};
+	bool		has_usage = read_usage(row, &usage);
+
+	if (!ISNULL(row, INPUT_PARTS))
+	{
+		int64		parts = sum_of_counts(VALUE(row, INPUT_PARTS), "input_parts");
+
+		if (usage.given[METER_INPUT] && parts > usage.tokens[METER_INPUT])
+			ereport(ERROR,
+					(errcode(ERRCODE_CHECK_VIOLATION),
+					 errmsg("\"input_parts\" exceed \"input_tokens\""),
+					 errhint("The parts are shares of all input tokens of this call.")));
+	}
+
+	if (ISNULL(row, SERVICE_CLASS))
+		put(row, SERVICE_CLASS, row->standard);
+
+	if (!ISNULL(row, SERVED_FROM) && text_equals(VALUE(row, SERVED_FROM), "response_cache"))
+	{
+		put(row, COST, NumericGetDatum(int64_to_numeric(0)));
+		put(row, PRICING, row->words[PRICING_FREE]);
+		return;
+	}
+
+	if (has_usage)
+	{
+		text	   *provider = DatumGetTextPP(VALUE(row, PROVIDER));
+		text	   *model = DatumGetTextPP(VALUE(row, MODEL));
+		text	   *region = ISNULL(row, REGION) ? NULL : DatumGetTextPP(VALUE(row, REGION));
+		text	   *class = DatumGetTextPP(VALUE(row, SERVICE_CLASS));
+		const PriceVersion *version;
+
+		version = cl_price_cache_lookup(VARDATA_ANY(provider), VARSIZE_ANY_EXHDR(provider),
+										VARDATA_ANY(model), VARSIZE_ANY_EXHDR(model),
+										region ? VARDATA_ANY(region) : "",
+										region ? VARSIZE_ANY_EXHDR(region) : 0,
+										VARDATA_ANY(class), VARSIZE_ANY_EXHDR(class),
+										DatumGetTimestampTz(VALUE(row, CALLED_AT)));
+		cl_price_usage(version, &usage, false, &cost);
+		if (version)
+			put(row, PRICE_ID, Int64GetDatum(version->price_id));
+	}
+	if (cost.amount)
+		put(row, COST, NumericGetDatum(cost.amount));
+	put(row, PRICING, row->words[cost.pricing]);
+}
+
+/*
+ * A correction carries differences, not a call; only the ledger's owner books
+ * one, and cost_ledger.correct_call() computes it.
+ */
+static void
+check_correction(CallRow *row, Relation relation)
+{
+	if (!has_privs_of_role(GetUserId(), relation->rd_rel->relowner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("only the owner of the ledger may book corrections"),
+				 errhint("Leave \"corrects\" out, or ask the owner to call cost_ledger.correct_call().")));
+	if (ISNULL(row, COST) || ISNULL(row, PRICING) ||
+		numeric_is_nan(DatumGetNumeric(VALUE(row, COST))) ||
+		numeric_is_inf(DatumGetNumeric(VALUE(row, COST))))
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("a correction needs a cost and a pricing status"),
+				 errhint("Use cost_ledger.correct_call(), which computes them.")));
+	if (ISNULL(row, SERVICE_CLASS))
+		put(row, SERVICE_CLASS, row->standard);
+}
+
+static TriggerData *
+check_trigger_protocol(FunctionCallInfo fcinfo, const char *name, bool as_agreed)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo) || !as_agreed)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("cost_ledger.%s() is a trigger of cost_ledger.call", name),
+				 errhint("cost_ledger.create_ledger() attaches it; do not attach or call it by hand.")));
+	return (TriggerData *) fcinfo->context;
+}
+
+PG_FUNCTION_INFO_V1(cl_price_call);
+
+/*
+ * BEFORE INSERT FOR EACH ROW ON cost_ledger.call
+ */
+Datum
+cl_price_call(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TupleDesc	descriptor;
+	CallRow    *row;
+
+	check_trigger_protocol(fcinfo, "_price_call",
+						   CALLED_AS_TRIGGER(fcinfo) &&
+						   TRIGGER_FIRED_BEFORE(trigger->tg_event) &&
+						   TRIGGER_FIRED_FOR_ROW(trigger->tg_event) &&
+						   TRIGGER_FIRED_BY_INSERT(trigger->tg_event));
+
+	descriptor = RelationGetDescr(trigger->tg_relation);
+	if (fcinfo->flinfo->fn_extra == NULL)
+		fcinfo->flinfo->fn_extra = make_call_row(trigger->tg_relation, fcinfo->flinfo->fn_mcxt);
+	row = fcinfo->flinfo->fn_extra;
+	heap_deform_tuple(trigger->tg_trigtuple, descriptor, row->values, row->nulls);
+
+	/* A row that comes by replication was priced where it was inserted. */
+	if (SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
+	{
+		if (!ISNULL(row, CORRECTS))
+			check_correction(row, trigger->tg_relation);
+		else
+		{
+			bytea	   *payload = NULL;
+
+			refuse_computed_columns(row);
+			if (!ISNULL(row, EVENT_KEY))
+				payload = payload_hash(row, descriptor);
+			check_call(row);
+			price_row(row);
+			if (payload && !claim_event_key(row, payload))
+				return PointerGetDatum(NULL);	/* a replay: nothing happens */
+		}
+		put(row, RECORDED_AT, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
+	}
+	put(row, RECORDED_XID, FullTransactionIdGetDatum(GetTopFullTransactionId()));
+
+	return PointerGetDatum(heap_form_tuple(descriptor, row->values, row->nulls));
+}
+
+PG_FUNCTION_INFO_V1(cl_refuse_change);
+
+/*
+ * BEFORE UPDATE OR DELETE FOR EACH ROW, BEFORE TRUNCATE FOR EACH STATEMENT
+ */
+Datum
+cl_refuse_change(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = check_trigger_protocol(fcinfo, "_refuse_change",
+												  CALLED_AS_TRIGGER(fcinfo));
+
+	ereport(ERROR,
+			(errcode(ERRCODE_RESTRICT_VIOLATION),
+			 errmsg("the ledger is append-only: %s of \"%s\" is refused",
+					TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? "UPDATE" :
+					TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ? "DELETE" : "TRUNCATE",
+					RelationGetRelationName(trigger->tg_relation)),
+			 errhint("Correct a call with cost_ledger.correct_call(), which books the difference as a new row; old calls go by dropping their partition.")));
+	return PointerGetDatum(NULL);	/* not reached */
+}

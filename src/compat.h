@@ -1,0 +1,18 @@
+/*-------------------------------------------------------------------------
+ * compat.h
+ *	  Every PG_VERSION_NUM test of cost_ledger, for PostgreSQL 15 to 18.
+ *-------------------------------------------------------------------------
+ */
+#ifndef COST_LEDGER_COMPAT_H
+#define COST_LEDGER_COMPAT_H
+
+#if PG_VERSION_NUM < 150000
+#error "cost_ledger needs PostgreSQL 15 or later"
+#endif
+
+/* varatt.h was split off postgres.h in 16. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+#endif							/* COST_LEDGER_COMPAT_H */

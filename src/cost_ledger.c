@@ -1,0 +1,31 @@
+/*-------------------------------------------------------------------------
+ * cost_ledger.c
+ *	  The module's entry: read _PG_init and you know the modules.
+ *-------------------------------------------------------------------------
+ */
+#include "cost_ledger.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+
+PG_MODULE_MAGIC;
+
+void		_PG_init(void);
+
+void
+_PG_init(void)
+{
+	cl_price_cache_init();
+
+	/* Nobody may pass off a placeholder as a setting of ours. */
+	MarkGUCPrefixReserved("cost_ledger");
+}
+
+PG_FUNCTION_INFO_V1(cl_version);
+
+Datum
+cl_version(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(COST_LEDGER_VERSION));
+}

@@ -1,0 +1,19 @@
+/*-------------------------------------------------------------------------
+ * errcodes.h
+ *	  The SQLSTATEs that are our own.  Classes I to Z belong to the
+ *	  implementation by the SQL standard; LC is ours.
+ *-------------------------------------------------------------------------
+ */
+#ifndef COST_LEDGER_ERRCODES_H
+#define COST_LEDGER_ERRCODES_H
+
+#include "utils/elog.h"
+
+/* No price is in force, and the caller asked for an error. */
+#define ERRCODE_CL_NO_PRICE				MAKE_SQLSTATE('L', 'C', '0', '0', '1')
+/* LC002 is a budget's stop. */
+#define ERRCODE_CL_BUDGET_STOP			MAKE_SQLSTATE('L', 'C', '0', '0', '2')
+/* An event key came again with another payload. */
+#define ERRCODE_CL_EVENT_KEY_CONFLICT	MAKE_SQLSTATE('L', 'C', '0', '0', '3')
+
+#endif							/* COST_LEDGER_ERRCODES_H */

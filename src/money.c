@@ -1,0 +1,194 @@
+/*-------------------------------------------------------------------------
+ * money.c
+ *	  Exact fixed-point and numeric arithmetic.  No SQL.
+ *
+ * Every operation here is exact or says that it is not possible: a caller
+ * told "false" goes on with numeric, which always is.
+ *-------------------------------------------------------------------------
+ */
+#include "cost_ledger.h"
+
+#include "fmgr.h"
+#include "money.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+
+/*
+ * Takes a finite numeric apart.  False when it is NaN or infinite, or does
+ * not fit 128 bits: the caller then keeps to numeric.
+ *
+ * Goes through the text form, so it is for loading prices and for odd
+ * quantities, not for every row.
+ */
+bool
+cl_fixed_from_numeric(Numeric value, Fixed *result)
+{
+	char	   *text;
+	bool		negative = false;
+	bool		fraction = false;
+	int128		mantissa = 0;
+	int			scale = 0;
+
+	if (numeric_is_nan(value) || numeric_is_inf(value))
+		return false;
+
+	text = DatumGetCString(DirectFunctionCall1(numeric_out,
+											   NumericGetDatum(cl_numeric_trim(value))));
+	for (const char *c = text; *c; c++)
+	{
+		if (*c == '-')
+			negative = true;
+		else if (*c == '.')
+			fraction = true;
+		else
+		{
+			if (__builtin_mul_overflow(mantissa, (int128) 10, &mantissa) ||
+				__builtin_add_overflow(mantissa, (int128) (*c - '0'), &mantissa))
+				return false;
+			if (fraction && ++scale > FIXED_MAX_SCALE)
+				return false;
+		}
+	}
+	result->mantissa = negative ? -mantissa : mantissa;
+	result->scale = scale;
+	return true;
+}
+
+/*
+ * Gives the value more decimals; false when it no longer fits.
+ */
+bool
+cl_fixed_rescale(Fixed *value, int scale)
+{
+	int128		mantissa = value->mantissa;
+
+	Assert(scale >= value->scale);
+	for (int i = value->scale; i < scale; i++)
+	{
+		if (__builtin_mul_overflow(mantissa, (int128) 10, &mantissa))
+			return false;
+	}
+	value->mantissa = mantissa;
+	value->scale = scale;
+	return true;
+}
+
+/*
+ * The numeric of the same value, without trailing zeros: 0.0129, whatever
+ * scale it was computed at.
+ */
+Numeric
+cl_fixed_to_numeric(Fixed value)
+{
+	char		text[64];
+	char	   *c = text + sizeof(text);
+	bool		negative = value.mantissa < 0;
+	unsigned __int128 magnitude;
+	int			digits = 0;
+
+	if (value.mantissa >= PG_INT64_MIN && value.mantissa <= PG_INT64_MAX)
+	{
+		int64		mantissa = (int64) value.mantissa;
+		int			scale = value.scale;
+
+		if (mantissa == 0)
+			scale = 0;
+		while (scale >= 4 && mantissa % 10000 == 0)
+		{
+			mantissa /= 10000;
+			scale -= 4;
+		}
+		while (scale > 0 && mantissa % 10 == 0)
+		{
+			mantissa /= 10;
+			scale--;
+		}
+		return int64_div_fast_to_numeric(mantissa, scale);
+	}
+
+	magnitude = negative ? -(unsigned __int128) value.mantissa :
+		(unsigned __int128) value.mantissa;
+	*--c = '\0';
+	while (magnitude != 0 || digits <= value.scale)
+	{
+		*--c = '0' + (int) (magnitude % 10);
+		magnitude /= 10;
+		if (++digits == value.scale)
+			*--c = '.';
+	}
+	if (negative)
+		*--c = '-';
+	return cl_numeric_trim(DatumGetNumeric(DirectFunctionCall3(numeric_in,
+															   CStringGetDatum(c),
+															   ObjectIdGetDatum(InvalidOid),
+															   Int32GetDatum(-1))));
+}
+
+/*
+ * The value as a bigint; false unless it is one exactly.
+ */
+bool
+cl_numeric_to_int64(Numeric value, int64 *result)
+{
+	Fixed		fixed;
+
+	if (!cl_fixed_from_numeric(value, &fixed) || fixed.scale != 0 ||
+		fixed.mantissa < PG_INT64_MIN || fixed.mantissa > PG_INT64_MAX)
+		return false;
+	*result = (int64) fixed.mantissa;
+	return true;
+}
+
+Numeric
+cl_numeric_add(Numeric a, Numeric b)
+{
+	return DatumGetNumeric(DirectFunctionCall2(numeric_add,
+											   NumericGetDatum(a),
+											   NumericGetDatum(b)));
+}
+
+Numeric
+cl_numeric_mul(Numeric a, Numeric b)
+{
+	return DatumGetNumeric(DirectFunctionCall2(numeric_mul,
+											   NumericGetDatum(a),
+											   NumericGetDatum(b)));
+}
+
+/*
+ * a / 10^digits, exactly: by a multiplication, since numeric division rounds.
+ */
+Numeric
+cl_numeric_div_pow10(Numeric a, int digits)
+{
+	return cl_numeric_mul(a, int64_div_fast_to_numeric(1, digits));
+}
+
+Numeric
+cl_numeric_trim(Numeric value)
+{
+	return DatumGetNumeric(DirectFunctionCall1(numeric_trim_scale,
+											   NumericGetDatum(value)));
+}
+
+static int
+numeric_sign_of(Numeric value)
+{
+	Numeric		sign = DatumGetNumeric(DirectFunctionCall1(numeric_sign,
+														   NumericGetDatum(value)));
+
+	return DatumGetInt32(DirectFunctionCall1(numeric_int4,
+											 NumericGetDatum(sign)));
+}
+
+bool
+cl_numeric_is_zero(Numeric value)
+{
+	return !numeric_is_nan(value) && numeric_sign_of(value) == 0;
+}
+
+bool
+cl_numeric_is_negative(Numeric value)
+{
+	return !numeric_is_nan(value) && numeric_sign_of(value) < 0;
+}

@@ -1,0 +1,42 @@
+/*-------------------------------------------------------------------------
+ * pricing.h
+ *	  The cost of one usage at one price.
+ *-------------------------------------------------------------------------
+ */
+#ifndef COST_LEDGER_PRICING_H
+#define COST_LEDGER_PRICING_H
+
+#include "price_cache.h"
+#include "usage.h"
+
+typedef enum Pricing
+{
+	PRICING_UNPRICED,			/* no cost is known */
+	PRICING_PARTIAL,			/* some meter has no rate */
+	PRICING_FREE,				/* every rate that applied is 0 */
+	PRICING_PRICED
+} Pricing;
+
+/* One meter's part in a cost. */
+typedef struct CostLine
+{
+	const char *meter;
+	Numeric		quantity;		/* what is priced here: subsets taken out */
+	const PriceLine *line;		/* NULL: no rate */
+	Numeric		amount;			/* NULL: no rate */
+	const char *rule;
+} CostLine;
+
+typedef struct CallCost
+{
+	Pricing		pricing;
+	Numeric		amount;			/* NULL when unpriced */
+	int			nlines;			/* lines are made only when asked for */
+	CostLine   *lines;
+} CallCost;
+
+extern const char *cl_pricing_name(Pricing pricing);
+extern void cl_price_usage(const PriceVersion *version, const Usage *usage,
+						   bool explain, CallCost *cost);
+
+#endif							/* COST_LEDGER_PRICING_H */

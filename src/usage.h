@@ -1,0 +1,61 @@
+/*-------------------------------------------------------------------------
+ * usage.h
+ *	  What a call consumed, in the ledger's convention: a specific count is
+ *	  a subset of the general one, and every token is priced once.
+ *-------------------------------------------------------------------------
+ */
+#ifndef COST_LEDGER_USAGE_H
+#define COST_LEDGER_USAGE_H
+
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
+
+/* The token meters, each a column of call.  A parent precedes its subsets. */
+typedef enum TokenMeter
+{
+	METER_INPUT,
+	METER_CACHE_READ,
+	METER_CACHE_WRITE,
+	METER_CACHE_WRITE_1H,
+	METER_OUTPUT,
+	METER_REASONING
+} TokenMeter;
+
+#define NUM_TOKEN_METERS	(METER_REASONING + 1)
+
+typedef struct TokenMeterInfo
+{
+	const char *name;
+	int			parent;			/* the meter this is a subset of, or -1 */
+} TokenMeterInfo;
+
+extern const TokenMeterInfo cl_token_meters[NUM_TOKEN_METERS];
+
+/* Beyond 2^53 a count has lost digits on its way through JSON or double. */
+#define MAX_QUANTITY	INT64CONST(9007199254740992)
+
+typedef struct OtherMeter
+{
+	char	   *name;
+	Numeric		quantity;
+} OtherMeter;
+
+typedef struct Usage
+{
+	int64		tokens[NUM_TOKEN_METERS];
+	bool		given[NUM_TOKEN_METERS];	/* false: not reported, which is not 0 */
+	int			nother;
+	OtherMeter *other;
+	const char *status;			/* "unexplained" where the counts do not add up */
+	char	   *service_class;	/* as the provider reported it, or NULL */
+} Usage;
+
+extern int	cl_token_meter_by_name(const char *name, int len);
+extern bool cl_usage_is_empty(const Usage *usage);
+extern void cl_usage_check(const Usage *usage);
+extern void cl_usage_add_other(Usage *usage, Jsonb *other);
+extern void cl_usage_from_jsonb(Jsonb *doc, Usage *usage);
+extern bool cl_usage_normalize(Jsonb *raw, const char *format, Usage *usage);
+extern Jsonb *cl_usage_to_jsonb(const Usage *usage, bool other_only);
+
+#endif							/* COST_LEDGER_USAGE_H */
