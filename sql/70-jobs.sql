@@ -1,0 +1,265 @@
+-- Jobs: what has to be done every minute, and who does it.
+
+CREATE FUNCTION cost_ledger._start_job(job text) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF to_regclass('cost_ledger.job') IS NULL THEN
+        RAISE EXCEPTION 'there is no ledger in this database'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'Run SELECT cost_ledger.create_ledger(); or stop the job with SELECT cost_ledger.unschedule_jobs();';
+    END IF;
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('cost_ledger.run_jobs', 0)) THEN
+        RETURN false;
+    END IF;
+    UPDATE cost_ledger.job j SET last_started_at = clock_timestamp() WHERE j.name = job;
+    RETURN true;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._start_job(text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._start_job(text) IS
+    'Records that a step of run_jobs() begins; false while another session is in a step.';
+
+CREATE FUNCTION cost_ledger._run_job(job text) RETURNS text
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    -- Whatever holds up a step is waited for in the next minute's run.
+    SET lock_timeout = '10s'
+AS $$
+DECLARE
+    error text;
+    is_canceled boolean := false;
+BEGIN
+    -- Held to the end of the transaction, which is this step's.
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('cost_ledger.run_jobs', 0)) THEN
+        RETURN NULL;
+    END IF;
+    BEGIN
+        CASE job
+            WHEN 'run_jobs' THEN
+                NULL;
+            WHEN 'check_budgets' THEN
+                PERFORM cost_ledger.check_budgets();
+            WHEN 'create_partitions' THEN
+                -- Attaching a partition locks the default one; who comes
+                -- after us waits behind us, so we must not wait long.
+                PERFORM set_config('lock_timeout', '200ms', true);
+                PERFORM cost_ledger.create_partitions(now(), now() + interval '3 months');
+        END CASE;
+    EXCEPTION
+        WHEN query_canceled THEN
+            error := format('%s: %s', SQLSTATE, SQLERRM);
+            is_canceled := true;
+        WHEN OTHERS THEN
+            error := format('%s: %s', SQLSTATE, SQLERRM);
+    END;
+    UPDATE cost_ledger.job j
+        SET last_finished_at = clock_timestamp(),
+            last_ok_at = CASE WHEN error IS NULL THEN clock_timestamp() ELSE j.last_ok_at END,
+            last_error_at = CASE WHEN error IS NULL THEN j.last_error_at ELSE clock_timestamp() END,
+            last_error = coalesce(error, j.last_error),
+            runs = j.runs + 1,
+            failures = j.failures + CASE WHEN error IS NULL THEN 0 ELSE 1 END
+        WHERE j.name = job;
+    RETURN CASE WHEN is_canceled THEN error END;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._run_job(text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._run_job(text) IS
+    'One step of run_jobs(), with its outcome recorded; an error in it is undone and recorded instead of raised. Returns the error if the step was canceled, which is to end the run.';
+
+-- It commits, and so can have no SET clause: it only calls functions that do.
+CREATE PROCEDURE cost_ledger.run_jobs()
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    canceled text;
+BEGIN
+    IF NOT cost_ledger._start_job('run_jobs') THEN
+        RETURN;
+    END IF;
+    COMMIT;
+
+    PERFORM cost_ledger._start_job('check_budgets');
+    COMMIT;
+    canceled := cost_ledger._run_job('check_budgets');
+    COMMIT;
+    IF canceled IS NOT NULL THEN
+        RAISE EXCEPTION 'run of the jobs was canceled' USING ERRCODE = 'query_canceled', DETAIL = canceled;
+    END IF;
+
+    PERFORM cost_ledger._start_job('create_partitions');
+    COMMIT;
+    canceled := cost_ledger._run_job('create_partitions');
+    COMMIT;
+    IF canceled IS NOT NULL THEN
+        RAISE EXCEPTION 'run of the jobs was canceled' USING ERRCODE = 'query_canceled', DETAIL = canceled;
+    END IF;
+
+    PERFORM cost_ledger._run_job('run_jobs');
+    COMMIT;
+END
+$$;
+
+COMMENT ON PROCEDURE cost_ledger.run_jobs() IS
+    'Everything the ledger needs done every minute: checks the budgets and makes partitions three months ahead. Each step is a transaction of its own, an error in one is recorded in job_status and does not stop the others, and a run that finds another one at work leaves. schedule_jobs() has pg_cron call it; any other scheduler, or a person, may as well (not inside a transaction block).';
+
+CREATE FUNCTION cost_ledger._cron_database() RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found text;
+BEGIN
+    -- pg_cron shows its settings to superusers only.  The refusal tells that
+    -- it is loaded: for a setting nobody defined there is none.
+    found := current_setting('cron.database_name', true);
+    -- Somebody's line in the configuration is not yet a loaded pg_cron.
+    RETURN CASE WHEN EXISTS (SELECT FROM pg_settings s WHERE s.name = 'cron.database_name') THEN found END;
+EXCEPTION WHEN insufficient_privilege THEN
+    RETURN '';
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._cron_database() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._cron_database() IS
+    'The database pg_cron keeps its jobs in; empty if this role may not know it; NULL if pg_cron is not loaded.';
+
+CREATE FUNCTION cost_ledger.schedule_jobs() RETURNS text
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    every_minute constant text := '* * * * *';
+    command constant text := 'CALL cost_ledger.run_jobs()';
+    package constant text := format('postgresql-%s-cron', current_setting('server_version_num')::integer / 10000);
+    cron_database text := cost_ledger._cron_database();
+    owner name;
+    job_name text;
+BEGIN
+    IF to_regclass('cost_ledger.ledger') IS NULL THEN
+        RAISE EXCEPTION 'there is no ledger in this database'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'Run SELECT cost_ledger.create_ledger();';
+    END IF;
+    IF cron_database IS NULL THEN
+        RAISE EXCEPTION 'pg_cron is not loaded in this server'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = format('%s shared_preload_libraries = ''%s'' and cron.database_name = %L, restart the server, and run CREATE EXTENSION pg_cron; here. Any other scheduler may run %s; every minute instead.',
+                                CASE WHEN EXISTS (SELECT FROM pg_available_extensions e WHERE e.name = 'pg_cron')
+                                     THEN 'Set'
+                                     ELSE format('Install the package %s (apt install %1$s), set', package)
+                                END,
+                                'pg_cron', current_database(), command);
+    END IF;
+
+    -- The job runs as the owner of the ledger, whoever schedules it: a
+    -- superuser's job would run the owner's triggers as superuser.
+    SELECT r.rolname INTO owner
+        FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
+        WHERE c.oid = 'cost_ledger.ledger'::regclass;
+    IF NOT (SELECT r.rolcanlogin FROM pg_roles r WHERE r.rolname = owner) THEN
+        RAISE EXCEPTION 'role "%" owns the ledger but may not log in', owner
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = format('pg_cron runs a job in a session of its role: ALTER ROLE %I LOGIN;', owner);
+    END IF;
+
+    IF EXISTS (SELECT FROM pg_extension e WHERE e.extname = 'pg_cron')
+       AND cron_database IN ('', current_database()) THEN
+        -- What is right already stays, with its history.
+        IF NOT EXISTS (SELECT FROM cron.job j
+                       WHERE j.jobname = 'cost_ledger' AND j.schedule = every_minute AND j.command = schedule_jobs.command
+                         AND j.database = current_database() AND j.username = owner AND j.active)
+           OR 1 < (SELECT count(*) FROM cron.job j
+                   WHERE j.database = current_database() AND j.command = schedule_jobs.command) THEN
+            PERFORM cron.unschedule(j.jobid) FROM cron.job j
+                WHERE j.database = current_database() AND j.command = schedule_jobs.command;
+            IF owner = current_user THEN
+                PERFORM cron.schedule('cost_ledger', every_minute, command);
+            ELSE
+                PERFORM cron.schedule_in_database('cost_ledger', every_minute, command, current_database(), owner);
+            END IF;
+        END IF;
+        RAISE NOTICE 'pg_cron runs the jobs every minute as role "%"', owner;
+        RETURN NULL;
+    ELSIF cron_database = current_database() THEN
+        RAISE EXCEPTION 'pg_cron is loaded, but its extension is missing in this database'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'As a superuser, run CREATE EXTENSION pg_cron; and call this again.';
+    END IF;
+
+    -- There may be more ledgers in the server, and job names are cut at 63
+    -- bytes.
+    job_name := 'cost_ledger:' || current_database();
+    IF octet_length(job_name) > 63 THEN
+        job_name := 'cost_ledger:' || md5(current_database());
+    END IF;
+    IF cron_database = '' THEN
+        RAISE NOTICE 'pg_cron keeps its jobs in another database, which only a superuser may ask for: SHOW cron.database_name'
+            USING HINT = 'Run the returned statement there, as a superuser.';
+    ELSE
+        RAISE NOTICE 'pg_cron keeps its jobs in database "%"', cron_database
+            USING HINT = 'Run the returned statement there, as a superuser.';
+    END IF;
+    RETURN format('SELECT cron.schedule_in_database(%L, %L, %L, %L, %L);',
+                  job_name, every_minute, command, current_database(), owner);
+EXCEPTION WHEN insufficient_privilege THEN
+    RAISE EXCEPTION 'not allowed to schedule the jobs: %', SQLERRM
+        USING ERRCODE = 'insufficient_privilege',
+              HINT = format('Be a superuser, or the owner of the ledger with this right: GRANT USAGE ON SCHEMA cron TO %I;', owner);
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.schedule_jobs() IS
+    'Has pg_cron CALL cost_ledger.run_jobs() every minute, as the owner of the ledger; again keeps the one job. NULL when that is done. Where pg_cron keeps its jobs in another database: the statement to run there. Without pg_cron an error (55000) whose hint says what to install and set.';
+
+CREATE FUNCTION cost_ledger.unschedule_jobs() RETURNS text
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    cron_database text := cost_ledger._cron_database();
+    stopped bigint;
+BEGIN
+    IF cron_database IS NULL THEN
+        RAISE NOTICE 'pg_cron is not loaded in this server, so it runs no jobs';
+        RETURN NULL;
+    END IF;
+    IF cron_database IN ('', current_database())
+       AND EXISTS (SELECT FROM pg_extension e WHERE e.extname = 'pg_cron') THEN
+        SELECT count(cron.unschedule(j.jobid)) INTO stopped FROM cron.job j
+            WHERE j.database = current_database() AND j.command = 'CALL cost_ledger.run_jobs()';
+        RAISE NOTICE 'jobs stopped: %', stopped;
+        RETURN NULL;
+    END IF;
+    RAISE NOTICE 'pg_cron keeps its jobs in %', coalesce('database "' || nullif(cron_database, '') || '"', 'another database')
+        USING HINT = 'Run the returned statement there, as a superuser.';
+    RETURN format('SELECT cron.unschedule(jobid) FROM cron.job WHERE database = %L AND command = %L;',
+                  current_database(), 'CALL cost_ledger.run_jobs()');
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.unschedule_jobs() IS
+    'Undoes schedule_jobs(), of all jobs that this role may see. NULL when that is done. Where pg_cron keeps its jobs in another database: the statement to run there.';
+
+CREATE FUNCTION cost_ledger._unschedule_jobs() RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_extension e WHERE e.extname = 'pg_cron') THEN
+        PERFORM cron.unschedule(j.jobid) FROM cron.job j
+            WHERE j.database = current_database() AND j.command = 'CALL cost_ledger.run_jobs()';
+    END IF;
+EXCEPTION WHEN OTHERS THEN
+    RAISE WARNING 'the pg_cron job of the ledger could not be stopped: %', SQLERRM
+        USING HINT = 'Stop it as a superuser: SELECT cron.unschedule(jobid) FROM cron.job WHERE command = ''CALL cost_ledger.run_jobs()'';';
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._unschedule_jobs() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._unschedule_jobs() IS
+    'Stops the job of this database if pg_cron is in it; a failure is a warning, for it must not keep the ledger from being dropped.';
