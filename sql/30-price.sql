@@ -122,12 +122,7 @@ BEGIN
             USING ERRCODE = 'datetime_field_overflow',
                   HINT = 'Leave valid_to out for a price without an end.';
     END IF;
-    SELECT l.currency INTO ledger_currency FROM cost_ledger.ledger l;
-    IF ledger_currency IS NULL THEN
-        RAISE EXCEPTION 'there is no ledger in this database'
-            USING ERRCODE = 'object_not_in_prerequisite_state',
-                  HINT = 'Run SELECT cost_ledger.create_ledger();';
-    END IF;
+    ledger_currency := (cost_ledger._ledger()).currency;
     set_price.currency := coalesce(set_price.currency, ledger_currency);
     IF set_price.currency <> ledger_currency THEN
         RAISE EXCEPTION 'price in %, but this ledger is in %', set_price.currency, ledger_currency

@@ -18,6 +18,24 @@ REVOKE EXECUTE ON FUNCTION cost_ledger._refuse_change() FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger._refuse_change() IS
     'Trigger of append-only tables: refuses UPDATE, DELETE and TRUNCATE (23001).';
 
+CREATE FUNCTION cost_ledger._ledger(OUT time_zone text, OUT currency text) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF to_regclass('cost_ledger.ledger') IS NULL THEN
+        RAISE EXCEPTION 'there is no ledger in this database'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'Run SELECT cost_ledger.create_ledger();';
+    END IF;
+    SELECT l.time_zone, l.currency INTO STRICT time_zone, currency FROM cost_ledger.ledger l;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._ledger() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._ledger() IS
+    'Settings of the ledger; an error (55000) where there is none.';
+
 CREATE FUNCTION cost_ledger.create_ledger(timezone text DEFAULT 'UTC', currency text DEFAULT 'USD') RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -69,12 +87,7 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state',
                   HINT = 'If that is what you want: SELECT cost_ledger.drop_ledger(i_mean_it => true);';
     END IF;
-    IF to_regclass('cost_ledger.ledger') IS NULL THEN
-        RAISE EXCEPTION 'there is no ledger in this database'
-            USING ERRCODE = 'object_not_in_prerequisite_state',
-                  HINT = 'Nothing is left to remove.';
-    END IF;
-
+    PERFORM cost_ledger._ledger();
     PERFORM cost_ledger._unschedule_jobs();
 
     -- Whatever stands in this schema and is not the extension's own is the
@@ -142,9 +155,9 @@ BEGIN
                   HINT = 'Each month becomes a table; pass the range that calls really carry.';
     END IF;
 
+    zone := (cost_ledger._ledger()).time_zone;
     -- One maker at a time; writers go on.
     PERFORM pg_advisory_xact_lock(hashtextextended('cost_ledger.create_partitions', 0));
-    SELECT l.time_zone INTO STRICT zone FROM cost_ledger.ledger l;
 
     -- The months of the range that have no partition yet.
     FOR m IN
@@ -271,7 +284,7 @@ BEGIN
     )
     SELECT jsonb_object_agg(m.meter, m.quantity)
                || jsonb_build_object(
-                   'cost', corrected_cost - coalesce(min(r.cost), 0),
+                   'cost', trim_scale(corrected_cost - coalesce(min(r.cost), 0)),
                    'other_usage', (SELECT jsonb_object_agg(o.meter, o.quantity) FROM others o)),
            bool_and(m.quantity = 0) AND NOT EXISTS (SELECT FROM others) AND corrected_cost = min(r.cost)
         INTO difference, is_same

@@ -122,6 +122,7 @@ typedef struct CallRow
 	bool	   *nulls;
 	Datum		words[PRICING_PRICED + 1];	/* names of Pricing, as text */
 	Datum		standard;		/* 'standard' */
+	Datum		model;			/* 'model' */
 } CallRow;
 
 #define VALUE(row, column)	((row)->values[(row)->index[column]])
@@ -183,6 +184,7 @@ make_call_row(Relation relation, MemoryContext context)
 	for (int i = 0; i <= PRICING_PRICED; i++)
 		row->words[i] = CStringGetTextDatum(cl_pricing_name(i));
 	row->standard = CStringGetTextDatum("standard");
+	row->model = CStringGetTextDatum("model");
 	MemoryContextSwitchTo(old);
 	return row;
 }
@@ -298,8 +300,9 @@ check_call(CallRow *row)
 			cl_numeric_is_negative(reported))
 			refuse_negative("reported_cost");
 	}
-	if (!ISNULL(row, SERVED_FROM) &&
-		!text_equals(VALUE(row, SERVED_FROM), "model") &&
+	if (ISNULL(row, SERVED_FROM))
+		put(row, SERVED_FROM, row->model);
+	if (!text_equals(VALUE(row, SERVED_FROM), "model") &&
 		!text_equals(VALUE(row, SERVED_FROM), "response_cache"))
 		ereport(ERROR,
 				(errcode(ERRCODE_CHECK_VIOLATION),
@@ -555,7 +558,7 @@ price_row(CallRow *row)
 	if (ISNULL(row, SERVICE_CLASS))
 		put(row, SERVICE_CLASS, row->standard);
 
-	if (!ISNULL(row, SERVED_FROM) && text_equals(VALUE(row, SERVED_FROM), "response_cache"))
+	if (text_equals(VALUE(row, SERVED_FROM), "response_cache"))
 	{
 		put(row, COST, NumericGetDatum(int64_to_numeric(0)));
 		put(row, PRICING, row->words[PRICING_FREE]);

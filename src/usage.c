@@ -142,20 +142,22 @@ static void
 check_quantity(const char *name, Numeric quantity)
 {
 	Fixed		fixed;
+	bool		good = cl_fixed_from_numeric(quantity, &fixed) && fixed.mantissa >= 0;
 
-	if (numeric_is_nan(quantity) || numeric_is_inf(quantity) ||
-		cl_numeric_is_negative(quantity))
+	/* 2^53 with the quantity's decimals, or as many of them as matter */
+	if (good)
+	{
+		Fixed		limit = {MAX_QUANTITY, 0};
+
+		good = !cl_fixed_rescale(&limit, fixed.scale) ||
+			fixed.mantissa <= limit.mantissa;
+	}
+	if (!good)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("quantity of meter \"%s\" must be a number of at least 0", name),
-				 errhint("Send what the call consumed.")));
-	if (!cl_fixed_from_numeric(quantity, &fixed) ||
-		!cl_fixed_rescale(&fixed, Max(fixed.scale, 18)) ||
-		fixed.mantissa > (int128) MAX_QUANTITY * INT64CONST(1000000000000000000))
-		ereport(ERROR,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("quantity of meter \"%s\" is too large or too finely divided", name),
-				 errhint("At most 2^53, with up to 18 decimals.")));
+				 errmsg("quantity of meter \"%s\" must be from 0 to 2^53", name),
+				 errhint("Send what the call consumed, with at most %d decimals.",
+						 FIXED_MAX_SCALE)));
 }
 
 /*
@@ -170,11 +172,15 @@ json_count(JsonbContainer *object, const char *key, int64 *count)
 	value = getKeyJsonValueFromContainer(object, key, strlen(key), &buffer);
 	if (value == NULL || value->type == jbvNull)
 		return false;
-	if (value->type != jbvNumeric ||
-		!cl_numeric_to_int64(value->val.numeric, count))
+	if (value->type != jbvNumeric)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"%s\" in a usage object is not a whole number", key),
+				 errmsg("\"%s\" in a usage object is not a number", key),
+				 errhint("A usage object counts tokens: {\"input_tokens\": 5800, \"output_tokens\": 600}.")));
+	if (!cl_numeric_to_int64(value->val.numeric, count))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("\"%s\" in a usage object is not a whole number of at most 2^53", key),
 				 errhint("A usage object counts tokens: {\"input_tokens\": 5800, \"output_tokens\": 600}.")));
 	check_count(key, *count);
 	return true;
@@ -568,6 +574,12 @@ cl_usage_normalize(Jsonb *raw, const char *format, Usage *usage)
 				 errmsg("unknown usage format \"%s\"", format),
 				 errhint("Known formats are openai_chat, openai_responses, anthropic and cost_ledger.")));
 
+	/* Sums of counts can exceed what each may be. */
+	for (int i = 0; i < NUM_TOKEN_METERS; i++)
+	{
+		if (usage->given[i])
+			check_count(cl_token_meters[i].name, usage->tokens[i]);
+	}
 	return subsets_fit(usage, &bad) && !cl_usage_is_empty(usage);
 }
 

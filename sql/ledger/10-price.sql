@@ -103,6 +103,13 @@ CREATE TRIGGER rate_card_history
     BEFORE UPDATE OR DELETE ON cost_ledger.rate_card
     FOR EACH ROW EXECUTE FUNCTION cost_ledger._keep_price_history();
 
+CREATE TRIGGER price_history_truncate
+    BEFORE TRUNCATE ON cost_ledger.price
+    FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger._keep_price_history();
+CREATE TRIGGER price_line_history_truncate
+    BEFORE TRUNCATE ON cost_ledger.price_line
+    FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger._keep_price_history();
+
 -- The price list as people read, write and exchange it: a row per rate.
 CREATE VIEW cost_ledger.price_list WITH (security_invoker = true) AS
 SELECT c.provider::text AS provider,
@@ -121,7 +128,7 @@ JOIN cost_ledger.price p ON p.card_id = c.card_id
 JOIN cost_ledger.price_line l ON l.price_id = p.price_id
 WHERE p.valid_to IS DISTINCT FROM p.valid_from;
 
-COMMENT ON VIEW cost_ledger.price_list IS 'Every rate of every price version that is or was in force, one row per meter. COPY it TO a CSV file to export the list; COPY such a file FROM to load it: each price is then set as set_price() would.';
+COMMENT ON VIEW cost_ledger.price_list IS 'Every rate of every price version that is or was in force, one row per meter. Export it with COPY (TABLE cost_ledger.price_list) TO; load such a file with COPY cost_ledger.price_list FROM: each price is then set as set_price() would.';
 COMMENT ON COLUMN cost_ledger.price_list.provider IS 'Who bills the call.';
 COMMENT ON COLUMN cost_ledger.price_list.model IS 'Model name as the calls carry it.';
 COMMENT ON COLUMN cost_ledger.price_list.region IS 'Inference region; empty for any.';

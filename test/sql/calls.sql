@@ -1,0 +1,196 @@
+--
+-- Calls: what INSERT and COPY record, price, refuse and remember.
+--
+SET TIME ZONE 'UTC';
+\set SHOW_CONTEXT never
+SELECT cost_ledger.create_ledger();
+SELECT count(*) > 0 AS made FROM cost_ledger.create_partitions('2026-01-01', '2026-12-31') AS p;
+SELECT cost_ledger.set_price('anthropic', 'claude-sonnet-4-5',
+    '{"input_tokens": 3.00, "cache_read_tokens": 0.30, "cache_write_tokens": 3.75, "cache_write_1h_tokens": 6.00, "output_tokens": 15.00}', '2025-09-29');
+SELECT cost_ledger.set_price('anthropic', 'claude-sonnet-4-5', '{"input_tokens": 1.50, "output_tokens": 7.50}', '2025-09-29', service_class => 'batch');
+SELECT cost_ledger.set_price('local', 'llama', '{"input_tokens": 0, "output_tokens": 0}', '2025-01-01');
+SELECT cost_ledger.set_price('openai', 'gpt-x', '{"input_tokens": 2, "output_tokens": 8}', '2026-01-01');
+SELECT cost_ledger.set_price('openai', 'gpt-x', '{"input_tokens": 1, "output_tokens": 4}', '2026-02-01');
+
+-- the worked example: 5,000 cached and 800 fresh input tokens, 600 output
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, cache_read_tokens, output_tokens)
+VALUES ('2026-01-02', 'anthropic', 'claude-sonnet-4-5', 5800, 5000, 600)
+RETURNING cost, price_id, pricing, usage_status, service_class, served_from,
+          recorded_at = now() AS recorded_now, recorded_xid = pg_current_xact_id() AS stamped;
+
+-- price at the call's own time, in one statement across a price change
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, output_tokens)
+VALUES ('2025-12-31 23:59:59.999999', 'openai', 'gpt-x', 1000000, 1000000),
+       ('2026-01-01', 'openai', 'gpt-x', 1000000, 1000000),
+       ('2026-01-31 23:59:59.999999', 'openai', 'gpt-x', 1000000, 1000000),
+       ('2026-02-01', 'openai', 'gpt-x', 1000000, 1000000)
+RETURNING called_at, cost, pricing, price_id IS NOT NULL AS has_price;
+
+-- the four kinds of pricing
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, output_tokens, other_usage, served_from, service_class)
+VALUES ('2026-03-01', 'local', 'llama', 100, 100, NULL, 'model', NULL),                              -- free: explicit rates of 0
+       ('2026-03-01', 'openai', 'gpt-x', 100, 100, NULL, 'response_cache', NULL),                    -- free: nobody was asked
+       ('2026-03-01', 'openai', 'gpt-x', 100, 100, '{"images": 2}', 'model', NULL),                  -- partial: no rate for images
+       ('2026-03-01', 'openai', 'gpt-99', 100, 100, NULL, 'model', NULL),                            -- unpriced: no such price
+       ('2026-03-01', 'anthropic', 'claude-sonnet-4-5', 1000, 1000, NULL, 'model', 'batch'),         -- another class
+       ('2026-03-01', 'anthropic', 'claude-sonnet-4-5', 1000, 1000, NULL, 'model', 'flex'),          -- a class without a price
+       ('2026-03-01', 'openai', 'gpt-x', 0, 0, NULL, 'model', NULL),                                 -- nothing was consumed
+       ('2026-03-01', 'openai', 'gpt-x', NULL, NULL, NULL, 'model', NULL)                            -- nobody knows what was
+RETURNING provider, model, service_class, cost, pricing, usage_status;
+SELECT provider, model, service_class, pricing, cost, reason FROM cost_ledger.unpriced_call ORDER BY call_id;
+
+-- the provider's object as it came
+INSERT INTO cost_ledger.call (called_at, provider, model, raw_usage)
+VALUES ('2026-01-02', 'anthropic', 'claude-sonnet-4-5', '{"input_tokens": 800, "cache_read_input_tokens": 5000, "cache_creation_input_tokens": 0, "output_tokens": 600, "service_tier": "standard"}'),
+       ('2026-01-02', 'anthropic', 'claude-sonnet-4-5', '{"input_tokens": 5800, "output_tokens": 600, "service_tier": "batch"}'),
+       ('2026-01-02', 'openai', 'gpt-x', '{"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100, "completion_tokens_details": {"reasoning_tokens": 60}}'),
+       ('2026-01-02', 'openai', 'gpt-x', '{"service_tier": "default", "usage": {"prompt_tokens": 1000, "completion_tokens": 100}}'),
+       ('2026-01-02', 'openai', 'gpt-x', '{"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1101}'),                                -- does not add up
+       ('2026-01-02', 'openai', 'gpt-x', '{"prompt_tokens": 1000, "completion_tokens": 100, "prompt_tokens_details": {"audio_tokens": 7}}'),        -- a kind without a meter
+       ('2026-01-02', 'openai', 'gpt-x', '{"prompt_tokens": 10, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 11}}'),          -- contradicts itself
+       ('2026-01-02', 'openai', 'gpt-x', '{"tokens": 1000}'),                                                                                       -- of no known shape
+       ('2026-01-02', 'openai', 'gpt-x', '[]')
+RETURNING service_class, input_tokens, cache_read_tokens, output_tokens, reasoning_tokens, cost, pricing, usage_status;
+
+-- a client may say that counts are not final, nothing else about the ledger's own columns
+INSERT INTO cost_ledger.call (called_at, provider, model, output_tokens, usage_status, tool_calls, input_parts, input_tokens, reported_cost, accepted, tags)
+VALUES ('2026-01-02', 'openai', 'gpt-x', 10, 'partial', '{"search": 2, "fetch": 1}', '{"history": 60, "new_input": 40}', 100, 0.0001, true, '{"experiment": "b"}')
+RETURNING cost, reported_cost, usage_status, tool_calls_count;
+
+-- refused, with what to do
+INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('openai', 'gpt-x', -1);
+INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('openai', 'gpt-x', 9007199254740993);
+INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('openai', 'gpt-x', 9223372036854775808);
+INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('openai', 'gpt-x', 'NaN'::numeric);
+INSERT INTO cost_ledger.call (provider, model, input_tokens, cache_read_tokens) VALUES ('openai', 'gpt-x', 10, 11);
+INSERT INTO cost_ledger.call (provider, model, input_tokens, cache_read_tokens, cache_write_tokens, cache_write_1h_tokens) VALUES ('openai', 'gpt-x', 10, 4, 4, 4);
+INSERT INTO cost_ledger.call (provider, model, cache_read_tokens) VALUES ('openai', 'gpt-x', 1);
+INSERT INTO cost_ledger.call (provider, model, output_tokens, reasoning_tokens) VALUES ('openai', 'gpt-x', 10, 11);
+INSERT INTO cost_ledger.call (provider, model, input_tokens, called_at) VALUES ('openai', 'gpt-x', 1, 'infinity');
+INSERT INTO cost_ledger.call (provider, model, input_tokens, called_at) VALUES ('openai', 'gpt-x', 1, '-infinity');
+INSERT INTO cost_ledger.call (provider, model, input_tokens, called_at) VALUES ('openai', 'gpt-x', 1, NULL);
+INSERT INTO cost_ledger.call (model, input_tokens) VALUES ('gpt-x', 1);
+INSERT INTO cost_ledger.call (provider, input_tokens) VALUES ('openai', 1);
+INSERT INTO cost_ledger.call (provider, model, input_tokens, cost) VALUES ('openai', 'gpt-x', 1, 0);
+INSERT INTO cost_ledger.call (provider, model, input_tokens, price_id) VALUES ('openai', 'gpt-x', 1, 1);
+INSERT INTO cost_ledger.call (provider, model, input_tokens, pricing) VALUES ('openai', 'gpt-x', 1, 'free');
+INSERT INTO cost_ledger.call (provider, model, input_tokens, recorded_at) VALUES ('openai', 'gpt-x', 1, now());
+INSERT INTO cost_ledger.call (provider, model, input_tokens, recorded_xid) VALUES ('openai', 'gpt-x', 1, '1');
+INSERT INTO cost_ledger.call (call_id, provider, model, input_tokens) VALUES (1, 'openai', 'gpt-x', 1);
+INSERT INTO cost_ledger.call (provider, model, input_tokens, raw_usage) VALUES ('openai', 'gpt-x', 1, '{"prompt_tokens": 1}');
+INSERT INTO cost_ledger.call (provider, model, raw_usage) VALUES ('openai', 'gpt-x', '{"prompt_tokens": -1}');
+INSERT INTO cost_ledger.call (provider, model, other_usage) VALUES ('openai', 'gpt-x', '{"input_tokens": 1}');
+INSERT INTO cost_ledger.call (provider, model, other_usage) VALUES ('openai', 'gpt-x', '{"images": -1}');
+INSERT INTO cost_ledger.call (provider, model, other_usage) VALUES ('openai', 'gpt-x', '{"images": "many"}');
+INSERT INTO cost_ledger.call (provider, model, other_usage) VALUES ('openai', 'gpt-x', '7');
+INSERT INTO cost_ledger.call (provider, model, input_tokens, usage_status) VALUES ('openai', 'gpt-x', 1, 'good');
+INSERT INTO cost_ledger.call (provider, model, input_tokens, served_from) VALUES ('openai', 'gpt-x', 1, 'cdn');
+INSERT INTO cost_ledger.call (provider, model, input_tokens, reported_cost) VALUES ('openai', 'gpt-x', 1, 'NaN');
+INSERT INTO cost_ledger.call (provider, model, input_tokens, reported_cost) VALUES ('openai', 'gpt-x', 1, -0.01);
+INSERT INTO cost_ledger.call (provider, model, input_tokens, reported_cost) VALUES ('openai', 'gpt-x', 1, 'Infinity');
+INSERT INTO cost_ledger.call (provider, model, input_tokens, duration_ms) VALUES ('openai', 'gpt-x', 1, 'NaN');
+INSERT INTO cost_ledger.call (provider, model, input_tokens, duration_ms) VALUES ('openai', 'gpt-x', 1, 'Infinity');
+INSERT INTO cost_ledger.call (provider, model, input_tokens, retry_count) VALUES ('openai', 'gpt-x', 1, -1);
+INSERT INTO cost_ledger.call (provider, model, input_tokens, attempt) VALUES ('openai', 'gpt-x', 1, -1);
+INSERT INTO cost_ledger.call (provider, model, input_tokens, tool_calls_count) VALUES ('openai', 'gpt-x', 1, -1);
+INSERT INTO cost_ledger.call (provider, model, input_tokens, tool_calls) VALUES ('openai', 'gpt-x', 1, '{"search": 1.5}');
+INSERT INTO cost_ledger.call (provider, model, input_tokens, tool_calls) VALUES ('openai', 'gpt-x', 1, '["search"]');
+INSERT INTO cost_ledger.call (provider, model, input_tokens, tool_calls) VALUES ('openai', 'gpt-x', 1, '{"search": 3000000000}');
+INSERT INTO cost_ledger.call (provider, model, input_tokens, input_parts) VALUES ('openai', 'gpt-x', 1, '{"history": 2}');
+SELECT count(*) FROM cost_ledger.call;
+
+--
+-- Event keys: an event is recorded once.
+--
+INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens) VALUES ('2026-01-02', 'e1', 'openai', 'gpt-x', 100) RETURNING event_key, cost;
+-- a retry, with a new time too, does nothing; in the same statement too
+INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens) VALUES ('2026-01-02', 'e1', 'openai', 'gpt-x', 100) RETURNING event_key, cost;
+INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens) VALUES ('2026-07-02', 'e1', 'openai', 'gpt-x', 100) RETURNING event_key, cost;
+INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens)
+VALUES ('2026-01-02', 'e2', 'openai', 'gpt-x', 100), ('2026-01-02', 'e2', 'openai', 'gpt-x', 100), ('2026-01-02', 'e3', 'openai', 'gpt-x', 100) RETURNING event_key;
+-- the same key for something else is refused, whatever differs
+INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens) VALUES ('2026-01-02', 'e1', 'openai', 'gpt-x', 101);
+\set VERBOSITY sqlstate
+INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens, team) VALUES ('2026-01-02', 'e1', 'openai', 'gpt-x', 100, 'search');
+INSERT INTO cost_ledger.call (called_at, event_key, provider, model, output_tokens) VALUES ('2026-01-02', 'e1', 'openai', 'gpt-x', 100);
+INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens) VALUES ('2026-01-02', '', 'openai', 'gpt-x', 100);
+INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens) VALUES ('2026-01-02', repeat('k', 513), 'openai', 'gpt-x', 100);
+\set VERBOSITY default
+-- an event that was rolled back was not recorded
+BEGIN;
+INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens) VALUES ('2026-01-02', 'e4', 'openai', 'gpt-x', 100);
+ROLLBACK;
+INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens) VALUES ('2026-01-02', 'e4', 'openai', 'gpt-x', 200) RETURNING event_key, cost;
+-- raw usage is part of the payload as it came
+INSERT INTO cost_ledger.call (called_at, event_key, provider, model, raw_usage) VALUES ('2026-01-02', 'e5', 'openai', 'gpt-x', '{"prompt_tokens": 5, "completion_tokens": 1}') RETURNING event_key;
+INSERT INTO cost_ledger.call (called_at, event_key, provider, model, raw_usage) VALUES ('2026-01-02', 'e5', 'openai', 'gpt-x', '{"completion_tokens": 1, "prompt_tokens": 5}') RETURNING event_key;
+SELECT k.event_key, c.input_tokens FROM cost_ledger.event_key k JOIN cost_ledger.call c USING (called_at, call_id) ORDER BY 1;
+
+-- a correction is a linked row of differences; done twice it books nothing more
+SELECT cost_ledger.correct_call('e1', '{"input_tokens": 150, "output_tokens": 10, "images": 0}', 'the client forgot the output') IS NOT NULL AS booked;
+SELECT cost_ledger.correct_call('e1', '{"input_tokens": 150, "output_tokens": 10}', 'again') IS NULL AS nothing_new;
+SELECT cost_ledger.correct_call('e1', '{"input_tokens": 90}', 'less after all') IS NOT NULL AS booked;
+SELECT c.corrects IS NOT NULL AS is_correction, c.input_tokens, c.output_tokens, c.cost, c.pricing, c.event_key, c.tags
+FROM cost_ledger.call c JOIN cost_ledger.event_key k ON k.called_at = c.called_at AND k.call_id IN (c.call_id, c.corrects)
+WHERE k.event_key = 'e1' ORDER BY c.call_id;
+SELECT sum(c.input_tokens) AS input_tokens, sum(c.output_tokens) AS output_tokens, sum(c.cost) AS cost
+FROM cost_ledger.call c JOIN cost_ledger.event_key k ON k.called_at = c.called_at AND k.call_id IN (c.call_id, c.corrects)
+WHERE k.event_key = 'e1';
+-- an unpriced call gets its cost when its usage is corrected to one that has a price
+INSERT INTO cost_ledger.call (called_at, event_key, provider, model, other_usage) VALUES ('2026-01-02', 'e6', 'openai', 'gpt-x', '{"images": 2}') RETURNING pricing, cost;
+SELECT cost_ledger.correct_call('e6', '{"input_tokens": 1000}', 'they were tokens') IS NOT NULL AS booked;
+SELECT input_tokens, other_usage, cost, pricing FROM cost_ledger.call WHERE corrects IS NOT NULL AND model = 'gpt-x' ORDER BY call_id DESC LIMIT 1;
+SELECT cost_ledger.correct_call('no such key', '{"input_tokens": 1}', 'x');
+SELECT cost_ledger.correct_call('2026-01-02', 0, '{"input_tokens": 1}', 'x');
+SELECT cost_ledger.correct_call('e1', '{"input_tokens": 1}', '');
+SELECT cost_ledger.correct_call('e1', '{"input_tokens": 1, "images": 1}', 'no rate for images');
+SELECT cost_ledger.correct_call('e1', '{"input_tokens": 1, "cache_read_tokens": 2}', 'x');
+
+--
+-- COPY does what INSERT does.
+--
+COPY cost_ledger.call (called_at, provider, model, input_tokens, cache_read_tokens, output_tokens, raw_usage, event_key, team) FROM stdin WITH (FORMAT csv, NULL '');
+2026-05-02T00:00:00Z,anthropic,claude-sonnet-4-5,5800,5000,600,,c1,search
+2026-05-02T00:00:00Z,anthropic,claude-sonnet-4-5,5800,5000,600,,c1,search
+2026-05-02T00:00:01Z,openai,gpt-x,1000000,,1000000,,,search
+2026-05-02T00:00:02Z,openai,gpt-99,1,,,,,search
+2026-05-02T00:00:03Z,anthropic,claude-sonnet-4-5,,,,"{""input_tokens"": 800, ""cache_read_input_tokens"": 5000, ""output_tokens"": 600}",,search
+\.
+SELECT model, cost, pricing FROM cost_ledger.call WHERE team = 'search' ORDER BY called_at;
+COPY cost_ledger.call (called_at, provider, model, input_tokens, cache_read_tokens) FROM stdin WITH (FORMAT csv, NULL '');
+2026-05-03T00:00:00Z,openai,gpt-x,1,
+2026-05-03T00:00:00Z,openai,gpt-x,1,2
+\.
+SELECT count(*) AS half_copied FROM cost_ledger.call WHERE called_at = '2026-05-03';
+
+--
+-- A client needs INSERT on call and USAGE on the schema, nothing more: neither
+-- prices nor event keys are shown to it.
+--
+CREATE ROLE cost_ledger_test_client;
+GRANT USAGE ON SCHEMA cost_ledger TO cost_ledger_test_client;
+GRANT INSERT ON cost_ledger.call TO cost_ledger_test_client;
+SET ROLE cost_ledger_test_client;
+INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens) VALUES ('2026-06-02', 'r1', 'openai', 'gpt-x', 1000000);
+INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens) VALUES ('2026-06-02', 'r1', 'openai', 'gpt-x', 1000000);
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, corrects, cost, pricing) VALUES ('2026-06-02', 'openai', 'gpt-x', -1000000, 1, -1, 'priced');
+SELECT count(*) FROM cost_ledger.call;
+SELECT count(*) FROM cost_ledger.event_key;
+INSERT INTO cost_ledger.event_key VALUES ('x', 'x', 1, now());
+SELECT current_user;
+RESET ROLE;
+SELECT count(*), sum(cost) FROM cost_ledger.call WHERE called_at = '2026-06-02';
+INSERT INTO cost_ledger.call (called_at, provider, model, corrects) VALUES ('2026-06-02', 'openai', 'gpt-x', 1);
+DROP OWNED BY cost_ledger_test_client;
+DROP ROLE cost_ledger_test_client;
+
+-- partitions may order columns as they like, and users may add their own
+ALTER TABLE cost_ledger.call ADD COLUMN region_of_user text;
+CREATE TABLE public.call_p2031 (extra int, LIKE cost_ledger.call INCLUDING ALL EXCLUDING IDENTITY);
+ALTER TABLE public.call_p2031 DROP COLUMN extra;
+ALTER TABLE cost_ledger.call ATTACH PARTITION public.call_p2031 FOR VALUES FROM ('2031-01-01') TO ('2032-01-01');
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, event_key, region_of_user) VALUES ('2031-06-02', 'openai', 'gpt-x', 1000000, 'p1', 'eu')
+RETURNING tableoid::regclass, cost, region_of_user;
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, event_key, region_of_user) VALUES ('2026-06-02', 'openai', 'gpt-x', 1000000, 'p1', 'eu') RETURNING 1;
+
+SELECT cost_ledger.drop_ledger(i_mean_it => true);

@@ -1,0 +1,226 @@
+--
+-- Price lists: versions, their changes, and what was in force when.
+--
+SET TIME ZONE 'UTC';
+\set SHOW_CONTEXT never
+SELECT cost_ledger.create_ledger();
+
+CREATE FUNCTION pg_temp.versions(model text) RETURNS TABLE (valid_from timestamptz, valid_to timestamptz, input_price numeric)
+LANGUAGE sql AS $$
+    SELECT p.valid_from, p.valid_to, l.unit_price
+    FROM cost_ledger.rate_card c JOIN cost_ledger.price p USING (card_id)
+    JOIN cost_ledger.price_line l ON l.price_id = p.price_id AND l.meter = 'input_tokens'
+    WHERE c.model = versions.model ORDER BY p.valid_from, p.price_id
+$$;
+
+-- a later version closes the earlier one; a back-dated one runs until the next
+-- begins; a future one waits for its date
+SELECT cost_ledger.set_price('openai', 'gpt-x', '{"input_tokens": 4, "output_tokens": 8}', '2026-02-01');
+SELECT cost_ledger.set_price('openai', 'gpt-x', '{"input_tokens": 6, "output_tokens": 8}', '2026-04-01');
+SELECT cost_ledger.set_price('openai', 'gpt-x', '{"input_tokens": 5, "output_tokens": 8}', '2026-03-01');
+SELECT cost_ledger.set_price('openai', 'gpt-x', '{"input_tokens": 3, "output_tokens": 8}', '2026-01-01');
+SELECT cost_ledger.set_price('openai', 'gpt-x', '{"input_tokens": 9, "output_tokens": 8}', '2099-01-01');
+SELECT * FROM pg_temp.versions('gpt-x');
+
+-- the boundary belongs to the new version, and nothing holds before the first
+SELECT at, cost_ledger.cost_at(at, 'openai', 'gpt-x', '{"input_tokens": 1000000}') AS cost
+FROM (VALUES (timestamptz '2025-12-31 23:59:59.999999'), ('2026-01-01'), ('2026-01-31 23:59:59.999999'), ('2026-02-01'),
+             ('2026-02-28 23:59:59.999999'), ('2026-03-01'), ('2026-04-01'), ('2098-12-31 23:59:59.999999'), ('2099-01-01')) AS v (at);
+
+-- the same again is nothing; different is an error unless it is on purpose
+SELECT cost_ledger.set_price('openai', 'gpt-x', '{"output_tokens": 8.0, "input_tokens": 6.00}', '2026-04-01') =
+       (SELECT price_id FROM cost_ledger.price WHERE valid_from = '2026-04-01') AS same;
+SELECT cost_ledger.set_price('openai', 'gpt-x', '{"input_tokens": 7, "output_tokens": 8}', '2026-04-01');
+SELECT cost_ledger.set_price('openai', 'gpt-x', '{"input_tokens": 7, "output_tokens": 8}', '2026-04-01', replace => true) > 5 AS corrected;
+SELECT * FROM pg_temp.versions('gpt-x');
+SELECT count(*) AS rates_in_the_list FROM cost_ledger.price_list WHERE model = 'gpt-x';
+
+-- an end of one's own
+SELECT cost_ledger.set_price('openai', 'preview', '{"input_tokens": 1}', '2026-01-01', valid_to => '2026-01-08') > 0 AS set;
+SELECT cost_ledger.cost_at('2026-01-07', 'openai', 'preview', '{"input_tokens": 1000000}') AS inside,
+       cost_ledger.cost_at('2026-01-08', 'openai', 'preview', '{"input_tokens": 1000000}') AS outside;
+
+-- versions never overlap, whoever writes them
+INSERT INTO cost_ledger.price (card_id, valid_from, valid_to, currency)
+    SELECT card_id, '2026-01-15', '2026-01-16', 'USD' FROM cost_ledger.rate_card WHERE model = 'gpt-x';
+
+-- history stays: only the end of a version may change, and only come earlier
+UPDATE cost_ledger.price SET valid_from = '2020-01-01' WHERE valid_from = '2099-01-01';
+UPDATE cost_ledger.price SET valid_to = '2099-02-01' WHERE valid_from = '2099-01-01';
+UPDATE cost_ledger.price SET valid_to = '2099-03-01' WHERE valid_from = '2099-01-01';
+UPDATE cost_ledger.price SET valid_to = NULL WHERE valid_from = '2099-01-01';
+UPDATE cost_ledger.price_line SET unit_price = 0;
+DELETE FROM cost_ledger.price_line;
+DELETE FROM cost_ledger.price;
+DELETE FROM cost_ledger.rate_card;
+TRUNCATE cost_ledger.price_line;
+TRUNCATE cost_ledger.price CASCADE;
+
+-- regions and service classes are cards of their own; a region without one
+-- falls back to any, a class never does
+SELECT cost_ledger.set_price('openai', 'gpt-x', '{"input_tokens": 10}', '2026-01-01', region => 'eu') > 0 AS eu,
+       cost_ledger.set_price('openai', 'gpt-x', '{"input_tokens": 2}', '2026-01-01', service_class => 'batch') > 0 AS batch;
+SELECT cost_ledger.cost_at('2026-01-02', 'openai', 'gpt-x', '{"input_tokens": 1000000}') AS standard,
+       cost_ledger.cost_at('2026-01-02', 'openai', 'gpt-x', '{"input_tokens": 1000000}', region => 'eu') AS eu,
+       cost_ledger.cost_at('2026-01-02', 'openai', 'gpt-x', '{"input_tokens": 1000000}', region => 'us') AS us,
+       cost_ledger.cost_at('2026-01-02', 'openai', 'gpt-x', '{"input_tokens": 1000000}', 'batch') AS batch,
+       cost_ledger.cost_at('2026-01-02', 'openai', 'gpt-x', '{"input_tokens": 1000000}', 'flex') AS flex;
+
+--
+-- What a usage costs, and why.
+--
+SELECT cost_ledger.set_price('anthropic', 'claude-sonnet-4-5',
+    '{"input_tokens": 3.00, "cache_read_tokens": 0.30, "cache_write_tokens": 3.75, "cache_write_1h_tokens": 6.00, "output_tokens": 15.00,
+      "web_search_requests": {"price": 10, "per": 1000}}', '2025-09-29') > 0 AS set;
+SELECT cost_ledger.cost_at('2026-01-02', 'anthropic', 'claude-sonnet-4-5', '{"input_tokens": 5800, "cache_read_tokens": 5000, "output_tokens": 600}');
+
+CREATE FUNCTION pg_temp.explain(model text, usage jsonb) RETURNS TABLE (meter text, quantity numeric, unit_price numeric, per bigint, amount numeric, rule text)
+LANGUAGE sql AS $$
+    SELECT meter, quantity, unit_price, per, amount, rule FROM cost_ledger.explain_cost('2026-01-02', 'anthropic', explain.model, usage)
+$$;
+SELECT * FROM pg_temp.explain('claude-sonnet-4-5', '{"input_tokens": 5800, "cache_read_tokens": 5000, "output_tokens": 600}');
+-- every kind of input once, reasoning at its parent's rate, a tool
+SELECT * FROM pg_temp.explain('claude-sonnet-4-5',
+    '{"input_tokens": 10000, "cache_read_tokens": 2000, "cache_write_tokens": 3000, "cache_write_1h_tokens": 4000,
+      "output_tokens": 600, "reasoning_tokens": 500, "web_search_requests": 3}');
+SELECT sum(amount) = cost_ledger.cost_at('2026-01-02', 'anthropic', 'claude-sonnet-4-5',
+    '{"input_tokens": 10000, "cache_read_tokens": 2000, "cache_write_tokens": 3000, "cache_write_1h_tokens": 4000, "output_tokens": 600, "reasoning_tokens": 500, "web_search_requests": 3}') AS adds_up
+FROM pg_temp.explain('claude-sonnet-4-5',
+    '{"input_tokens": 10000, "cache_read_tokens": 2000, "cache_write_tokens": 3000, "cache_write_1h_tokens": 4000, "output_tokens": 600, "reasoning_tokens": 500, "web_search_requests": 3}');
+-- a meter without a rate: the rest counts, unless all of it is asked for
+SELECT * FROM pg_temp.explain('claude-sonnet-4-5', '{"input_tokens": 1000, "images": 2}');
+SELECT cost_ledger.cost_at('2026-01-02', 'anthropic', 'claude-sonnet-4-5', '{"input_tokens": 1000, "images": 2}');
+SELECT cost_ledger.cost_at('2026-01-02', 'anthropic', 'claude-sonnet-4-5', '{"input_tokens": 1000, "images": 2}', strict => true);
+SELECT cost_ledger.cost_at('2026-01-02', 'anthropic', 'claude-sonnet-4-5', '{"images": 2}') IS NULL AS nothing_known;
+-- no price at all
+SELECT * FROM pg_temp.explain('claude-9', '{"input_tokens": 1000, "output_tokens": 10}');
+SELECT cost_ledger.cost_at('2026-01-02', 'anthropic', 'claude-9', '{"input_tokens": 1000}') IS NULL AS unpriced;
+SELECT cost_ledger.cost_at('2026-01-02', 'anthropic', 'claude-9', '{"input_tokens": 1000}', strict => true);
+-- nothing was consumed, which is known; nothing is known
+SELECT cost_ledger.cost_at('2026-01-02', 'anthropic', 'claude-sonnet-4-5', '{"input_tokens": 0}') AS zero,
+       cost_ledger.cost_at('2026-01-02', 'anthropic', 'claude-sonnet-4-5', '{}') AS unknown,
+       cost_ledger.cost_at('2026-01-02', 'anthropic', 'claude-sonnet-4-5', '{"input_tokens": null}') AS null_count,
+       cost_ledger.cost_at(NULL, 'anthropic', 'claude-sonnet-4-5', '{"input_tokens": 1}') AS null_time,
+       cost_ledger.cost_at('2026-01-02', 'anthropic', 'claude-sonnet-4-5', NULL) AS null_usage;
+
+-- a price per call, counted for every call unless the client counts
+SELECT cost_ledger.set_price('perplexity', 'sonar', '{"input_tokens": 1, "requests": {"price": 5, "per": 1000}}', '2026-01-01') > 0 AS set;
+SELECT cost_ledger.cost_at('2026-01-02', 'perplexity', 'sonar', '{"input_tokens": 1000}') AS one,
+       cost_ledger.cost_at('2026-01-02', 'perplexity', 'sonar', '{"input_tokens": 1000, "requests": 3}') AS three,
+       cost_ledger.cost_at('2026-01-02', 'perplexity', 'sonar', '{"input_tokens": 1000, "requests": 0}') AS none;
+
+-- exact at any size: 23 decimals, 2^53 tokens, both at once, and fractions
+SELECT cost_ledger.set_price('x', 'tiny', '{"input_tokens": {"price": 0.00000000000000000000001, "per": 1}, "output_tokens": {"price": 123456789.123456789123456789, "per": 1}, "seconds": {"price": 0.006, "per": 10}}', '2026-01-01') > 0 AS set;
+SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"input_tokens": 1}') AS smallest,
+       cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"input_tokens": 9007199254740992, "output_tokens": 9007199254740992}')
+           = 9007199254740992 * 0.00000000000000000000001 + 9007199254740992 * 123456789.123456789123456789 AS largest,
+       cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"seconds": 12.345}') AS fraction,
+       cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"input_tokens": 1, "seconds": 0.000000000000000001}') AS sum_of_both;
+
+--
+-- Bad input, each with what to do about it.
+--
+SELECT cost_ledger.set_price(NULL, 'm', '{"input_tokens": 1}', '2026-01-01');
+SELECT cost_ledger.set_price('p', '', '{"input_tokens": 1}', '2026-01-01');
+SELECT cost_ledger.set_price('p', 'm', NULL, '2026-01-01');
+SELECT cost_ledger.set_price('p', 'm', '[]', '2026-01-01');
+SELECT cost_ledger.set_price('p', 'm', '{}', '2026-01-01');
+SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": -1}', '2026-01-01');
+SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": "3"}', '2026-01-01');
+SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": null}', '2026-01-01');
+SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": {"price": 3, "per": 7}}', '2026-01-01');
+SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": {"price": 3, "pre": 1}}', '2026-01-01');
+SELECT cost_ledger.set_price('p', 'm', '{"images": 3}', '2026-01-01');
+SELECT cost_ledger.set_price('p', 'm', '{"images": {"price": 3}}', '2026-01-01');
+SELECT cost_ledger.set_price('p', 'm', '{"Input Tokens": 3}', '2026-01-01');
+SELECT cost_ledger.set_price('p', 'm', '{"prompt_tokens": 3}', '2026-01-01');
+SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 3}', 'infinity');
+SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 3}', NULL);
+SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 3}', '2026-01-01', '2026-01-01');
+SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 3}', '2026-01-01', '-infinity');
+SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 3}', '2026-01-01', currency => 'EUR');
+SELECT count(*) AS half_written FROM cost_ledger.rate_card WHERE provider = 'p';
+SELECT cost_ledger.cost_at('infinity', 'x', 'tiny', '{"input_tokens": 1}');
+SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"prompt_tokens": 1}');
+SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"input_tokens": "1"}');
+SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"input_tokens": 1.5}');
+SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"input_tokens": -1}');
+SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"input_tokens": 1e30}');
+SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"input_tokens": 9007199254740993}');
+SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"seconds": -1}');
+SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"seconds": 1e-37}');
+SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"seconds": 9007199254740992.1}');
+SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"seconds": 1e100}');
+SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"input_tokens": {"a": 1}}');
+SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '[1]');
+SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"input_tokens": 1, "cache_read_tokens": 2}');
+SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"cache_write_tokens": 2}');
+SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"output_tokens": 1, "reasoning_tokens": 2}');
+
+--
+-- The list as CSV: the shipped one loads, once; an exported one loads as it was.
+--
+SELECT cost_ledger.drop_ledger(i_mean_it => true);
+SELECT cost_ledger.create_ledger();
+SELECT cost_ledger.load_seed_prices() > 20 AS loaded;
+CREATE TEMP TABLE first_load AS TABLE cost_ledger.price_list;
+SELECT cost_ledger.load_seed_prices() > 20 AS loaded_again;
+SELECT count(*) AS changed FROM (TABLE first_load EXCEPT ALL TABLE cost_ledger.price_list) d;
+SELECT cost_ledger.cost_at('2026-01-02', 'anthropic', 'claude-3-haiku', '{"input_tokens": 1000000, "output_tokens": 1000000}') AS haiku;
+SELECT cost_ledger.drop_ledger(i_mean_it => true);
+SELECT cost_ledger.create_ledger();
+INSERT INTO cost_ledger.price_list TABLE first_load;
+SELECT count(*) > 25 AS rates FROM cost_ledger.price_list;
+(TABLE first_load EXCEPT ALL TABLE cost_ledger.price_list) UNION ALL (TABLE cost_ledger.price_list EXCEPT ALL TABLE first_load);
+SELECT count(*) AS left_behind FROM cost_ledger.price_list_load;
+COPY cost_ledger.price_list FROM stdin WITH (FORMAT csv, HEADER);
+provider,model,region,service_class,meter,unit_price,per,currency,valid_from,valid_to,source
+acme,a-1,,,input_tokens,1.25,,,2026-01-01T00:00:00Z,,"page 3, table ""prices"""
+acme,a-1,,,output_tokens,10,,,2026-01-01T00:00:00Z,,"page 3, table ""prices"""
+acme,a-1,,batch,input_tokens,0.625,1000000,USD,2026-01-01T00:00:00Z,,
+\.
+SELECT * FROM cost_ledger.price_list WHERE provider = 'acme' ORDER BY service_class, meter;
+-- a list with a mistake in it changes nothing
+COPY cost_ledger.price_list FROM stdin WITH (FORMAT csv);
+acme,a-2,,,input_tokens,1.25,,,2026-01-01T00:00:00Z,,
+acme,a-3,,,input_tokens,-1,,,2026-01-01T00:00:00Z,,
+\.
+SELECT count(*) AS half_loaded FROM cost_ledger.price_list WHERE model = 'a-2';
+
+--
+-- The cache: a hit is a hit, a change is seen at once, a rolled-back one never.
+--
+CREATE FUNCTION pg_temp.loads() RETURNS bigint LANGUAGE sql AS 'SELECT loads FROM cost_ledger._price_cache_status()';
+SELECT cost_ledger.cost_at('2026-01-02', 'acme', 'a-1', '{"input_tokens": 1000000}');
+SELECT pg_temp.loads() AS before \gset
+SELECT sum(cost_ledger.cost_at('2026-01-02', 'acme', 'a-1', '{"input_tokens": 1000000}')) FROM generate_series(1, 1000);
+SELECT pg_temp.loads() - :before AS loads_for_a_thousand_calls;
+BEGIN;
+SELECT cost_ledger.set_price('acme', 'a-1', '{"input_tokens": 99}', '2026-01-02') > 0 AS set;
+SELECT cost_ledger.cost_at('2026-01-02', 'acme', 'a-1', '{"input_tokens": 1000000}') AS inside;
+ROLLBACK;
+SELECT cost_ledger.cost_at('2026-01-02', 'acme', 'a-1', '{"input_tokens": 1000000}') AS after_rollback;
+BEGIN;
+SAVEPOINT s;
+SELECT cost_ledger.set_price('acme', 'a-1', '{"input_tokens": 98}', '2026-01-02') > 0 AS set;
+SELECT cost_ledger.cost_at('2026-01-02', 'acme', 'a-1', '{"input_tokens": 1000000}') AS inside;
+ROLLBACK TO s;
+SELECT cost_ledger.cost_at('2026-01-02', 'acme', 'a-1', '{"input_tokens": 1000000}') AS after_savepoint;
+COMMIT;
+-- in one statement that changes the price half-way
+SELECT i, cost_ledger.cost_at('2026-01-02', 'acme', 'a-1', '{"input_tokens": 1000000}') AS cost,
+       CASE WHEN i = 2 THEN cost_ledger.set_price('acme', 'a-1', '{"input_tokens": 50}', '2026-01-02') END > 0 AS set
+FROM generate_series(1, 3) AS i;
+
+-- who may see prices
+CREATE ROLE cost_ledger_test_nobody;
+GRANT USAGE ON SCHEMA cost_ledger TO cost_ledger_test_nobody;
+SET ROLE cost_ledger_test_nobody;
+SELECT cost_ledger.cost_at('2026-01-02', 'acme', 'a-1', '{"input_tokens": 1000000}');
+SELECT * FROM cost_ledger.explain_cost('2026-01-02', 'acme', 'a-1', '{"input_tokens": 1000000}');
+SELECT cost_ledger._price_cache_status();
+RESET ROLE;
+DROP OWNED BY cost_ledger_test_nobody;
+DROP ROLE cost_ledger_test_nobody;
+
+SELECT cost_ledger.drop_ledger(i_mean_it => true);

@@ -1,0 +1,122 @@
+# Dump and restore keep the ledger as it is: every row, cost, id, index and
+# policy, users' own columns too; no trigger fires on the way, so nothing is
+# priced or stamped again; and the restored ledger works on.
+
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->start;
+$node->safe_psql('postgres', 'CREATE DATABASE before');
+$node->safe_psql('postgres', 'CREATE ROLE tenant');
+
+$node->safe_psql('before', q{
+    CREATE EXTENSION cost_ledger;
+    SELECT cost_ledger.create_ledger(timezone => 'Asia/Kolkata', currency => 'EUR');
+    SELECT cost_ledger.create_partitions('2026-01-01', '2026-06-30');
+    SELECT cost_ledger.set_price('openai', 'gpt-x', '{"input_tokens": 2, "output_tokens": 8}', '2026-01-01');
+    SELECT cost_ledger.set_price('openai', 'gpt-x', '{"input_tokens": 1, "output_tokens": 4}', '2026-03-01');
+    SELECT cost_ledger.set_price('openai', 'gpt-x', '{"input_tokens": 3, "output_tokens": 4}', '2026-03-01', replace => true);
+
+    -- what users add to it
+    ALTER TABLE cost_ledger.call ADD COLUMN cost_center text;
+    CREATE INDEX call_by_team ON cost_ledger.call (team, called_at);
+    ALTER TABLE cost_ledger.call ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY own_team ON cost_ledger.call FOR SELECT TO tenant USING (team = current_user);
+    GRANT USAGE ON SCHEMA cost_ledger TO tenant;
+    GRANT SELECT ON cost_ledger.call TO tenant;
+
+    INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens, output_tokens, team, cost_center, tags)
+        SELECT timestamptz '2026-01-15' + i * interval '1 hour', CASE WHEN i % 10 = 0 THEN 'e' || i END,
+               'openai', CASE WHEN i % 50 = 0 THEN 'unknown' ELSE 'gpt-x' END, i * 100, i, CASE WHEN i % 3 = 0 THEN 'tenant' END, 'cc' || i, '{"a": 1}'
+        FROM generate_series(1, 3000) AS i;
+    SELECT cost_ledger.correct_call('e10', '{"input_tokens": 1}', 'a test');
+    INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) VALUES ('2020-01-01', 'openai', 'gpt-x', 7);
+});
+
+# A price set later must not reach the calls when they are restored.
+$node->safe_psql('before', q{
+    SELECT cost_ledger.set_price('openai', 'gpt-x', '{"input_tokens": 77, "output_tokens": 77}', '2026-02-01');
+});
+
+# Everything there is to compare, as one text a database.
+sub fingerprint
+{
+    my ($on, $database) = @_;
+    my %query = (
+        calls => 'SELECT md5(string_agg(c::text, E\'\n\' ORDER BY call_id)), count(*), sum(cost) FROM cost_ledger.call c',
+        placement => 'SELECT tableoid::regclass, count(*) FROM cost_ledger.call GROUP BY 1',
+        prices => 'SELECT md5(string_agg(p::text, E\'\n\' ORDER BY price_id)), count(*) FROM cost_ledger.price p',
+        lines => 'SELECT md5(string_agg(l::text, E\'\n\' ORDER BY price_id, meter)), count(*) FROM cost_ledger.price_line l',
+        keys => 'SELECT md5(string_agg(k::text, E\'\n\' ORDER BY event_key)), count(*) FROM cost_ledger.event_key k',
+        settings => 'SELECT * FROM cost_ledger.ledger',
+        columns => q{SELECT attrelid::regclass, attname, atttypid::regtype, attnotnull, attidentity, col_description(attrelid, attnum)
+                     FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+                     WHERE relnamespace = 'cost_ledger'::regnamespace AND relkind IN ('r', 'p', 'v') AND attnum > 0 AND NOT attisdropped},
+        indexes => q{SELECT pg_get_indexdef(indexrelid) FROM pg_index JOIN pg_class c ON c.oid = indrelid
+                     WHERE relnamespace = 'cost_ledger'::regnamespace},
+        constraints => q{SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint
+                         WHERE connamespace = 'cost_ledger'::regnamespace},
+        triggers => q{SELECT tgrelid::regclass, tgname, tgenabled, tgfoid::regproc FROM pg_trigger
+                      WHERE NOT tgisinternal},
+        policies => 'SELECT polrelid::regclass, polname, pg_get_expr(polqual, polrelid) FROM pg_policy',
+        privileges => q{SELECT oid::regclass, relacl, relrowsecurity FROM pg_class
+                        WHERE relnamespace = 'cost_ledger'::regnamespace AND relacl IS NOT NULL},
+        members => q{SELECT count(*) FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+                     WHERE e.extname = 'cost_ledger' AND d.deptype = 'e'},
+    );
+    return join "\n", map { ("$_:", sort split /\n/, $on->safe_psql($database, $query{$_})) } sort keys %query;
+}
+
+my $before = fingerprint($node, 'before');
+like($before, qr/EUR/, 'the fingerprint has content');
+
+# The three ways people dump, each into a database of another cluster, whose
+# transaction ids are lower.
+my $other = PostgreSQL::Test::Cluster->new('other');
+$other->init;
+$other->start;
+$other->safe_psql('postgres', 'CREATE ROLE tenant');
+
+my $dir = PostgreSQL::Test::Utils::tempdir();
+for my $way (
+    [ 'plain', [ '-Fp' ] ],
+    [ 'custom', [ '-Fc' ] ],
+    [ 'inserts', [ '-Fp', '--inserts' ] ])
+{
+    my ($name, $options) = @$way;
+    my $file = "$dir/$name";
+    $node->command_ok([ 'pg_dump', @$options, '-f', $file, $node->connstr('before') ], "dump $name");
+    $other->safe_psql('postgres', "CREATE DATABASE after_$name");
+    if ($name eq 'custom')
+    {
+        $other->command_ok([ 'pg_restore', '--exit-on-error', '-j', '2', '-d', $other->connstr("after_$name"), $file ], "restore $name");
+    }
+    else
+    {
+        $other->command_ok([ 'psql', '-X', '-q', '-o', '/dev/null', '-v', 'ON_ERROR_STOP=1', '-f', $file, $other->connstr("after_$name") ], "restore $name");
+    }
+    is(fingerprint($other, "after_$name"), $before, "$name: the same ledger");
+
+    # it goes on where it stopped
+    my $next = $other->safe_psql("after_$name", q{
+        INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) VALUES ('2026-04-01', 'openai', 'gpt-x', 1000000)
+        RETURNING call_id > (SELECT max(call_id) FROM cost_ledger.call), cost, pricing});
+    is($next, 't|3|priced', "$name: the next call has the next id and its price");
+    is($other->safe_psql("after_$name", q{
+        INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens, output_tokens, team, cost_center, tags)
+            SELECT now(), 'e30', 'openai', 'gpt-x', 3000, 30, 'tenant', 'cc30', '{"a": 1}' RETURNING 1}), '',
+        "$name: a replay of an event from before is still known");
+    my ($rc, $out, $err) = $other->psql("after_$name", 'DELETE FROM cost_ledger.call');
+    like($err, qr/append-only/, "$name: still append-only");
+    is($other->safe_psql("after_$name", 'SET ROLE tenant; SELECT bool_and(team = current_user) FROM cost_ledger.call'), 't',
+        "$name: the policy holds");
+    ok($other->safe_psql("after_$name", q{SELECT cost_ledger.set_price('openai', 'gpt-x', '{"input_tokens": 5}', '2027-01-01')}) > 3,
+        "$name: the next price has the next id");
+}
+
+done_testing();
