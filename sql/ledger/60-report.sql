@@ -1,0 +1,386 @@
+-- Reports: the views that people and BI tools read.  Three rules hold in all
+-- of them.
+--
+-- A row of call with "corrects" is not a call: its cost and tokens are
+-- differences, so they are summed, but it is not counted.
+--
+-- Days, weeks and months are those of the reporting zone.  The zone is read by
+-- a scalar subquery, which the planner runs once per query.
+--
+-- Totals are sums of the ledger's own numbers, not rounded.  A cost is NULL
+-- where nothing has a price: unknown is not 0.  Ratios have 6 decimals, means
+-- and quantiles of money 12, and are NULL where they have no meaning.
+
+CREATE VIEW cost_ledger.run_cost WITH (security_invoker = true) AS
+SELECT r.run_id, r.parent_run_id,
+       r.started_at, r.ended_at,
+       (extract(epoch FROM r.ended_at - r.started_at) * 1000)::double precision AS duration_ms,
+       r.calls, r.retries, r.fallbacks, r.failed_calls, r.unpriced_calls, r.tool_calls,
+       r.input_tokens, r.cache_read_tokens, r.cache_write_tokens, r.output_tokens,
+       r.cost,
+       r.team, r.feature, r.customer, r.task_type, r.user_id, r.agent,
+       r.session_id, r.environment, r.trace_url
+FROM (
+    SELECT c.run_id,
+           min(c.called_at) AS started_at,
+           -- At most 30 days each: one absurd duration must not end the report
+           -- with a timestamp out of range.
+           max(c.called_at + least(coalesce(c.duration_ms, 0), 2592000000) * interval '1 millisecond') AS ended_at,
+           count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
+           count(*) FILTER (WHERE c.corrects IS NULL AND c.operation = 'retry') + coalesce(sum(c.retry_count), 0) AS retries,
+           count(*) FILTER (WHERE c.corrects IS NULL AND c.operation = 'fallback') AS fallbacks,
+           count(*) FILTER (WHERE c.corrects IS NULL AND c.status <> 'success') AS failed_calls,
+           count(*) FILTER (WHERE c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial')) AS unpriced_calls,
+           coalesce(sum(c.tool_calls_count), 0) AS tool_calls,
+           coalesce(sum(c.input_tokens), 0) AS input_tokens,
+           coalesce(sum(c.cache_read_tokens), 0) AS cache_read_tokens,
+           coalesce(sum(c.cache_write_tokens), 0) + coalesce(sum(c.cache_write_1h_tokens), 0) AS cache_write_tokens,
+           coalesce(sum(c.output_tokens), 0) AS output_tokens,
+           sum(c.cost) AS cost,
+           -- What a run is for, its first calls say: later ones may be those
+           -- of a sub-agent.
+           (array_agg(c.parent_run_id ORDER BY c.called_at, c.call_id) FILTER (WHERE c.parent_run_id IS NOT NULL))[1] AS parent_run_id,
+           (array_agg(c.team ORDER BY c.called_at, c.call_id) FILTER (WHERE c.team IS NOT NULL))[1] AS team,
+           (array_agg(c.feature ORDER BY c.called_at, c.call_id) FILTER (WHERE c.feature IS NOT NULL))[1] AS feature,
+           (array_agg(c.customer ORDER BY c.called_at, c.call_id) FILTER (WHERE c.customer IS NOT NULL))[1] AS customer,
+           (array_agg(c.task_type ORDER BY c.called_at, c.call_id) FILTER (WHERE c.task_type IS NOT NULL))[1] AS task_type,
+           (array_agg(c.user_id ORDER BY c.called_at, c.call_id) FILTER (WHERE c.user_id IS NOT NULL))[1] AS user_id,
+           (array_agg(c.agent ORDER BY c.called_at, c.call_id) FILTER (WHERE c.agent IS NOT NULL))[1] AS agent,
+           (array_agg(c.session_id ORDER BY c.called_at, c.call_id) FILTER (WHERE c.session_id IS NOT NULL))[1] AS session_id,
+           (array_agg(c.environment ORDER BY c.called_at, c.call_id) FILTER (WHERE c.environment IS NOT NULL))[1] AS environment,
+           (array_agg(c.trace_url ORDER BY c.called_at, c.call_id) FILTER (WHERE c.trace_url IS NOT NULL))[1] AS trace_url
+    FROM cost_ledger.call c
+    WHERE c.run_id IS NOT NULL
+    GROUP BY c.run_id) r;
+
+COMMENT ON VIEW cost_ledger.run_cost IS 'What did each agent run cost? One row per run_id; calls without one are not in it. A sub-agent with a run_id of its own is a run of its own, linked by parent_run_id.';
+COMMENT ON COLUMN cost_ledger.run_cost.run_id IS 'The run.';
+COMMENT ON COLUMN cost_ledger.run_cost.parent_run_id IS 'The run that started it. This and the other attributes of a run are those of its first call that states one.';
+COMMENT ON COLUMN cost_ledger.run_cost.started_at IS 'called_at of its first call.';
+COMMENT ON COLUMN cost_ledger.run_cost.ended_at IS 'End of its last call: called_at plus duration_ms, where that is known; a duration counts for 30 days at most.';
+COMMENT ON COLUMN cost_ledger.run_cost.duration_ms IS 'From started_at to ended_at, in milliseconds.';
+COMMENT ON COLUMN cost_ledger.run_cost.calls IS 'Calls of the run, every attempt counted; corrections are not calls.';
+COMMENT ON COLUMN cost_ledger.run_cost.retries IS 'Calls with operation retry, plus the retries clients made inside calls (retry_count).';
+COMMENT ON COLUMN cost_ledger.run_cost.fallbacks IS 'Calls with operation fallback.';
+COMMENT ON COLUMN cost_ledger.run_cost.failed_calls IS 'Calls with a status other than success; an unknown status is no failure.';
+COMMENT ON COLUMN cost_ledger.run_cost.unpriced_calls IS 'Calls without a full price, as in unpriced_call: what they cost beyond that is missing in cost.';
+COMMENT ON COLUMN cost_ledger.run_cost.tool_calls IS 'Tool calls the models asked for.';
+COMMENT ON COLUMN cost_ledger.run_cost.input_tokens IS 'All input tokens, cached ones included.';
+COMMENT ON COLUMN cost_ledger.run_cost.cache_read_tokens IS 'Input tokens read from the prompt cache: a subset of input_tokens.';
+COMMENT ON COLUMN cost_ledger.run_cost.cache_write_tokens IS 'Input tokens written to the prompt cache, for 5 minutes or for 1 hour: a subset of input_tokens.';
+COMMENT ON COLUMN cost_ledger.run_cost.output_tokens IS 'All output tokens, reasoning included.';
+COMMENT ON COLUMN cost_ledger.run_cost.cost IS 'Cost in the ledger''s currency, exact, corrections included; NULL if no call has a price.';
+COMMENT ON COLUMN cost_ledger.run_cost.team IS 'Team that pays.';
+COMMENT ON COLUMN cost_ledger.run_cost.feature IS 'Product feature the run served.';
+COMMENT ON COLUMN cost_ledger.run_cost.customer IS 'Customer or tenant the run served.';
+COMMENT ON COLUMN cost_ledger.run_cost.task_type IS 'Workflow or kind of task.';
+COMMENT ON COLUMN cost_ledger.run_cost.user_id IS 'End user the run served.';
+COMMENT ON COLUMN cost_ledger.run_cost.agent IS 'Agent: the one that made the first call.';
+COMMENT ON COLUMN cost_ledger.run_cost.session_id IS 'Conversation or session.';
+COMMENT ON COLUMN cost_ledger.run_cost.environment IS 'production, staging, ci, …';
+COMMENT ON COLUMN cost_ledger.run_cost.trace_url IS 'Link to the trace.';
+
+CREATE VIEW cost_ledger.most_expensive_run WITH (security_invoker = true) AS
+SELECT r.week_start, r.rank,
+       r.run_id, r.trace_url, r.cost,
+       r.started_at, r.duration_ms,
+       r.calls, r.retries, r.fallbacks, r.failed_calls, r.unpriced_calls, r.tool_calls,
+       r.team, r.feature, r.customer, r.task_type, r.user_id, r.agent, r.environment
+FROM (
+    SELECT w.*,
+           row_number() OVER (PARTITION BY w.week_start ORDER BY w.cost DESC, w.started_at, w.run_id) AS rank
+    FROM (
+        SELECT u.*,
+               date_trunc('week', u.started_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS week_start
+        FROM cost_ledger.run_cost u
+        WHERE u.cost IS NOT NULL) w) r
+WHERE r.rank <= 10;
+
+COMMENT ON VIEW cost_ledger.most_expensive_run IS 'Which ten runs cost most in each week, and where are their traces? A run belongs to the week it started in, with all its cost; runs without any price are left out. The running week is in it.';
+COMMENT ON COLUMN cost_ledger.most_expensive_run.week_start IS 'Monday of the ISO week, in the reporting zone.';
+COMMENT ON COLUMN cost_ledger.most_expensive_run.rank IS '1 for the most expensive run of the week, up to 10; at equal cost the earlier run comes first.';
+COMMENT ON COLUMN cost_ledger.most_expensive_run.run_id IS 'The run.';
+COMMENT ON COLUMN cost_ledger.most_expensive_run.trace_url IS 'Link to the trace.';
+COMMENT ON COLUMN cost_ledger.most_expensive_run.cost IS 'Cost of the run in the ledger''s currency, exact, corrections included.';
+COMMENT ON COLUMN cost_ledger.most_expensive_run.started_at IS 'called_at of its first call.';
+COMMENT ON COLUMN cost_ledger.most_expensive_run.duration_ms IS 'From its first call to the end of its last one, in milliseconds.';
+COMMENT ON COLUMN cost_ledger.most_expensive_run.calls IS 'Calls of the run, every attempt counted.';
+COMMENT ON COLUMN cost_ledger.most_expensive_run.retries IS 'Retries, as in run_cost.';
+COMMENT ON COLUMN cost_ledger.most_expensive_run.fallbacks IS 'Calls with operation fallback.';
+COMMENT ON COLUMN cost_ledger.most_expensive_run.failed_calls IS 'Calls with a status other than success.';
+COMMENT ON COLUMN cost_ledger.most_expensive_run.unpriced_calls IS 'Calls without a full price: cost is at least what it says.';
+COMMENT ON COLUMN cost_ledger.most_expensive_run.tool_calls IS 'Tool calls the models asked for.';
+COMMENT ON COLUMN cost_ledger.most_expensive_run.team IS 'Team that pays.';
+COMMENT ON COLUMN cost_ledger.most_expensive_run.feature IS 'Product feature the run served.';
+COMMENT ON COLUMN cost_ledger.most_expensive_run.customer IS 'Customer or tenant the run served.';
+COMMENT ON COLUMN cost_ledger.most_expensive_run.task_type IS 'Workflow or kind of task.';
+COMMENT ON COLUMN cost_ledger.most_expensive_run.user_id IS 'End user the run served.';
+COMMENT ON COLUMN cost_ledger.most_expensive_run.agent IS 'Agent: the one that made the first call.';
+COMMENT ON COLUMN cost_ledger.most_expensive_run.environment IS 'production, staging, ci, …';
+
+-- Calls without a run stand in one group per day, so that one pass over the
+-- ledger gives both columns and no cost is lost between them.
+CREATE VIEW cost_ledger.cost_per_run_by_day WITH (security_invoker = true) AS
+SELECT r.day,
+       count(r.run_id) AS runs,
+       round(avg(r.cost) FILTER (WHERE r.run_id IS NOT NULL), 12) AS mean_cost,
+       round(cost_ledger.p95(r.cost) FILTER (WHERE r.run_id IS NOT NULL), 12) AS p95_cost,
+       max(r.cost) FILTER (WHERE r.run_id IS NOT NULL) AS max_cost,
+       sum(r.cost) FILTER (WHERE r.run_id IS NOT NULL) AS total_cost,
+       sum(r.cost) FILTER (WHERE r.run_id IS NULL) AS cost_without_run
+FROM (
+    SELECT c.run_id,
+           min(c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS day,
+           sum(c.cost) AS cost
+    FROM cost_ledger.call c
+    GROUP BY c.run_id,
+             CASE WHEN c.run_id IS NULL
+                  THEN (c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date END) r
+GROUP BY r.day;
+
+COMMENT ON VIEW cost_ledger.cost_per_run_by_day IS 'What does a run cost, on average and at the expensive end? A run belongs to the day it started on, with all its cost. total_cost and cost_without_run together, over all days, are the cost of the ledger.';
+COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.day IS 'Day of the reporting zone. Days without any call are left out.';
+COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.runs IS 'Runs that started on the day, those without any price included.';
+COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.mean_cost IS 'Mean cost of those runs that have one.';
+COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.p95_cost IS '95th percentile of their costs: 95 of 100 runs cost at most this. Relative error at most 1 %.';
+COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.max_cost IS 'Cost of the most expensive run.';
+COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.total_cost IS 'Cost of the runs, exact; NULL without any price.';
+COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.cost_without_run IS 'Cost of the day''s calls that have no run_id, exact; NULL if there are none. In no other column.';
+
+CREATE VIEW cost_ledger.cost_per_user_by_month WITH (security_invoker = true) AS
+SELECT u.month,
+       count(u.user_id) AS users,
+       round(avg(u.cost) FILTER (WHERE u.user_id IS NOT NULL), 12) AS mean_cost,
+       round(cost_ledger.p95(u.cost) FILTER (WHERE u.user_id IS NOT NULL), 12) AS p95_cost,
+       max(u.cost) FILTER (WHERE u.user_id IS NOT NULL) AS max_cost,
+       sum(u.cost) FILTER (WHERE u.user_id IS NOT NULL) AS total_cost,
+       sum(u.cost) FILTER (WHERE u.user_id IS NULL) AS cost_without_user
+FROM (
+    SELECT date_trunc('month', c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS month,
+           c.user_id,
+           sum(c.cost) AS cost
+    FROM cost_ledger.call c
+    GROUP BY 1, c.user_id) u
+GROUP BY u.month;
+
+COMMENT ON VIEW cost_ledger.cost_per_user_by_month IS 'What does a user cost per month, on average and at the expensive end? total_cost and cost_without_user together are the cost of the month.';
+COMMENT ON COLUMN cost_ledger.cost_per_user_by_month.month IS 'First day of the month, in the reporting zone.';
+COMMENT ON COLUMN cost_ledger.cost_per_user_by_month.users IS 'Users (user_id) with a call in the month, those without any price included.';
+COMMENT ON COLUMN cost_ledger.cost_per_user_by_month.mean_cost IS 'Mean over those users that have a cost, of each user''s cost in the month.';
+COMMENT ON COLUMN cost_ledger.cost_per_user_by_month.p95_cost IS '95th percentile of their costs: 95 of 100 users cost at most this. Relative error at most 1 %.';
+COMMENT ON COLUMN cost_ledger.cost_per_user_by_month.max_cost IS 'Cost of the most expensive user.';
+COMMENT ON COLUMN cost_ledger.cost_per_user_by_month.total_cost IS 'Cost of the users, exact; NULL without any price.';
+COMMENT ON COLUMN cost_ledger.cost_per_user_by_month.cost_without_user IS 'Cost of the month''s calls that have no user_id, exact; NULL if there are none. In no other column.';
+
+CREATE VIEW cost_ledger.cost_by_task_type WITH (security_invoker = true) AS
+SELECT t.month,
+       coalesce(t.task_type, '(untyped)') AS task_type,
+       t.task_type IS NOT NULL AS is_typed,
+       count(t.run_id) AS runs,
+       sum(t.calls)::bigint AS calls,
+       sum(t.unpriced_calls)::bigint AS unpriced_calls,
+       sum(t.cost) AS cost,
+       round(avg(t.cost) FILTER (WHERE t.run_id IS NOT NULL), 12) AS mean_cost_per_run,
+       round(cost_ledger.p95(t.cost) FILTER (WHERE t.run_id IS NOT NULL), 12) AS p95_cost_per_run,
+       round(sum(t.cost) / nullif(sum(t.calls_with_cost), 0), 12) AS mean_cost_per_call,
+       round(sum(t.cost) / nullif(sum(sum(t.cost)) OVER (PARTITION BY t.month), 0), 6) AS share_of_cost
+FROM (
+    SELECT date_trunc('month', c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS month,
+           c.task_type, c.run_id,
+           count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
+           count(c.cost) FILTER (WHERE c.corrects IS NULL) AS calls_with_cost,
+           count(*) FILTER (WHERE c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial')) AS unpriced_calls,
+           sum(c.cost) AS cost
+    FROM cost_ledger.call c
+    GROUP BY 1, c.task_type, c.run_id) t
+GROUP BY t.month, t.task_type;
+
+COMMENT ON VIEW cost_ledger.cost_by_task_type IS 'What does each workflow cost, in total, per run and per call? Goes by the task_type and the month of each call, so that the costs of a month are all in it: a run with calls of two task types, or in two months, counts once in each, with its cost there.';
+COMMENT ON COLUMN cost_ledger.cost_by_task_type.month IS 'First day of the month, in the reporting zone.';
+COMMENT ON COLUMN cost_ledger.cost_by_task_type.task_type IS 'Workflow or kind of task; (untyped) for calls without one.';
+COMMENT ON COLUMN cost_ledger.cost_by_task_type.is_typed IS 'Whether the calls have a task_type; false only for (untyped).';
+COMMENT ON COLUMN cost_ledger.cost_by_task_type.runs IS 'Runs with calls of the task type in the month, those without any price included.';
+COMMENT ON COLUMN cost_ledger.cost_by_task_type.calls IS 'Calls, within runs or not; corrections are not calls.';
+COMMENT ON COLUMN cost_ledger.cost_by_task_type.unpriced_calls IS 'Calls without a full price, as in unpriced_call: what they cost beyond that is missing in cost.';
+COMMENT ON COLUMN cost_ledger.cost_by_task_type.cost IS 'Cost of all its calls in the ledger''s currency, exact, corrections included; NULL without any price.';
+COMMENT ON COLUMN cost_ledger.cost_by_task_type.mean_cost_per_run IS 'Mean of the runs'' costs. Calls without a run are in cost and mean_cost_per_call only.';
+COMMENT ON COLUMN cost_ledger.cost_by_task_type.p95_cost_per_run IS '95th percentile of the runs'' costs: 95 of 100 runs cost at most this. Relative error at most 1 %.';
+COMMENT ON COLUMN cost_ledger.cost_by_task_type.mean_cost_per_call IS 'cost divided by the number of calls that were priced when recorded.';
+COMMENT ON COLUMN cost_ledger.cost_by_task_type.share_of_cost IS 'cost as a fraction of the month''s cost; NULL where that is 0 or unknown.';
+
+CREATE VIEW cost_ledger.cost_by_model WITH (security_invoker = true) AS
+SELECT m.month, m.provider, m.model, m.service_class,
+       m.calls, m.failed_calls, m.unpriced_calls,
+       m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.output_tokens,
+       m.cost,
+       round(m.cost / nullif(m.calls_with_cost, 0), 12) AS mean_cost_per_call,
+       round(m.cost / nullif(sum(m.cost) OVER (PARTITION BY m.month), 0), 6) AS share_of_cost
+FROM (
+    SELECT date_trunc('month', c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS month,
+           c.provider, c.model, c.service_class,
+           count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
+           count(c.cost) FILTER (WHERE c.corrects IS NULL) AS calls_with_cost,
+           count(*) FILTER (WHERE c.corrects IS NULL AND c.status <> 'success') AS failed_calls,
+           count(*) FILTER (WHERE c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial')) AS unpriced_calls,
+           coalesce(sum(c.input_tokens), 0) AS input_tokens,
+           coalesce(sum(c.cache_read_tokens), 0) AS cache_read_tokens,
+           coalesce(sum(c.cache_write_tokens), 0) + coalesce(sum(c.cache_write_1h_tokens), 0) AS cache_write_tokens,
+           coalesce(sum(c.output_tokens), 0) AS output_tokens,
+           sum(c.cost) AS cost
+    FROM cost_ledger.call c
+    GROUP BY 1, c.provider, c.model, c.service_class) m;
+
+COMMENT ON VIEW cost_ledger.cost_by_model IS 'Which models does the money go to? Models by the names the calls carry.';
+COMMENT ON COLUMN cost_ledger.cost_by_model.month IS 'First day of the month, in the reporting zone.';
+COMMENT ON COLUMN cost_ledger.cost_by_model.provider IS 'Who bills the calls.';
+COMMENT ON COLUMN cost_ledger.cost_by_model.model IS 'Model name as sent.';
+COMMENT ON COLUMN cost_ledger.cost_by_model.service_class IS 'standard, batch, flex, priority, …';
+COMMENT ON COLUMN cost_ledger.cost_by_model.calls IS 'Calls; corrections are not calls.';
+COMMENT ON COLUMN cost_ledger.cost_by_model.failed_calls IS 'Calls with a status other than success; an unknown status is no failure.';
+COMMENT ON COLUMN cost_ledger.cost_by_model.unpriced_calls IS 'Calls without a full price, as in unpriced_call: what they cost beyond that is missing in cost.';
+COMMENT ON COLUMN cost_ledger.cost_by_model.input_tokens IS 'All input tokens, cached ones included.';
+COMMENT ON COLUMN cost_ledger.cost_by_model.cache_read_tokens IS 'Input tokens read from the prompt cache: a subset of input_tokens.';
+COMMENT ON COLUMN cost_ledger.cost_by_model.cache_write_tokens IS 'Input tokens written to the prompt cache, for 5 minutes or for 1 hour: a subset of input_tokens.';
+COMMENT ON COLUMN cost_ledger.cost_by_model.output_tokens IS 'All output tokens, reasoning included.';
+COMMENT ON COLUMN cost_ledger.cost_by_model.cost IS 'Cost in the ledger''s currency, exact, corrections included; NULL without any price.';
+COMMENT ON COLUMN cost_ledger.cost_by_model.mean_cost_per_call IS 'cost divided by the number of calls that were priced when recorded.';
+COMMENT ON COLUMN cost_ledger.cost_by_model.share_of_cost IS 'cost as a fraction of the month''s cost; NULL where that is 0 or unknown.';
+
+CREATE VIEW cost_ledger.cost_by_operation WITH (security_invoker = true) AS
+SELECT o.month,
+       coalesce(o.operation, '(unspecified)') AS operation,
+       o.operation IS NOT NULL AS is_specified,
+       o.calls, o.failed_calls, o.unpriced_calls,
+       o.cost,
+       round(o.cost / nullif(sum(o.cost) OVER (PARTITION BY o.month), 0), 6) AS share_of_cost,
+       round(o.calls / nullif(sum(o.calls) OVER (PARTITION BY o.month), 0), 6) AS share_of_calls
+FROM (
+    SELECT date_trunc('month', c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS month,
+           c.operation,
+           count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
+           count(*) FILTER (WHERE c.corrects IS NULL AND c.status <> 'success') AS failed_calls,
+           count(*) FILTER (WHERE c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial')) AS unpriced_calls,
+           sum(c.cost) AS cost
+    FROM cost_ledger.call c
+    GROUP BY 1, c.operation) o;
+
+COMMENT ON VIEW cost_ledger.cost_by_operation IS 'How much of the money goes to retries, fallbacks, evals and judges instead of the work itself?';
+COMMENT ON COLUMN cost_ledger.cost_by_operation.month IS 'First day of the month, in the reporting zone.';
+COMMENT ON COLUMN cost_ledger.cost_by_operation.operation IS 'primary, retry, fallback, eval, …, as the calls say; (unspecified) for calls without one.';
+COMMENT ON COLUMN cost_ledger.cost_by_operation.is_specified IS 'Whether the calls have an operation; false only for (unspecified).';
+COMMENT ON COLUMN cost_ledger.cost_by_operation.calls IS 'Calls; corrections are not calls.';
+COMMENT ON COLUMN cost_ledger.cost_by_operation.failed_calls IS 'Calls with a status other than success; an unknown status is no failure.';
+COMMENT ON COLUMN cost_ledger.cost_by_operation.unpriced_calls IS 'Calls without a full price, as in unpriced_call: what they cost beyond that is missing in cost.';
+COMMENT ON COLUMN cost_ledger.cost_by_operation.cost IS 'Cost in the ledger''s currency, exact, corrections included; NULL without any price.';
+COMMENT ON COLUMN cost_ledger.cost_by_operation.share_of_cost IS 'cost as a fraction of the month''s cost; NULL where that is 0 or unknown.';
+COMMENT ON COLUMN cost_ledger.cost_by_operation.share_of_calls IS 'calls as a fraction of the month''s calls.';
+
+-- An answer from the application's own cache has read no prompt cache: its
+-- tokens would only thin the ratio out.
+CREATE VIEW cost_ledger.cache_hit_by_feature WITH (security_invoker = true) AS
+SELECT f.month,
+       coalesce(f.feature, '(unallocated)') AS feature,
+       f.feature IS NOT NULL AS is_allocated,
+       f.calls, f.response_cache_calls,
+       f.input_tokens, f.cache_read_tokens, f.cache_write_tokens,
+       round(f.cache_read_tokens / nullif(f.input_tokens, 0), 6) AS cache_hit_ratio
+FROM (
+    SELECT date_trunc('month', c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS month,
+           c.feature,
+           count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
+           count(*) FILTER (WHERE c.corrects IS NULL AND c.served_from = 'response_cache') AS response_cache_calls,
+           coalesce(sum(c.input_tokens) FILTER (WHERE c.served_from = 'model'), 0) AS input_tokens,
+           coalesce(sum(c.cache_read_tokens) FILTER (WHERE c.served_from = 'model'), 0) AS cache_read_tokens,
+           coalesce(sum(c.cache_write_tokens) FILTER (WHERE c.served_from = 'model'), 0)
+               + coalesce(sum(c.cache_write_1h_tokens) FILTER (WHERE c.served_from = 'model'), 0) AS cache_write_tokens
+    FROM cost_ledger.call c
+    GROUP BY 1, c.feature) f;
+
+COMMENT ON VIEW cost_ledger.cache_hit_by_feature IS 'How well does each feature use the prompt cache? Tokens are those that models were sent; answers from the application''s own cache are counted apart.';
+COMMENT ON COLUMN cost_ledger.cache_hit_by_feature.month IS 'First day of the month, in the reporting zone.';
+COMMENT ON COLUMN cost_ledger.cache_hit_by_feature.feature IS 'Product feature; (unallocated) for calls without one.';
+COMMENT ON COLUMN cost_ledger.cache_hit_by_feature.is_allocated IS 'Whether the calls have a feature; false only for (unallocated).';
+COMMENT ON COLUMN cost_ledger.cache_hit_by_feature.calls IS 'Calls; corrections are not calls.';
+COMMENT ON COLUMN cost_ledger.cache_hit_by_feature.response_cache_calls IS 'Calls answered from the application''s own cache, at no cost.';
+COMMENT ON COLUMN cost_ledger.cache_hit_by_feature.input_tokens IS 'All input tokens sent to models, cached ones included.';
+COMMENT ON COLUMN cost_ledger.cache_hit_by_feature.cache_read_tokens IS 'Input tokens read from the prompt cache: a subset of input_tokens.';
+COMMENT ON COLUMN cost_ledger.cache_hit_by_feature.cache_write_tokens IS 'Input tokens written to the prompt cache, for 5 minutes or for 1 hour: a subset of input_tokens.';
+COMMENT ON COLUMN cost_ledger.cache_hit_by_feature.cache_hit_ratio IS 'cache_read_tokens / input_tokens, 0 to 1; NULL without input tokens.';
+
+-- Every value gets a row of 0 for every week since its first, so that a week
+-- without calls is a drop and not a gap.
+CREATE VIEW cost_ledger.week_over_week WITH (security_invoker = true) AS
+WITH spent AS (
+    SELECT c.week_start,
+           CASE WHEN GROUPING(c.team) = 0 THEN 'team'
+                WHEN GROUPING(c.feature) = 0 THEN 'feature'
+                ELSE 'total' END AS dimension,
+           coalesce(c.team, c.feature) AS name,  -- at most one of them is grouped by
+           min(c.called_on) AS called_on,
+           sum(c.cost) AS cost,
+           sum(c.unpriced_calls) AS unpriced_calls
+    FROM (
+        -- Grouped twice: grouping sets alone would know no parallel plan.
+        SELECT date_trunc('week', t.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS week_start,
+               t.team, t.feature,
+               min(t.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS called_on,
+               sum(t.cost) AS cost,
+               count(*) FILTER (WHERE t.corrects IS NULL AND t.pricing IN ('unpriced', 'partial')) AS unpriced_calls
+        FROM cost_ledger.call t
+        GROUP BY 1, t.team, t.feature) c
+    GROUP BY GROUPING SETS ((c.week_start), (c.week_start, c.team), (c.week_start, c.feature))
+), complete AS (
+    -- A ledger that begins in mid-week has seen only a part of that week.
+    SELECT date_trunc('week', min(s.called_on)::timestamp + interval '6 days')::date AS first_week,
+           date_trunc('week', now() AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date - 7 AS last_week
+    FROM spent s
+    WHERE s.dimension = 'total'
+), filled AS (
+    SELECT s.dimension, s.name, s.week_start, s.cost, s.unpriced_calls
+    FROM spent s
+    UNION ALL
+    -- As timestamps without zone: with dates, generate_series() would step
+    -- through the session's zone.
+    SELECT v.dimension, v.name, w.week_start::date, 0, 0
+    FROM (SELECT s.dimension, s.name, min(s.week_start) AS week_start
+          FROM spent s
+          GROUP BY s.dimension, s.name) v
+    CROSS JOIN complete k
+    CROSS JOIN LATERAL generate_series(v.week_start::timestamp, k.last_week::timestamp, interval '7 days') AS w (week_start)
+), compared AS (
+    SELECT f.dimension, f.name, f.week_start,
+           sum(f.cost) AS cost,
+           sum(f.unpriced_calls)::bigint AS unpriced_calls,
+           -- Before its first week a value has cost nothing, but of the time
+           -- before the ledger nothing is known.
+           lag(sum(f.cost), 1, CASE WHEN f.week_start > k.first_week THEN 0::numeric END)
+               OVER (PARTITION BY f.dimension, f.name ORDER BY f.week_start) AS previous_cost
+    FROM filled f
+    JOIN complete k ON f.week_start BETWEEN k.first_week AND k.last_week
+    GROUP BY f.dimension, f.name, f.week_start, k.first_week
+)
+SELECT p.dimension,
+       CASE WHEN p.dimension <> 'total' THEN coalesce(p.name, '(unallocated)') END AS value,
+       CASE WHEN p.dimension <> 'total' THEN p.name IS NOT NULL END AS is_allocated,
+       p.week_start,
+       p.cost,
+       p.previous_cost,
+       p.cost - p.previous_cost AS change,
+       CASE WHEN p.previous_cost > 0 THEN round((p.cost - p.previous_cost) / p.previous_cost, 6) END AS change_ratio,
+       -- Multiplied, not divided: exact at the limits.
+       CASE WHEN p.previous_cost > 0 AND p.cost > p.previous_cost * 1.20 THEN 'review'
+            WHEN p.previous_cost > 0 AND p.cost > p.previous_cost * 1.15 THEN 'investigate' END AS flag,
+       p.unpriced_calls
+FROM compared p;
+
+COMMENT ON VIEW cost_ledger.week_over_week IS 'Does spend grow faster than it should: in total, of which team, of which feature? Only complete ISO weeks of the reporting zone: the running week is left out, and so is the first one unless the ledger''s first call was made on its Monday. A week without calls is a row with cost 0.';
+COMMENT ON COLUMN cost_ledger.week_over_week.dimension IS 'total, team or feature; each adds up to the whole cost of a week, so read one at a time.';
+COMMENT ON COLUMN cost_ledger.week_over_week.value IS 'The team or feature; (unallocated) for calls without one; NULL for the total.';
+COMMENT ON COLUMN cost_ledger.week_over_week.is_allocated IS 'Whether the calls have a team or feature; false only for (unallocated), NULL for the total.';
+COMMENT ON COLUMN cost_ledger.week_over_week.week_start IS 'Monday of the ISO week, in the reporting zone.';
+COMMENT ON COLUMN cost_ledger.week_over_week.cost IS 'Cost of the week in the ledger''s currency, exact, corrections included; 0 without calls. Calls without a price add nothing; see unpriced_calls.';
+COMMENT ON COLUMN cost_ledger.week_over_week.previous_cost IS 'Cost of the week before, 0 without calls; NULL in the ledger''s first complete week.';
+COMMENT ON COLUMN cost_ledger.week_over_week.change IS 'cost - previous_cost.';
+COMMENT ON COLUMN cost_ledger.week_over_week.change_ratio IS 'change / previous_cost, e.g. 0.2 for a growth of 20 %; NULL unless previous_cost is above 0.';
+COMMENT ON COLUMN cost_ledger.week_over_week.flag IS 'review above 20 % growth, investigate above 15 %, otherwise NULL.';
+COMMENT ON COLUMN cost_ledger.week_over_week.unpriced_calls IS 'Calls of the week without a full price: what they cost beyond that is missing in cost.';
