@@ -258,4 +258,19 @@ CROSS JOIN LATERAL (
 WHERE c.called_at > :'since' AND c.called_at <= :'until'
 ORDER BY c.called_at, a.thread, a.turn, a.attempt;
 
+-- What the features earned: a row per feature and month, in proportion to the
+-- days of it.
+INSERT INTO cost_ledger.revenue (earned_on, feature, amount, note)
+SELECT m.first_day::date, r.feature, round(r.monthly_amount * m.days / 30, 2), 'sample data'
+FROM (VALUES
+    ('support_chat', 260.00), ('search_answers', 120.00), ('email_drafts', 45.00),
+    ('document_summary', 150.00), ('code_review', 480.00), ('deep_research', 240.00)
+) AS r (feature, monthly_amount)
+CROSS JOIN (
+    SELECT min(d) AS first_day, count(*) AS days
+    FROM generate_series(date_trunc('day', :'since'::timestamptz), :'until'::timestamptz, interval '1 day') AS d
+    GROUP BY date_trunc('month', d)
+) AS m
+ORDER BY m.first_day, r.feature;
+
 COMMIT;
