@@ -198,8 +198,12 @@ COMMENT ON FUNCTION cost_ledger._fit_message(jsonb) IS
 CREATE FUNCTION cost_ledger._check_budgets(at timestamptz) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    -- Every minute, mostly over few rows: compiling would be most of the work.
+    SET jit = off
 AS $$
 DECLARE
+    ledger_zone text;
+    ledger_currency text;
     due record;
     fraction numeric;
     id bigint;
@@ -207,46 +211,63 @@ DECLARE
     news jsonb;
     made bigint := 0;
 BEGIN
+    SELECT l.time_zone, l.currency INTO STRICT ledger_zone, ledger_currency FROM cost_ledger.ledger l;
+
     -- Each budget's period of now, and the one before for calls that came
     -- late, unless the limit is younger than that.  Alerts that are all there
-    -- need no sum.
+    -- need no sum, and budgets of one period that limit the same dimensions
+    -- share one pass over the calls.
     FOR due IN
-        SELECT b.budget_id, b.version, b.name, b.period, b.amount, b.thresholds,
-               jsonb_strip_nulls(jsonb_build_object('team', b.team, 'feature', b.feature, 'customer', b.customer,
-                                                    'user_id', b.user_id, 'provider', b.provider, 'model', b.model)) AS scope,
-               l.currency, p.period_start, p.period_end, p.is_late, s.spent, s.unpriced_calls
-        FROM cost_ledger.budget b
-        CROSS JOIN cost_ledger.ledger l
-        CROSS JOIN LATERAL (
-            SELECT c.period_start, c.period_end, false AS is_late
-            FROM cost_ledger.budget_period(b.period, at, coalesce(b.time_zone, l.time_zone)) c
-            UNION ALL
-            SELECT o.period_start, o.period_end, true
-            FROM cost_ledger.budget_period(b.period, at, coalesce(b.time_zone, l.time_zone)) c
-            CROSS JOIN LATERAL cost_ledger.budget_period(b.period, c.period_start - interval '1 microsecond',
-                                                         coalesce(b.time_zone, l.time_zone)) o
-            WHERE b.version_since < o.period_end) AS p
-        CROSS JOIN LATERAL (
-            SELECT coalesce(sum(c.cost), 0) AS spent,
-                   count(*) FILTER (WHERE c.pricing IN ('unpriced', 'partial') AND c.corrects IS NULL) AS unpriced_calls
-            FROM cost_ledger.call c
-            WHERE c.called_at >= p.period_start AND c.called_at < p.period_end
-              AND (b.team IS NULL OR c.team = b.team)
-              AND (b.feature IS NULL OR c.feature = b.feature)
-              AND (b.customer IS NULL OR c.customer = b.customer)
-              AND (b.user_id IS NULL OR c.user_id = b.user_id)
-              AND (b.provider IS NULL OR c.provider = b.provider)
-              AND (b.model IS NULL OR c.model = b.model)) AS s
-        WHERE b.is_active
-          AND EXISTS (
-            SELECT FROM unnest(b.thresholds) AS t (threshold)
-            WHERE NOT EXISTS (
-                SELECT FROM cost_ledger.alert a
-                WHERE a.budget_id = b.budget_id AND a.budget_version = b.version AND a.period_start = p.period_start
-                  AND a.basis = 'actual' AND a.threshold = t.threshold))
+        WITH due AS MATERIALIZED (
+            SELECT b.budget_id, b.version, b.name, b.period, b.amount, b.thresholds,
+                   jsonb_strip_nulls(jsonb_build_object('team', b.team, 'feature', b.feature, 'customer', b.customer,
+                                                        'user_id', b.user_id, 'provider', b.provider, 'model', b.model)) AS scope,
+                   ARRAY[b.team, b.feature, b.customer, b.user_id, b.provider, b.model] AS members,
+                   ARRAY[b.team IS NOT NULL, b.feature IS NOT NULL, b.customer IS NOT NULL,
+                         b.user_id IS NOT NULL, b.provider IS NOT NULL, b.model IS NOT NULL] AS dimensions,
+                   p.period_start, p.period_end, p.is_late
+            FROM cost_ledger.budget b
+            CROSS JOIN LATERAL (
+                SELECT c.period_start, c.period_end, false AS is_late
+                FROM cost_ledger.budget_period(b.period, at, coalesce(b.time_zone, ledger_zone)) c
+                UNION ALL
+                SELECT o.period_start, o.period_end, true
+                FROM cost_ledger.budget_period(b.period, at, coalesce(b.time_zone, ledger_zone)) c
+                CROSS JOIN LATERAL cost_ledger.budget_period(b.period, c.period_start - interval '1 microsecond',
+                                                             coalesce(b.time_zone, ledger_zone)) o
+                WHERE b.version_since < o.period_end) p
+            WHERE b.is_active
+              AND EXISTS (
+                SELECT FROM unnest(b.thresholds) AS t (threshold)
+                WHERE NOT EXISTS (
+                    SELECT FROM cost_ledger.alert a
+                    WHERE a.budget_id = b.budget_id AND a.budget_version = b.version AND a.period_start = p.period_start
+                      AND a.basis = 'actual' AND a.threshold = t.threshold))
+        ), spend AS (
+            SELECT w.period_start, w.period_end, w.dimensions, s.members, s.spent, s.unpriced_calls
+            FROM (SELECT DISTINCT d.period_start, d.period_end, d.dimensions FROM due d) w
+            CROSS JOIN LATERAL (
+                SELECT ARRAY[CASE WHEN w.dimensions[1] THEN c.team END,
+                             CASE WHEN w.dimensions[2] THEN c.feature END,
+                             CASE WHEN w.dimensions[3] THEN c.customer END,
+                             CASE WHEN w.dimensions[4] THEN c.user_id END,
+                             CASE WHEN w.dimensions[5] THEN c.provider END,
+                             CASE WHEN w.dimensions[6] THEN c.model END] AS members,
+                       sum(c.cost) AS spent,
+                       count(*) FILTER (WHERE c.pricing IN ('unpriced', 'partial') AND c.corrects IS NULL) AS unpriced_calls
+                FROM cost_ledger.call c
+                WHERE c.called_at >= w.period_start AND c.called_at < w.period_end
+                GROUP BY 1) s
+        )
+        SELECT d.budget_id, d.version, d.name, d.period, d.amount, d.thresholds, d.scope,
+               d.period_start, d.period_end, d.is_late,
+               coalesce(s.spent, 0) AS spent, coalesce(s.unpriced_calls, 0) AS unpriced_calls
+        FROM due d
+        LEFT JOIN spend s ON s.period_start = d.period_start AND s.period_end = d.period_end
+                         AND s.dimensions = d.dimensions AND s.members = d.members
         -- The order in which everybody inserts: two evaluators wait for each
         -- other, and never in a circle.
-        ORDER BY b.budget_id, p.period_start
+        ORDER BY d.budget_id, d.period_start
     LOOP
         news := NULL;
         FOREACH fraction IN ARRAY due.thresholds LOOP
@@ -277,7 +298,7 @@ BEGIN
                 -- Strings: JSON numbers become binary fractions in most hands.
                 'spent', trim_scale(CASE WHEN length(due.spent::text) > 40 THEN round(due.spent, 10) ELSE due.spent END)::text,
                 'limit', trim_scale(CASE WHEN length(due.amount::text) > 40 THEN round(due.amount, 10) ELSE due.amount END)::text,
-                'currency', due.currency,
+                'currency', ledger_currency,
                 'unpriced_calls', due.unpriced_calls,
                 'as_of', to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
                 'occurrence', 1,
@@ -285,7 +306,7 @@ BEGIN
             INSERT INTO cost_ledger.alert (alert_id, budget_id, budget_version, period_start, period_end, kind, basis, threshold,
                                            level, is_late, spent, limit_amount, currency, unpriced_calls, scope, payload)
                 VALUES (id, due.budget_id, due.version, due.period_start, due.period_end, 'threshold', 'actual', fraction,
-                        cost_ledger.budget_level(fraction), due.is_late, due.spent, due.amount, due.currency, due.unpriced_calls, due.scope, message)
+                        cost_ledger.budget_level(fraction), due.is_late, due.spent, due.amount, ledger_currency, due.unpriced_calls, due.scope, message)
                 ON CONFLICT ON CONSTRAINT alert_once DO NOTHING;
             IF FOUND THEN
                 made := made + 1;

@@ -134,7 +134,7 @@ CREATE FUNCTION cost_ledger.schedule_jobs() RETURNS text
 AS $$
 DECLARE
     every_minute constant text := '* * * * *';
-    command constant text := 'CALL cost_ledger.run_jobs()';
+    job_command constant text := 'CALL cost_ledger.run_jobs()';
     package constant text := format('postgresql-%s-cron', current_setting('server_version_num')::integer / 10000);
     cron_database text := cost_ledger._cron_database();
     owner name;
@@ -153,7 +153,7 @@ BEGIN
                                      THEN 'Set'
                                      ELSE format('Install the package %s (apt install %1$s), set', package)
                                 END,
-                                'pg_cron', current_database(), command);
+                                'pg_cron', current_database(), job_command);
     END IF;
 
     -- The job runs as the owner of the ledger, whoever schedules it: a
@@ -171,16 +171,16 @@ BEGIN
        AND cron_database IN ('', current_database()) THEN
         -- What is right already stays, with its history.
         IF NOT EXISTS (SELECT FROM cron.job j
-                       WHERE j.jobname = 'cost_ledger' AND j.schedule = every_minute AND j.command = schedule_jobs.command
+                       WHERE j.jobname = 'cost_ledger' AND j.schedule = every_minute AND j.command = job_command
                          AND j.database = current_database() AND j.username = owner AND j.active)
            OR 1 < (SELECT count(*) FROM cron.job j
-                   WHERE j.database = current_database() AND j.command = schedule_jobs.command) THEN
+                   WHERE j.database = current_database() AND j.command = job_command) THEN
             PERFORM cron.unschedule(j.jobid) FROM cron.job j
-                WHERE j.database = current_database() AND j.command = schedule_jobs.command;
+                WHERE j.database = current_database() AND j.command = job_command;
             IF owner = current_user THEN
-                PERFORM cron.schedule('cost_ledger', every_minute, command);
+                PERFORM cron.schedule('cost_ledger', every_minute, job_command);
             ELSE
-                PERFORM cron.schedule_in_database('cost_ledger', every_minute, command, current_database(), owner);
+                PERFORM cron.schedule_in_database('cost_ledger', every_minute, job_command, current_database(), owner);
             END IF;
         END IF;
         RAISE NOTICE 'pg_cron runs the jobs every minute as role "%"', owner;
@@ -205,7 +205,7 @@ BEGIN
             USING HINT = 'Run the returned statement there, as a superuser.';
     END IF;
     RETURN format('SELECT cron.schedule_in_database(%L, %L, %L, %L, %L);',
-                  job_name, every_minute, command, current_database(), owner);
+                  job_name, every_minute, job_command, current_database(), owner);
 EXCEPTION WHEN insufficient_privilege THEN
     RAISE EXCEPTION 'not allowed to schedule the jobs: %', SQLERRM
         USING ERRCODE = 'insufficient_privilege',

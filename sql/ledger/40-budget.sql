@@ -46,9 +46,9 @@ CREATE VIEW cost_ledger.budget_status WITH (security_invoker = true) AS
 SELECT b.budget_id, b.name,
        b.team, b.feature, b.customer, b.user_id, b.provider, b.model,
        b.version, b.period,
-       coalesce(b.time_zone, l.time_zone) AS time_zone,
+       z.time_zone,
        p.period_start, p.period_end,
-       l.currency,
+       (SELECT l.currency FROM cost_ledger.ledger l) AS currency,
        b.amount AS limit_amount,
        s.spent,
        b.amount - s.spent AS remaining,
@@ -57,8 +57,8 @@ SELECT b.budget_id, b.name,
        cost_ledger.budget_level(t.threshold) AS level,
        s.unpriced_calls
 FROM cost_ledger.budget b
-CROSS JOIN cost_ledger.ledger l
-CROSS JOIN LATERAL cost_ledger.budget_period(b.period, now(), coalesce(b.time_zone, l.time_zone)) p
+CROSS JOIN LATERAL (SELECT coalesce(b.time_zone, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS time_zone) z
+CROSS JOIN LATERAL cost_ledger.budget_period(b.period, now(), z.time_zone) p
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(c.cost), 0) AS spent,
            count(*) FILTER (WHERE c.pricing IN ('unpriced', 'partial') AND c.corrects IS NULL) AS unpriced_calls
