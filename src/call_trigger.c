@@ -112,6 +112,13 @@ static const struct
 	[INPUT_PARTS] = {"input_parts", JSONBOID},
 };
 
+/*
+ * One row near either end of timestamptz would make every report fail that
+ * turns it into local time.
+ */
+#define EARLIEST_CALL ((TimestampTz) (UNIX_EPOCH_JDATE - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY)
+#define LATEST_CALL ((TimestampTz) 73049 * USECS_PER_DAY)	/* 2200-01-01 */
+
 /* A row taken apart, with the statement's knowledge of its relation. */
 typedef struct CallRow
 {
@@ -270,10 +277,11 @@ check_call(CallRow *row)
 	static const CallColumn counts[] = {TOOL_CALLS_COUNT, RETRY_COUNT, ATTEMPT};
 
 	if (ISNULL(row, CALLED_AT) ||
-		TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(VALUE(row, CALLED_AT))))
+		DatumGetTimestampTz(VALUE(row, CALLED_AT)) < EARLIEST_CALL ||
+		DatumGetTimestampTz(VALUE(row, CALLED_AT)) >= LATEST_CALL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("\"called_at\" must be a finite time"),
+				 errmsg("\"called_at\" must be a finite time from 1970 to 2199"),
 				 errhint("Send the time of the call, or leave it out for now().")));
 	if (ISNULL(row, PROVIDER) || ISNULL(row, MODEL))
 		ereport(ERROR,

@@ -157,6 +157,18 @@ CREATE TABLE cost_ledger.price_list_load (
     source         text
 );
 COMMENT ON TABLE cost_ledger.price_list_load IS 'Rates being loaded through price_list; empty between statements.';
+COMMENT ON COLUMN cost_ledger.price_list_load.loaded_by IS 'Transaction that is loading the row; the other columns are those of price_list.';
+COMMENT ON COLUMN cost_ledger.price_list_load.provider IS 'Who bills the call.';
+COMMENT ON COLUMN cost_ledger.price_list_load.model IS 'Model name as the calls carry it.';
+COMMENT ON COLUMN cost_ledger.price_list_load.region IS 'Inference region; empty for any.';
+COMMENT ON COLUMN cost_ledger.price_list_load.service_class IS 'standard, batch, flex, priority, …';
+COMMENT ON COLUMN cost_ledger.price_list_load.meter IS 'What is counted.';
+COMMENT ON COLUMN cost_ledger.price_list_load.unit_price IS 'Price of "per" units.';
+COMMENT ON COLUMN cost_ledger.price_list_load.per IS 'How many units unit_price buys.';
+COMMENT ON COLUMN cost_ledger.price_list_load.currency IS 'ISO 4217 code.';
+COMMENT ON COLUMN cost_ledger.price_list_load.valid_from IS 'First instant at which the price is in force.';
+COMMENT ON COLUMN cost_ledger.price_list_load.valid_to IS 'First instant at which it no longer is.';
+COMMENT ON COLUMN cost_ledger.price_list_load.source IS 'Where the rates were read.';
 
 CREATE TRIGGER stage_row
     INSTEAD OF INSERT ON cost_ledger.price_list

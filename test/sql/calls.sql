@@ -69,6 +69,11 @@ INSERT INTO cost_ledger.call (provider, model, output_tokens, reasoning_tokens) 
 INSERT INTO cost_ledger.call (provider, model, input_tokens, called_at) VALUES ('openai', 'gpt-x', 1, 'infinity');
 INSERT INTO cost_ledger.call (provider, model, input_tokens, called_at) VALUES ('openai', 'gpt-x', 1, '-infinity');
 INSERT INTO cost_ledger.call (provider, model, input_tokens, called_at) VALUES ('openai', 'gpt-x', 1, NULL);
+INSERT INTO cost_ledger.call (provider, model, input_tokens, called_at) VALUES ('openai', 'gpt-x', 1, '1969-12-31 23:59:59.999999+00');
+INSERT INTO cost_ledger.call (provider, model, input_tokens, called_at) VALUES ('openai', 'gpt-x', 1, '2200-01-01 00:00:00+00');
+BEGIN;
+INSERT INTO cost_ledger.call (provider, model, input_tokens, called_at) VALUES ('openai', 'gpt-x', 1, '1970-01-01 00:00:00+00'), ('openai', 'gpt-x', 1, '2199-12-31 23:59:59.999999+00');
+ROLLBACK;
 INSERT INTO cost_ledger.call (model, input_tokens) VALUES ('gpt-x', 1);
 INSERT INTO cost_ledger.call (provider, input_tokens) VALUES ('openai', 1);
 INSERT INTO cost_ledger.call (provider, model, input_tokens, cost) VALUES ('openai', 'gpt-x', 1, 0);

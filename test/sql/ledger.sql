@@ -44,7 +44,6 @@ SELECT 'column', a.attrelid::regclass || '.' || a.attname
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 WHERE relnamespace = 'cost_ledger'::regnamespace AND relkind IN ('r', 'p', 'v') AND NOT relispartition
   AND attnum > 0 AND NOT attisdropped AND col_description(a.attrelid, a.attnum) IS NULL
-  AND c.relname <> 'price_list_load'
 UNION ALL
 SELECT 'function', p.oid::regprocedure::text
 FROM pg_proc p WHERE pronamespace = 'cost_ledger'::regnamespace AND obj_description(p.oid, 'pg_proc') IS NULL

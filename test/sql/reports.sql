@@ -310,7 +310,6 @@ SELECT relname AS without_comment FROM relation WHERE coalesce(obj_description(o
 SELECT r.relname, a.attname AS without_comment
     FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE coalesce(col_description(r.oid, a.attnum), '') = ''
-      AND r.relname <> 'price_list_load'  -- the columns of price_list, on their way
     ORDER BY r.relname, a.attnum;
 SELECT r.relname, a.attname, format_type(a.atttypid, a.atttypmod) AS not_for_every_tool
     FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0
