@@ -371,7 +371,7 @@ normalize_openai(JsonbContainer *raw, bool responses, Usage *usage)
 		"total_tokens", NULL
 	};
 	static const char *const known_details[] = {
-		"cached_tokens", "reasoning_tokens", "text_tokens",
+		"cached_tokens", "cache_write_tokens", "reasoning_tokens", "text_tokens",
 		"accepted_prediction_tokens", "rejected_prediction_tokens", NULL
 	};
 	JsonbValue	buffer;
@@ -390,6 +390,8 @@ normalize_openai(JsonbContainer *raw, bool responses, Usage *usage)
 	{
 		if (json_count(details, "cached_tokens", &count))
 			set_tokens(usage, METER_CACHE_READ, count);
+		if (json_count(details, "cache_write_tokens", &count))
+			set_tokens(usage, METER_CACHE_WRITE, count);
 		flag_unknown_tokens(details, known_details, usage);
 	}
 	details = usage_object(raw, responses ? "output_tokens_details" : "completion_tokens_details",
@@ -466,6 +468,9 @@ normalize_anthropic(JsonbContainer *raw, Usage *usage)
 	}
 	if (json_count(raw, "output_tokens", &count))
 		set_tokens(usage, METER_OUTPUT, count);
+	part = usage_object(raw, "output_tokens_details", &buffer);
+	if (part && json_count(part, "thinking_tokens", &count))
+		set_tokens(usage, METER_REASONING, count);
 
 	/* Server tools are meters of their own, billed beside the tokens. */
 	part = usage_object(raw, "server_tool_use", &buffer);
@@ -545,6 +550,10 @@ cl_usage_normalize(Jsonb *raw, const char *format, Usage *usage)
 	{
 		if (json_has(object, "prompt_tokens") || json_has(object, "completion_tokens"))
 			format = "openai_chat";
+		else if (json_has(object, "cache_read_input_tokens") ||
+				 json_has(object, "cache_creation_input_tokens") ||
+				 json_has(object, "cache_creation"))
+			format = "anthropic";
 		else if (json_has(object, "input_tokens_details") ||
 				 json_has(object, "output_tokens_details") ||
 				 (json_has(object, "input_tokens") && json_has(object, "total_tokens")))

@@ -9,6 +9,7 @@ LANGUAGE sql AS 'SELECT cost_ledger.normalize_usage(usage, format)';
 SELECT pg_temp.n('{"prompt_tokens": 5800, "completion_tokens": 600, "total_tokens": 6400,
                    "prompt_tokens_details": {"cached_tokens": 5000, "audio_tokens": 0},
                    "completion_tokens_details": {"reasoning_tokens": 500, "accepted_prediction_tokens": 0}}');
+SELECT pg_temp.n('{"prompt_tokens": 4020, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 4012}}');
 SELECT pg_temp.n('{"prompt_tokens": 8, "total_tokens": 8}') AS embeddings;
 SELECT pg_temp.n('{"prompt_tokens": 8, "completion_tokens": null}') AS null_is_absent;
 -- OpenAI responses
@@ -23,6 +24,7 @@ SELECT pg_temp.n('{"input_tokens": 800, "cache_creation_input_tokens": 300,
                    "cache_creation": {"ephemeral_5m_input_tokens": 100, "ephemeral_1h_input_tokens": 50}, "output_tokens": 600}');
 SELECT pg_temp.n('{"input_tokens": 800, "cache_creation": {"ephemeral_1h_input_tokens": 50}, "output_tokens": 600}');
 SELECT pg_temp.n('{"input_tokens": 800, "output_tokens": 600, "server_tool_use": {"web_search_requests": 3, "web_fetch_requests": 0}}');
+SELECT pg_temp.n('{"input_tokens": 800, "cache_read_input_tokens": 5000, "output_tokens": 600, "output_tokens_details": {"thinking_tokens": 400}}');
 -- our own convention passes unchanged; a whole response has its usage inside
 SELECT pg_temp.n('{"input_tokens": 5800, "cache_read_tokens": 5000, "output_tokens": 600, "web_search_requests": 1}');
 SELECT pg_temp.n('{"id": "msg_1", "model": "claude", "usage": {"input_tokens": 800, "cache_read_input_tokens": 5000, "output_tokens": 600}}');
