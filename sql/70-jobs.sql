@@ -31,6 +31,7 @@ AS $$
 DECLARE
     error text;
     is_canceled boolean := false;
+    ended timestamptz;
 BEGIN
     -- Held to the end of the transaction, which is this step's.
     IF NOT pg_try_advisory_xact_lock(hashtextextended('cost_ledger.run_jobs', 0)) THEN
@@ -55,10 +56,11 @@ BEGIN
         WHEN OTHERS THEN
             error := format('%s: %s', SQLSTATE, SQLERRM);
     END;
+    ended := clock_timestamp();
     UPDATE cost_ledger.job j
-        SET last_finished_at = clock_timestamp(),
-            last_ok_at = CASE WHEN error IS NULL THEN clock_timestamp() ELSE j.last_ok_at END,
-            last_error_at = CASE WHEN error IS NULL THEN j.last_error_at ELSE clock_timestamp() END,
+        SET last_finished_at = ended,
+            last_ok_at = CASE WHEN error IS NULL THEN ended ELSE j.last_ok_at END,
+            last_error_at = CASE WHEN error IS NULL THEN j.last_error_at ELSE ended END,
             last_error = coalesce(error, j.last_error),
             runs = j.runs + 1,
             failures = j.failures + CASE WHEN error IS NULL THEN 0 ELSE 1 END

@@ -1,0 +1,293 @@
+--
+-- Budgets: periods, limits, what counts as spent, alerts and their messages.
+-- Every amount is worked out by hand: a million input tokens cost 1.
+--
+SET TIME ZONE 'UTC';
+\set SHOW_CONTEXT never
+-- without a ledger
+SELECT cost_ledger.set_budget('all', '{}', 'month', 10);
+\echo :LAST_ERROR_SQLSTATE
+SELECT cost_ledger.check_budgets();
+\echo :LAST_ERROR_SQLSTATE
+SELECT cost_ledger.create_ledger(timezone => 'Europe/Berlin');
+SELECT count(*) > 0 AS made FROM cost_ledger.create_partitions('2026-01-01', '2026-12-31') AS p;
+SELECT cost_ledger.set_price('openai', 'm', '{"input_tokens": 1}', '2025-01-01');
+CREATE FUNCTION pg_temp.spend(at timestamptz, amount numeric, team text DEFAULT NULL, feature text DEFAULT NULL, user_id text DEFAULT NULL) RETURNS void
+    LANGUAGE sql AS $$
+    INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, feature, user_id)
+        VALUES ($1, 'openai', 'm', $2 * 1000000, $3, $4, $5)
+$$;
+
+--
+-- periods
+--
+SELECT p.*, p.period_end - p.period_start AS length
+FROM (VALUES (1, 'day', timestamptz '2026-03-28 23:00Z', 'Europe/Berlin'),   -- midnight of the day that clocks go forward
+             (2, 'day', '2026-03-28 22:59:59.999999Z', 'Europe/Berlin'),     -- still the day before
+             (3, 'day', '2026-10-25 12:00Z', 'Europe/Berlin'),               -- clocks go back
+             (4, 'day', '2026-05-01 18:00Z', 'Asia/Kolkata'),                -- 23:30 there
+             (5, 'day', '2026-05-01 18:30Z', 'Asia/Kolkata'),                -- 00:00 there
+             (6, 'week', '2026-03-01 12:00Z', 'UTC'),                        -- a Sunday
+             (7, 'week', '2026-03-02 00:00Z', 'UTC'),                        -- a Monday
+             (8, 'month', '2026-03-31 21:59Z', 'Europe/Berlin'),
+             (9, 'month', '2026-03-31 22:00Z', 'Europe/Berlin'),
+             (10, 'day', '2025-10-26 00:30Z', 'Atlantic/Azores'),            -- the first of two midnight hours
+             (11, 'day', '2025-10-26 01:30Z', 'Atlantic/Azores'),            -- the second
+             (12, 'day', '2025-10-25 23:30Z', 'Atlantic/Azores')             -- the day before
+     ) AS v (n, period, at, zone),
+     cost_ledger.budget_period(v.period, v.at, v.zone) p
+ORDER BY n;
+SELECT t, cost_ledger.budget_level(t) FROM unnest('{NULL,0.000001,0.899999,0.9,0.999999,1,100}'::numeric[]) AS t;
+
+--
+-- what set_budget() refuses
+--
+SELECT cost_ledger.set_budget(NULL, '{}', 'month', 10);
+SELECT cost_ledger.set_budget('', '{}', 'month', 10);
+SELECT cost_ledger.set_budget(repeat('é', 33), '{}', 'month', 10);
+SELECT cost_ledger.set_budget(E'two\nlines', '{}', 'month', 10);
+SELECT cost_ledger.set_budget('b', '{"user": "u1"}', 'month', 10);
+\echo :LAST_ERROR_SQLSTATE
+SELECT cost_ledger.set_budget('b', '{"team": null}', 'month', 10);
+SELECT cost_ledger.set_budget('b', '{"team": ""}', 'month', 10);
+SELECT cost_ledger.set_budget('b', '{"team": ["a", "b"]}', 'month', 10);
+SELECT cost_ledger.set_budget('b', '["team"]', 'month', 10);
+\echo :LAST_ERROR_SQLSTATE
+SELECT cost_ledger.set_budget('b', '{}', 'fortnight', 10);
+\echo :LAST_ERROR_SQLSTATE
+SELECT cost_ledger.set_budget('b', '{}', NULL, 10);
+SELECT cost_ledger.set_budget('b', '{}', 'month', 10, time_zone => 'Mars/Olympus');
+\echo :LAST_ERROR_SQLSTATE
+-- an abbreviation has no summer time
+SELECT cost_ledger.set_budget('b', '{}', 'month', 10, time_zone => 'CEST');
+SELECT cost_ledger.set_budget('b', '{}', 'month', 0);
+\echo :LAST_ERROR_SQLSTATE
+SELECT cost_ledger.set_budget('b', '{}', 'month', NULL);
+\set VERBOSITY sqlstate
+SELECT cost_ledger.set_budget('b', '{}', 'month', -1);
+SELECT cost_ledger.set_budget('b', '{}', 'month', 'NaN');
+SELECT cost_ledger.set_budget('b', '{}', 'month', 'Infinity');
+SELECT cost_ledger.set_budget('b', '{}', 'month', 10, '{}');
+SELECT cost_ledger.set_budget('b', '{}', 'month', 10, '{0.5,0}');
+SELECT cost_ledger.set_budget('b', '{}', 'month', 10, '{0.5,NULL}');
+SELECT cost_ledger.set_budget('b', '{}', 'month', 10, '{0.5,NaN}');
+SELECT cost_ledger.set_budget('b', '{}', 'month', 10, '{101}');
+SELECT cost_ledger.set_budget('b', '{}', 'month', 10, '{0.1234567}');
+SELECT cost_ledger.set_budget('b', '{}', 'month', 10, '{1,2,3,4,5,6,7,8,9,10,11}');
+\set VERBOSITY default
+SELECT cost_ledger.set_budget('b', '{}', 'month', 10, '{80,100,101}');
+SELECT count(*) AS budgets FROM cost_ledger.budget;
+
+--
+-- a budget and its versions
+--
+SELECT cost_ledger.set_budget('search', '{"team": "search"}', 'month', 100) AS search \gset
+SELECT cost_ledger.set_budget('search', '{"team": "search"}', 'month', 100.00, '{1,0.70,0.9,0.7}') = :search AS same;
+SELECT name, team, feature, period, time_zone, amount, thresholds, version, is_active FROM cost_ledger.budget;
+-- another limit is another version, however it is set; its name and state are not its limit
+SELECT cost_ledger.set_budget('search', '{"team": "search"}', 'month', 200) = :search AS same;
+UPDATE cost_ledger.budget SET thresholds = '{1.0,0.5}' RETURNING version, thresholds, version_since = now() AS since_now;
+UPDATE cost_ledger.budget SET time_zone = 'Asia/Kolkata' RETURNING version;
+UPDATE cost_ledger.budget SET is_active = false, name = 'find' RETURNING version;
+UPDATE cost_ledger.budget SET time_zone = 'Asia/Nowhere';
+SELECT cost_ledger.set_budget('find', '{"team": "search"}', 'month', 200, '{0.5,1}', 'Asia/Kolkata') = :search AS same;
+SELECT version, is_active FROM cost_ledger.budget;
+-- constraints hold where nobody looks
+\set VERBOSITY sqlstate
+INSERT INTO cost_ledger.budget (name, period, amount) VALUES ('find', 'month', 1);
+INSERT INTO cost_ledger.budget (name, period, amount) VALUES (E'\t', 'month', 1);
+INSERT INTO cost_ledger.budget (name, team, period, amount) VALUES ('x', '', 'month', 1);
+INSERT INTO cost_ledger.budget (name, period, amount) VALUES ('x', 'year', 1);
+\set VERBOSITY default
+DELETE FROM cost_ledger.budget;
+
+--
+-- what counts, where and when
+--
+SELECT cost_ledger.set_budget('all', '{}', 'month', 1000) AS every_call \gset
+SELECT cost_ledger.set_budget('search day', '{"team": "search"}', 'day', 10) AS search_day \gset
+SELECT cost_ledger.set_budget('search day in India', '{"team": "search"}', 'day', 10, time_zone => 'Asia/Kolkata') AS search_india \gset
+SELECT cost_ledger.set_budget('rag of u1', '{"feature": "rag", "user_id": "u1", "provider": "openai", "model": "m"}', 'week', 10) AS rag \gset
+CREATE VIEW cost_ledger_spent AS
+SELECT a.alert_id, b.name, a.budget_version AS version, a.period_start, a.threshold, a.level, a.is_late, a.spent, a.limit_amount, a.unpriced_calls
+FROM cost_ledger.alert a JOIN cost_ledger.budget b USING (budget_id);
+-- 23:30 of 9 May and 00:30 of 10 May in Berlin
+SELECT pg_temp.spend('2026-05-09 21:30Z', 6.999999, 'search');
+SELECT pg_temp.spend('2026-05-09 22:30Z', 100, 'search');
+SELECT cost_ledger._check_budgets('2026-05-09 21:45Z');
+SELECT * FROM cost_ledger_spent ORDER BY 1;
+-- the millionth that was missing
+SELECT pg_temp.spend('2026-05-08 22:00Z', 0.000001, 'search');
+SELECT cost_ledger._check_budgets('2026-05-09 21:45Z');
+SELECT * FROM cost_ledger_spent ORDER BY 1;
+-- other teams, and calls of nobody, are not the team's
+SELECT pg_temp.spend('2026-05-09 12:00Z', 1000, 'ads');
+SELECT pg_temp.spend('2026-05-09 12:00Z', 1000);
+SELECT cost_ledger._check_budgets('2026-05-09 21:45Z');
+SELECT * FROM cost_ledger_spent WHERE alert_id > 3 ORDER BY 1;
+-- all dimensions must match
+SELECT pg_temp.spend('2026-05-11 12:00Z', 50, feature => 'rag', user_id => 'u2');
+SELECT pg_temp.spend('2026-05-11 12:00Z', 50, feature => 'chat', user_id => 'u1');
+SELECT pg_temp.spend('2026-05-11 12:00Z', 8, feature => 'rag', user_id => 'u1');
+SELECT cost_ledger._check_budgets('2026-05-17 21:59Z');
+SELECT * FROM cost_ledger_spent WHERE alert_id > 6 ORDER BY 1;
+-- once per threshold and period
+SELECT cost_ledger._check_budgets('2026-05-17 21:59Z') AS again, cost_ledger._check_budgets('2026-05-09 21:45Z') AS and_again;
+SELECT nextval(pg_get_serial_sequence('cost_ledger.alert', 'alert_id')) - max(alert_id) AS identities_used FROM cost_ledger.alert;
+
+-- the day that clocks go forward begins at 23:00 and lasts 23 hours
+SELECT cost_ledger.set_budget('dst', '{"team": "dst"}', 'day', 10, '{1.0}') AS dst \gset
+SELECT pg_temp.spend('2026-03-28 22:59:59.999999Z', 1, 'dst'), pg_temp.spend('2026-03-28 23:00Z', 10, 'dst'),
+       pg_temp.spend('2026-03-29 21:59:59.999999Z', 20, 'dst'), pg_temp.spend('2026-03-29 22:00Z', 100, 'dst');
+SELECT cost_ledger._check_budgets('2026-03-29 12:00Z');
+SELECT period_start, period_end, threshold, spent FROM cost_ledger.alert WHERE budget_id = :dst;
+
+--
+-- another limit alerts anew
+--
+SELECT cost_ledger.set_budget('search day', '{"team": "search"}', 'day', 7.5, '{0.5}') = :search_day AS same;
+SELECT cost_ledger._check_budgets('2026-05-09 21:45Z');
+SELECT version, threshold, level, spent, limit_amount FROM cost_ledger_spent WHERE name = 'search day' ORDER BY alert_id;
+UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :search_day;
+UPDATE cost_ledger.budget SET amount = 1 WHERE budget_id = :search_day;
+SELECT cost_ledger._check_budgets('2026-05-09 21:45Z') AS inactive;
+
+--
+-- calls that come when their period is over
+--
+SELECT cost_ledger.set_budget('late', '{"team": "late"}', 'day', 10, '{0.5,1.0}') AS late \gset
+SELECT pg_temp.spend('2026-06-01 12:00Z', 7, 'late'), pg_temp.spend('2026-06-02 12:00Z', 20, 'late');
+-- the limit is younger than that
+SELECT cost_ledger._check_budgets('2026-06-03 12:00Z');
+UPDATE cost_ledger.budget SET version_since = '2026-06-02 22:00Z' WHERE budget_id = :late;
+SELECT cost_ledger._check_budgets('2026-06-03 12:00Z');
+UPDATE cost_ledger.budget SET version_since = '2026-06-02 21:59:59.999999Z' WHERE budget_id = :late;
+SELECT cost_ledger._check_budgets('2026-06-03 12:00Z');
+-- not late when it was noticed in time
+UPDATE cost_ledger.budget SET version_since = '2026-01-01' WHERE budget_id = :late;
+SELECT cost_ledger._check_budgets('2026-06-01 13:00Z');
+SELECT pg_temp.spend('2026-06-01 12:00Z', 3, 'late');
+SELECT cost_ledger._check_budgets('2026-06-02 12:00Z');
+SELECT period_start, threshold, is_late, spent FROM cost_ledger_spent WHERE name = 'late' ORDER BY alert_id;
+UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :late;
+
+--
+-- unpriced calls are counted, and corrections are spent or given back
+--
+SELECT cost_ledger.set_budget('mixed', '{"team": "mixed"}', 'month', 10, '{0.1,1.0}') AS mixed \gset
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, other_usage, team) VALUES
+    ('2026-07-01 12:00Z', 'openai', 'm', 9000000, NULL, 'mixed'),
+    ('2026-07-01 12:00Z', 'openai', 'nobody knows', 9000000, NULL, 'mixed'),
+    ('2026-07-01 12:00Z', 'openai', 'm', 0, '{"images": 5}', 'mixed');
+SELECT cost_ledger._check_budgets('2026-07-15 12:00Z');
+-- 9 becomes 10, and later 2
+SELECT cost_ledger.correct_call(called_at, call_id, '{"input_tokens": 10000000}', 'counted wrong') IS NOT NULL AS corrected
+FROM cost_ledger.call WHERE team = 'mixed' AND cost = 9;
+SELECT cost_ledger._check_budgets('2026-07-15 12:00Z');
+SELECT threshold, spent, unpriced_calls FROM cost_ledger_spent WHERE name = 'mixed' ORDER BY alert_id;
+SELECT cost_ledger.set_budget('none', '{"team": "none"}', 'month', 0.000001) AS none \gset
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team) VALUES ('2026-07-01 12:00Z', 'openai', 'nobody knows', 1, 'none');
+SELECT cost_ledger._check_budgets('2026-07-15 12:00Z') AS nothing_known_to_be_spent;
+
+--
+-- alerts stay as they are, until somebody takes note
+--
+UPDATE cost_ledger.alert SET spent = 0;
+\echo :LAST_ERROR_SQLSTATE
+\set VERBOSITY sqlstate
+UPDATE cost_ledger.alert SET spent = 0, acknowledged_at = now(), acknowledged_by = 'x';
+DELETE FROM cost_ledger.alert;
+TRUNCATE cost_ledger.alert;
+UPDATE cost_ledger.alert SET acknowledged_at = now();
+DELETE FROM cost_ledger.budget WHERE budget_id = :mixed;
+SELECT cost_ledger.acknowledge(-1);
+\set VERBOSITY default
+SELECT cost_ledger.acknowledge(NULL);
+SELECT level, threshold, budget, scope FROM cost_ledger.unacknowledged_alert WHERE budget IN ('all', 'mixed') ORDER BY alert_id;
+-- who knows that 1.0 was reached knows of 0.9
+SELECT cost_ledger.acknowledge(alert_id) FROM cost_ledger.alert WHERE budget_id = :every_call AND threshold = 0.9;
+SELECT cost_ledger.acknowledge(alert_id, 'ada') FROM cost_ledger.alert WHERE budget_id = :every_call AND threshold = 1.0;
+SELECT cost_ledger.acknowledge(alert_id) FROM cost_ledger.alert WHERE budget_id = :every_call AND threshold = 1.0;
+SELECT threshold, acknowledged_by = current_user AS by_me, nullif(acknowledged_by, current_user) AS by_other, acknowledged_at = now() AS at_now
+FROM cost_ledger.alert WHERE budget_id = :every_call ORDER BY threshold;
+UPDATE cost_ledger.alert SET acknowledged_at = NULL, acknowledged_by = NULL WHERE budget_id = :every_call;
+\echo :LAST_ERROR_SQLSTATE
+SELECT level, threshold, budget, scope FROM cost_ledger.unacknowledged_alert WHERE budget IN ('all', 'mixed') ORDER BY alert_id;
+
+--
+-- messages
+--
+SELECT jsonb_pretty(message::jsonb) AS message FROM cost_ledger.unacknowledged_alert WHERE budget = 'mixed' AND threshold = 1.0;
+-- whatever people call their teams: everything that JSON must escape, 10 kB of it
+UPDATE cost_ledger.budget SET is_active = false;
+CREATE TABLE weird AS SELECT n, name FROM (VALUES
+    (1, repeat('x', 10000)), (2, repeat('"', 10000)), (3, repeat('\', 10000)), (4, repeat(E'\x01', 10000)),
+    (5, repeat('🦀', 10000)), (6, repeat(E'\n\t', 5000)), (7, 'team "A"\'), (8, '''; DROP TABLE x; --')) AS v (n, name);
+-- and prices of as many digits as anybody likes
+SELECT cost_ledger.set_price('openai', 'precise', '{"input_tokens": 1.234567890123456789012345678901234567890123456789}', '2025-01-01') > 0 AS set;
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, feature, customer, user_id)
+SELECT '2026-08-01 12:00Z', 'openai', 'precise', 9007199254740991, name, name, name, name FROM weird;
+SELECT count(cost_ledger.set_budget(repeat('"', 60) || n,
+           jsonb_build_object('team', name, 'feature', name, 'customer', name, 'user_id', name, 'provider', 'openai', 'model', 'precise'),
+           'month', 111111111.123456789012345678901234567890123456789,
+           '{0.100001,0.200002,0.300003,0.400004,0.500005,0.600006,0.700007,0.800008,0.900009,99.999999}'))
+FROM weird;
+SELECT cost_ledger._check_budgets('2026-08-15 12:00Z');
+SELECT right(b.name, 1) AS n,
+       max(octet_length(u.message)) < 1000 AS fits,
+       bool_and(u.message::jsonb ->> 'id' = u.alert_id::text) AS has_id,
+       bool_and(u.message::jsonb ?& '{scope,spent,limit,budget,threshold,crossed,period}') AS is_whole,
+       bool_and(u.scope::jsonb ->> 'team' = w.name) AS scope_whole_in_alert,
+       min(left((u.message::jsonb -> 'scope' -> 'team')::text, 30)) AS team_in_message
+FROM cost_ledger.unacknowledged_alert u JOIN cost_ledger.budget b USING (budget_id) JOIN weird w ON right(b.name, 1) = w.n::text
+WHERE b.name LIKE '"%'
+GROUP BY b.name ORDER BY b.name;
+SELECT count(*) AS alerts, max(spent) AS spent, max(message::jsonb ->> 'spent') AS spent_said, max(message::jsonb ->> 'limit') AS limit_said
+FROM cost_ledger.unacknowledged_alert WHERE budget LIKE '"%';
+-- nothing can be too long
+SELECT cost_ledger._fit_message(jsonb_build_object('v', 1, 'id', 7, 'kind', 'threshold', 'level', 'stop', 'scope', '{}'::jsonb, 'budget', repeat('x', 1000)));
+DROP TABLE weird;
+
+--
+-- how budgets stand now
+--
+DROP VIEW cost_ledger_spent;
+BEGIN;
+UPDATE cost_ledger.budget SET is_active = false;
+SELECT cost_ledger.set_budget('now', '{"team": "now"}', 'month', 3, time_zone => 'UTC') > 0 AS set;
+SELECT cost_ledger.set_budget('idle', '{"team": "idle"}', 'day', 3) > 0 AS set;
+SELECT cost_ledger.set_budget('over', '{"team": "now"}', 'month', 0.5, time_zone => 'UTC') > 0 AS set;
+SELECT pg_temp.spend(now(), 2, 'now'), pg_temp.spend(date_trunc('month', now()), 0.7, 'now'),
+       pg_temp.spend(date_trunc('month', now()) - interval '1 microsecond', 50, 'now'),
+       pg_temp.spend(date_trunc('month', now()) + interval '1 month', 50, 'now');
+INSERT INTO cost_ledger.call (provider, model, input_tokens, team) VALUES ('openai', 'nobody knows', 1, 'now');
+SELECT name, team, period, time_zone, currency, limit_amount, spent, remaining, used_ratio, threshold, level, unpriced_calls,
+       period_start <= now() AND now() < period_end AS current
+FROM cost_ledger.budget_status ORDER BY name;
+-- and alerts say the same
+SELECT cost_ledger.check_budgets();
+SELECT s.name, max(a.threshold) = s.threshold AS same_threshold, bool_and(a.spent = s.spent) AS same_spent,
+       bool_and(a.unpriced_calls = s.unpriced_calls) AS same_unpriced, bool_and((a.period_start, a.period_end) = (s.period_start, s.period_end)) AS same_period
+FROM cost_ledger.budget_status s JOIN cost_ledger.alert a USING (budget_id) GROUP BY s.name, s.threshold ORDER BY s.name;
+SELECT cost_ledger.check_budgets() AS again;
+COMMIT;
+
+--
+-- who may do what
+--
+CREATE ROLE regress_oncall;
+GRANT USAGE ON SCHEMA cost_ledger TO regress_oncall;
+GRANT SELECT ON cost_ledger.alert, cost_ledger.budget, cost_ledger.unacknowledged_alert TO regress_oncall;
+GRANT UPDATE (acknowledged_at, acknowledged_by) ON cost_ledger.alert TO regress_oncall;
+SET ROLE regress_oncall;
+SELECT cost_ledger.acknowledge(max(alert_id)) FROM cost_ledger.unacknowledged_alert WHERE budget = 'now';
+\set VERBOSITY sqlstate
+SELECT cost_ledger.check_budgets();
+SELECT cost_ledger._check_budgets(now());
+SELECT cost_ledger.set_budget('mine', '{}', 'day', 1);
+SELECT * FROM cost_ledger.budget_status;
+\set VERBOSITY default
+RESET ROLE;
+DROP OWNED BY regress_oncall;
+DROP ROLE regress_oncall;
+SELECT cost_ledger.drop_ledger(i_mean_it => true);

@@ -1,0 +1,146 @@
+--
+-- Jobs: each step by itself, its outcome on record, and somebody to call them.
+--
+SET TIME ZONE 'UTC';
+\set SHOW_CONTEXT never
+-- without a ledger
+CALL cost_ledger.run_jobs();
+\echo :LAST_ERROR_SQLSTATE
+SELECT cost_ledger.schedule_jobs();
+\echo :LAST_ERROR_SQLSTATE
+SELECT cost_ledger.create_ledger();
+SELECT cost_ledger.set_price('openai', 'm', '{"input_tokens": 1}', '2020-01-01');
+
+-- jobs that never ran are stale
+SELECT name, is_stale, is_failing, runs, failures FROM cost_ledger.job_status ORDER BY name;
+
+-- a run: budgets are checked, partitions made ahead
+SELECT cost_ledger.set_budget('all', '{}', 'month', 10) > 0 AS set;
+INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('openai', 'm', 9500000);
+SELECT 'call_p' || to_char(now() + interval '3 months', 'YYYY_MM') AS ahead \gset
+DROP TABLE cost_ledger.:ahead;
+CALL cost_ledger.run_jobs();
+SELECT name, is_stale, is_failing, last_started_at <= last_finished_at AND last_finished_at <= clock_timestamp() AS timed,
+       last_ok_at = last_finished_at AS ok, last_error, runs, failures
+FROM cost_ledger.job_status ORDER BY name;
+SELECT budget, threshold, level FROM cost_ledger.unacknowledged_alert ORDER BY threshold;
+SELECT to_regclass('cost_ledger.' || :'ahead') IS NOT NULL AS made_ahead;
+
+-- stale after five minutes
+BEGIN;
+UPDATE cost_ledger.job SET last_ok_at = now() - interval '5 minutes 1 second' WHERE name = 'run_jobs';
+UPDATE cost_ledger.job SET last_ok_at = now() - interval '5 minutes' WHERE name = 'check_budgets';
+SELECT name, is_stale FROM cost_ledger.job_status ORDER BY name;
+ROLLBACK;
+
+-- it commits, so it is its own transaction
+BEGIN;
+CALL cost_ledger.run_jobs();
+ROLLBACK;
+\echo :LAST_ERROR_SQLSTATE
+
+-- a step that fails is undone and put on record, and the others go on
+CREATE FUNCTION public.break_alerts() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'alerts are broken' USING ERRCODE = 'LCTST';
+END
+$$;
+CREATE TRIGGER break_alerts BEFORE INSERT ON cost_ledger.alert FOR EACH ROW EXECUTE FUNCTION public.break_alerts();
+INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('openai', 'm', 500000);
+DROP TABLE cost_ledger.:ahead;
+CALL cost_ledger.run_jobs();
+SELECT name, is_stale, is_failing, last_error, last_error_at = last_finished_at AS error_now, runs, failures
+FROM cost_ledger.job_status ORDER BY name;
+SELECT to_regclass('cost_ledger.' || :'ahead') IS NOT NULL AS made_ahead;
+SELECT count(*) FROM cost_ledger.alert;
+-- a later step too
+UPDATE cost_ledger.ledger SET time_zone = 'Nowhere/Land';
+UPDATE cost_ledger.budget SET time_zone = 'UTC';
+DROP TRIGGER break_alerts ON cost_ledger.alert;
+CALL cost_ledger.run_jobs();
+SELECT name, is_failing, last_error, runs, failures FROM cost_ledger.job_status ORDER BY name;
+UPDATE cost_ledger.ledger SET time_zone = 'UTC';
+-- and is well again; what was wrong stays readable
+CALL cost_ledger.run_jobs();
+SELECT name, is_failing, last_error, runs, failures FROM cost_ledger.job_status ORDER BY name;
+SELECT budget_version, threshold, level FROM cost_ledger.alert ORDER BY alert_id;
+
+-- a run that is canceled ends, and the step it was in says so
+CREATE OR REPLACE FUNCTION public.break_alerts() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_sleep(60);
+    RETURN new;
+END
+$$;
+CREATE TRIGGER break_alerts BEFORE INSERT ON cost_ledger.alert FOR EACH ROW EXECUTE FUNCTION public.break_alerts();
+UPDATE cost_ledger.budget SET amount = 1;
+SET statement_timeout = '1s';
+CALL cost_ledger.run_jobs();
+\echo :LAST_ERROR_SQLSTATE
+RESET statement_timeout;
+SELECT name, is_failing, last_error, runs, failures FROM cost_ledger.job_status ORDER BY name;
+DROP FUNCTION public.break_alerts() CASCADE;
+-- nothing is left behind that would keep the next one out
+CALL cost_ledger.run_jobs();
+SELECT name, is_failing, runs, failures FROM cost_ledger.job_status ORDER BY name;
+SELECT count(*) AS locks FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
+SELECT current_setting('lock_timeout') AS lock_timeout;
+
+-- an owner who is not superuser runs everything
+CREATE ROLE regress_ledger_owner;
+GRANT USAGE, CREATE ON SCHEMA cost_ledger TO regress_ledger_owner;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA cost_ledger TO regress_ledger_owner;
+SELECT cost_ledger.drop_ledger(i_mean_it => true);
+SET ROLE regress_ledger_owner;
+SELECT cost_ledger.create_ledger();
+SELECT cost_ledger.set_price('openai', 'm', '{"input_tokens": 1}', '2020-01-01') > 0 AS set;
+SELECT cost_ledger.set_budget('all', '{}', 'month', 1) > 0 AS set;
+INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('openai', 'm', 950000);
+CALL cost_ledger.run_jobs();
+SELECT name, is_stale, is_failing, last_error, runs FROM cost_ledger.job_status ORDER BY name;
+SELECT budget, threshold, level FROM cost_ledger.unacknowledged_alert ORDER BY threshold;
+SELECT name, level FROM cost_ledger.budget_status;
+RESET ROLE;
+
+-- a job needs a role that may log in, or a pg_cron to begin with
+\set VERBOSITY sqlstate
+SELECT cost_ledger.schedule_jobs();
+\set VERBOSITY default
+SELECT cost_ledger.drop_ledger(i_mean_it => true);
+DROP OWNED BY regress_ledger_owner;
+DROP ROLE regress_ledger_owner;
+
+-- scheduling: pg_cron is here, elsewhere or not at all, and each has its answer
+SELECT cost_ledger.create_ledger();
+CREATE FUNCTION public.try_schedule() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    statement text;
+    has_cron boolean := EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron');
+    jobs bigint;
+    hint text;
+BEGIN
+    statement := cost_ledger.schedule_jobs();
+    IF has_cron THEN
+        PERFORM cost_ledger.schedule_jobs();
+        SELECT count(*) INTO jobs FROM cron.job WHERE database = current_database() AND jobname = 'cost_ledger' AND active;
+        PERFORM cost_ledger.unschedule_jobs();
+        RETURN CASE WHEN statement IS NULL AND jobs = 1
+                     AND NOT EXISTS (SELECT FROM cron.job WHERE database = current_database() AND jobname = 'cost_ledger')
+                    THEN 'ok' ELSE 'wrong: ' || jobs END;
+    END IF;
+    RETURN CASE WHEN statement = format('SELECT cron.schedule_in_database(%L, ''* * * * *'', ''CALL cost_ledger.run_jobs()'', %L, %L);',
+                                        'cost_ledger:' || current_database(), current_database(), current_user)
+                 AND cost_ledger.unschedule_jobs() LIKE 'SELECT cron.unschedule(jobid) FROM cron.job WHERE database = %'
+                THEN 'ok' ELSE statement END;
+EXCEPTION WHEN object_not_in_prerequisite_state THEN
+    GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+    RETURN CASE WHEN hint LIKE '%CREATE EXTENSION pg_cron;%' THEN 'ok' ELSE hint END;
+END
+$$;
+SET client_min_messages = warning;
+SELECT public.try_schedule();
+-- dropping a ledger takes its job along, or has none to take
+SELECT cost_ledger._unschedule_jobs();
+DROP FUNCTION public.try_schedule();
+RESET client_min_messages;
+SELECT cost_ledger.drop_ledger(i_mean_it => true);
