@@ -56,6 +56,8 @@ typedef unsigned __int128 uint128 __attribute__((aligned(8)));
 #define FINEST			1160
 #define SIGNIFICAND_LOW	10000000	/* 8 significant digits */
 
+#define MAX_PENDING		16
+
 typedef struct BigNumber
 {
 	int32_t		weight;			/* power of NBASE of the first digit */
@@ -97,19 +99,29 @@ typedef struct Value
 typedef struct Store
 {
 	void	   *counts;
-	int32_t		first;
-	int32_t		nslots;
+	int16_t		first;			/* there are no more than 27841 buckets */
+	int16_t		nslots;
 	uint8_t		width;			/* log2 of the bytes of one count */
 } Store;
 
+/* Of 128 bytes: one more, and PostgreSQL would allocate 256. */
 struct Sketch
 {
-	void	   *arena;
-	uint64_t	count;
+	/*
+	 * Fixed-point numbers wait here, in no order, until there is a batch of
+	 * them.  An aggregate over many groups then touches little memory per
+	 * row, and the work of a batch overlaps in the processor.
+	 */
+	int64_t    *pending;
+	uint8_t		npending;
+	uint8_t		pending_capacity;
+
 	uint8_t		accuracy;
 	bool		bucketed;
 	uint8_t		nvalues;
 	uint8_t		capacity;
+	void	   *arena;
+	uint64_t	count;			/* of all that is not pending */
 	Value	   *values;			/* ascending; until bucketed */
 	/* the rest is used from then on */
 	int128		fixed_sum;		/* the sum is this ... */
@@ -120,6 +132,9 @@ struct Sketch
 	Store	   *negative;		/* made when first needed */
 	Store		positive;
 };
+
+_Static_assert(sizeof(Sketch) <= 128 || sizeof(void *) != 8,
+			   "a sketch should fit in 128 bytes");
 
 static const struct
 {
@@ -493,30 +508,34 @@ number_key(int accuracy, SketchNumber number)
 	return is_negative(number) ? -(index + 1) : index + 1;
 }
 
-/* The same for 0 <= n < 2^64 in units of 1e-16, without a division if it can. */
+/* The smallest multiple of 1e-16 that is not in the bucket of zero. */
+#define LEAST_FIXED		UINT64_C(10000)
+
+/* The bucket of LEAST_FIXED <= n < 2^63 in units of 1e-16. */
 static inline int
+fast_index(uint64_t n)
+{
+	int			zeros = __builtin_clzll(n);
+	int			index = fast_start[(63 - zeros) * 128 +
+								   (int) ((n << zeros << 1) >> 57)];
+
+	return index + (n >= fast_bound[index + 1]);
+}
+
+static int
 fixed_index(int accuracy, uint64_t n)
 {
-	int			zeros;
-	int			index;
+	int			decade = 4;
 
-	if (unlikely(n < pow10_64[FIXED_SCALE + MIN_DECADE]))
-		return -1;
-	if (unlikely(accuracy != SKETCH_DEFAULT_ACCURACY))
-	{
-		int			decade = 4;
+	if (accuracy == SKETCH_DEFAULT_ACCURACY)
+		return fast_index(n);
 
-		while (decade < 19 && n >= pow10_64[decade + 1])
-			decade++;
-		return decimal_index(accuracy, decade >= 7
-							 ? (uint32_t) (n / pow10_64[decade - 7])
-							 : (uint32_t) (n * pow10_64[7 - decade]),
-							 decade - FIXED_SCALE);
-	}
-
-	zeros = __builtin_clzll(n);
-	index = fast_start[(63 - zeros) * 128 + (int) ((n << zeros << 1) >> 57)];
-	return index + (n >= fast_bound[index + 1]);
+	while (decade < 19 && n >= pow10_64[decade + 1])
+		decade++;
+	return decimal_index(accuracy, decade >= 7
+						 ? (uint32_t) (n / pow10_64[decade - 7])
+						 : (uint32_t) (n * pow10_64[7 - decade]),
+						 decade - FIXED_SCALE);
 }
 
 /* ----------
@@ -776,8 +795,8 @@ store_reserve(Store *store, void *arena, int limit, int first, int last)
 		cl_sketch_free(store->counts);
 	}
 	store->counts = counts;
-	store->first = first;
-	store->nslots = nslots;
+	store->first = (int16_t) first;
+	store->nslots = (int16_t) nslots;
 }
 
 /* Double the width of the counts until this one fits. */
@@ -853,6 +872,8 @@ cl_sketch_create(void *arena, int accuracy)
 void
 cl_sketch_destroy(Sketch *sketch)
 {
+	if (sketch->pending != NULL)
+		cl_sketch_free(sketch->pending);
 	for (int i = 0; i < sketch->nvalues; i++)
 		free_number(sketch->values[i].number);
 	if (sketch->values != NULL)
@@ -1032,83 +1053,153 @@ add_number(Sketch *sketch, SketchNumber number, uint64_t times)
 	sketch->nvalues++;
 }
 
+/* Count these buckets once each. */
+#define COUNT_INDEXES(type, max) \
+	for (int i = 0; i < n; i++) \
+	{ \
+		unsigned	slot = (unsigned) (indexes[i] - first); \
+\
+		if (likely(slot < nslots && ((type *) counts)[slot] != (max))) \
+			((type *) counts)[slot]++; \
+		else \
+		{ \
+			/* moves or widens the counts, so begin anew from here */ \
+			store_add(store, sketch->arena, \
+					  end_index(sketch->accuracy) + 1, indexes[i], 1); \
+			indexes += i + 1; \
+			n -= i + 1; \
+			goto again; \
+		} \
+	}
+
+static void
+count_indexes(Sketch *sketch, Store *store, const int *indexes, int n)
+{
+	void	   *counts;
+	int			first;
+	unsigned	nslots;
+
+again:
+	counts = store->counts;
+	first = store->first;
+	nslots = (unsigned) store->nslots;
+	switch (store->width)
+	{
+		case 0:
+			COUNT_INDEXES(uint8_t, UINT8_MAX);
+			break;
+		case 1:
+			COUNT_INDEXES(uint16_t, UINT16_MAX);
+			break;
+		case 2:
+			COUNT_INDEXES(uint32_t, UINT32_MAX);
+			break;
+		default:
+			COUNT_INDEXES(uint64_t, UINT64_MAX);
+			break;
+	}
+}
+
+/* Give all that is pending its place. */
+void
+cl_sketch_settle(Sketch *sketch)
+{
+	const int64_t *numbers = sketch->pending;
+	int			n = sketch->npending;
+	int			indexes[MAX_PENDING];
+	int64_t		low = INT64_MAX;
+	int64_t		high = INT64_MIN;
+	int128		batch = 0;
+	int128		sum;
+
+	sketch->npending = 0;
+	for (; n > 0 && !sketch->bucketed; n--)
+		add_number(sketch, *numbers++, 1);
+	if (n == 0)
+		return;
+
+	count_values(sketch, (uint64_t) n);
+	for (int i = 0; i < n; i++)
+	{
+		batch += numbers[i];
+		low = numbers[i] < low ? numbers[i] : low;
+		high = numbers[i] > high ? numbers[i] : high;
+	}
+	if (unlikely(__builtin_add_overflow(sketch->fixed_sum, batch, &sum)))
+	{
+		spill_sum(sketch);
+		sum = batch;
+	}
+	sketch->fixed_sum = sum;
+	widen_range(sketch, low, high);
+
+	if (likely(low >= (int64_t) LEAST_FIXED))
+	{
+		if (likely(sketch->accuracy == SKETCH_DEFAULT_ACCURACY))
+		{
+			for (int i = 0; i < n; i++)
+				indexes[i] = fast_index((uint64_t) numbers[i]);
+		}
+		else
+		{
+			for (int i = 0; i < n; i++)
+				indexes[i] = fixed_index(sketch->accuracy,
+										 (uint64_t) numbers[i]);
+		}
+		count_indexes(sketch, &sketch->positive, indexes, n);
+		return;
+	}
+
+	/* zeros or negative numbers among them */
+	for (int i = 0; i < n; i++)
+	{
+		bool		negative = numbers[i] < 0;
+		uint64_t	magnitude = (uint64_t) (negative ? -numbers[i] : numbers[i]);
+
+		if (magnitude < LEAST_FIXED)
+			sketch->zeros++;
+		else
+		{
+			indexes[0] = fixed_index(sketch->accuracy, magnitude);
+			count_indexes(sketch, negative ? negative_store(sketch) :
+						  &sketch->positive, indexes, 1);
+		}
+	}
+}
+
+/* Add a fixed-point number for which there is no room yet. */
+static void __attribute__((noinline))
+add_fixed_slow(Sketch *sketch, int64_t number)
+{
+	size_t		capacity = sketch->pending_capacity;
+
+	if (capacity == MAX_PENDING)
+		cl_sketch_settle(sketch);
+	else
+	{
+		capacity = capacity == 0 ? 4 : 2 * capacity;
+		if (sketch->pending == NULL)
+			sketch->pending = cl_sketch_alloc(sketch->arena,
+											  capacity * sizeof(int64_t));
+		else
+			sketch->pending = cl_sketch_realloc(sketch->pending,
+												capacity * sizeof(int64_t));
+		sketch->pending_capacity = (uint8_t) capacity;
+	}
+	sketch->pending[sketch->npending++] = number;
+}
+
 /*
- * The road nearly every value takes: a multiple of 1e-16 that fits in 64 bits
- * joins a sketch that already counts buckets.
+ * The road nearly every value takes: a multiple of 1e-16 that fits in 64 bits,
+ * sign apart.
  */
 static inline void
 add_fixed(Sketch *sketch, int64_t number)
 {
-	Store	   *store;
-	uint64_t	magnitude;
-	int			index;
-	unsigned	slot;
-	int128		sum;
-
-	if (unlikely(!sketch->bucketed))
-	{
-		add_number(sketch, number, 1);
-		return;
-	}
-
-	count_values(sketch, 1);
-	if (unlikely(__builtin_add_overflow(sketch->fixed_sum, (int128) number,
-										&sum)))
-	{
-		spill_sum(sketch);
-		sum = number;
-	}
-	sketch->fixed_sum = sum;
-	if (unlikely(number < sketch->minimum || number > sketch->maximum ||
-				 is_big(sketch->maximum)))
-		widen_range(sketch, number, number);
-
-	store = &sketch->positive;
-	magnitude = (uint64_t) number;
-	if (unlikely(number < 0))
-	{
-		store = negative_store(sketch);
-		magnitude = -magnitude;
-	}
-	index = fixed_index(sketch->accuracy, magnitude);
-	if (unlikely(index < 0))
-	{
-		sketch->zeros++;
-		return;
-	}
-
-	slot = (unsigned) (index - store->first);
-	if (likely(slot < (unsigned) store->nslots))
-	{
-		switch (store->width)
-		{
-			case 0:
-				if (likely(((uint8_t *) store->counts)[slot] != UINT8_MAX))
-				{
-					((uint8_t *) store->counts)[slot]++;
-					return;
-				}
-				break;
-			case 1:
-				if (likely(((uint16_t *) store->counts)[slot] != UINT16_MAX))
-				{
-					((uint16_t *) store->counts)[slot]++;
-					return;
-				}
-				break;
-			case 2:
-				if (likely(((uint32_t *) store->counts)[slot] != UINT32_MAX))
-				{
-					((uint32_t *) store->counts)[slot]++;
-					return;
-				}
-				break;
-			default:
-				((uint64_t *) store->counts)[slot]++;
-				return;
-		}
-	}
-	store_add(store, sketch->arena, end_index(sketch->accuracy) + 1, index, 1);
+	if (likely(sketch->npending < sketch->pending_capacity))
+		sketch->pending[sketch->npending++] = number;
+	else
+		add_fixed_slow(sketch, number);
 }
 
 static inline void
@@ -1126,6 +1217,46 @@ cl_sketch_add_int64(Sketch *sketch, int64_t value)
 	add_fixed128(sketch, (int128) value * (int64_t) pow10_64[FIXED_SCALE]);
 }
 
+static void __attribute__((noinline))
+add_decimal_slow(Sketch *sketch, bool negative, int weight, int ndigits,
+				 const void *digits)
+{
+	int			low = weight - ndigits + 1;
+
+	if (ndigits == 0)
+		add_fixed(sketch, 0);
+	else if (weight <= FIXED_WEIGHT && low >= FIXED_LOW)
+	{
+		const char *next = digits;
+		int128		n = 0;
+
+		for (int i = 0; i < ndigits; i++)
+		{
+			uint16_t	digit;
+
+			memcpy(&digit, next, sizeof(digit));
+			next += sizeof(digit);
+			n = n * NBASE + digit;
+		}
+		for (; low > FIXED_LOW; low--)
+			n *= NBASE;
+		add_fixed128(sketch, negative ? -n : n);
+	}
+	else
+	{
+		size_t		size = (size_t) ndigits * sizeof(int16_t);
+		int16_t    *aligned = cl_sketch_alloc(sketch->arena, size);
+		SketchNumber number;
+
+		memcpy(aligned, digits, size);
+		number = make_number(sketch->arena, negative, weight, ndigits,
+							 aligned);
+		cl_sketch_free(aligned);
+		add_number(sketch, number, 1);
+		free_number(number);
+	}
+}
+
 /*
  * Add a number of base-10000 digits, the first of which counts
  * NBASE^weight.  The digits need not be aligned.
@@ -1135,62 +1266,30 @@ cl_sketch_add_decimal(Sketch *sketch, bool negative, int weight, int ndigits,
 					  const void *digits)
 {
 	const char *next = digits;
-	int			low = weight - ndigits + 1;
 	uint16_t	digit;
+	uint64_t	n;
 
-	if (likely(weight <= 0 && low >= FIXED_LOW))
+	if (likely(weight <= 0 && weight - ndigits + 1 >= FIXED_LOW &&
+			   ndigits > 0))
 	{
-		uint64_t	n = 0;
-
-		/* below 10000 and so, in units of 1e-16, below 1e20: may overflow */
-		if (weight == 0 && ndigits > 0)
+		memcpy(&digit, next, sizeof(digit));
+		n = digit;
+		/* from 922 on it may not fit */
+		if (likely(weight < 0 || n < 900))
 		{
-			memcpy(&digit, next, sizeof(digit));
-			if (digit >= 900)
-				goto medium;
+			for (int i = ndigits - 1; i > 0; i--)
+			{
+				next += sizeof(digit);
+				memcpy(&digit, next, sizeof(digit));
+				n = n * NBASE + digit;
+			}
+			n *= pow10_64[NBASE_LOG10 *
+						  (weight - ndigits + 1 - FIXED_LOW)];
+			add_fixed(sketch, negative ? -(int64_t) n : (int64_t) n);
+			return;
 		}
-		for (int i = 0; i < ndigits; i++, next += sizeof(digit))
-		{
-			memcpy(&digit, next, sizeof(digit));
-			n = n * NBASE + digit;
-		}
-		if (ndigits > 0)
-			n *= pow10_64[NBASE_LOG10 * (low - FIXED_LOW)];
-		add_fixed(sketch, negative ? -(int64_t) n : (int64_t) n);
-		return;
 	}
-
-medium:
-	if (weight <= FIXED_WEIGHT && low >= FIXED_LOW)
-	{
-		int128		n = 0;
-
-		for (int i = 0; i < ndigits; i++, next += sizeof(digit))
-		{
-			memcpy(&digit, next, sizeof(digit));
-			n = n * NBASE + digit;
-		}
-		for (; low > FIXED_LOW && n != 0; low--)
-			n *= NBASE;
-		add_fixed128(sketch, negative ? -n : n);
-	}
-	else
-	{
-		int16_t    *aligned = NULL;
-		SketchNumber number = 0;
-
-		if (ndigits > 0)
-		{
-			aligned = cl_sketch_alloc(sketch->arena,
-									  (size_t) ndigits * sizeof(int16_t));
-			memcpy(aligned, digits, (size_t) ndigits * sizeof(int16_t));
-			number = make_number(sketch->arena, negative, weight, ndigits,
-								 aligned);
-			cl_sketch_free(aligned);
-		}
-		add_number(sketch, number, 1);
-		free_number(number);
-	}
+	add_decimal_slow(sketch, negative, weight, ndigits, digits);
 }
 
 /* Add mantissa * 2^exponent, for doubles no 128 bits can hold. */
@@ -1246,19 +1345,26 @@ cl_sketch_add_double(Sketch *sketch, double value)
 						isnan(value) ? "NaN" : "infinity");
 
 	exponent -= 1075;			/* value = mantissa * 2^exponent */
-	if (unlikely(exponent > 13))
+	n = (uint128) mantissa * pow10_64[15];
+	if (likely(exponent < 0 && exponent > -120))
+	{
+		/* below 2^53 * 1e15, which needs 103 bits */
+		n = ((n >> (-exponent - 1)) + 1) >> 1;
+		if (likely(n < INT64_MAX / 10))
+		{
+			add_fixed(sketch, negative ? -10 * (int64_t) n : 10 * (int64_t) n);
+			return;
+		}
+	}
+	else if (exponent < 0)
+		n = 0;
+	else if (exponent <= 13)
+		n <<= exponent;
+	else
 	{
 		add_large_double(sketch, negative, mantissa, exponent);
 		return;
 	}
-
-	n = (uint128) mantissa * pow10_64[15];
-	if (exponent >= 0)
-		n <<= exponent;
-	else if (exponent > -120)
-		n = (n + ((uint128) 1 << (-exponent - 1))) >> -exponent;
-	else
-		n = 0;
 	n *= 10;
 	add_fixed128(sketch, negative ? -(int128) n : (int128) n);
 }
@@ -1298,6 +1404,8 @@ cl_sketch_merge(Sketch *into, const Sketch *from)
 	SketchNumber total;
 
 	check_like_accuracy(into, from->accuracy);
+	for (int i = 0; i < from->npending; i++)
+		add_fixed(into, from->pending[i]);
 	if (!from->bucketed)
 	{
 		for (int i = 0; i < from->nvalues; i++)
@@ -1634,6 +1742,7 @@ cl_sketch_count_up_to(const Sketch *sketch, bool negative, int weight,
 	CountContext context = {0, 0};
 
 	cl_sketch_add_decimal(single, negative, weight, ndigits, digits);
+	cl_sketch_settle(single);
 	number = single->values[0].number;
 	if (!sketch->bucketed)
 	{

@@ -51,13 +51,18 @@ extern int	cl_sketch_accuracy_code(double accuracy);
 extern const char *cl_sketch_accuracy_name(int accuracy);
 extern int	cl_sketch_buckets_per_decade(int accuracy);
 
-/* Making and filling; everything a sketch owns is allocated in its arena. */
+/*
+ * Making and filling; everything a sketch owns is allocated in its arena.
+ * After something was added, a sketch must be settled before it is packed,
+ * printed, made coarser or asked anything.
+ */
 extern Sketch *cl_sketch_create(void *arena, int accuracy);
 extern void cl_sketch_destroy(Sketch *sketch);
 extern void cl_sketch_add_int64(Sketch *sketch, int64_t value);
 extern void cl_sketch_add_double(Sketch *sketch, double value);
 extern void cl_sketch_add_decimal(Sketch *sketch, bool negative, int weight,
 								  int ndigits, const void *digits);
+extern void cl_sketch_settle(Sketch *sketch);
 extern void cl_sketch_merge(Sketch *into, const Sketch *from);
 extern Sketch *cl_sketch_coarsen(void *arena, const Sketch *sketch,
 								 int accuracy);

@@ -20,6 +20,7 @@
 #include "lib/stringinfo.h"
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
+#include "nodes/execnodes.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -191,22 +192,23 @@ typedef struct NumericParts
 #define NUMERIC_SHORT_WEIGHT	0x003F
 #define NUMERIC_SHORT_WEIGHT_SIGN	0x0040
 
-static inline void
-open_numeric(struct varlena *numeric, NumericParts *parts)
+static inline NumericParts
+open_numeric(const struct varlena *numeric)
 {
 	const char *data = VARDATA_ANY(numeric);
 	int			size = (int) VARSIZE_ANY_EXHDR(numeric);
+	NumericParts parts;
 	uint16		header;
 
 	memcpy(&header, data, sizeof(header));
+	data += sizeof(header);
+	size -= (int) sizeof(header);
 	if (likely((header & NUMERIC_HEADER_SIGN) == NUMERIC_HEADER_SHORT))
 	{
-		parts->negative = (header & NUMERIC_SHORT_NEGATIVE) != 0;
-		parts->weight = (int) (header & NUMERIC_SHORT_WEIGHT);
+		parts.negative = (header & NUMERIC_SHORT_NEGATIVE) != 0;
+		parts.weight = (int) (header & NUMERIC_SHORT_WEIGHT);
 		if (header & NUMERIC_SHORT_WEIGHT_SIGN)
-			parts->weight -= NUMERIC_SHORT_WEIGHT + 1;
-		parts->digits = data + sizeof(header);
-		parts->ndigits = (size - (int) sizeof(header)) / (int) sizeof(int16);
+			parts.weight -= NUMERIC_SHORT_WEIGHT + 1;
 	}
 	else if ((header & NUMERIC_HEADER_SIGN) == NUMERIC_HEADER_SPECIAL)
 		cl_sketch_error(SKETCH_NOT_FINITE, "cannot summarize %s",
@@ -215,13 +217,15 @@ open_numeric(struct varlena *numeric, NumericParts *parts)
 	{
 		int16		weight;
 
-		memcpy(&weight, data + sizeof(header), sizeof(weight));
-		parts->negative = (header & NUMERIC_HEADER_SIGN) == NUMERIC_HEADER_NEGATIVE;
-		parts->weight = weight;
-		parts->digits = data + sizeof(header) + sizeof(weight);
-		parts->ndigits = (size - (int) (sizeof(header) + sizeof(weight))) /
-			(int) sizeof(int16);
+		memcpy(&weight, data, sizeof(weight));
+		data += sizeof(weight);
+		size -= (int) sizeof(weight);
+		parts.negative = (header & NUMERIC_HEADER_SIGN) == NUMERIC_HEADER_NEGATIVE;
+		parts.weight = weight;
 	}
+	parts.digits = data;
+	parts.ndigits = size / (int) sizeof(int16);
+	return parts;
 }
 
 /* ----------
@@ -359,6 +363,25 @@ accuracy_argument(FunctionCallInfo fcinfo, int arg)
 	return cl_sketch_accuracy_code(PG_GETARG_FLOAT8(arg));
 }
 
+static pg_noinline Sketch *
+find_or_make_state(FunctionCallInfo fcinfo)
+{
+	MemoryContext context = aggregate_context(fcinfo);
+	int			accuracy = accuracy_argument(fcinfo, 2);
+	Sketch	   *sketch;
+
+	if (PG_ARGISNULL(0))
+		return cl_sketch_create(context, accuracy);
+
+	sketch = (Sketch *) PG_GETARG_POINTER(0);
+	if (PG_NARGS() > 2 && accuracy != cl_sketch_accuracy(sketch))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("accuracy must be the same for all values of a group"),
+				 errhint("Give it as a constant.")));
+	return sketch;
+}
+
 /*
  * Argument 0, or a new sketch in the aggregate's context.  Callers have seen
  * that there is a value to add: a group without any has no state, and its
@@ -367,24 +390,25 @@ accuracy_argument(FunctionCallInfo fcinfo, int arg)
 static inline Sketch *
 sketch_state(FunctionCallInfo fcinfo)
 {
-	MemoryContext context = aggregate_context(fcinfo);
-	Sketch	   *sketch;
+	/* the usual case, with what AggCheckCallContext() looks at */
+	if (likely(PG_NARGS() == 2 && !PG_ARGISNULL(0) &&
+			   fcinfo->context != NULL && IsA(fcinfo->context, AggState)))
+		return (Sketch *) PG_GETARG_POINTER(0);
+	return find_or_make_state(fcinfo);
+}
 
-	if (unlikely(PG_ARGISNULL(0)))
-		return cl_sketch_create(context, accuracy_argument(fcinfo, 2));
+/* The state a final function was given, ready to be read. */
+static const Sketch *
+settled_state(FunctionCallInfo fcinfo)
+{
+	Sketch	   *sketch = (Sketch *) PG_GETARG_POINTER(0);
 
-	sketch = (Sketch *) PG_GETARG_POINTER(0);
-	if (unlikely(PG_NARGS() > 2) &&
-		accuracy_argument(fcinfo, 2) != cl_sketch_accuracy(sketch))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("accuracy must be the same for all values of a group"),
-				 errhint("Give it as a constant.")));
+	cl_sketch_settle(sketch);
 	return sketch;
 }
 
 /* What a transition returns where there is nothing to add. */
-static Datum
+static pg_noinline Datum
 unchanged_state(FunctionCallInfo fcinfo)
 {
 	(void) aggregate_context(fcinfo);
@@ -404,8 +428,10 @@ cl_summary_add_numeric(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(1))		/* a missing measurement is not a zero */
 		return unchanged_state(fcinfo);
 	sketch = sketch_state(fcinfo);
-	numeric = PG_GETARG_VARLENA_PP(1);
-	open_numeric(numeric, &parts);
+	numeric = (struct varlena *) PG_GETARG_POINTER(1);
+	if (unlikely(VARATT_IS_COMPRESSED(numeric) || VARATT_IS_EXTERNAL(numeric)))
+		numeric = PG_GETARG_VARLENA_PP(1);
+	parts = open_numeric(numeric);
 	cl_sketch_add_decimal(sketch, parts.negative, parts.weight, parts.ndigits,
 						  parts.digits);
 	PG_RETURN_POINTER(sketch);
@@ -486,7 +512,7 @@ Datum
 cl_summary_serialize(PG_FUNCTION_ARGS)
 {
 	(void) aggregate_context(fcinfo);
-	PG_RETURN_DATUM(sketch_to_datum((const Sketch *) PG_GETARG_POINTER(0)));
+	PG_RETURN_DATUM(sketch_to_datum(settled_state(fcinfo)));
 }
 
 PG_FUNCTION_INFO_V1(cl_summary_deserialize);
@@ -509,7 +535,7 @@ cl_summary_final(PG_FUNCTION_ARGS)
 	(void) aggregate_context(fcinfo);
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	PG_RETURN_DATUM(sketch_to_datum((const Sketch *) PG_GETARG_POINTER(0)));
+	PG_RETURN_DATUM(sketch_to_datum(settled_state(fcinfo)));
 }
 
 static Datum
@@ -518,7 +544,7 @@ quantile_final(FunctionCallInfo fcinfo, double fraction)
 	(void) aggregate_context(fcinfo);
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	return number_to_datum(cl_sketch_quantile((const Sketch *) PG_GETARG_POINTER(0),
+	return number_to_datum(cl_sketch_quantile(settled_state(fcinfo),
 											  CurrentMemoryContext, fraction));
 }
 
@@ -672,7 +698,7 @@ cl_rank(PG_FUNCTION_ARGS)
 	NumericParts parts;
 	int64		count;
 
-	open_numeric(PG_GETARG_VARLENA_PP(1), &parts);
+	parts = open_numeric(PG_GETARG_VARLENA_PP(1));
 	count = cl_sketch_count_up_to(sketch, parts.negative, parts.weight,
 								  parts.ndigits, parts.digits);
 	PG_RETURN_FLOAT8((double) count / (double) cl_sketch_count(sketch));
