@@ -150,12 +150,12 @@ BEGIN
     IF cron_database IS NULL THEN
         RAISE EXCEPTION 'pg_cron is not loaded in this server'
             USING ERRCODE = 'object_not_in_prerequisite_state',
-                  HINT = format('%s shared_preload_libraries = ''%s'' and cron.database_name = %L, restart the server, and run CREATE EXTENSION pg_cron; here. Any other scheduler may run %s; every minute instead.',
+                  HINT = format('%sdd pg_cron to shared_preload_libraries, set cron.database_name = %L, restart the server, and run CREATE EXTENSION pg_cron; here. Any other scheduler may run %s; every minute instead.',
                                 CASE WHEN EXISTS (SELECT FROM pg_available_extensions e WHERE e.name = 'pg_cron')
-                                     THEN 'Set'
-                                     ELSE format('Install the package %s (apt install %1$s), set', package)
+                                     THEN 'A'
+                                     ELSE format('Install package %s (apt install %1$s), a', package)
                                 END,
-                                'pg_cron', current_database(), job_command);
+                                current_database(), job_command);
     END IF;
 
     -- The job runs as the owner of the ledger, whoever schedules it: a

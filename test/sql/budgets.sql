@@ -116,8 +116,8 @@ SELECT pg_temp.spend('2026-05-09 21:30Z', 6.999999, 'search');
 SELECT pg_temp.spend('2026-05-09 22:30Z', 100, 'search');
 SELECT cost_ledger._check_budgets('2026-05-09 21:45Z');
 SELECT * FROM cost_ledger_spent ORDER BY 1;
--- the millionth that was missing
-SELECT pg_temp.spend('2026-05-08 22:00Z', 0.000001, 'search');
+-- the millionth that was missing: of whatever feature and user
+SELECT pg_temp.spend('2026-05-08 22:00Z', 0.000001, 'search', 'rag', 'u9');
 SELECT cost_ledger._check_budgets('2026-05-09 21:45Z');
 SELECT * FROM cost_ledger_spent ORDER BY 1;
 -- other teams, and calls of nobody, are not the team's
