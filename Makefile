@@ -21,6 +21,7 @@ PIECES = \
 	sql/00-header.sql \
 	sql/20-usage.sql \
 	sql/30-price.sql \
+	sql/35-model.sql \
 	sql/40-summary.sql \
 	sql/50-ledger.sql \
 	sql/60-budget.sql \

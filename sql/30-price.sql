@@ -7,13 +7,14 @@ CREATE FUNCTION cost_ledger.cost_at(
     usage          jsonb,
     service_class  text DEFAULT 'standard',
     region         text DEFAULT NULL,
-    strict         boolean DEFAULT false
+    strict         boolean DEFAULT false,
+    customer       text DEFAULT NULL
 ) RETURNS numeric
     LANGUAGE c STABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_cost_at';
 
-COMMENT ON FUNCTION cost_ledger.cost_at(timestamptz, text, text, jsonb, text, text, boolean) IS
-    'Exact cost of a usage at the price in force at called_at, in the price''s currency, unrounded. usage is in the ledger''s convention, {"input_tokens": 5800, "cache_read_tokens": 5000, "output_tokens": 600}; a provider''s object is an error (22023). NULL where nothing can be priced, or with strict => true an error (LC001), also where only a part can. Needs SELECT on the price tables.';
+COMMENT ON FUNCTION cost_ledger.cost_at(timestamptz, text, text, jsonb, text, text, boolean, text) IS
+    'Exact cost of a usage at the price in force at called_at, in the ledger''s currency, unrounded. usage is in the ledger''s convention, {"input_tokens": 5800, "cache_read_tokens": 5000, "output_tokens": 600}; a provider''s object is an error (22023). NULL where nothing can be priced, or with strict => true an error (LC001), also where only a part can. Needs SELECT on the price tables.';
 
 CREATE FUNCTION cost_ledger.explain_cost(
     called_at      timestamptz,
@@ -22,10 +23,12 @@ CREATE FUNCTION cost_ledger.explain_cost(
     usage          jsonb,
     service_class  text DEFAULT 'standard',
     region         text DEFAULT NULL,
+    customer       text DEFAULT NULL,
     OUT meter       text,
     OUT quantity    numeric,
     OUT unit_price  numeric,
     OUT per         bigint,
+    OUT multiplier  numeric,
     OUT amount      numeric,
     OUT currency    text,
     OUT price_id    bigint,
@@ -36,8 +39,8 @@ CREATE FUNCTION cost_ledger.explain_cost(
     LANGUAGE c STABLE PARALLEL SAFE ROWS 5
     AS 'MODULE_PATHNAME', 'cl_explain_cost';
 
-COMMENT ON FUNCTION cost_ledger.explain_cost(timestamptz, text, text, jsonb, text, text) IS
-    'How cost_at() comes to its answer, one row per meter: the quantity priced there (a total''s subsets taken out), its rate (unit_price for "per" units), amount = quantity × unit_price / per, the price version and the rule applied. amount is NULL where there is no rate; the sum of amount is cost_at().';
+COMMENT ON FUNCTION cost_ledger.explain_cost(timestamptz, text, text, jsonb, text, text, text) IS
+    'How cost_at() comes to its answer, one row per meter (and per step of a graduated rate): the quantity priced there (a total''s parts taken out), its rate (unit_price for "per" units, in currency), the product of all multipliers and the exchange rate, amount = quantity × unit_price / per × multiplier in the ledger''s currency, the price version and the rule applied. amount is NULL where there is no rate; the sum of amount is cost_at().';
 
 CREATE FUNCTION cost_ledger._price_changed() RETURNS trigger
     LANGUAGE c
@@ -72,7 +75,10 @@ BEGIN
     END IF;
     RAISE EXCEPTION 'prices keep their history: % of table "%" is refused', TG_OP, TG_TABLE_NAME
         USING ERRCODE = 'restrict_violation',
-              HINT = 'Set a new version with cost_ledger.set_price(); replace => true corrects one that starts at the same time.';
+              HINT = CASE WHEN TG_TABLE_NAME IN ('price_multiplier', 'exchange_rate')
+                          THEN 'Add a row from another time on; one a microsecond later corrects this.'
+                          ELSE 'Set a new version with cost_ledger.set_price(); replace => true corrects one that starts at the same time.'
+                     END;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger._keep_price_history() FROM PUBLIC;
@@ -80,63 +86,30 @@ REVOKE EXECUTE ON FUNCTION cost_ledger._keep_price_history() FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger._keep_price_history() IS
     'Trigger of the price tables: of a version only valid_to may change, and only to an earlier time (23001).';
 
-CREATE FUNCTION cost_ledger.set_price(
-    provider       text,
-    model          text,
-    rates          jsonb,
-    valid_from     timestamptz,
-    valid_to       timestamptz DEFAULT NULL,
-    service_class  text DEFAULT 'standard',
-    region         text DEFAULT NULL,
-    currency       text DEFAULT NULL,
-    source         text DEFAULT NULL,
-    replace        boolean DEFAULT false
-) RETURNS bigint
-    LANGUAGE plpgsql VOLATILE
+CREATE FUNCTION cost_ledger._rate_lines(rates jsonb) RETURNS TABLE (
+        meter text, unit_price numeric, per bigint, over_tokens bigint, is_inclusive boolean, is_graduated boolean,
+        window_start time, window_end time, window_days smallint[], window_zone text)
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-#variable_conflict use_column
 DECLARE
-    ledger_currency text;
-    card bigint;
-    next_from timestamptz;
-    current record;
-    new_id bigint;
-    meter text;
     rate jsonb;
-    line_price numeric;
-    line_per numeric;
-    meters text[] := '{}';
-    prices numeric[] := '{}';
-    pers bigint[] := '{}';
+    value numeric;
+    text_value text;
 BEGIN
-    IF set_price.provider IS NULL OR set_price.provider = '' OR set_price.model IS NULL OR set_price.model = '' THEN
-        RAISE EXCEPTION 'a price needs a provider and a model'
-            USING ERRCODE = 'null_value_not_allowed',
-                  HINT = 'Use the names that the calls carry.';
-    END IF;
-    IF set_price.valid_from IS NULL OR NOT isfinite(set_price.valid_from)
-       OR NOT coalesce(isfinite(set_price.valid_to), true)
-       OR set_price.valid_to <= set_price.valid_from THEN
-        RAISE EXCEPTION 'a price is valid from a finite time to a later one'
-            USING ERRCODE = 'datetime_field_overflow',
-                  HINT = 'Leave valid_to out for a price without an end.';
-    END IF;
-    ledger_currency := (cost_ledger._ledger()).currency;
-    set_price.currency := coalesce(set_price.currency, ledger_currency);
-    IF set_price.currency <> ledger_currency THEN
-        RAISE EXCEPTION 'price in %, but this ledger is in %', set_price.currency, ledger_currency
-            USING ERRCODE = 'feature_not_supported',
-                  HINT = 'Convert the rates to the ledger''s currency.';
-    END IF;
-
-    -- The rates, checked before anything is written.
-    IF jsonb_typeof(set_price.rates) IS DISTINCT FROM 'object' OR set_price.rates = '{}' THEN
+    IF jsonb_typeof(rates) IS DISTINCT FROM 'object' OR rates = '{}' THEN
         RAISE EXCEPTION 'rates are not a JSON object of meter and price'
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Write {"input_tokens": 3.00, "output_tokens": 15.00}, in money per million tokens.';
     END IF;
-    FOR meter, rate IN SELECT e.key, e.value FROM jsonb_each(set_price.rates) e ORDER BY e.key COLLATE "C" LOOP
+    FOR meter, rate IN
+        -- A meter has one rate, or an array of them: by context tier, by window of time.
+        SELECT e.key, r.value
+        FROM jsonb_each(rates) AS e,
+             LATERAL jsonb_array_elements(CASE WHEN jsonb_typeof(e.value) = 'array' AND e.value <> '[]' THEN e.value
+                                               ELSE jsonb_build_array(e.value) END) WITH ORDINALITY AS r (value, n)
+        ORDER BY e.key COLLATE "C", r.n
+    LOOP
         IF meter !~ '^[a-z][a-z0-9_]{0,62}$' THEN
             RAISE EXCEPTION 'meter "%" is not a usage word', meter
                 USING ERRCODE = 'invalid_parameter_value',
@@ -151,44 +124,148 @@ BEGIN
                     USING ERRCODE = 'invalid_parameter_value',
                           HINT = format('Write {"%s": {"price": 10, "per": 1000}}; only meters that end in _tokens are per million by themselves.', meter);
             END IF;
-            line_price := rate::text::numeric;
-            line_per := 1000000;
-        ELSIF jsonb_typeof(rate) = 'object' AND jsonb_typeof(rate -> 'price') = 'number'
-              AND coalesce(jsonb_typeof(rate -> 'per'), 'number') = 'number'
-              AND rate - 'price' - 'per' = '{}' THEN
-            line_price := (rate ->> 'price')::numeric;
-            line_per := coalesce((rate ->> 'per')::numeric, CASE WHEN right(meter, 7) = '_tokens' THEN 1000000 END);
-        ELSE
+            rate := jsonb_build_object('price', rate);
+        ELSIF jsonb_typeof(rate) IS DISTINCT FROM 'object' OR jsonb_typeof(rate -> 'price') IS DISTINCT FROM 'number'
+              OR coalesce(jsonb_typeof(rate -> 'per'), 'number') <> 'number'
+              OR coalesce(jsonb_typeof(rate -> 'over'), 'number') <> 'number'
+              OR coalesce(jsonb_typeof(rate -> 'inclusive'), 'boolean') <> 'boolean'
+              OR coalesce(jsonb_typeof(rate -> 'graduated'), 'boolean') <> 'boolean'
+              OR coalesce(jsonb_typeof(rate -> 'from'), 'string') <> 'string'
+              OR coalesce(jsonb_typeof(rate -> 'to'), 'string') <> 'string'
+              OR coalesce(jsonb_typeof(rate -> 'days'), 'array') <> 'array'
+              OR coalesce(jsonb_typeof(rate -> 'zone'), 'string') <> 'string'
+              OR rate - '{price,per,over,inclusive,graduated,from,to,days,zone}'::text[] <> '{}' THEN
             RAISE EXCEPTION 'rate of meter "%" is not a number', meter
                 USING ERRCODE = 'invalid_parameter_value',
-                      HINT = format('Write {"%s": 3.00} for money per million tokens, or {"%s": {"price": 10, "per": 1000}}.', meter, meter);
+                      HINT = format('Write {"%s": 3.00} for money per million tokens, or {"%1$s": {"price": 10, "per": 1000}}; a tier has "over", a window "from", "to", "days", "zone".', meter);
         END IF;
-        IF line_price < 0 THEN
+
+        unit_price := (rate ->> 'price')::numeric;
+        IF unit_price < 0 THEN
             RAISE EXCEPTION 'rate of meter "%" is negative', meter
                 USING ERRCODE = 'numeric_value_out_of_range',
                       HINT = 'A rate is 0 (free) or more.';
         END IF;
-        IF line_per IS NULL OR line_per NOT IN (1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000) THEN
-            RAISE EXCEPTION 'rate of meter "%" is per %, which is not a power of ten up to a billion', meter, coalesce(line_per::text, 'unknown')
+        value := coalesce((rate ->> 'per')::numeric, CASE WHEN right(meter, 7) = '_tokens' THEN 1000000 END);
+        IF value IS NULL OR value NOT IN (1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000) THEN
+            RAISE EXCEPTION 'rate of meter "%" is per %, which is not a power of ten up to a billion', meter, coalesce(value::text, 'unknown')
                 USING ERRCODE = 'numeric_value_out_of_range',
                       HINT = 'Only then is quantity × price / per exact; choose another unit for the meter.';
         END IF;
-        meters := meters || meter;
-        prices := prices || line_price;
-        pers := pers || line_per::bigint;
-    END LOOP;
+        per := value::bigint;
 
-    INSERT INTO cost_ledger.rate_card (provider, model, region, service_class)
-        VALUES (set_price.provider, set_price.model, coalesce(set_price.region, ''), coalesce(set_price.service_class, 'standard'))
+        value := coalesce((rate ->> 'over')::numeric, 0);
+        IF value < 0 OR value <> trunc(value) OR value > 9007199254740992 THEN
+            RAISE EXCEPTION 'tier of meter "%" begins at %, which is not a count', meter, value
+                USING ERRCODE = 'numeric_value_out_of_range',
+                      HINT = '"over" is a whole number of tokens, e.g. 200000.';
+        END IF;
+        over_tokens := value::bigint;
+        is_inclusive := coalesce((rate ->> 'inclusive')::boolean, false);
+        is_graduated := coalesce((rate ->> 'graduated')::boolean, false);
+
+        window_start := NULL;
+        window_end := NULL;
+        window_days := NULL;
+        window_zone := NULL;
+        IF rate ?| '{from,to,days,zone}' THEN
+            FOREACH text_value IN ARRAY ARRAY[rate ->> 'from', rate ->> 'to'] LOOP
+                IF text_value !~ '^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?$' THEN
+                    RAISE EXCEPTION 'window of meter "%" has "%", which is not a time of day', meter, text_value
+                        USING ERRCODE = 'invalid_parameter_value',
+                              HINT = 'Write "from": "16:30", "to": "00:30".';
+                END IF;
+            END LOOP;
+            window_start := (rate ->> 'from')::time;
+            window_end := (rate ->> 'to')::time;
+            window_zone := coalesce(rate ->> 'zone', 'UTC');
+            IF (window_start IS NULL) <> (window_end IS NULL) OR (window_start IS NULL AND NOT rate ? 'days') THEN
+                RAISE EXCEPTION 'window of meter "%" is not complete', meter
+                    USING ERRCODE = 'invalid_parameter_value',
+                          HINT = 'A window has "from" and "to", or "days", or all three.';
+            END IF;
+            IF NOT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = window_zone) THEN
+                RAISE EXCEPTION 'time zone "%" is not known', window_zone
+                    USING ERRCODE = 'invalid_parameter_value',
+                          HINT = 'Use a name of pg_timezone_names, e.g. UTC or Asia/Shanghai.';
+            END IF;
+            IF rate ? 'days' THEN
+                IF rate -> 'days' = '[]' OR NOT rate -> 'days' <@ '[1, 2, 3, 4, 5, 6, 7]' THEN
+                    RAISE EXCEPTION 'window of meter "%" has days that are not days of the week', meter
+                        USING ERRCODE = 'invalid_parameter_value',
+                              HINT = 'Write "days": [1, 2, 3, 4, 5] for Monday to Friday.';
+                END IF;
+                window_days := ARRAY(SELECT DISTINCT d::smallint FROM jsonb_array_elements_text(rate -> 'days') AS d ORDER BY 1);
+            END IF;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._rate_lines(jsonb) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._rate_lines(jsonb) IS
+    'The lines of a rates object, checked: see set_price().';
+
+CREATE FUNCTION cost_ledger.set_price(
+    provider       text,
+    model          text,
+    rates          jsonb,
+    valid_from     timestamptz,
+    valid_to       timestamptz DEFAULT NULL,
+    service_class  text DEFAULT 'standard',
+    region         text DEFAULT NULL,
+    currency       text DEFAULT NULL,
+    source         text DEFAULT NULL,
+    replace        boolean DEFAULT false,
+    customer       text DEFAULT NULL
+) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    card bigint;
+    next_from timestamptz;
+    current record;
+    new_id bigint;
+    is_same boolean;
+BEGIN
+    IF set_price.provider IS NULL OR set_price.provider = '' OR set_price.model IS NULL OR set_price.model = '' THEN
+        RAISE EXCEPTION 'a price needs a provider and a model'
+            USING ERRCODE = 'null_value_not_allowed',
+                  HINT = 'Use the names that the calls carry.';
+    END IF;
+    IF set_price.valid_from IS NULL OR NOT isfinite(set_price.valid_from)
+       OR NOT coalesce(isfinite(set_price.valid_to), true)
+       OR set_price.valid_to <= set_price.valid_from THEN
+        RAISE EXCEPTION 'a price is valid from a finite time to a later one'
+            USING ERRCODE = 'datetime_field_overflow',
+                  HINT = 'Leave valid_to out for a price without an end.';
+    END IF;
+    set_price.currency := coalesce(set_price.currency, (cost_ledger._ledger()).currency);
+    set_price.region := coalesce(set_price.region, '');
+    set_price.customer := coalesce(set_price.customer, '');
+    set_price.service_class := coalesce(nullif(set_price.service_class, ''), 'standard');
+    IF set_price.currency !~ '^[A-Z]{3}$' THEN
+        RAISE EXCEPTION 'currency "%" is not an ISO 4217 code', set_price.currency
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Use three capital letters, e.g. USD.';
+    END IF;
+    -- The rates, checked before anything is written.
+    PERFORM cost_ledger._rate_lines(set_price.rates);
+
+    INSERT INTO cost_ledger.rate_card (provider, model, region, service_class, customer)
+        VALUES (set_price.provider, set_price.model, set_price.region, set_price.service_class, set_price.customer)
         ON CONFLICT ON CONSTRAINT rate_card_key DO NOTHING;
     -- One change of a card at a time.
     SELECT c.card_id INTO card FROM cost_ledger.rate_card c
-        WHERE c.provider = set_price.provider AND c.model = set_price.model
-          AND c.region = coalesce(set_price.region, '') AND c.service_class = coalesce(set_price.service_class, 'standard')
+        WHERE c.provider = set_price.provider AND c.model = set_price.model AND c.region = set_price.region
+          AND c.service_class = set_price.service_class AND c.customer = set_price.customer
         FOR NO KEY UPDATE;
 
     -- The version that is in force at valid_from ends there.
-    SELECT p.price_id, p.valid_from, p.valid_to INTO current FROM cost_ledger.price p
+    SELECT p.price_id, p.valid_from, p.valid_to, p.currency INTO current FROM cost_ledger.price p
         WHERE p.card_id = card AND p.valid_to IS DISTINCT FROM p.valid_from
           AND p.valid_from <= set_price.valid_from
           AND (p.valid_to IS NULL OR p.valid_to > set_price.valid_from);
@@ -197,11 +274,20 @@ BEGIN
           AND p.valid_from > set_price.valid_from;
     IF current.valid_from = set_price.valid_from THEN
         -- Said again: nothing to do.  Said differently: only on purpose.
-        IF NOT EXISTS (
-               SELECT FROM unnest(meters, prices, pers) AS n (meter, unit_price, per)
-               FULL JOIN (SELECT * FROM cost_ledger.price_line WHERE price_id = current.price_id) o USING (meter)
-               WHERE n.unit_price IS DISTINCT FROM o.unit_price OR n.per IS DISTINCT FROM o.per)
-           AND current.valid_to IS NOT DISTINCT FROM least(set_price.valid_to, next_from) THEN
+        WITH new_lines AS (
+            SELECT r.meter, r.unit_price, r.per, r.over_tokens, r.is_inclusive, r.is_graduated,
+                   r.window_start, r.window_end, r.window_days, r.window_zone
+            FROM cost_ledger._rate_lines(set_price.rates) r
+        ), old_lines AS (
+            SELECT l.meter, l.unit_price, l.per, l.over_tokens, l.is_inclusive, l.is_graduated,
+                   l.window_start, l.window_end, l.window_days, l.window_zone
+            FROM cost_ledger.price_line l WHERE l.price_id = current.price_id
+        )
+        SELECT NOT EXISTS (TABLE new_lines EXCEPT TABLE old_lines) AND NOT EXISTS (TABLE old_lines EXCEPT TABLE new_lines)
+               AND current.currency = set_price.currency
+               AND current.valid_to IS NOT DISTINCT FROM least(set_price.valid_to, next_from)
+            INTO is_same;
+        IF is_same THEN
             RETURN current.price_id;
         ELSIF NOT coalesce(set_price.replace, false) THEN
             RAISE EXCEPTION 'model "%" of "%" already has another price from %', set_price.model, set_price.provider, set_price.valid_from
@@ -216,23 +302,85 @@ BEGIN
     INSERT INTO cost_ledger.price (card_id, valid_from, valid_to, currency, source)
         VALUES (card, set_price.valid_from, least(set_price.valid_to, next_from), set_price.currency, set_price.source)
         RETURNING price_id INTO new_id;
-    INSERT INTO cost_ledger.price_line (price_id, meter, unit_price, per)
-        SELECT new_id, n.meter, n.unit_price, n.per FROM unnest(meters, prices, pers) AS n (meter, unit_price, per);
+    INSERT INTO cost_ledger.price_line (price_id, line, meter, unit_price, per, over_tokens, is_inclusive, is_graduated,
+                                        window_start, window_end, window_days, window_zone)
+        SELECT new_id, row_number() OVER (), r.meter, r.unit_price, r.per, r.over_tokens, r.is_inclusive, r.is_graduated,
+               r.window_start, r.window_end, r.window_days, r.window_zone
+        FROM cost_ledger._rate_lines(set_price.rates) r;
     RETURN new_id;
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger.set_price(text, text, jsonb, timestamptz, timestamptz, text, text, text, text, boolean) IS
-    'Sets a price from valid_from on and returns its price_id. rates is an object of meter and price, {"input_tokens": 3.00, "output_tokens": 15.00}: per million for meters that end in _tokens, otherwise {"web_search_requests": {"price": 10, "per": 1000}}; 0 is free on purpose, a meter left out has no rate. A later version closes the earlier one; a back-dated one runs until the next begins; a future one waits for its date. The same price again changes nothing; another one from the same instant is an error (23505) unless replace => true. Rows already priced never change.';
+COMMENT ON FUNCTION cost_ledger.set_price(text, text, jsonb, timestamptz, timestamptz, text, text, text, text, boolean, text) IS
+    'Sets a price from valid_from on and returns its price_id. rates is an object of meter and price, {"input_tokens": 3.00, "output_tokens": 15.00}: per million for meters that end in _tokens, otherwise {"web_search_requests": {"price": 10, "per": 1000}}; 0 is free on purpose, a meter left out has no rate. A meter may have an array of rates: context tiers, {"price": 6.00, "over": 200000} (more input tokens than that in the call; "inclusive" from that many on; "graduated" for the units beyond only), and windows of time, {"price": 1.35, "from": "16:30", "to": "00:30", "days": [1, 2, 3, 4, 5], "zone": "UTC"}. A later version closes the earlier one; a back-dated one runs until the next begins; a future one waits for its date. The same price again changes nothing; another one from the same instant is an error (23505) unless replace => true. Rows already priced never change.';
+
+CREATE FUNCTION cost_ledger.set_multiplier(
+    provider       text,
+    name           text,
+    factor         numeric,
+    valid_from     timestamptz,
+    model          text DEFAULT NULL,
+    region         text DEFAULT NULL,
+    service_class  text DEFAULT NULL,
+    customer       text DEFAULT NULL,
+    tokens_only    boolean DEFAULT true,
+    source         text DEFAULT NULL
+) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    known record;
+BEGIN
+    IF coalesce(set_multiplier.provider, '') = '' OR coalesce(set_multiplier.name, '') = '' THEN
+        RAISE EXCEPTION 'a multiplier needs a provider and a name'
+            USING ERRCODE = 'null_value_not_allowed',
+                  HINT = 'Name what it is, e.g. discount, markup or uplift; another factor under the same name follows the earlier one.';
+    END IF;
+    IF set_multiplier.factor IS NULL OR set_multiplier.factor < 0 OR set_multiplier.factor >= 'Infinity' THEN
+        RAISE EXCEPTION 'factor % is not a number of at least 0', coalesce(set_multiplier.factor::text, 'NULL')
+            USING ERRCODE = 'numeric_value_out_of_range',
+                  HINT = '0.9 is a discount of 10 percent, 1.1 an uplift, 1 ends a multiplier.';
+    END IF;
+    IF set_multiplier.valid_from IS NULL OR NOT isfinite(set_multiplier.valid_from) THEN
+        RAISE EXCEPTION 'a multiplier is valid from a finite time'
+            USING ERRCODE = 'datetime_field_overflow',
+                  HINT = 'It holds until the next of its name; set a factor of 1 to end it.';
+    END IF;
+    set_multiplier.model := coalesce(set_multiplier.model, '');
+    set_multiplier.region := coalesce(set_multiplier.region, '');
+    set_multiplier.service_class := coalesce(set_multiplier.service_class, '');
+    set_multiplier.customer := coalesce(set_multiplier.customer, '');
+    set_multiplier.tokens_only := coalesce(set_multiplier.tokens_only, true);
+
+    INSERT INTO cost_ledger.price_multiplier (provider, model, region, service_class, customer, name, valid_from, factor, tokens_only, source)
+        VALUES (set_multiplier.provider, set_multiplier.model, set_multiplier.region, set_multiplier.service_class, set_multiplier.customer,
+                set_multiplier.name, set_multiplier.valid_from, set_multiplier.factor, set_multiplier.tokens_only, set_multiplier.source)
+        ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN
+        SELECT m.factor, m.tokens_only INTO known FROM cost_ledger.price_multiplier m
+            WHERE m.provider = set_multiplier.provider AND m.model = set_multiplier.model AND m.region = set_multiplier.region
+              AND m.service_class = set_multiplier.service_class AND m.customer = set_multiplier.customer
+              AND m.name = set_multiplier.name AND m.valid_from = set_multiplier.valid_from;
+        IF (known.factor, known.tokens_only) IS DISTINCT FROM (set_multiplier.factor, set_multiplier.tokens_only) THEN
+            RAISE EXCEPTION 'multiplier "%" of "%" already has another factor from %', set_multiplier.name, set_multiplier.provider, set_multiplier.valid_from
+                USING ERRCODE = 'unique_violation',
+                      HINT = 'Let the new factor begin at another time, or give it another name.';
+        END IF;
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.set_multiplier(text, text, numeric, timestamptz, text, text, text, text, boolean, text) IS
+    'From valid_from until the next factor of the same name, multiplies a provider''s rates: of one model or all, for calls of a region, service class or customer or all; tokens_only leaves fees alone. A service class with a multiplier and no prices of its own is priced at standard times the factor. The same again changes nothing.';
 
 CREATE FUNCTION cost_ledger._stage_price_list() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    INSERT INTO cost_ledger.price_list_load
-        VALUES (pg_current_xact_id(), new.provider, new.model, new.region, new.service_class, new.meter,
-                new.unit_price, new.per, new.currency, new.valid_from, new.valid_to, new.source);
+    INSERT INTO cost_ledger.price_list_load SELECT pg_current_xact_id(), new.*;
     RETURN new;
 END
 $$;
@@ -249,15 +397,23 @@ DECLARE
     p record;
 BEGIN
     FOR p IN
-        SELECT l.provider, l.model, l.region, l.service_class, l.currency, l.valid_from, l.valid_to, l.source,
-               jsonb_object_agg(coalesce(l.meter, ''), jsonb_build_object('price', l.unit_price, 'per', coalesce(l.per, 1000000))) AS rates
-        FROM cost_ledger.price_list_load l
-        WHERE l.loaded_by = pg_current_xact_id()
-        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
-        ORDER BY l.valid_from, l.provider, l.model
+        SELECT m.provider, m.model, m.region, m.service_class, m.customer, m.currency, m.valid_from, m.valid_to, m.source,
+               jsonb_object_agg(m.meter, m.lines) AS rates
+        FROM (SELECT l.provider, l.model, l.region, l.service_class, l.customer, l.currency, l.valid_from, l.valid_to, l.source,
+                     coalesce(l.meter, '') AS meter,
+                     jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+                         'price', l.unit_price, 'per', coalesce(l.per, 1000000),
+                         'over', nullif(l.over_tokens, 0), 'inclusive', nullif(l.is_inclusive, false), 'graduated', nullif(l.is_graduated, false),
+                         'from', nullif(l.window_start, ''), 'to', nullif(l.window_end, ''),
+                         'days', to_jsonb(string_to_array(nullif(l.window_days, ''), ',')::integer[]), 'zone', nullif(l.window_zone, '')))) AS lines
+              FROM cost_ledger.price_list_load l
+              WHERE l.loaded_by = pg_current_xact_id()
+              GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10) AS m
+        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+        ORDER BY m.valid_from, m.provider, m.model
     LOOP
-        PERFORM cost_ledger.set_price(p.provider, p.model, p.rates, p.valid_from, p.valid_to,
-                                      coalesce(nullif(p.service_class, ''), 'standard'), p.region, nullif(p.currency, ''), p.source);
+        PERFORM cost_ledger.set_price(p.provider, p.model, p.rates, p.valid_from, p.valid_to, p.service_class,
+                                      p.region, nullif(p.currency, ''), p.source, customer => p.customer);
     END LOOP;
     DELETE FROM cost_ledger.price_list_load l WHERE l.loaded_by = pg_current_xact_id();
     RETURN NULL;

@@ -17,13 +17,10 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "common/cryptohash.h"
 #include "common/sha2.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pricing.h"
@@ -31,9 +28,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
-#include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
@@ -46,7 +41,7 @@ typedef enum CallColumn
 	RECORDED_XID,
 	PRICE_ID,
 	CORRECTS,
-	INPUT_TOKENS,				/* the token columns: in TokenMeter's order */
+	INPUT_TOKENS,				/* the token columns, in TokenMeter's order */
 	CACHE_READ_TOKENS,
 	CACHE_WRITE_TOKENS,
 	CACHE_WRITE_1H_TOKENS,
@@ -65,6 +60,7 @@ typedef enum CallColumn
 	MODEL,
 	REGION,
 	SERVICE_CLASS,
+	CUSTOMER,
 	EVENT_KEY,
 	OTHER_USAGE,
 	RAW_USAGE,
@@ -105,6 +101,7 @@ static const struct
 	[MODEL] = {"model", TEXTOID},
 	[REGION] = {"region", TEXTOID},
 	[SERVICE_CLASS] = {"service_class", TEXTOID},
+	[CUSTOMER] = {"customer", TEXTOID},
 	[EVENT_KEY] = {"event_key", TEXTOID},
 	[OTHER_USAGE] = {"other_usage", JSONBOID},
 	[RAW_USAGE] = {"raw_usage", JSONBOID},
@@ -391,29 +388,10 @@ payload_hash(const CallRow *row, TupleDesc descriptor)
 	return result;
 }
 
-static SPIPlanPtr
-prepare_once(SPIPlanPtr *plan, const char *query, int nargs, Oid *types)
-{
-	if (*plan == NULL)
-	{
-		SPIPlanPtr	made = SPI_prepare(query, nargs, types);
-
-		if (made == NULL)
-			elog(ERROR, "could not prepare \"%s\": %s", query, SPI_result_code_string(SPI_result));
-		if (SPI_keepplan(made) != 0)
-			elog(ERROR, "could not keep a plan");
-		*plan = made;
-	}
-	return *plan;
-}
-
 /*
  * Claims the row's event key.  False when the same event is already recorded:
  * then there is nothing to insert.  Waits for another transaction that has
  * claimed the key and not ended.
- *
- * Works with the rights of the table's owner, as foreign keys do: whoever may
- * insert calls need not see other clients' keys.
  */
 static bool
 claim_event_key(const CallRow *row, bytea *payload)
@@ -425,22 +403,12 @@ claim_event_key(const CallRow *row, bytea *payload)
 		VALUE(row, EVENT_KEY), PointerGetDatum(payload),
 		VALUE(row, CALL_ID), VALUE(row, CALLED_AT)
 	};
-	Oid			table = get_relname_relid("event_key", get_namespace_oid(CL_SCHEMA, false));
-	HeapTuple	class = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
-	Oid			user;
-	int			security;
+	CallerIdentity caller = cl_become_owner(cl_ledger_relation("event_key"));
 	bool		claimed;
-
-	if (!HeapTupleIsValid(class))
-		elog(ERROR, "cache lookup failed for relation %u", table);
-	GetUserIdAndSecContext(&user, &security);
-	SetUserIdAndSecContext(((Form_pg_class) GETSTRUCT(class))->relowner,
-						   security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
-	ReleaseSysCache(class);
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to the executor");
-	prepare_once(&claim_plan,
+	cl_prepare_once(&claim_plan,
 				 "INSERT INTO cost_ledger.event_key (event_key, payload, call_id, called_at) "
 				 "VALUES ($1, $2, $3, $4) ON CONFLICT (event_key) DO NOTHING",
 				 4, types);
@@ -450,7 +418,7 @@ claim_event_key(const CallRow *row, bytea *payload)
 
 	if (!claimed)
 	{
-		prepare_once(&look_plan,
+		cl_prepare_once(&look_plan,
 					 "SELECT k.payload, k.call_id FROM cost_ledger.event_key k WHERE k.event_key = $1",
 					 1, types);
 		if (SPI_execute_plan(look_plan, arguments, NULL, false, 1) != SPI_OK_SELECT)
@@ -479,7 +447,7 @@ claim_event_key(const CallRow *row, bytea *payload)
 					 errhint("Retry the transaction.")));
 	}
 	SPI_finish();
-	SetUserIdAndSecContext(user, security);
+	cl_become_caller(caller);
 	return claimed;
 }
 
@@ -492,9 +460,10 @@ read_usage(CallRow *row, Usage *usage)
 {
 	bool		has_columns = !ISNULL(row, OTHER_USAGE);
 	bool		known;
+	Jsonb	   *other;
 
 	memset(usage, 0, sizeof(Usage));
-	for (int i = 0; i < NUM_TOKEN_METERS; i++)
+	for (int i = 0; i < NUM_TOKEN_COLUMNS; i++)
 	{
 		if (!ISNULL(row, INPUT_TOKENS + i))
 		{
@@ -513,6 +482,8 @@ read_usage(CallRow *row, Usage *usage)
 			put(row, USAGE_STATUS, CStringGetTextDatum("missing"));
 			return false;
 		}
+		if (usage->status)
+			put(row, USAGE_STATUS, CStringGetTextDatum(usage->status));
 		return true;
 	}
 
@@ -530,16 +501,35 @@ read_usage(CallRow *row, Usage *usage)
 		put(row, USAGE_STATUS, CStringGetTextDatum("unrecognized"));
 		return false;
 	}
-	for (int i = 0; i < NUM_TOKEN_METERS; i++)
+	for (int i = 0; i < NUM_TOKEN_COLUMNS; i++)
 	{
 		if (usage->given[i])
 			put(row, INPUT_TOKENS + i, Int64GetDatum(usage->tokens[i]));
 	}
-	if (usage->nother > 0)
-		put(row, OTHER_USAGE, JsonbPGetDatum(cl_usage_to_jsonb(usage, true)));
+	other = cl_usage_to_jsonb(usage, true);
+	if (other)
+		put(row, OTHER_USAGE, JsonbPGetDatum(other));
 	if (usage->status)
 		put(row, USAGE_STATUS, CStringGetTextDatum(usage->status));
 	return true;
+}
+
+/*
+ * A text column's bytes, not terminated; empty for NULL.
+ */
+static const char *
+text_of(const CallRow *row, CallColumn column, int *len)
+{
+	text	   *t;
+
+	if (ISNULL(row, column))
+	{
+		*len = 0;
+		return "";
+	}
+	t = DatumGetTextPP(VALUE(row, column));
+	*len = VARSIZE_ANY_EXHDR(t);
+	return VARDATA_ANY(t);
 }
 
 /*
@@ -575,21 +565,19 @@ price_row(CallRow *row)
 
 	if (has_usage)
 	{
-		text	   *provider = DatumGetTextPP(VALUE(row, PROVIDER));
-		text	   *model = DatumGetTextPP(VALUE(row, MODEL));
-		text	   *region = ISNULL(row, REGION) ? NULL : DatumGetTextPP(VALUE(row, REGION));
-		text	   *class = DatumGetTextPP(VALUE(row, SERVICE_CLASS));
-		const PriceVersion *version;
+		PriceKey	key;
+		TimestampTz at = DatumGetTimestampTz(VALUE(row, CALLED_AT));
+		const PriceSlice *slice;
 
-		version = cl_price_cache_lookup(VARDATA_ANY(provider), VARSIZE_ANY_EXHDR(provider),
-										VARDATA_ANY(model), VARSIZE_ANY_EXHDR(model),
-										region ? VARDATA_ANY(region) : "",
-										region ? VARSIZE_ANY_EXHDR(region) : 0,
-										VARDATA_ANY(class), VARSIZE_ANY_EXHDR(class),
-										DatumGetTimestampTz(VALUE(row, CALLED_AT)));
-		cl_price_usage(version, &usage, false, &cost);
-		if (version)
-			put(row, PRICE_ID, Int64GetDatum(version->price_id));
+		key.provider = text_of(row, PROVIDER, &key.provider_len);
+		key.model = text_of(row, MODEL, &key.model_len);
+		key.region = text_of(row, REGION, &key.region_len);
+		key.service_class = text_of(row, SERVICE_CLASS, &key.class_len);
+		key.customer = text_of(row, CUSTOMER, &key.customer_len);
+		slice = cl_price_cache_lookup(&key, at);
+		cl_price_usage(slice, &usage, at, false, &cost);
+		if (slice)
+			put(row, PRICE_ID, Int64GetDatum(slice->price_id));
 	}
 	if (cost.amount)
 		put(row, COST, NumericGetDatum(cost.amount));

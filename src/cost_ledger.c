@@ -1,13 +1,20 @@
 /*-------------------------------------------------------------------------
  * cost_ledger.c
- *	  The module's entry: read _PG_init and you know the modules.
+ *	  The module's entry: read _PG_init and you know the modules.  And what
+ *	  more than one of them needs to get at the ledger's tables.
  *-------------------------------------------------------------------------
  */
 #include "cost_ledger.h"
 
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 PG_MODULE_MAGIC;
 
@@ -20,6 +27,67 @@ _PG_init(void)
 
 	/* Nobody may pass off a placeholder as a setting of ours. */
 	MarkGUCPrefixReserved("cost_ledger");
+}
+
+/*
+ * OID of a table of the ledger, by name: the ledger may be dropped and made
+ * again, so nobody keeps it for long.
+ */
+Oid
+cl_ledger_relation(const char *name)
+{
+	Oid			schema = get_namespace_oid(CL_SCHEMA, true);
+	Oid			relation = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+
+	if (!OidIsValid(relation))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("there is no ledger in this database"),
+				 errhint("Run SELECT cost_ledger.create_ledger();")));
+	return relation;
+}
+
+/*
+ * Takes on the rights of a table's owner, as foreign keys do, until
+ * cl_become_caller(): whoever may insert calls need not see prices or other
+ * clients' event keys.  An error gives them back by itself.
+ */
+CallerIdentity
+cl_become_owner(Oid relation)
+{
+	HeapTuple	class = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	CallerIdentity caller;
+
+	if (!HeapTupleIsValid(class))
+		elog(ERROR, "cache lookup failed for relation %u", relation);
+	GetUserIdAndSecContext(&caller.user, &caller.security);
+	SetUserIdAndSecContext(((Form_pg_class) GETSTRUCT(class))->relowner,
+						   caller.security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	ReleaseSysCache(class);
+	return caller;
+}
+
+void
+cl_become_caller(CallerIdentity caller)
+{
+	SetUserIdAndSecContext(caller.user, caller.security);
+}
+
+/*
+ * Prepares a query for the life of the backend.
+ */
+void
+cl_prepare_once(SPIPlanPtr *plan, const char *query, int nargs, Oid *types)
+{
+	if (*plan == NULL)
+	{
+		SPIPlanPtr	made = SPI_prepare(query, nargs, types);
+
+		if (made == NULL || SPI_keepplan(made) != 0)
+			elog(ERROR, "could not prepare \"%s\": %s", query,
+				 SPI_result_code_string(SPI_result));
+		*plan = made;
+	}
 }
 
 PG_FUNCTION_INFO_V1(cl_version);

@@ -14,6 +14,21 @@
 /* The script creates this schema; the ledger's tables live in it too. */
 #define CL_SCHEMA "cost_ledger"
 
+#include "executor/spi.h"
+
+/* What a function that acts with the owner's rights has to give back. */
+typedef struct CallerIdentity
+{
+	Oid			user;
+	int			security;
+} CallerIdentity;
+
+/* cost_ledger.c */
+extern Oid	cl_ledger_relation(const char *name);
+extern CallerIdentity cl_become_owner(Oid relation);
+extern void cl_become_caller(CallerIdentity caller);
+extern void cl_prepare_once(SPIPlanPtr *plan, const char *query, int nargs, Oid *types);
+
 /* price_cache.c */
 extern void cl_price_cache_init(void);
 

@@ -148,6 +148,14 @@ cl_numeric_add(Numeric a, Numeric b)
 }
 
 Numeric
+cl_numeric_sub(Numeric a, Numeric b)
+{
+	return DatumGetNumeric(DirectFunctionCall2(numeric_sub,
+											   NumericGetDatum(a),
+											   NumericGetDatum(b)));
+}
+
+Numeric
 cl_numeric_mul(Numeric a, Numeric b)
 {
 	return DatumGetNumeric(DirectFunctionCall2(numeric_mul,

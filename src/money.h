@@ -25,6 +25,7 @@ extern Numeric cl_fixed_to_numeric(Fixed value);
 extern bool cl_numeric_to_int64(Numeric value, int64 *result);
 
 extern Numeric cl_numeric_add(Numeric a, Numeric b);
+extern Numeric cl_numeric_sub(Numeric a, Numeric b);
 extern Numeric cl_numeric_mul(Numeric a, Numeric b);
 extern Numeric cl_numeric_div_pow10(Numeric a, int digits);
 extern Numeric cl_numeric_trim(Numeric value);

@@ -2,11 +2,15 @@
  * price_cache.c
  *	  Per-backend answer to "what did this model cost at that moment?"
  *
- * One entry per (provider, model, region, service class) asked for, loaded on
- * first use with all its versions; an entry without versions remembers that
- * there is no such card.  Any change of a price table sets a flag, and the
- * next lookup starts over: a price change costs each backend the reload of
- * the cards it uses, never of the whole list.
+ * One entry per (provider, model, region, service class, customer) asked for,
+ * filled on first use by _effective_prices(), which puts together all cards,
+ * versions, multipliers and exchange rates that apply, for all times.  What is
+ * left for each call is a binary search by time and arithmetic.  An entry
+ * without slices remembers that there is no price.
+ *
+ * Any change of a price table sets a flag, and the next lookup starts over: a
+ * price change costs each backend the reload of the entries it uses, never of
+ * the whole list.
  *
  * Entries are read under a snapshot taken for that read, not the query's: a
  * REPEATABLE READ transaction would otherwise fill the cache with an old price
@@ -14,51 +18,49 @@
  * priced from the latest committed price list, in the middle of a long
  * statement too.
  *
- * A returned version stays valid until the next lookup.  The invalidation
+ * A returned slice stays valid until the next lookup.  The invalidation
  * callback only sets the flag; it may run inside any lock acquisition.
  *-------------------------------------------------------------------------
  */
 #include "cost_ledger.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/stratnum.h"
-#include "access/table.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "price_cache.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
-#include "utils/fmgrprotos.h"
+#include "utils/date.h"
+#include "utils/datetime.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* The parts of a key, in the order of the unique index rate_card_key. */
-#define KEY_PARTS 4
+/* The parts of a key. */
+#define KEY_PARTS 5
+#define CUSTOMER_PART 4
 
-typedef struct CardKey
+typedef struct EntryKey
 {
 	const char *part[KEY_PARTS];	/* not terminated */
 	int			len[KEY_PARTS];
-} CardKey;
+} EntryKey;
 
-typedef struct CardEntry
+typedef struct CacheEntry
 {
-	CardKey		key;			/* must be first */
-	int			nversions;
-	PriceVersion *versions;		/* by valid_from */
-} CardEntry;
+	EntryKey	key;			/* must be first */
+	bool		has_customers;	/* some customer has prices of its own */
+	int			nslices;
+	PriceSlice *slices;			/* by from */
+} CacheEntry;
 
 /*
  * Distinct names are the client's to choose, so the cache is bounded; a
@@ -66,14 +68,18 @@ typedef struct CardEntry
  */
 #define MAX_ENTRIES 20000
 
+/* What a price is made of: a change of any of these ends the cache. */
+static const char *const price_tables[] = {
+	"rate_card", "price", "price_line", "price_multiplier", "exchange_rate",
+	"model_alias"
+};
+
+#define NUM_PRICE_TABLES ((int) lengthof(price_tables))
+
 static MemoryContext cache_context = NULL;
 static HTAB *cache = NULL;
 static bool cache_is_valid = false;
-
-/* The tables whose changes end the cache's validity; set when it is loaded. */
-static Oid	rate_card_oid = InvalidOid;
-static Oid	price_oid = InvalidOid;
-static Oid	price_line_oid = InvalidOid;
+static Oid	price_table_oids[NUM_PRICE_TABLES];	/* set when the cache starts */
 
 /* For people and tests who ask whether the cache works. */
 static int64 cache_hits = 0;
@@ -84,11 +90,13 @@ static void
 invalidate(Datum arg, Oid relid)
 {
 	/* InvalidOid means: everything. */
-	if (relid == InvalidOid || relid == rate_card_oid ||
-		relid == price_oid || relid == price_line_oid)
+	bool		concerns_us = relid == InvalidOid;
+
+	for (int i = 0; i < NUM_PRICE_TABLES; i++)
+		concerns_us |= relid == price_table_oids[i];
+	if (concerns_us && cache_is_valid)
 	{
-		if (cache_is_valid)
-			cache_invalidations++;
+		cache_invalidations++;
 		cache_is_valid = false;
 	}
 }
@@ -102,7 +110,7 @@ cl_price_cache_init(void)
 static uint32
 hash_key(const void *key, Size keysize)
 {
-	const CardKey *k = key;
+	const EntryKey *k = key;
 	uint32		hash = 0;
 
 	for (int i = 0; i < KEY_PARTS; i++)
@@ -113,8 +121,8 @@ hash_key(const void *key, Size keysize)
 static int
 compare_keys(const void *a, const void *b, Size keysize)
 {
-	const CardKey *ka = a;
-	const CardKey *kb = b;
+	const EntryKey *ka = a;
+	const EntryKey *kb = b;
 
 	for (int i = 0; i < KEY_PARTS; i++)
 	{
@@ -123,24 +131,6 @@ compare_keys(const void *a, const void *b, Size keysize)
 			return 1;
 	}
 	return 0;
-}
-
-/*
- * OID of a relation of the ledger, found by name each time the cache starts:
- * the ledger may have been dropped and made again.
- */
-static Oid
-ledger_relation(const char *name)
-{
-	Oid			schema = get_namespace_oid(CL_SCHEMA, true);
-	Oid			relation = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
-
-	if (!OidIsValid(relation))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("there is no ledger in this database"),
-				 errhint("Run SELECT cost_ledger.create_ledger();")));
-	return relation;
 }
 
 static void
@@ -156,211 +146,262 @@ start_cache(void)
 	else
 		MemoryContextReset(cache_context);
 
-	rate_card_oid = ledger_relation("rate_card");
-	price_oid = ledger_relation("price");
-	price_line_oid = ledger_relation("price_line");
+	for (int i = 0; i < NUM_PRICE_TABLES; i++)
+		price_table_oids[i] = cl_ledger_relation(price_tables[i]);
 
-	control.keysize = sizeof(CardKey);
-	control.entrysize = sizeof(CardEntry);
+	control.keysize = sizeof(EntryKey);
+	control.entrysize = sizeof(CacheEntry);
 	control.hash = hash_key;
 	control.match = compare_keys;
 	control.hcxt = cache_context;
-	cache = hash_create("cost_ledger price cards", 64, &control,
+	cache = hash_create("cost_ledger prices", 64, &control,
 						HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
 }
 
-static int
-attribute(Relation relation, const char *name)
+/* The columns of _effective_prices(), from 1 as SPI counts. */
+typedef enum EffectiveColumn
 {
-	AttrNumber	number = get_attnum(RelationGetRelid(relation), name);
-
-	if (number == InvalidAttrNumber)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("column \"%s\" of table \"%s\" does not exist",
-						name, RelationGetRelationName(relation)),
-				 errhint("The ledger's own columns must keep their names.")));
-	return number;
-}
+	SLICE_FROM = 1,
+	SLICE_TO,
+	RANK,
+	PRICE_ID,
+	VALID_FROM,
+	VALID_TO,
+	METER,
+	UNIT_PRICE,
+	PER,
+	MULTIPLIER,
+	OVER_TOKENS,
+	IS_INCLUSIVE,
+	IS_GRADUATED,
+	WINDOW_START,
+	WINDOW_END,
+	WINDOW_DAYS,
+	WINDOW_ZONE,
+	CURRENCY,
+	RULE
+} EffectiveColumn;
 
 static Datum
-fetch(Relation relation, HeapTuple tuple, const char *name, bool *isnull)
+column(HeapTuple tuple, EffectiveColumn number, bool *isnull)
 {
-	Datum		value = heap_getattr(tuple, attribute(relation, name),
-									 RelationGetDescr(relation), isnull);
+	bool		null;
 
-	return value;
+	return SPI_getbinval(tuple, SPI_tuptable->tupdesc, number, isnull ? isnull : &null);
 }
 
-static int64
-fetch_int64(Relation relation, HeapTuple tuple, const char *name)
+static TimestampTz
+column_end(HeapTuple tuple, EffectiveColumn number)
 {
 	bool		isnull;
+	Datum		value = column(tuple, number, &isnull);
 
-	return DatumGetInt64(fetch(relation, tuple, name, &isnull));
+	return isnull ? DT_NOEND : DatumGetTimestampTz(value);
 }
 
 /*
- * Reads the lines of a version and puts their rates on one scale.
+ * Makes a line of a row, everything in the current memory context.
  */
 static void
-load_lines(Relation price_line, Snapshot snapshot, PriceVersion *version)
+read_line(HeapTuple tuple, PriceLine *line)
 {
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	int			allocated = 8;
+	bool		isnull;
+	Datum		value;
+	Fixed		fixed;
 
-	version->lines = palloc(allocated * sizeof(PriceLine));
-	ScanKeyInit(&key, attribute(price_line, "price_id"),
-				BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(version->price_id));
-	scan = systable_beginscan(price_line, ledger_relation("price_line_pkey"), true,
-							  snapshot, 1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	memset(line, 0, sizeof(PriceLine));
+	line->meter = TextDatumGetCString(column(tuple, METER, NULL));
+	line->rank = DatumGetInt32(column(tuple, RANK, NULL));
+	line->price_id = DatumGetInt64(column(tuple, PRICE_ID, NULL));
+	line->valid_from = DatumGetTimestampTz(column(tuple, VALID_FROM, NULL));
+	line->valid_to = column_end(tuple, VALID_TO);
+	line->currency = TextDatumGetCString(column(tuple, CURRENCY, NULL));
+	line->rule = TextDatumGetCString(column(tuple, RULE, NULL));
+
+	line->unit_price = DatumGetNumericCopy(column(tuple, UNIT_PRICE, NULL));
+	line->per = DatumGetInt64(column(tuple, PER, NULL));
+	for (int64 per = line->per; per >= 10; per /= 10)
+		line->per_digits++;
+	line->multiplier = DatumGetNumericCopy(column(tuple, MULTIPLIER, NULL));
+	line->price = cl_numeric_mul(line->unit_price, line->multiplier);
+	line->is_zero = cl_numeric_is_zero(line->price);
+	line->is_fixed = cl_fixed_from_numeric(line->price, &fixed) &&
+		fixed.scale + line->per_digits <= FIXED_MAX_SCALE;
+
+	line->over_tokens = DatumGetInt64(column(tuple, OVER_TOKENS, NULL));
+	line->is_inclusive = DatumGetBool(column(tuple, IS_INCLUSIVE, NULL));
+	line->is_graduated = DatumGetBool(column(tuple, IS_GRADUATED, NULL));
+	line->window_start = -1;
+	value = column(tuple, WINDOW_ZONE, &isnull);
+	if (!isnull)
 	{
-		PriceLine  *line;
-		Fixed		rate;
-		bool		isnull;
+		char	   *name = TextDatumGetCString(value);
 
-		if (version->nlines == allocated)
+		line->zone = pg_tzset(name);
+		if (line->zone == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("time zone \"%s\" of a price is not known", name),
+					 errhint("The server's time zone data has changed; set a new version of price " INT64_FORMAT ".",
+							 line->price_id)));
+		value = column(tuple, WINDOW_START, &isnull);
+		if (!isnull)
 		{
-			allocated *= 2;
-			version->lines = repalloc(version->lines, allocated * sizeof(PriceLine));
+			line->window_start = DatumGetTimeADT(value);
+			line->window_end = DatumGetTimeADT(column(tuple, WINDOW_END, NULL));
 		}
-		line = &version->lines[version->nlines++];
-		memset(line, 0, sizeof(PriceLine));
-		line->meter = TextDatumGetCString(fetch(price_line, tuple, "meter", &isnull));
-		line->unit_price = DatumGetNumericCopy(fetch(price_line, tuple, "unit_price", &isnull));
-		line->per = fetch_int64(price_line, tuple, "per");
-		for (int64 per = line->per; per >= 10; per /= 10)
-			line->per_digits++;
-
-		line->is_fixed = cl_fixed_from_numeric(line->unit_price, &rate) &&
-			rate.scale + line->per_digits <= FIXED_MAX_SCALE;
-		if (line->is_fixed)
+		value = column(tuple, WINDOW_DAYS, &isnull);
+		if (!isnull)
 		{
-			line->rate = rate.mantissa;
-			/* for the moment, the scale of this line alone */
-			version->scale = Max(version->scale, rate.scale + line->per_digits);
+			Datum	   *days;
+			int			ndays;
+
+			deconstruct_array(DatumGetArrayTypeP(value), INT2OID, 2, true, TYPALIGN_SHORT,
+							  &days, NULL, &ndays);
+			for (int i = 0; i < ndays; i++)
+				line->window_days |= 1 << DatumGetInt16(days[i]);
 		}
 	}
-	systable_endscan(scan);
-
-	for (int i = 0; i < version->nlines; i++)
-	{
-		PriceLine  *line = &version->lines[i];
-		int			meter = cl_token_meter_by_name(line->meter, strlen(line->meter));
-
-		if (meter >= 0)
-			version->token_lines[meter] = line;
-		if (line->is_fixed)
-		{
-			Fixed		rate;
-
-			(void) cl_fixed_from_numeric(line->unit_price, &rate);
-			rate.scale += line->per_digits;
-			line->is_fixed = cl_fixed_rescale(&rate, version->scale);
-			line->rate = rate.mantissa;
-		}
-	}
-}
-
-static int
-compare_versions(const void *a, const void *b)
-{
-	TimestampTz from_a = ((const PriceVersion *) a)->valid_from;
-	TimestampTz from_b = ((const PriceVersion *) b)->valid_from;
-
-	return from_a < from_b ? -1 : from_a > from_b ? 1 : 0;
+	line->is_conditional = line->over_tokens > 0 || line->is_graduated || line->zone;
 }
 
 /*
- * Reads one card with all its versions and lines.
+ * Puts the rates of a slice on one scale, and finds what each token meter is
+ * priced by: at the most specific card that has a rate for it or for a meter
+ * that stands in for it.
  */
 static void
-load_card(const CardKey *key, CardEntry *entry)
+finish_slice(PriceSlice *slice)
 {
-	static const char *const columns[KEY_PARTS] = {
-		"provider", "model", "region", "service_class"
-	};
-	Relation	rate_card = table_open(rate_card_oid, AccessShareLock);
-	Relation	price = table_open(price_oid, AccessShareLock);
-	Relation	price_line = table_open(price_line_oid, AccessShareLock);
-	Snapshot	snapshot;
-	ScanKeyData keys[KEY_PARTS];
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	int64		card_id = 0;
-	int			allocated = 4;
-	bool		isnull;
+	slice->price_id = slice->lines[0].price_id;
 
-	/*
-	 * Taken after the locks: whatever invalidation they delivered is within
-	 * it, and whatever commits later sets the flag again.
-	 */
-	snapshot = RegisterSnapshot(GetCatalogSnapshot(price_oid));
-
-	for (int i = 0; i < KEY_PARTS; i++)
+	for (int i = 0; i < slice->nlines; i++)
 	{
-		AttrNumber	number = attribute(rate_card, columns[i]);
+		PriceLine  *line = &slice->lines[i];
+		Fixed		fixed;
 
-		ScanKeyInit(&keys[i], number, BTEqualStrategyNumber, F_TEXTEQ,
-					PointerGetDatum(cstring_to_text_with_len(key->part[i], key->len[i])));
-		keys[i].sk_collation = TupleDescAttr(RelationGetDescr(rate_card), number - 1)->attcollation;
+		if (line->is_fixed && cl_fixed_from_numeric(line->price, &fixed))
+			slice->scale = Max(slice->scale, fixed.scale + line->per_digits);
 	}
-	scan = systable_beginscan(rate_card, ledger_relation("rate_card_key"), true,
-							  snapshot, KEY_PARTS, keys);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-		card_id = fetch_int64(rate_card, tuple, "card_id");
-	systable_endscan(scan);
-
-	if (card_id != 0)
+	for (int i = 0; i < slice->nlines; i++)
 	{
-		entry->versions = palloc(allocated * sizeof(PriceVersion));
-		ScanKeyInit(&keys[0], attribute(price, "card_id"),
-					BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(card_id));
-		scan = systable_beginscan(price, ledger_relation("price_card"), true,
-								  snapshot, 1, keys);
-		while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		PriceLine  *line = &slice->lines[i];
+		Fixed		fixed;
+
+		if (line->is_fixed && cl_fixed_from_numeric(line->price, &fixed))
 		{
-			PriceVersion version = {0};
-			Datum		valid_to;
+			fixed.scale += line->per_digits;
+			line->is_fixed = cl_fixed_rescale(&fixed, slice->scale);
+			line->rate = fixed.mantissa;
+		}
+	}
 
-			version.price_id = fetch_int64(price, tuple, "price_id");
-			version.valid_from = DatumGetTimestampTz(fetch(price, tuple, "valid_from", &isnull));
-			valid_to = fetch(price, tuple, "valid_to", &isnull);
-			version.valid_to = isnull ? DT_NOEND : DatumGetTimestampTz(valid_to);
-			if (version.valid_to <= version.valid_from)
-				continue;		/* withdrawn */
-			version.currency = TextDatumGetCString(fetch(price, tuple, "currency", &isnull));
-			load_lines(price_line, snapshot, &version);
+	for (int meter = 0; meter < NUM_TOKEN_METERS; meter++)
+	{
+		MeterPrice *price = &slice->tokens[meter];
+		int			tried[1 + MAX_FALLBACKS];
+		int			ntried;
 
-			if (entry->nversions == allocated)
+		tried[0] = meter;
+		ntried = 1 + cl_token_meter_fallbacks(meter, tried + 1);
+		for (int rank = 0; rank < 8 && price->nlines == 0; rank++)
+		{
+			for (int t = 0; t < ntried && price->nlines == 0; t++)
 			{
-				allocated *= 2;
-				entry->versions = repalloc(entry->versions, allocated * sizeof(PriceVersion));
-			}
-			entry->versions[entry->nversions++] = version;
-		}
-		systable_endscan(scan);
-		qsort(entry->versions, entry->nversions, sizeof(PriceVersion), compare_versions);
-	}
+				for (int i = 0; i < slice->nlines; i++)
+				{
+					const PriceLine *line = &slice->lines[i];
 
-	UnregisterSnapshot(snapshot);
-	table_close(price_line, AccessShareLock);
-	table_close(price, AccessShareLock);
-	table_close(rate_card, AccessShareLock);
+					if (line->rank != rank ||
+						strcmp(line->meter, cl_token_meters[tried[t]].name) != 0)
+						continue;
+					if (price->nlines++ == 0)
+						price->lines = line;
+					price->meter = tried[t];
+				}
+			}
+		}
+	}
+}
+
+static void
+read_prices(SPIPlanPtr plan, Datum *arguments, Snapshot snapshot)
+{
+	if (SPI_execute_snapshot(plan, arguments, NULL, snapshot, InvalidSnapshot,
+							 true, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read prices");
 }
 
 /*
- * The entry of a card, loaded if need be.
+ * Fills an entry, in the current memory context.
  */
-static CardEntry *
-lookup_card(const CardKey *key)
+static void
+load_entry(const EntryKey *key, CacheEntry *entry)
 {
-	CardEntry  *entry;
-	CardEntry	loaded = {0};
+	static SPIPlanPtr plan = NULL;
+	static SPIPlanPtr customers_plan = NULL;
+	MemoryContext target = CurrentMemoryContext;
+	Oid			types[KEY_PARTS] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	Datum		arguments[KEY_PARTS];
+	Snapshot	snapshot;
+	CallerIdentity caller = cl_become_owner(price_table_oids[0]);
+	uint64		nrows;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to the executor");
+	for (int i = 0; i < KEY_PARTS; i++)
+		arguments[i] = PointerGetDatum(cstring_to_text_with_len(key->part[i], key->len[i]));
+	cl_prepare_once(&customers_plan,
+				 "SELECT cost_ledger._has_customer_prices($1, $2)", 2, types);
+	cl_prepare_once(&plan,
+				 "SELECT * FROM cost_ledger._effective_prices($1, $2, $3, $4, $5)",
+				 KEY_PARTS, types);
+
+	snapshot = RegisterSnapshot(GetCatalogSnapshot(price_table_oids[0]));
+	read_prices(customers_plan, arguments, snapshot);
+	entry->has_customers = DatumGetBool(column(SPI_tuptable->vals[0], 1, NULL));
+	read_prices(plan, arguments, snapshot);
+	UnregisterSnapshot(snapshot);
+	nrows = SPI_processed;
+
+	MemoryContextSwitchTo(target);
+	for (uint64 i = 0; i < nrows;)
+	{
+		TimestampTz from = DatumGetTimestampTz(column(SPI_tuptable->vals[i], SLICE_FROM, NULL));
+		PriceSlice *slice;
+		uint64		end = i;
+
+		CHECK_FOR_INTERRUPTS();
+		while (end < nrows &&
+			   DatumGetTimestampTz(column(SPI_tuptable->vals[end], SLICE_FROM, NULL)) == from)
+			end++;
+
+		if (entry->slices == NULL)
+			entry->slices = palloc(sizeof(PriceSlice));
+		else
+			entry->slices = repalloc_huge(entry->slices, (entry->nslices + 1) * sizeof(PriceSlice));
+		slice = &entry->slices[entry->nslices++];
+		memset(slice, 0, sizeof(PriceSlice));
+		slice->from = from;
+		slice->to = column_end(SPI_tuptable->vals[i], SLICE_TO);
+		slice->lines = palloc((end - i) * sizeof(PriceLine));
+		for (; i < end; i++)
+			read_line(SPI_tuptable->vals[i], &slice->lines[slice->nlines++]);
+		finish_slice(slice);
+	}
+
+	SPI_finish();
+	cl_become_caller(caller);
+}
+
+/*
+ * The entry of a key, loaded if need be.
+ */
+static CacheEntry *
+lookup_entry(const EntryKey *key)
+{
+	CacheEntry *entry;
+	CacheEntry	loaded = {0};
 	MemoryContext old;
 
 	if (cache_is_valid)
@@ -387,10 +428,10 @@ lookup_card(const CardKey *key)
 
 	/*
 	 * Loaded aside and entered when complete, so that an error leaves no
-	 * half-read card behind.
+	 * half-read entry behind.
 	 */
 	old = MemoryContextSwitchTo(cache_context);
-	load_card(key, &loaded);
+	load_entry(key, &loaded);
 	for (int i = 0; i < KEY_PARTS; i++)
 	{
 		char	   *copy = palloc(key->len[i] + 1);
@@ -407,57 +448,106 @@ lookup_card(const CardKey *key)
 }
 
 /*
- * The version of a card in force at a moment, or NULL.
+ * What is in force for a call at a moment, or NULL.  The result is valid until
+ * the next lookup.
  */
-static const PriceVersion *
-version_at(const CardEntry *entry, TimestampTz at)
+const PriceSlice *
+cl_price_cache_lookup(const PriceKey *key, TimestampTz at)
 {
-	int			low = 0;
-	int			high = entry->nversions;
-
-	while (low < high)
-	{
-		int			middle = (low + high) / 2;
-
-		if (entry->versions[middle].valid_from <= at)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low > 0 && at < entry->versions[low - 1].valid_to)
-		return &entry->versions[low - 1];
-	return NULL;
-}
-
-/*
- * The price in force for a call: of its region, else of any region.  NULL when
- * there is none.  The result is valid until the next lookup.
- */
-const PriceVersion *
-cl_price_cache_lookup(const char *provider, int provider_len,
-					  const char *model, int model_len,
-					  const char *region, int region_len,
-					  const char *service_class, int class_len,
-					  TimestampTz at)
-{
-	CardKey		key = {
-		{provider, model, region, service_class},
-		{provider_len, model_len, region_len, class_len}
+	EntryKey	entry_key = {
+		{key->provider, key->model, key->region, key->service_class, key->customer},
+		{key->provider_len, key->model_len, key->region_len, key->class_len, key->customer_len}
 	};
-	const PriceVersion *version = NULL;
+	const CacheEntry *entry;
+	int			low = 0;
+	int			high;
 
 	/* A long COPY takes no locks, and must hear of a new price all the same. */
 	AcceptInvalidationMessages();
 
-	if (region_len > 0)
-		version = version_at(lookup_card(&key), at);
-	if (version == NULL)
+	/* Few customers have prices of their own; the others share an entry. */
+	if (key->customer_len > 0)
 	{
-		key.part[2] = "";
-		key.len[2] = 0;
-		version = version_at(lookup_card(&key), at);
+		entry_key.part[CUSTOMER_PART] = "";
+		entry_key.len[CUSTOMER_PART] = 0;
 	}
-	return version;
+	entry = lookup_entry(&entry_key);
+	if (key->customer_len > 0 && entry->has_customers)
+	{
+		entry_key.part[CUSTOMER_PART] = key->customer;
+		entry_key.len[CUSTOMER_PART] = key->customer_len;
+		entry = lookup_entry(&entry_key);
+	}
+	high = entry->nslices;
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (entry->slices[middle].from <= at)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low > 0 && at < entry->slices[low - 1].to)
+		return &entry->slices[low - 1];
+	return NULL;
+}
+
+/*
+ * What a meter that is no token meter is priced by.
+ */
+MeterPrice
+cl_price_find_meter(const PriceSlice *slice, const char *meter)
+{
+	MeterPrice	price = {0, NULL, -1};
+
+	/* Lines come by rank, so the first found is of the most specific card. */
+	for (int i = 0; i < slice->nlines; i++)
+	{
+		const PriceLine *line = &slice->lines[i];
+
+		if (strcmp(line->meter, meter) != 0)
+			continue;
+		if (price.nlines == 0)
+			price.lines = line;
+		else if (line->rank != price.lines->rank)
+			break;
+		price.nlines++;
+	}
+	return price;
+}
+
+/*
+ * Does a line's window of local time hold the moment?
+ */
+bool
+cl_price_line_in_window(const PriceLine *line, TimestampTz at)
+{
+	struct pg_tm tm;
+	fsec_t		fsec;
+	int			tz;
+	int64		time;
+	int			day;
+
+	if (line->zone == NULL)
+		return true;
+	if (timestamp2tm(at, &tz, &tm, &fsec, NULL, line->zone) != 0)
+		return false;
+	if (line->window_days != 0)
+	{
+		day = j2day(date2j(tm.tm_year, tm.tm_mon, tm.tm_mday));
+		if (day == 0)
+			day = 7;			/* ISO: Sunday is the last */
+		if ((line->window_days & (1 << day)) == 0)
+			return false;
+	}
+	if (line->window_start < 0)
+		return true;
+	time = ((tm.tm_hour * MINS_PER_HOUR + tm.tm_min) * (int64) SECS_PER_MINUTE + tm.tm_sec) *
+		USECS_PER_SEC + fsec;
+	if (line->window_start < line->window_end)
+		return time >= line->window_start && time < line->window_end;
+	return time >= line->window_start || time < line->window_end;
 }
 
 /*
@@ -467,15 +557,13 @@ cl_price_cache_lookup(const char *provider, int provider_len,
 void
 cl_price_check_read_access(void)
 {
-	static const char *const tables[] = {"rate_card", "price", "price_line"};
-
-	for (int i = 0; i < (int) lengthof(tables); i++)
+	for (int i = 0; i < NUM_PRICE_TABLES; i++)
 	{
-		AclResult	result = pg_class_aclcheck(ledger_relation(tables[i]),
+		AclResult	result = pg_class_aclcheck(cl_ledger_relation(price_tables[i]),
 											   GetUserId(), ACL_SELECT);
 
 		if (result != ACLCHECK_OK)
-			aclcheck_error(result, OBJECT_TABLE, tables[i]);
+			aclcheck_error(result, OBJECT_TABLE, price_tables[i]);
 	}
 }
 

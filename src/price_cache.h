@@ -8,35 +8,78 @@
 
 #include "datatype/timestamp.h"
 #include "money.h"
+#include "pgtime.h"
 #include "usage.h"
 
+/* One rate, as it applies to the calls of a cache entry. */
 typedef struct PriceLine
 {
 	char	   *meter;
+	int			rank;			/* of its card: lower is more specific */
+	int64		price_id;
+	TimestampTz valid_from;		/* of the price version */
+	TimestampTz valid_to;		/* DT_NOEND while open */
+	char	   *currency;
+	char	   *rule;			/* where it comes from, for people */
+
 	Numeric		unit_price;
 	int64		per;
 	int			per_digits;		/* per = 10^per_digits */
-	bool		is_fixed;		/* false: rate is not usable, go by numeric */
-	int128		rate;			/* price of one unit, at the version's scale */
+	Numeric		multiplier;
+	Numeric		price;			/* unit_price × multiplier */
+	bool		is_zero;
+	bool		is_fixed;		/* rate is usable; else go by price */
+	int128		rate;			/* price of one unit, at the slice's scale */
+
+	/* When it applies: context tier, and window of local time. */
+	bool		is_conditional;
+	int64		over_tokens;
+	bool		is_inclusive;
+	bool		is_graduated;
+	pg_tz	   *zone;			/* NULL: at any time */
+	int64		window_start;	/* microseconds of the day; -1: all of it */
+	int64		window_end;
+	int			window_days;	/* bit 1 for Monday … bit 7; 0: every day */
 } PriceLine;
 
-typedef struct PriceVersion
+/* The lines a meter is priced by, in the order in which they are tried. */
+typedef struct MeterPrice
 {
-	int64		price_id;
-	TimestampTz valid_from;		/* inclusive */
-	TimestampTz valid_to;		/* exclusive; DT_NOEND while open */
-	char	   *currency;
+	int			nlines;
+	const PriceLine *lines;
+	int			meter;			/* the token meter whose rate it is */
+} MeterPrice;
+
+/* A span of time in which no price changes. */
+typedef struct PriceSlice
+{
+	TimestampTz from;			/* inclusive */
+	TimestampTz to;				/* exclusive; DT_NOEND for the last */
+	int64		price_id;		/* of the most specific card */
 	int			scale;			/* of every line's rate */
 	int			nlines;
-	PriceLine  *lines;
-	PriceLine  *token_lines[NUM_TOKEN_METERS];	/* NULL: no rate of its own */
-} PriceVersion;
+	PriceLine  *lines;			/* by rank, then meter */
+	MeterPrice	tokens[NUM_TOKEN_METERS];	/* fallbacks resolved */
+} PriceSlice;
 
-extern const PriceVersion *cl_price_cache_lookup(const char *provider, int provider_len,
-												 const char *model, int model_len,
-												 const char *region, int region_len,
-												 const char *service_class, int class_len,
-												 TimestampTz at);
+/* What the price of a call depends on, besides its time and usage. */
+typedef struct PriceKey
+{
+	const char *provider;
+	const char *model;
+	const char *region;
+	const char *service_class;
+	const char *customer;
+	int			provider_len;	/* texts are not terminated */
+	int			model_len;
+	int			region_len;
+	int			class_len;
+	int			customer_len;
+} PriceKey;
+
+extern const PriceSlice *cl_price_cache_lookup(const PriceKey *key, TimestampTz at);
+extern MeterPrice cl_price_find_meter(const PriceSlice *slice, const char *meter);
+extern bool cl_price_line_in_window(const PriceLine *line, TimestampTz at);
 extern void cl_price_check_read_access(void);
 
 #endif							/* COST_LEDGER_PRICE_CACHE_H */

@@ -3,8 +3,8 @@
  *	  The cost of one usage at one time, and its explanation.
  *
  * Each token is priced once: a meter's quantity is what is left of its count
- * when its subsets are taken out, and each subset is priced at its own rate
- * or, lacking one, at its parent's.  A line's amount is the unrounded product;
+ * when its parts are taken out, and each part is priced at its own rate or,
+ * lacking one, at its total's.  A line's amount is the unrounded product;
  * nothing is rounded here.
  *
  * No rate is not a rate of 0: such a quantity leaves the cost partial or
@@ -24,16 +24,20 @@
 /* Counted for every call, whether the client says so or not. */
 #define METER_REQUESTS "requests"
 
-/* A sum under way: in fixed point as long as it fits, then in numeric. */
-typedef struct Total
+/* A cost under way: in fixed point as long as it fits, then in numeric. */
+typedef struct Costing
 {
-	int			scale;
+	const PriceSlice *slice;	/* NULL: no price is in force */
+	TimestampTz at;
+	int64		input_tokens;	/* of the whole call: what tiers go by */
 	int128		fixed;
 	Numeric		exact;			/* what did not fit; NULL while all did */
 	bool		priced;			/* some quantity had a rate */
 	bool		unpriced;		/* some quantity had none */
 	bool		costs;			/* some rate that applied is not 0 */
-} Total;
+	CallCost   *cost;
+	bool		want_lines;
+} Costing;
 
 const char *
 cl_pricing_name(Pricing pricing)
@@ -48,212 +52,277 @@ cl_pricing_name(Pricing pricing)
 	return names[pricing];
 }
 
+/*
+ * quantity × price / per, unrounded.
+ */
 static Numeric
 exact_amount(Numeric quantity, const PriceLine *line)
 {
-	return cl_numeric_trim(cl_numeric_div_pow10(cl_numeric_mul(quantity, line->unit_price),
+	return cl_numeric_trim(cl_numeric_div_pow10(cl_numeric_mul(quantity, line->price),
 												line->per_digits));
 }
 
 static void
-add_exact(Total *total, Numeric quantity, const PriceLine *line)
+add_exact(Costing *costing, Numeric quantity, const PriceLine *line)
 {
 	Numeric		amount = exact_amount(quantity, line);
 
-	total->exact = total->exact ? cl_numeric_add(total->exact, amount) : amount;
+	costing->exact = costing->exact ? cl_numeric_add(costing->exact, amount) : amount;
 }
 
 static void
-add_count(Total *total, int64 count, const PriceLine *line)
-{
-	int128		amount;
-
-	if (line == NULL)
-	{
-		if (count != 0)
-			total->unpriced = true;
-		return;
-	}
-	total->priced = true;
-	if (line->is_fixed)
-	{
-		if (line->rate != 0)
-			total->costs = true;
-		if (!__builtin_mul_overflow(line->rate, (int128) count, &amount) &&
-			!__builtin_add_overflow(total->fixed, amount, &amount))
-		{
-			total->fixed = amount;
-			return;
-		}
-	}
-	else
-		total->costs = true;
-	add_exact(total, int64_to_numeric(count), line);
-}
-
-static void
-explain(CallCost *cost, const char *meter, Numeric quantity,
+explain(Costing *costing, const char *meter, Numeric quantity,
 		const PriceLine *line, const char *rule)
 {
-	CostLine   *result = &cost->lines[cost->nlines++];
+	CallCost   *cost = costing->cost;
+	CostLine   *result;
 
+	if (cost->lines == NULL)
+		cost->lines = palloc(sizeof(CostLine));
+	else
+		cost->lines = repalloc(cost->lines, (cost->nlines + 1) * sizeof(CostLine));
+	result = &cost->lines[cost->nlines++];
 	result->meter = meter;
 	result->quantity = quantity;
 	result->line = line;
 	result->amount = line ? exact_amount(quantity, line) : NULL;
-	result->rule = rule;
-}
-
-static const PriceLine *
-find_line(const PriceVersion *version, const char *meter)
-{
-	for (int i = 0; i < version->nlines; i++)
-	{
-		if (strcmp(version->lines[i].meter, meter) == 0)
-			return &version->lines[i];
-	}
-	return NULL;
-}
-
-static void
-price_tokens(const PriceVersion *version, const Usage *usage,
-			 bool want_lines, CallCost *cost, Total *total)
-{
-	int64		rest[NUM_TOKEN_METERS];
-	bool		has_subsets[NUM_TOKEN_METERS] = {0};
-
-	for (int i = NUM_TOKEN_METERS - 1; i >= 0; i--)
-	{
-		int			parent = cl_token_meters[i].parent;
-
-		rest[i] = usage->given[i] ? usage->tokens[i] : 0;
-		if (parent >= 0 && rest[i] > 0)
-			has_subsets[parent] = true;
-	}
-	for (int i = 0; i < NUM_TOKEN_METERS; i++)
-	{
-		if (cl_token_meters[i].parent >= 0)
-			rest[cl_token_meters[i].parent] -= usage->given[i] ? usage->tokens[i] : 0;
-	}
-
-	for (int i = 0; i < NUM_TOKEN_METERS; i++)
-	{
-		const PriceLine *line = NULL;
-		int			from = i;
-
-		if (!usage->given[i])
-			continue;
-		if (version)
-		{
-			while ((line = version->token_lines[from]) == NULL &&
-				   cl_token_meters[from].parent >= 0)
-				from = cl_token_meters[from].parent;
-		}
-		add_count(total, rest[i], line);
-		if (want_lines)
-			explain(cost, cl_token_meters[i].name, int64_to_numeric(rest[i]), line,
-					version == NULL ? "no price is in force" :
-					line == NULL ? "no rate for this meter" :
-					from != i ? psprintf("no rate of its own: priced as %s",
-										 cl_token_meters[from].name) :
-					has_subsets[i] ? "own rate; what its subsets leave" :
-					"own rate");
-	}
-}
-
-static void
-price_others(const PriceVersion *version, const Usage *usage,
-			 bool want_lines, CallCost *cost, Total *total)
-{
-	const PriceLine *per_call = version ? find_line(version, METER_REQUESTS) : NULL;
-
-	for (int i = 0; i < usage->nother; i++)
-	{
-		const OtherMeter *other = &usage->other[i];
-		const PriceLine *line = version ? find_line(version, other->name) : NULL;
-		int64		count;
-
-		if (line == per_call)
-			per_call = NULL;	/* the client has counted them itself */
-		if (line == NULL)
-		{
-			if (!cl_numeric_is_zero(other->quantity))
-				total->unpriced = true;
-		}
-		else if (cl_numeric_to_int64(other->quantity, &count))
-			add_count(total, count, line);
-		else
-		{
-			total->priced = true;
-			if (!line->is_fixed || line->rate != 0)
-				total->costs = true;
-			add_exact(total, other->quantity, line);
-		}
-		if (want_lines)
-			explain(cost, other->name, other->quantity, line,
-					version == NULL ? "no price is in force" :
-					line == NULL ? "no rate for this meter" : "own rate");
-	}
-
-	if (per_call)
-	{
-		add_count(total, 1, per_call);
-		if (want_lines)
-			explain(cost, METER_REQUESTS, int64_to_numeric(1), per_call,
-					"own rate; one for every call");
-	}
+	if (line && line->over_tokens > 0)
+		rule = psprintf("%s; %s " INT64_FORMAT "%s", rule,
+						line->is_graduated ? "beyond" : line->is_inclusive ? "from" : "over",
+						line->over_tokens, line->is_graduated ? "" : " input tokens");
+	if (line && line->zone)
+		rule = psprintf("%s; in its window of time", rule);
+	result->rule = line ? psprintf("%s%s", rule, line->rule) : rule;
 }
 
 /*
- * Prices a usage at a version (NULL: no price is in force).  Lines, when asked
+ * Adds a count at one rate, or at none.
+ */
+static void
+add_count(Costing *costing, const char *meter, int64 count,
+		  const PriceLine *line, const char *rule)
+{
+	int128		amount;
+
+	if (costing->want_lines)
+		explain(costing, meter, int64_to_numeric(count), line, rule);
+	if (line == NULL)
+	{
+		if (count != 0)
+			costing->unpriced = true;
+		return;
+	}
+	costing->priced = true;
+	if (!line->is_zero)
+		costing->costs = true;
+	if (line->is_fixed &&
+		!__builtin_mul_overflow(line->rate, (int128) count, &amount) &&
+		!__builtin_add_overflow(costing->fixed, amount, &amount))
+		costing->fixed = amount;
+	else
+		add_exact(costing, int64_to_numeric(count), line);
+}
+
+static bool
+line_applies(const Costing *costing, const PriceLine *line)
+{
+	if (!line->is_graduated && line->over_tokens > 0 &&
+		(line->is_inclusive ? costing->input_tokens < line->over_tokens :
+		 costing->input_tokens <= line->over_tokens))
+		return false;
+	return cl_price_line_in_window(line, costing->at);
+}
+
+/*
+ * Adds a count at the first line that applies.  Graduated lines take what
+ * lies beyond their threshold, and leave the rest to the lines after them.
+ */
+static void
+price_count(Costing *costing, const char *meter, int64 count,
+			MeterPrice price, const char *rule)
+{
+	bool		is_taken = false;
+
+	for (int i = 0; i < price.nlines; i++)
+	{
+		const PriceLine *line = &price.lines[i];
+
+		if (line->is_conditional)
+		{
+			if (!line_applies(costing, line))
+				continue;
+			if (line->is_graduated && line->over_tokens > 0)
+			{
+				if (count > line->over_tokens)
+				{
+					add_count(costing, meter, count - line->over_tokens, line, rule);
+					count = line->over_tokens;
+					is_taken = true;
+				}
+				continue;
+			}
+		}
+		add_count(costing, meter, count, line, rule);
+		return;
+	}
+	if (!is_taken || count > 0)
+		add_count(costing, meter, count, NULL,
+				  costing->slice ? "no rate for this meter" : "no price is in force");
+}
+
+/*
+ * Adds a quantity that is no whole number: as price_count().
+ */
+static void
+price_fraction(Costing *costing, const char *meter, Numeric quantity,
+			   MeterPrice price)
+{
+	for (int i = 0; i < price.nlines; i++)
+	{
+		const PriceLine *line = &price.lines[i];
+		Numeric		part = quantity;
+
+		if (line->is_conditional && !line_applies(costing, line))
+			continue;
+		if (line->is_graduated && line->over_tokens > 0)
+		{
+			Numeric		threshold = int64_to_numeric(line->over_tokens);
+
+			part = cl_numeric_sub(quantity, threshold);
+			if (cl_numeric_is_negative(part))
+				continue;
+			quantity = threshold;
+		}
+		if (costing->want_lines)
+			explain(costing, meter, part, line, "own rate");
+		costing->priced = true;
+		if (!line->is_zero)
+			costing->costs = true;
+		add_exact(costing, part, line);
+		if (part == quantity || !line->is_graduated)
+			return;
+	}
+	costing->unpriced = true;
+	if (costing->want_lines)
+		explain(costing, meter, quantity, NULL,
+				costing->slice ? "no rate for this meter" : "no price is in force");
+}
+
+static void
+price_tokens(Costing *costing, const Usage *usage)
+{
+	int64		rest[NUM_TOKEN_METERS];
+	bool		is_assumed;
+	int			bad;
+
+	/* Checked on the way in, so that it cannot fail here. */
+	if (!cl_usage_split(usage, rest, &is_assumed, &bad))
+		elog(ERROR, "parts of meter \"%s\" exceed it", cl_token_meters[bad].name);
+
+	for (int i = 0; i < NUM_TOKEN_METERS; i++)
+	{
+		MeterPrice	none = {0, NULL, -1};
+		MeterPrice	price = costing->slice ? costing->slice->tokens[i] : none;
+		const char *rule = "own rate";
+
+		if (!usage->given[i] && rest[i] == 0)
+			continue;
+		if (costing->want_lines && price.nlines > 0)
+		{
+			if (price.meter != i)
+				rule = psprintf("no rate of its own: priced as %s",
+								cl_token_meters[price.meter].name);
+			else if (rest[i] != usage->tokens[i])
+				rule = "own rate; what its parts leave";
+		}
+		price_count(costing, cl_token_meters[i].name, rest[i], price, rule);
+	}
+}
+
+static void
+price_others(Costing *costing, const Usage *usage)
+{
+	MeterPrice	none = {0, NULL, -1};
+	MeterPrice	per_call = none;
+
+	if (costing->slice)
+		per_call = cl_price_find_meter(costing->slice, METER_REQUESTS);
+	for (int i = 0; i < usage->nother; i++)
+	{
+		const OtherMeter *other = &usage->other[i];
+		MeterPrice	price = none;
+		int64		count;
+
+		if (costing->slice)
+			price = cl_price_find_meter(costing->slice, other->name);
+		if (strcmp(other->name, METER_REQUESTS) == 0)
+			per_call.nlines = 0;	/* the client has counted them itself */
+		if (cl_numeric_to_int64(other->quantity, &count))
+			price_count(costing, other->name, count, price, "own rate");
+		else
+			price_fraction(costing, other->name, other->quantity, price);
+	}
+	if (per_call.nlines > 0)
+		price_count(costing, METER_REQUESTS, 1, per_call, "own rate; one for every call");
+}
+
+/*
+ * Prices a usage by what is in force (NULL: nothing is).  Lines, when asked
  * for, are in the order of the meters.
  */
 void
-cl_price_usage(const PriceVersion *version, const Usage *usage,
+cl_price_usage(const PriceSlice *slice, const Usage *usage, TimestampTz at,
 			   bool want_lines, CallCost *cost)
 {
-	Total		total = {0};
+	Costing		costing = {0};
 
 	memset(cost, 0, sizeof(CallCost));
-	if (want_lines)
-		cost->lines = palloc((NUM_TOKEN_METERS + usage->nother + 1) * sizeof(CostLine));
+	costing.slice = slice;
+	costing.at = at;
+	costing.input_tokens = usage->given[METER_INPUT] ? usage->tokens[METER_INPUT] : 0;
+	costing.cost = cost;
+	costing.want_lines = want_lines;
 
-	price_tokens(version, usage, want_lines, cost, &total);
-	price_others(version, usage, want_lines, cost, &total);
+	price_tokens(&costing, usage);
+	price_others(&costing, usage);
 
-	if (version == NULL || cl_usage_is_empty(usage) ||
-		(total.unpriced && !total.priced))
+	if (slice == NULL || cl_usage_is_empty(usage) ||
+		(costing.unpriced && !costing.priced))
 	{
 		cost->pricing = PRICING_UNPRICED;
 		return;
 	}
 
-	cost->amount = cl_fixed_to_numeric((Fixed) {total.fixed, version->scale});
-	if (total.exact)
-		cost->amount = cl_numeric_trim(cl_numeric_add(cost->amount, total.exact));
-	cost->pricing = total.unpriced ? PRICING_PARTIAL :
-		total.costs || version->nlines == 0 ? PRICING_PRICED : PRICING_FREE;
+	cost->amount = cl_fixed_to_numeric((Fixed) {costing.fixed, slice->scale});
+	if (costing.exact)
+		cost->amount = cl_numeric_trim(cl_numeric_add(cost->amount, costing.exact));
+	cost->pricing = costing.unpriced ? PRICING_PARTIAL :
+		costing.costs ? PRICING_PRICED : PRICING_FREE;
 }
 
 /* Arguments of cost_at() and explain_cost(), which are the same up to strict. */
 typedef struct CostRequest
 {
 	TimestampTz at;
-	char	   *provider;
-	char	   *model;
-	char	   *service_class;
-	char	   *region;
+	PriceKey	key;			/* of terminated texts */
 	Usage		usage;
-	const PriceVersion *version;
+	const PriceSlice *slice;
 } CostRequest;
 
-static bool
-read_cost_request(FunctionCallInfo fcinfo, CostRequest *request)
+static const char *
+text_argument(FunctionCallInfo fcinfo, int number, const char *otherwise, int *len)
 {
-	text	   *provider;
-	text	   *model;
-	text	   *region = NULL;
-	text	   *service_class = NULL;
+	const char *result = PG_ARGISNULL(number) ? otherwise :
+		text_to_cstring(PG_GETARG_TEXT_PP(number));
+
+	*len = strlen(result);
+	return result;
+}
+
+static bool
+read_cost_request(FunctionCallInfo fcinfo, int customer, CostRequest *request)
+{
+	PriceKey   *key = &request->key;
 
 	/* Once per query is enough. */
 	if (fcinfo->flinfo->fn_extra == NULL)
@@ -270,30 +339,22 @@ read_cost_request(FunctionCallInfo fcinfo, CostRequest *request)
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 				 errmsg("time of a call must be finite"),
 				 errhint("Pass the time the call was made.")));
-	provider = PG_GETARG_TEXT_PP(1);
-	model = PG_GETARG_TEXT_PP(2);
 	cl_usage_from_jsonb(PG_GETARG_JSONB_P(3), &request->usage);
-	if (!PG_ARGISNULL(4))
-		service_class = PG_GETARG_TEXT_PP(4);
-	if (!PG_ARGISNULL(5))
-		region = PG_GETARG_TEXT_PP(5);
 
-	request->provider = text_to_cstring(provider);
-	request->model = text_to_cstring(model);
-	request->service_class = service_class ? text_to_cstring(service_class) : "standard";
-	request->region = region ? text_to_cstring(region) : "";
-	request->version = cl_price_cache_lookup(request->provider, strlen(request->provider),
-											 request->model, strlen(request->model),
-											 request->region, strlen(request->region),
-											 request->service_class, strlen(request->service_class),
-											 request->at);
+	key->provider = text_argument(fcinfo, 1, "", &key->provider_len);
+	key->model = text_argument(fcinfo, 2, "", &key->model_len);
+	key->service_class = text_argument(fcinfo, 4, "standard", &key->class_len);
+	key->region = text_argument(fcinfo, 5, "", &key->region_len);
+	key->customer = text_argument(fcinfo, customer, "", &key->customer_len);
+	request->slice = cl_price_cache_lookup(key, request->at);
 	return true;
 }
 
 PG_FUNCTION_INFO_V1(cl_cost_at);
 
 /*
- * cost_at(called_at, provider, model, usage, service_class, region, strict)
+ * cost_at(called_at, provider, model, usage, service_class, region, strict,
+ * customer)
  */
 Datum
 cl_cost_at(PG_FUNCTION_ARGS)
@@ -301,25 +362,25 @@ cl_cost_at(PG_FUNCTION_ARGS)
 	CostRequest request;
 	CallCost	cost;
 
-	if (!read_cost_request(fcinfo, &request))
+	if (!read_cost_request(fcinfo, 7, &request))
 		PG_RETURN_NULL();
-	cl_price_usage(request.version, &request.usage, false, &cost);
+	cl_price_usage(request.slice, &request.usage, request.at, false, &cost);
 
 	if (!PG_ARGISNULL(6) && PG_GETARG_BOOL(6) &&
 		(cost.pricing == PRICING_UNPRICED || cost.pricing == PRICING_PARTIAL))
 	{
-		if (request.version == NULL)
+		if (request.slice == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_CL_NO_PRICE),
 					 errmsg("no price is in force for model \"%s\" of \"%s\" at %s",
-							request.model, request.provider, timestamptz_to_str(request.at)),
+							request.key.model, request.key.provider, timestamptz_to_str(request.at)),
 					 errdetail("Service class is \"%s\", region is \"%s\".",
-							   request.service_class, request.region),
+							   request.key.service_class, request.key.region),
 					 errhint("Add one with cost_ledger.set_price().")));
 		ereport(ERROR,
 				(errcode(ERRCODE_CL_NO_PRICE),
 				 errmsg("the price of model \"%s\" of \"%s\" at %s has no rate for a meter of this usage",
-						request.model, request.provider, timestamptz_to_str(request.at)),
+						request.key.model, request.key.provider, timestamptz_to_str(request.at)),
 				 errhint("cost_ledger.explain_cost() shows which; set a price that has it with cost_ledger.set_price().")));
 	}
 
@@ -331,8 +392,8 @@ cl_cost_at(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(cl_explain_cost);
 
 /*
- * explain_cost(called_at, provider, model, usage, service_class, region)
- * → one row per meter
+ * explain_cost(called_at, provider, model, usage, service_class, region,
+ * customer) → one row per meter
  */
 Datum
 cl_explain_cost(PG_FUNCTION_ARGS)
@@ -342,37 +403,33 @@ cl_explain_cost(PG_FUNCTION_ARGS)
 	CallCost	cost;
 
 	InitMaterializedSRF(fcinfo, 0);
-	if (!read_cost_request(fcinfo, &request))
+	if (!read_cost_request(fcinfo, 6, &request))
 		return (Datum) 0;
-	cl_price_usage(request.version, &request.usage, true, &cost);
+	cl_price_usage(request.slice, &request.usage, request.at, true, &cost);
 
 	for (int i = 0; i < cost.nlines; i++)
 	{
 		const CostLine *line = &cost.lines[i];
-		const PriceVersion *version = request.version;
-		Datum		values[10] = {0};
-		bool		nulls[10];
+		Datum		values[11] = {0};
+		bool		nulls[11];
 
 		memset(nulls, true, sizeof(nulls));
 		values[0] = CStringGetTextDatum(line->meter);
 		values[1] = NumericGetDatum(line->quantity);
-		values[9] = CStringGetTextDatum(line->rule);
-		nulls[0] = nulls[1] = nulls[9] = false;
+		values[10] = CStringGetTextDatum(line->rule);
+		nulls[0] = nulls[1] = nulls[10] = false;
 		if (line->line)
 		{
 			values[2] = NumericGetDatum(line->line->unit_price);
 			values[3] = Int64GetDatum(line->line->per);
-			values[4] = NumericGetDatum(line->amount);
-			nulls[2] = nulls[3] = nulls[4] = false;
-		}
-		if (version)
-		{
-			values[5] = CStringGetTextDatum(version->currency);
-			values[6] = Int64GetDatum(version->price_id);
-			values[7] = TimestampTzGetDatum(version->valid_from);
-			values[8] = TimestampTzGetDatum(version->valid_to);
-			nulls[5] = nulls[6] = nulls[7] = false;
-			nulls[8] = TIMESTAMP_IS_NOEND(version->valid_to);
+			values[4] = NumericGetDatum(cl_numeric_trim(line->line->multiplier));
+			values[5] = NumericGetDatum(line->amount);
+			values[6] = CStringGetTextDatum(line->line->currency);
+			values[7] = Int64GetDatum(line->line->price_id);
+			values[8] = TimestampTzGetDatum(line->line->valid_from);
+			values[9] = TimestampTzGetDatum(line->line->valid_to);
+			memset(nulls, false, sizeof(nulls));
+			nulls[9] = TIMESTAMP_IS_NOEND(line->line->valid_to);
 		}
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}

@@ -21,7 +21,7 @@ typedef enum Pricing
 typedef struct CostLine
 {
 	const char *meter;
-	Numeric		quantity;		/* what is priced here: subsets taken out */
+	Numeric		quantity;		/* what is priced here: parts taken out */
 	const PriceLine *line;		/* NULL: no rate */
 	Numeric		amount;			/* NULL: no rate */
 	const char *rule;
@@ -36,7 +36,7 @@ typedef struct CallCost
 } CallCost;
 
 extern const char *cl_pricing_name(Pricing pricing);
-extern void cl_price_usage(const PriceVersion *version, const Usage *usage,
-						   bool explain, CallCost *cost);
+extern void cl_price_usage(const PriceSlice *slice, const Usage *usage,
+						   TimestampTz at, bool want_lines, CallCost *cost);
 
 #endif							/* COST_LEDGER_PRICING_H */

@@ -22,12 +22,22 @@
 #include "utils/fmgrprotos.h"
 
 const TokenMeterInfo cl_token_meters[NUM_TOKEN_METERS] = {
-	[METER_INPUT] = {"input_tokens", -1},
-	[METER_CACHE_READ] = {"cache_read_tokens", METER_INPUT},
-	[METER_CACHE_WRITE] = {"cache_write_tokens", METER_INPUT},
-	[METER_CACHE_WRITE_1H] = {"cache_write_1h_tokens", METER_INPUT},
-	[METER_OUTPUT] = {"output_tokens", -1},
-	[METER_REASONING] = {"reasoning_tokens", METER_OUTPUT},
+	[METER_INPUT] = {"input_tokens", -1, -1, -1},
+	[METER_CACHE_READ] = {"cache_read_tokens", METER_INPUT, -1, -1},
+	[METER_CACHE_WRITE] = {"cache_write_tokens", METER_INPUT, -1, -1},
+	[METER_CACHE_WRITE_1H] = {"cache_write_1h_tokens", METER_INPUT, -1, -1},
+	[METER_OUTPUT] = {"output_tokens", -1, -1, -1},
+	[METER_REASONING] = {"reasoning_tokens", METER_OUTPUT, -1, -1},
+	[METER_INPUT_AUDIO] = {"input_audio_tokens", METER_INPUT, -1, -1},
+	[METER_INPUT_IMAGE] = {"input_image_tokens", METER_INPUT, -1, -1},
+	[METER_INPUT_VIDEO] = {"input_video_tokens", METER_INPUT, -1, -1},
+	[METER_CACHE_READ_AUDIO] = {"cache_read_audio_tokens", METER_INPUT, METER_CACHE_READ, METER_INPUT_AUDIO},
+	[METER_CACHE_READ_IMAGE] = {"cache_read_image_tokens", METER_INPUT, METER_CACHE_READ, METER_INPUT_IMAGE},
+	[METER_CACHE_READ_VIDEO] = {"cache_read_video_tokens", METER_INPUT, METER_CACHE_READ, METER_INPUT_VIDEO},
+	[METER_CACHE_WRITE_AUDIO] = {"cache_write_audio_tokens", METER_INPUT, METER_CACHE_WRITE, METER_INPUT_AUDIO},
+	[METER_OUTPUT_AUDIO] = {"output_audio_tokens", METER_OUTPUT, -1, -1},
+	[METER_OUTPUT_IMAGE] = {"output_image_tokens", METER_OUTPUT, -1, -1},
+	[METER_OUTPUT_VIDEO] = {"output_video_tokens", METER_OUTPUT, -1, -1},
 };
 
 /* Words only providers use: whoever sends them has not normalised yet. */
@@ -69,21 +79,106 @@ cl_usage_is_empty(const Usage *usage)
 }
 
 /*
- * Is each subset within its total?  (Sums cannot overflow: every count is at
- * most 2^53.)
+ * The meters whose rate a meter without one is priced at, nearest first: its
+ * cache state matters more than its modality, and both more than the total.
  */
-static bool
-subsets_fit(const Usage *usage, int *bad)
+int
+cl_token_meter_fallbacks(int meter, int fallbacks[MAX_FALLBACKS])
 {
-	int64		subsets[NUM_TOKEN_METERS] = {0};
+	const TokenMeterInfo *info = &cl_token_meters[meter];
+	int			n = 0;
 
-	for (int i = NUM_TOKEN_METERS - 1; i >= 0; i--)
+	if (info->cache_part >= 0)
+		fallbacks[n++] = info->cache_part;
+	if (info->modality_part >= 0)
+		fallbacks[n++] = info->modality_part;
+	if (info->total >= 0)
+		fallbacks[n++] = info->total;
+	return n;
+}
+
+/*
+ * Where cached tokens and tokens of a modality together exceed the input, and
+ * nothing says which lie in both, the fewest that can: tokens read from the
+ * cache that are audio, else images, else video.
+ */
+static int64
+assume_overlap(int64 tokens[NUM_TOKEN_METERS], int64 excess)
+{
+	static const int both[] = {
+		METER_CACHE_READ_AUDIO, METER_CACHE_READ_IMAGE, METER_CACHE_READ_VIDEO
+	};
+	int64		read_left = tokens[METER_CACHE_READ];
+
+	for (int i = 0; i < (int) lengthof(both) && excess > 0; i++)
 	{
-		int			parent = cl_token_meters[i].parent;
+		int64		overlap = Min(excess,
+								  Min(read_left, tokens[cl_token_meters[both[i]].modality_part]));
 
-		if (usage->given[i] && parent >= 0)
-			subsets[parent] += usage->tokens[i];
-		if (subsets[i] > (usage->given[i] ? usage->tokens[i] : 0))
+		tokens[both[i]] = overlap;
+		read_left -= overlap;
+		excess -= overlap;
+	}
+	return excess;
+}
+
+/*
+ * Divides the counts so that each token is in one: on return, rest[] is what
+ * each meter has beyond its parts, and the rests of a total add up to it.
+ * False, with the meter whose parts exceed it, where that cannot be.
+ *
+ * (Nothing here can overflow: every count is at most 2^53.)
+ */
+bool
+cl_usage_split(const Usage *usage, int64 rest[NUM_TOKEN_METERS],
+			   bool *is_assumed, int *bad)
+{
+	int64		tokens[NUM_TOKEN_METERS];
+	int64		covered = 0;
+	bool		is_told = false;
+
+	*is_assumed = false;
+	for (int i = 0; i < NUM_TOKEN_METERS; i++)
+	{
+		const TokenMeterInfo *info = &cl_token_meters[i];
+
+		tokens[i] = usage->given[i] ? usage->tokens[i] : 0;
+		if (info->cache_part >= 0)
+		{
+			is_told |= usage->given[i];
+			covered -= tokens[i];
+		}
+		else if (info->total == METER_INPUT)
+			covered += tokens[i];
+	}
+	if (covered > tokens[METER_INPUT] && !is_told)
+	{
+		*is_assumed = true;
+		if (assume_overlap(tokens, covered - tokens[METER_INPUT]) > 0)
+		{
+			*bad = METER_INPUT;
+			return false;
+		}
+	}
+
+	memcpy(rest, tokens, sizeof(tokens));
+	for (int i = 0; i < NUM_TOKEN_METERS; i++)
+	{
+		const TokenMeterInfo *info = &cl_token_meters[i];
+
+		if (info->cache_part >= 0)
+		{
+			/* In both parts, so taken out of the total twice below. */
+			rest[info->cache_part] -= tokens[i];
+			rest[info->modality_part] -= tokens[i];
+			rest[info->total] += tokens[i];
+		}
+		else if (info->total >= 0)
+			rest[info->total] -= tokens[i];
+	}
+	for (int i = 0; i < NUM_TOKEN_METERS; i++)
+	{
+		if (rest[i] < 0)
 		{
 			*bad = i;
 			return false;
@@ -112,11 +207,13 @@ check_count(const char *name, int64 count)
 
 /*
  * Refuses counts that cannot be: on return every count is in range and every
- * subset within its total.
+ * part within its total.
  */
 void
-cl_usage_check(const Usage *usage)
+cl_usage_check(Usage *usage)
 {
+	int64		rest[NUM_TOKEN_METERS];
+	bool		is_assumed;
 	int			bad;
 
 	for (int i = 0; i < NUM_TOKEN_METERS; i++)
@@ -124,18 +221,17 @@ cl_usage_check(const Usage *usage)
 		if (usage->given[i])
 			check_count(cl_token_meters[i].name, usage->tokens[i]);
 	}
-	if (!subsets_fit(usage, &bad))
-	{
-		if (bad == METER_INPUT)
-			ereport(ERROR,
-					(errcode(ERRCODE_CHECK_VIOLATION),
-					 errmsg("cached tokens exceed \"input_tokens\""),
-					 errhint("\"input_tokens\" counts all input, cached tokens included. If your provider counts them apart, add them up, or send its object as \"raw_usage\".")));
+	if (!cl_usage_split(usage, rest, &is_assumed, &bad))
 		ereport(ERROR,
 				(errcode(ERRCODE_CHECK_VIOLATION),
-				 errmsg("\"reasoning_tokens\" exceed \"output_tokens\""),
-				 errhint("\"output_tokens\" counts all output, reasoning included. If your provider counts it apart, add it up, or send its object as \"raw_usage\".")));
-	}
+				 errmsg("parts of \"%s\" exceed it", cl_token_meters[bad].name),
+				 bad == METER_INPUT ?
+				 errhint("\"input_tokens\" counts all input, cached tokens included. If your provider counts them apart, add them up, or send its object as \"raw_usage\".") :
+				 bad == METER_OUTPUT ?
+				 errhint("\"output_tokens\" counts all output, reasoning included. If your provider counts it apart, add it up, or send its object as \"raw_usage\".") :
+				 errhint("A part is counted in its total too.")));
+	if (is_assumed)
+		usage->status = "unexplained";
 }
 
 static void
@@ -240,8 +336,8 @@ add_other(Usage *usage, char *name, Numeric quantity)
 
 /*
  * Reads one level of a usage object of ours.  Token words go to their meters
- * (unless only other meters are wanted), everything else is a meter of its
- * own.
+ * (those with a column only where they are wanted), everything else is a meter
+ * of its own.
  */
 static void
 read_meters(JsonbContainer *object, bool tokens_too, Usage *usage)
@@ -290,7 +386,7 @@ read_meters(JsonbContainer *object, bool tokens_too, Usage *usage)
 			check_quantity(name, value.val.numeric);
 			add_other(usage, name, value.val.numeric);
 		}
-		else if (tokens_too)
+		else if (tokens_too || meter >= NUM_TOKEN_COLUMNS)
 		{
 			int64		count;
 
@@ -527,6 +623,8 @@ cl_usage_normalize(Jsonb *raw, const char *format, Usage *usage)
 	JsonbContainer *inner;
 	JsonbValue	buffer;
 	char	   *tier = NULL;
+	int64		rest[NUM_TOKEN_METERS];
+	bool		is_assumed;
 	int			bad;
 
 	memset(usage, 0, sizeof(Usage));
@@ -589,7 +687,11 @@ cl_usage_normalize(Jsonb *raw, const char *format, Usage *usage)
 		if (usage->given[i])
 			check_count(cl_token_meters[i].name, usage->tokens[i]);
 	}
-	return subsets_fit(usage, &bad) && !cl_usage_is_empty(usage);
+	if (!cl_usage_split(usage, rest, &is_assumed, &bad))
+		return false;
+	if (is_assumed)
+		usage->status = "unexplained";
+	return !cl_usage_is_empty(usage);
 }
 
 static void
@@ -607,16 +709,17 @@ push_meter(JsonbParseState **state, const char *name, Numeric quantity)
 }
 
 /*
- * The usage as an object in the ledger's convention; of the meters without a
- * column only, if so asked.
+ * The usage as an object in the ledger's convention; the meters without a
+ * column only, if so asked.  NULL where there are none.
  */
 Jsonb *
 cl_usage_to_jsonb(const Usage *usage, bool other_only)
 {
 	JsonbParseState *state = NULL;
+	JsonbValue *result;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	for (int i = 0; i < NUM_TOKEN_METERS && !other_only; i++)
+	for (int i = other_only ? NUM_TOKEN_COLUMNS : 0; i < NUM_TOKEN_METERS; i++)
 	{
 		if (usage->given[i])
 			push_meter(&state, cl_token_meters[i].name,
@@ -624,7 +727,8 @@ cl_usage_to_jsonb(const Usage *usage, bool other_only)
 	}
 	for (int i = 0; i < usage->nother; i++)
 		push_meter(&state, usage->other[i].name, usage->other[i].quantity);
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	result = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	return result->val.object.nPairs == 0 ? NULL : JsonbValueToJsonb(result);
 }
 
 PG_FUNCTION_INFO_V1(cl_normalize_usage);

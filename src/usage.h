@@ -10,7 +10,12 @@
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
 
-/* The token meters, each a column of call.  A parent precedes its subsets. */
+/*
+ * The token meters: cache state and modality are two ways of dividing the same
+ * input, so a count may be a part of two others.  The first ones are columns
+ * of call; the rest are keys of other_usage.  A meter follows those it is a
+ * part of.
+ */
 typedef enum TokenMeter
 {
 	METER_INPUT,
@@ -18,15 +23,32 @@ typedef enum TokenMeter
 	METER_CACHE_WRITE,
 	METER_CACHE_WRITE_1H,
 	METER_OUTPUT,
-	METER_REASONING
+	METER_REASONING,
+	METER_INPUT_AUDIO,
+	METER_INPUT_IMAGE,
+	METER_INPUT_VIDEO,
+	METER_CACHE_READ_AUDIO,
+	METER_CACHE_READ_IMAGE,
+	METER_CACHE_READ_VIDEO,
+	METER_CACHE_WRITE_AUDIO,
+	METER_OUTPUT_AUDIO,
+	METER_OUTPUT_IMAGE,
+	METER_OUTPUT_VIDEO
 } TokenMeter;
 
-#define NUM_TOKEN_METERS	(METER_REASONING + 1)
+#define NUM_TOKEN_METERS	(METER_OUTPUT_VIDEO + 1)
+#define NUM_TOKEN_COLUMNS	(METER_REASONING + 1)
+
+/* Longest list of meters whose rate stands in for a missing one. */
+#define MAX_FALLBACKS 3
 
 typedef struct TokenMeterInfo
 {
 	const char *name;
-	int			parent;			/* the meter this is a subset of, or -1 */
+	/* The total it is a part of, or -1; and where it lies in two, the parts. */
+	int			total;
+	int			cache_part;
+	int			modality_part;
 } TokenMeterInfo;
 
 extern const TokenMeterInfo cl_token_meters[NUM_TOKEN_METERS];
@@ -52,7 +74,10 @@ typedef struct Usage
 
 extern int	cl_token_meter_by_name(const char *name, int len);
 extern bool cl_usage_is_empty(const Usage *usage);
-extern void cl_usage_check(const Usage *usage);
+extern int	cl_token_meter_fallbacks(int meter, int fallbacks[MAX_FALLBACKS]);
+extern bool cl_usage_split(const Usage *usage, int64 rest[NUM_TOKEN_METERS],
+						   bool *is_assumed, int *bad);
+extern void cl_usage_check(Usage *usage);
 extern void cl_usage_add_other(Usage *usage, Jsonb *other);
 extern void cl_usage_from_jsonb(Jsonb *doc, Usage *usage);
 extern bool cl_usage_normalize(Jsonb *raw, const char *format, Usage *usage);

@@ -138,7 +138,19 @@ SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 3}', 'infinity');
 SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 3}', NULL);
 SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 3}', '2026-01-01', '2026-01-01');
 SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 3}', '2026-01-01', '-infinity');
-SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 3}', '2026-01-01', currency => 'EUR');
+SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 3}', '2026-01-01', currency => 'euro');
+SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": [3, {"price": 6, "over": -1}]}', '2026-01-01');
+SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": [3, {"price": 6, "over": 1.5}]}', '2026-01-01');
+SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": []}', '2026-01-01');
+SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": [3, {"price": 6, "from": "25:00", "to": "01:00"}]}', '2026-01-01');
+SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": [3, {"price": 6, "from": "20:00"}]}', '2026-01-01');
+SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": [3, {"price": 6, "zone": "UTC"}]}', '2026-01-01');
+SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": [3, {"price": 6, "days": [0, 8]}]}', '2026-01-01');
+SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": [3, {"price": 6, "days": [1], "zone": "Mars"}]}', '2026-01-01');
+SELECT cost_ledger.set_multiplier('p', 'discount', -1, '2026-01-01');
+SELECT cost_ledger.set_multiplier('p', 'discount', 'NaN', '2026-01-01');
+SELECT cost_ledger.set_multiplier('p', '', 1, '2026-01-01');
+SELECT cost_ledger.set_multiplier('p', 'discount', 1, 'infinity');
 SELECT count(*) AS half_written FROM cost_ledger.rate_card WHERE provider = 'p';
 SELECT cost_ledger.cost_at('infinity', 'x', 'tiny', '{"input_tokens": 1}');
 SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"prompt_tokens": 1}');
@@ -173,15 +185,16 @@ INSERT INTO cost_ledger.price_list TABLE first_load;
 SELECT count(*) > 25 AS rates FROM cost_ledger.price_list;
 (TABLE first_load EXCEPT ALL TABLE cost_ledger.price_list) UNION ALL (TABLE cost_ledger.price_list EXCEPT ALL TABLE first_load);
 SELECT count(*) AS left_behind FROM cost_ledger.price_list_load;
-COPY cost_ledger.price_list FROM stdin WITH (FORMAT csv, HEADER);
+COPY cost_ledger.price_list (provider, model, region, service_class, meter, unit_price, per, currency, valid_from, valid_to, source) FROM stdin WITH (FORMAT csv, HEADER);
 provider,model,region,service_class,meter,unit_price,per,currency,valid_from,valid_to,source
 acme,a-1,,,input_tokens,1.25,,,2026-01-01T00:00:00Z,,"page 3, table ""prices"""
 acme,a-1,,,output_tokens,10,,,2026-01-01T00:00:00Z,,"page 3, table ""prices"""
 acme,a-1,,batch,input_tokens,0.625,1000000,USD,2026-01-01T00:00:00Z,,
 \.
-SELECT * FROM cost_ledger.price_list WHERE provider = 'acme' ORDER BY service_class, meter;
+SELECT model, region, service_class, customer, meter, unit_price, per, currency, valid_from, valid_to, source
+FROM cost_ledger.price_list WHERE provider = 'acme' ORDER BY service_class, meter;
 -- a list with a mistake in it changes nothing
-COPY cost_ledger.price_list FROM stdin WITH (FORMAT csv);
+COPY cost_ledger.price_list (provider, model, region, service_class, meter, unit_price, per, currency, valid_from, valid_to, source) FROM stdin WITH (FORMAT csv);
 acme,a-2,,,input_tokens,1.25,,,2026-01-01T00:00:00Z,,
 acme,a-3,,,input_tokens,-1,,,2026-01-01T00:00:00Z,,
 \.

@@ -1,0 +1,223 @@
+-- Models: how the name a call carries finds its rate card, and what all cards
+-- that apply to a call come to.
+
+CREATE FUNCTION cost_ledger._model_names(provider text, model text) RETURNS TABLE (
+        step integer, provider_name text, model_name text, rule text)
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    -- The same provider under other names: OpenTelemetry's, and those of price
+    -- lists and gateways.
+    WITH providers AS (
+        SELECT 0 AS n, provider AS name
+        UNION ALL
+        SELECT w.n::integer, w.name
+        FROM (VALUES ('{aws.bedrock,aws,bedrock,bedrock_converse,amazon-bedrock}'::text[]),
+                     ('{gcp.gemini,google,gemini,google-ai-studio}'),
+                     ('{gcp.vertex_ai,vertex_ai,vertex,google-vertex}'),
+                     ('{azure.ai.openai,azure,azure_openai,azure_ai,az.ai.openai,azure.ai.inference}'),
+                     ('{x_ai,x-ai,xai}'),
+                     ('{mistral_ai,mistral,mistralai}'),
+                     ('{together_ai,together}'),
+                     ('{fireworks_ai,fireworks}'),
+                     ('{moonshot,moonshotai}'),
+                     ('{perplexity,perplexity_ai}')) AS g (names),
+             LATERAL unnest(g.names) WITH ORDINALITY AS w (name, n)
+        WHERE provider = ANY (g.names) AND w.name <> provider
+    ),
+    -- Each form takes away more of what hosts add to a name.
+    f AS (
+        SELECT b.bare, c.bedrock,
+               regexp_replace(b.bare, '(-\d{8}|-\d{4}-\d{2}-\d{2}|@\d{8}|@default|-latest)$', '') AS undated,
+               regexp_replace(c.bedrock, '(-\d{8}|-\d{4}-\d{2}-\d{2}|@\d{8}|-latest)$', '') AS bedrock_undated
+        FROM (SELECT regexp_replace(model, '^.*/', '') AS bare) AS b,
+             LATERAL (SELECT regexp_replace(regexp_replace(regexp_replace(b.bare,
+                                 '^(us|eu|apac|ap|jp|au|ca|sa|me|global|us-gov)\.', ''),
+                                 '^(anthropic|amazon|meta|mistral|cohere|ai21|deepseek|openai|qwen|stability|twelvelabs|writer|moonshot|minimax|google|nvidia|zai)\.', ''),
+                                 '(-v\d+)?(:\d+)?(:\d+k)?$', '') AS bedrock) AS c
+    ), forms AS (
+        SELECT v.n, v.name, v.rule
+        FROM f, LATERAL (VALUES (1, model, 'the name itself'),
+                                (2, f.bare, 'without its path'),
+                                (3, f.bedrock, 'without Bedrock''s region, vendor and revision'),
+                                (4, f.undated, 'without its date'),
+                                (5, f.bedrock_undated, 'without Bedrock''s region, vendor, revision and date')) AS v (n, name, rule)
+    )
+    SELECT row_number() OVER (ORDER BY u.form, u.n)::integer, u.name, u.model_name,
+           concat_ws(', ', u.rule, CASE WHEN u.n > 0 THEN 'provider as ' || u.name END)
+    FROM (SELECT DISTINCT ON (p.name, f.name) p.n, p.name, f.n AS form, f.name AS model_name, f.rule
+          FROM providers p, forms f
+          WHERE f.name <> ''
+          ORDER BY p.name, f.name, f.n) AS u
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._model_names(text, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._model_names(text, text) IS
+    'The names under which a call''s model may have a rate card, best first, and how each comes about.';
+
+CREATE FUNCTION cost_ledger.resolve_model(
+    provider text, model text,
+    OUT step integer, OUT priced_provider text, OUT priced_model text, OUT rule text, OUT is_found boolean, OUT is_used boolean
+) RETURNS SETOF record
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH tried AS (
+        -- A name of its own comes before any alias, and an alias before any
+        -- guess.
+        SELECT n.step * 2 - 1 AS n, n.provider_name, n.model_name, n.rule
+        FROM cost_ledger._model_names(resolve_model.provider, resolve_model.model) n
+        UNION ALL
+        SELECT 2, coalesce(nullif(a.to_provider, ''), resolve_model.provider), a.to_model,
+               format('alias: %s %s', a.match, a.pattern)
+        FROM (SELECT *
+              FROM cost_ledger.model_alias a
+              WHERE a.provider IN ('', resolve_model.provider)
+                AND CASE a.match
+                        WHEN 'exact' THEN resolve_model.model = a.pattern
+                        WHEN 'prefix' THEN starts_with(resolve_model.model, a.pattern)
+                        WHEN 'suffix' THEN right(resolve_model.model, length(a.pattern)) = a.pattern
+                        WHEN 'contains' THEN strpos(resolve_model.model, a.pattern) > 0
+                        WHEN 'regex' THEN resolve_model.model ~ a.pattern
+                    END
+              ORDER BY a.priority DESC, length(a.pattern) DESC, a.provider DESC, a.match, a.pattern
+              LIMIT 1) AS a
+    ), found AS (
+        SELECT t.*, EXISTS (SELECT FROM cost_ledger.rate_card c
+                            WHERE c.provider = t.provider_name AND c.model = t.model_name) AS is_known
+        FROM tried t
+    )
+    SELECT row_number() OVER (ORDER BY f.n)::integer, f.provider_name, f.model_name, f.rule, f.is_known,
+           f.is_known AND f.n = min(f.n) FILTER (WHERE f.is_known) OVER ()
+    FROM found f
+    ORDER BY f.n
+$$;
+
+COMMENT ON FUNCTION cost_ledger.resolve_model(text, text) IS
+    'How the model of a call finds its rate card: each name that is tried, in order, the rule that makes it, whether there is a card of that name, and the one that is used. A call''s own name is stored as it was sent.';
+
+CREATE FUNCTION cost_ledger._has_customer_prices(provider text, model text) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (SELECT
+                   FROM cost_ledger.resolve_model(_has_customer_prices.provider, _has_customer_prices.model) r
+                   WHERE r.is_used
+                     AND (EXISTS (SELECT FROM cost_ledger.rate_card c
+                                  WHERE c.provider = r.priced_provider AND c.model = r.priced_model AND c.customer <> '')
+                          OR EXISTS (SELECT FROM cost_ledger.price_multiplier m
+                                     WHERE m.provider = r.priced_provider AND m.model IN ('', r.priced_model) AND m.customer <> '')))
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._has_customer_prices(text, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._has_customer_prices(text, text) IS
+    'Whether some customer has prices or multipliers of its own for a model: if not, the price cache needs no entry for each.';
+
+CREATE AGGREGATE cost_ledger._product(numeric) (
+    SFUNC = numeric_mul, STYPE = numeric, INITCOND = '1', PARALLEL = SAFE
+);
+REVOKE EXECUTE ON FUNCTION cost_ledger._product(numeric) FROM PUBLIC;
+
+COMMENT ON AGGREGATE cost_ledger._product(numeric) IS 'The exact product of numbers; 1 of none.';
+
+CREATE FUNCTION cost_ledger._effective_prices(
+    provider text, model text, region text, service_class text, customer text
+) RETURNS TABLE (
+        slice_from timestamptz, slice_to timestamptz, rank integer, price_id bigint, valid_from timestamptz, valid_to timestamptz,
+        meter text, unit_price numeric, per bigint, multiplier numeric, over_tokens bigint, is_inclusive boolean, is_graduated boolean,
+        window_start time, window_end time, window_days smallint[], window_zone text, currency text, rule text)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH name AS (
+        SELECT r.priced_provider, r.priced_model, CASE WHEN r.step > 1 THEN format('; as %s, %s', r.priced_model, r.rule) END AS rule
+        FROM cost_ledger.resolve_model(_effective_prices.provider, _effective_prices.model) r
+        WHERE r.is_used
+    ), cards AS (
+        -- Customer before class before region: the order in which rates are
+        -- looked for.
+        SELECT c.card_id, c.region, c.service_class, c.customer, n.rule,
+               CASE WHEN c.customer = _effective_prices.customer THEN 0 ELSE 4 END
+               + CASE WHEN c.service_class = _effective_prices.service_class THEN 0 ELSE 2 END
+               + CASE WHEN c.region = _effective_prices.region THEN 0 ELSE 1 END AS rank
+        FROM name n
+        JOIN cost_ledger.rate_card c ON c.provider = n.priced_provider AND c.model = n.priced_model
+        WHERE c.customer IN ('', _effective_prices.customer)
+          AND c.service_class IN ('standard', _effective_prices.service_class)
+          AND c.region IN ('', _effective_prices.region)
+    ), versions AS (
+        SELECT c.*, p.price_id, p.currency, p.valid_from, p.valid_to
+        FROM cards c
+        JOIN cost_ledger.price p ON p.card_id = c.card_id
+        WHERE p.valid_to IS DISTINCT FROM p.valid_from
+    ), multipliers AS (
+        SELECT m.region, m.service_class, m.customer, m.name, m.factor, m.tokens_only, m.valid_from,
+               lead(m.valid_from) OVER (PARTITION BY m.model, m.region, m.service_class, m.customer, m.name ORDER BY m.valid_from) AS valid_to
+        FROM name n
+        JOIN cost_ledger.price_multiplier m ON m.provider = n.priced_provider AND m.model IN ('', n.priced_model)
+        WHERE m.region IN ('', _effective_prices.region)
+          AND m.service_class IN ('', _effective_prices.service_class)
+          AND m.customer IN ('', _effective_prices.customer)
+    ), exchange AS (
+        SELECT e.currency, e.rate, e.valid_from,
+               lead(e.valid_from) OVER (PARTITION BY e.currency ORDER BY e.valid_from) AS valid_to
+        FROM cost_ledger.exchange_rate e
+        WHERE e.currency IN (SELECT v.currency FROM versions v)
+          AND e.currency <> (SELECT l.currency FROM cost_ledger.ledger l)
+        UNION ALL
+        SELECT l.currency, 1, '-infinity', NULL FROM cost_ledger.ledger l
+    ), bounds AS (
+        SELECT v.valid_from AS bound FROM versions v
+        UNION SELECT v.valid_to FROM versions v
+        UNION SELECT m.valid_from FROM multipliers m
+        UNION SELECT e.valid_from FROM exchange e
+    ), slices AS (
+        SELECT b.bound AS slice_from, lead(b.bound) OVER (ORDER BY b.bound) AS slice_to
+        FROM bounds b
+        WHERE isfinite(b.bound)
+    ), in_force AS (
+        SELECT s.slice_from, s.slice_to, v.*, e.rate
+        FROM slices s
+        JOIN versions v ON v.valid_from <= s.slice_from AND (v.valid_to IS NULL OR s.slice_from < v.valid_to)
+        JOIN exchange e ON e.currency = v.currency AND e.valid_from <= s.slice_from AND (e.valid_to IS NULL OR s.slice_from < e.valid_to)
+        -- Standard rates stand in for a class only where the class is known to
+        -- have a price: rates of its own, or a share of standard.
+        WHERE v.service_class = _effective_prices.service_class
+           OR EXISTS (SELECT FROM versions o
+                      WHERE o.service_class = _effective_prices.service_class
+                        AND o.valid_from <= s.slice_from AND (o.valid_to IS NULL OR s.slice_from < o.valid_to))
+           OR EXISTS (SELECT FROM multipliers o
+                      WHERE o.service_class = _effective_prices.service_class
+                        AND o.valid_from <= s.slice_from AND (o.valid_to IS NULL OR s.slice_from < o.valid_to))
+    )
+    SELECT i.slice_from, i.slice_to, i.rank, i.price_id, i.valid_from, i.valid_to,
+           l.meter, l.unit_price, l.per, i.rate * f.factor, l.over_tokens, l.is_inclusive, l.is_graduated,
+           l.window_start, l.window_end, l.window_days, l.window_zone, i.currency,
+           concat(CASE WHEN i.customer <> '' THEN '; of customer ' || i.customer END,
+                  CASE WHEN i.service_class <> _effective_prices.service_class THEN '; of class standard' END,
+                  i.rule,
+                  CASE WHEN i.rate <> 1 THEN '; × ' || trim_scale(i.rate) || ' from ' || i.currency END,
+                  f.rule)
+    FROM in_force i
+    JOIN cost_ledger.price_line l ON l.price_id = i.price_id
+    CROSS JOIN LATERAL (
+        -- A rate that is a region's, class's or customer's own already has in
+        -- it what a multiplier of that region, class or customer would do.
+        SELECT cost_ledger._product(m.factor) AS factor,
+               string_agg(format('; × %s %s', trim_scale(m.factor), m.name), '' ORDER BY m.name) FILTER (WHERE m.factor <> 1) AS rule
+        FROM multipliers m
+        WHERE m.valid_from <= i.slice_from AND (m.valid_to IS NULL OR i.slice_from < m.valid_to)
+          AND (m.region = '' OR i.region = '')
+          AND (m.service_class = '' OR m.service_class = 'standard' OR m.service_class <> i.service_class)
+          AND (m.customer = '' OR i.customer = '')
+          AND (NOT m.tokens_only OR right(l.meter, 7) = '_tokens')) AS f
+    ORDER BY i.slice_from, i.rank, l.meter COLLATE "C",
+             -- Of the lines of a meter the first whose condition holds counts:
+             -- windows of time before the rest of the day, higher tiers before
+             -- lower ones.
+             l.window_zone IS NULL, l.over_tokens DESC, l.line
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._effective_prices(text, text, text, text, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._effective_prices(text, text, text, text, text) IS
+    'What calls of a provider, model, region, class and customer are priced at, for all times: slices of time within which nothing changes, in each the rate lines of all cards that apply, with everything they are multiplied by. The price cache of each backend is filled from it. No region and no customer are the empty string.';
