@@ -22,18 +22,25 @@ PIECES = \
 	sql/20-usage.sql \
 	sql/30-price.sql \
 	sql/35-model.sql \
+	sql/37-import.sql \
 	sql/40-summary.sql \
 	sql/50-ledger.sql \
+	sql/55-rerate.sql \
+	sql/56-estimate.sql \
 	sql/60-budget.sql \
 	sql/70-jobs.sql
 
 LEDGER = \
 	sql/ledger/10-price.sql \
+	sql/ledger/15-import.sql \
 	sql/ledger/20-call.sql \
+	sql/ledger/25-rerate.sql \
 	sql/ledger/40-budget.sql \
 	sql/ledger/50-alert.sql \
 	sql/ledger/60-report.sql \
 	sql/ledger/70-chargeback.sql \
+	sql/ledger/72-invoice.sql \
+	sql/ledger/74-estimate.sql \
 	sql/ledger/80-jobs.sql
 
 DATA_built  = sql/$(EXTENSION)--$(EXTVERSION).sql
