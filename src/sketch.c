@@ -95,14 +95,21 @@ typedef struct Value
 	uint64_t	count;
 } Value;
 
-/* Counts of a contiguous range of buckets, as narrow as they allow. */
+/*
+ * Counts of a contiguous range of buckets, as narrow as they allow.  The first
+ * few are a log instead: the 16-bit index of each value's bucket, as they came.
+ * Whoever reads counts reads those of a settled sketch, which has no logs.
+ */
 typedef struct Store
 {
 	void	   *counts;
-	int16_t		first;			/* there are no more than 27841 buckets */
-	int16_t		nslots;
-	uint8_t		width;			/* log2 of the bytes of one count */
+	int16_t		first;			/* bucket of slot 0; entries of a log */
+	int16_t		nslots;			/* there are no more than 27841 buckets */
+	uint8_t		width;			/* log2 of the bytes of one count, or ... */
 } Store;
+
+#define WIDTH_LOG		4		/* ... this */
+#define MAX_LOG			128
 
 /* Of 128 bytes: one more, and PostgreSQL would allocate 256. */
 struct Sketch
@@ -747,6 +754,51 @@ store_set(Store *store, int slot, uint64_t count)
 	}
 }
 
+static void store_reserve(Store *store, void *arena, int limit, int first,
+						  int last);
+
+/* Turn a log into counts, with room for buckets first .. last as well. */
+static void
+log_to_counts(Store *store, void *arena, int limit, int first, int last)
+{
+	uint16_t   *log = store->counts;
+	int			n = store->first;
+
+	for (int i = 0; i < n; i++)
+	{
+		first = log[i] < first ? log[i] : first;
+		last = log[i] > last ? log[i] : last;
+	}
+	memset(store, 0, sizeof(Store));
+	store_reserve(store, arena, limit, first, last);
+	for (int i = 0; i < n; i++)
+		((uint8_t *) store->counts)[log[i] - store->first]++;
+	cl_sketch_free(log);
+}
+
+/* Add entries to a log, or to what is not yet one, if they have room. */
+static bool
+log_add(Store *store, void *arena, int index, uint64_t times)
+{
+	uint16_t   *log = store->counts;
+
+	if (times > (uint64_t) (MAX_LOG - store->first))
+		return false;
+	while (store->first + (int) times > store->nslots)
+	{
+		store->nslots = (int16_t) (store->nslots == 0 ? 32 : 2 * store->nslots);
+		if (log == NULL)
+			log = cl_sketch_alloc(arena, (size_t) store->nslots * sizeof(uint16_t));
+		else
+			log = cl_sketch_realloc(log, (size_t) store->nslots * sizeof(uint16_t));
+	}
+	for (; times > 0; times--)
+		log[store->first++] = (uint16_t) index;
+	store->counts = log;
+	store->width = WIDTH_LOG;
+	return true;
+}
+
 /*
  * Make room for buckets first .. last of all limit ones.  Arrays are powers
  * of two, which is what allocators give anyway, and grow where they had to.
@@ -754,11 +806,17 @@ store_set(Store *store, int slot, uint64_t count)
 static void
 store_reserve(Store *store, void *arena, int limit, int first, int last)
 {
-	bool		downwards = store->nslots > 0 && first < store->first;
+	bool		downwards;
 	void	   *counts;
 	size_t		size = 64;
 	int			nslots;
 
+	if (unlikely(store->width == WIDTH_LOG))
+	{
+		log_to_counts(store, arena, limit, first, last);
+		return;
+	}
+	downwards = store->nslots > 0 && first < store->first;
 	if (store->nslots > 0)
 	{
 		if (first >= store->first && last < store->first + store->nslots)
@@ -819,6 +877,9 @@ store_add(Store *store, void *arena, int limit, int index, uint64_t times)
 {
 	uint64_t	count;
 
+	if ((store->counts == NULL || store->width == WIDTH_LOG) &&
+		log_add(store, arena, index, times))
+		return;
 	store_reserve(store, arena, limit, index, index);
 	count = store_get(store, index - store->first) + times;
 	if (unlikely(store->width < 3 && count >> (8 << store->width) != 0))
@@ -1064,8 +1125,7 @@ add_number(Sketch *sketch, SketchNumber number, uint64_t times)
 		else \
 		{ \
 			/* moves or widens the counts, so begin anew from here */ \
-			store_add(store, sketch->arena, \
-					  end_index(sketch->accuracy) + 1, indexes[i], 1); \
+			store_add(store, sketch->arena, limit, indexes[i], 1); \
 			indexes += i + 1; \
 			n -= i + 1; \
 			goto again; \
@@ -1075,10 +1135,16 @@ add_number(Sketch *sketch, SketchNumber number, uint64_t times)
 static void
 count_indexes(Sketch *sketch, Store *store, const int *indexes, int n)
 {
+	int			limit = end_index(sketch->accuracy) + 1;
 	void	   *counts;
 	int			first;
 	unsigned	nslots;
 
+	while (n > 0 && (store->counts == NULL || store->width == WIDTH_LOG))
+	{
+		store_add(store, sketch->arena, limit, *indexes++, 1);
+		n--;
+	}
 again:
 	counts = store->counts;
 	first = store->first;
@@ -1101,8 +1167,8 @@ again:
 }
 
 /* Give all that is pending its place. */
-void
-cl_sketch_settle(Sketch *sketch)
+static void
+place_pending(Sketch *sketch)
 {
 	const int64_t *numbers = sketch->pending;
 	int			n = sketch->npending;
@@ -1167,6 +1233,19 @@ cl_sketch_settle(Sketch *sketch)
 	}
 }
 
+/* Nothing pending, and no logs. */
+void
+cl_sketch_settle(Sketch *sketch)
+{
+	int			limit = end_index(sketch->accuracy) + 1;
+
+	place_pending(sketch);
+	if (sketch->positive.width == WIDTH_LOG)
+		log_to_counts(&sketch->positive, sketch->arena, limit, limit - 1, 0);
+	if (sketch->negative != NULL && sketch->negative->width == WIDTH_LOG)
+		log_to_counts(sketch->negative, sketch->arena, limit, limit - 1, 0);
+}
+
 /* Add a fixed-point number for which there is no room yet. */
 static void __attribute__((noinline))
 add_fixed_slow(Sketch *sketch, int64_t number)
@@ -1174,7 +1253,7 @@ add_fixed_slow(Sketch *sketch, int64_t number)
 	size_t		capacity = sketch->pending_capacity;
 
 	if (capacity == MAX_PENDING)
-		cl_sketch_settle(sketch);
+		place_pending(sketch);
 	else
 	{
 		capacity = capacity == 0 ? 4 : 2 * capacity;
@@ -1389,6 +1468,12 @@ merge_store(Sketch *into, Store *to, const Store *from)
 {
 	int			limit = end_index(into->accuracy) + 1;
 
+	if (from->width == WIDTH_LOG)
+	{
+		for (int i = 0; i < from->first; i++)
+			store_add(to, into->arena, limit, ((uint16_t *) from->counts)[i], 1);
+		return;
+	}
 	for (int i = 0; i < from->nslots; i++)
 	{
 		uint64_t	count = store_get(from, i);
@@ -1480,6 +1565,7 @@ cl_sketch_coarsen(void *arena, const Sketch *sketch, int accuracy)
 	add_to_sum(result, total, 1);
 	free_number(total);
 	cl_sketch_each_bucket(sketch, coarsen_bucket, &context);
+	cl_sketch_settle(result);
 	return result;
 }
 
@@ -2501,6 +2587,16 @@ read_buckets(Reader *reader, Sketch *into, unsigned flags)
 		unreadable(reader, "a bucket is out of range");
 	first_key = (int) key;
 	count = read_count(reader, 0) + 1;
+
+	/* when all are positive, their range is known; checked further below */
+	if (first_key > 0)
+	{
+		int			last_key = number_key(into->accuracy, claims.maximum);
+
+		if (last_key >= first_key)
+			store_reserve(&into->positive, into->arena, max_key, first_key - 1,
+						  last_key - 1);
+	}
 	for (;;)
 	{
 		unsigned	code;
@@ -2610,6 +2706,7 @@ cl_sketch_unpack(void *arena, SketchError blame, const char *data,
 	read_header(&reader, &flags);
 	sketch = cl_sketch_create(arena, (int) (flags & PACKED_ACCURACY));
 	read_packed(&reader, sketch, flags);
+	cl_sketch_settle(sketch);
 	return sketch;
 }
 
@@ -2888,5 +2985,6 @@ cl_sketch_parse(void *arena, const char *text)
 	skip_space(&reader);
 	if (reader.next != reader.end)
 		unreadable(&reader, "something follows its end");
+	cl_sketch_settle(sketch);
 	return sketch;
 }

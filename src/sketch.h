@@ -53,8 +53,8 @@ extern int	cl_sketch_buckets_per_decade(int accuracy);
 
 /*
  * Making and filling; everything a sketch owns is allocated in its arena.
- * After something was added, a sketch must be settled before it is packed,
- * printed, made coarser or asked anything.
+ * After something was added or merged, a sketch must be settled before it is
+ * packed, printed, made coarser or asked anything.
  */
 extern Sketch *cl_sketch_create(void *arena, int accuracy);
 extern void cl_sketch_destroy(Sketch *sketch);

@@ -738,6 +738,7 @@ cl_summary_merge_two(PG_FUNCTION_ARGS)
 	}
 	if (sketch == NULL)
 		PG_RETURN_NULL();
+	cl_sketch_settle(sketch);
 	PG_RETURN_DATUM(sketch_to_datum(sketch));
 }
 

@@ -175,6 +175,8 @@ examine(const Sketch *sketch)
 		cl_sketch_merge(twice, sketch);
 		cl_sketch_merge_packed(again, SKETCH_BAD_STORED, packed + 4, size - 4);
 		cl_sketch_merge_packed(again, SKETCH_BAD_STORED, packed + 4, size - 4);
+		cl_sketch_settle(twice);
+		cl_sketch_settle(again);
 		same(twice, again);
 	}
 }
