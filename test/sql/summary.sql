@@ -87,14 +87,14 @@ WITH v AS (
 SELECT total(summarize(x)) = sum(x) AS exact, minimum(summarize(x)) = min(x) AS minimum,
     maximum(summarize(x)) = max(x) AS maximum
 FROM v;
-SELECT total(s) = 9 * (10::numeric ^ 131071) + 7 * 10::numeric ^ -1000 AS exact, num_values(s)
+SELECT total(s) = 9 * (10::numeric ^ 131071) + 7e-1000 AS exact, num_values(s)
 FROM (SELECT summarize(x) AS s
-      FROM (VALUES (9 * 10::numeric ^ 131071), (7 * 10::numeric ^ -1000)) AS v (x)) AS v;
+      FROM (VALUES (9 * 10::numeric ^ 131071), (7e-1000)) AS v (x)) AS v;
 
 -- the end buckets: what is out of range costs accuracy, never an error
-SELECT quantiles(summarize(10::numeric ^ x), ARRAY[0.1, 0.4, 0.5, 0.6, 0.999])
+SELECT quantiles(summarize(('1e' || x)::numeric), ARRAY[0.1, 0.4, 0.5, 0.6, 0.999])
 FROM generate_series(-20, 20) AS x;
-SELECT quantiles(summarize(-(10::numeric ^ x)), ARRAY[0.001, 0.4, 0.5, 0.6, 0.9])
+SELECT quantiles(summarize(-('1e' || x)::numeric), ARRAY[0.001, 0.4, 0.5, 0.6, 0.9])
 FROM generate_series(-20, 20) AS x;
 -- an estimate never leaves the range of the values
 SELECT p50(s) BETWEEN minimum(s) AND maximum(s) AS inside
@@ -126,7 +126,7 @@ FROM (SELECT summarize(x) AS s FROM generate_series(1, 1000) AS x) AS v;
 
 -- the histogram
 SELECT * FROM histogram((SELECT summarize(x) FROM generate_series(-5, 1000) AS x));
-SELECT * FROM histogram((SELECT summarize(10::numeric ^ x) FROM generate_series(-20, 20) AS x), 1);
+SELECT * FROM histogram((SELECT summarize(('1e' || x)::numeric) FROM generate_series(-20, 20) AS x), 1);
 SELECT count(*), sum(num_values) FROM histogram((SELECT summarize(x) FROM generate_series(1, 1000) AS x), 116);
 
 -- equality and hashing
