@@ -1,11 +1,14 @@
 -- Models: how the name a call carries finds its rate card, and what all cards
--- that apply to a call come to.
+-- that apply to a call come to.  In PL/pgSQL, which keeps its plans for the
+-- session; a function in SQL would plan these statements at every call.
 
 CREATE FUNCTION cost_ledger._model_names(provider text, model text) RETURNS TABLE (
         step integer, provider_name text, model_name text, rule text)
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
+    RETURN QUERY
     -- The same provider under other names: OpenTelemetry's, and those of price
     -- lists and gateways.
     WITH providers AS (
@@ -49,6 +52,8 @@ AS $$
           FROM providers p, forms f
           WHERE f.name <> ''
           ORDER BY p.name, f.name, f.n) AS u
+    ;
+END
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger._model_names(text, text) FROM PUBLIC;
 
@@ -59,9 +64,12 @@ CREATE FUNCTION cost_ledger.resolve_model(
     provider text, model text,
     OUT step integer, OUT priced_provider text, OUT priced_model text, OUT rule text, OUT is_found boolean, OUT is_used boolean
 ) RETURNS SETOF record
-    LANGUAGE sql STABLE PARALLEL SAFE
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     WITH tried AS (
         -- A name of its own comes before any alias, and an alias before any
         -- guess.
@@ -91,15 +99,19 @@ AS $$
            f.is_known AND f.n = min(f.n) FILTER (WHERE f.is_known) OVER ()
     FROM found f
     ORDER BY f.n
+    ;
+END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.resolve_model(text, text) IS
     'How the model of a call finds its rate card: each name that is tried, in order, the rule that makes it, whether there is a card of that name, and the one that is used. A call''s own name is stored as it was sent.';
 
 CREATE FUNCTION cost_ledger._has_customer_prices(provider text, model text) RETURNS boolean
-    LANGUAGE sql STABLE PARALLEL SAFE
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
+    RETURN (
     SELECT EXISTS (SELECT
                    FROM cost_ledger.resolve_model(_has_customer_prices.provider, _has_customer_prices.model) r
                    WHERE r.is_used
@@ -107,6 +119,8 @@ AS $$
                                   WHERE c.provider = r.priced_provider AND c.model = r.priced_model AND c.customer <> '')
                           OR EXISTS (SELECT FROM cost_ledger.price_multiplier m
                                      WHERE m.provider = r.priced_provider AND m.model IN ('', r.priced_model) AND m.customer <> '')))
+    );
+END
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger._has_customer_prices(text, text) FROM PUBLIC;
 
@@ -126,9 +140,12 @@ CREATE FUNCTION cost_ledger._effective_prices(
         slice_from timestamptz, slice_to timestamptz, rank integer, price_id bigint, valid_from timestamptz, valid_to timestamptz,
         meter text, unit_price numeric, per bigint, multiplier numeric, over_tokens bigint, is_inclusive boolean, is_graduated boolean,
         window_start time, window_end time, window_days smallint[], window_zone text, currency text, rule text)
-    LANGUAGE sql STABLE PARALLEL SAFE
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     WITH name AS (
         SELECT r.priced_provider, r.priced_model, CASE WHEN r.step > 1 THEN format('; as %s, %s', r.priced_model, r.rule) END AS rule
         FROM cost_ledger.resolve_model(_effective_prices.provider, _effective_prices.model) r
@@ -216,6 +233,8 @@ AS $$
              -- windows of time before the rest of the day, higher tiers before
              -- lower ones.
              l.window_zone IS NULL, l.over_tokens DESC, l.line
+    ;
+END
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger._effective_prices(text, text, text, text, text) FROM PUBLIC;
 

@@ -8,48 +8,48 @@
  */
 #include "cost_ledger.h"
 
+#include "common/int.h"
 #include "fmgr.h"
 #include "money.h"
+#include "numeric_parts.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
 /*
- * Takes a finite numeric apart.  False when it is NaN or infinite, or does
- * not fit 128 bits: the caller then keeps to numeric.
- *
- * Goes through the text form, so it is for loading prices and for odd
- * quantities, not for every row.
+ * Takes a finite numeric apart, without zeros at its end.  False when it is
+ * NaN or infinite, or does not fit: the caller then keeps to numeric.
  */
 bool
 cl_fixed_from_numeric(Numeric value, Fixed *result)
 {
-	char	   *text;
-	bool		negative = false;
-	bool		fraction = false;
+	NumericParts parts;
 	int128		mantissa = 0;
-	int			scale = 0;
+	int			scale;
 
-	if (numeric_is_nan(value) || numeric_is_inf(value))
+	/* A number of more digits than these overflows, or has too many decimals. */
+	if (!open_numeric((struct varlena *) value, &parts) ||
+		parts.ndigits > 20 || parts.weight > 10 || parts.weight < -10)
 		return false;
 
-	text = DatumGetCString(DirectFunctionCall1(numeric_out,
-											   NumericGetDatum(cl_numeric_trim(value))));
-	for (const char *c = text; *c; c++)
+	for (int i = 0; i < Max(parts.ndigits, parts.weight + 1) && parts.ndigits > 0; i++)
 	{
-		if (*c == '-')
-			negative = true;
-		else if (*c == '.')
-			fraction = true;
-		else
-		{
-			if (__builtin_mul_overflow(mantissa, (int128) 10, &mantissa) ||
-				__builtin_add_overflow(mantissa, (int128) (*c - '0'), &mantissa))
-				return false;
-			if (fraction && ++scale > FIXED_MAX_SCALE)
-				return false;
-		}
+		int			digit = i < parts.ndigits ? numeric_digit(&parts, i) : 0;
+
+		if (__builtin_mul_overflow(mantissa, (int128) 10000, &mantissa) ||
+			__builtin_add_overflow(mantissa, (int128) digit, &mantissa))
+			return false;
 	}
-	result->mantissa = negative ? -mantissa : mantissa;
+	scale = Max(parts.ndigits - 1 - parts.weight, 0) * 4;
+	if (parts.ndigits == 0)
+		scale = 0;
+	while (scale > 0 && mantissa % 10 == 0)
+	{
+		mantissa /= 10;
+		scale--;
+	}
+	if (scale > FIXED_MAX_SCALE)
+		return false;
+	result->mantissa = parts.negative ? -mantissa : mantissa;
 	result->scale = scale;
 	return true;
 }
@@ -130,12 +130,24 @@ cl_fixed_to_numeric(Fixed value)
 bool
 cl_numeric_to_int64(Numeric value, int64 *result)
 {
-	Fixed		fixed;
+	NumericParts parts;
+	int64		sum = 0;
 
-	if (!cl_fixed_from_numeric(value, &fixed) || fixed.scale != 0 ||
-		fixed.mantissa < PG_INT64_MIN || fixed.mantissa > PG_INT64_MAX)
+	/* Its digits end before the decimal point, or it is no whole number. */
+	if (!open_numeric((struct varlena *) value, &parts) ||
+		(parts.ndigits > 0 && parts.weight < parts.ndigits - 1))
 		return false;
-	*result = (int64) fixed.mantissa;
+	for (int i = 0; parts.ndigits > 0 && i <= parts.weight; i++)
+	{
+		if (pg_mul_s64_overflow(sum, 10000, &sum) ||
+			pg_sub_s64_overflow(sum, i < parts.ndigits ? numeric_digit(&parts, i) : 0, &sum))
+			return false;
+	}
+
+	/* Summed up negative, which holds one value more. */
+	if (!parts.negative && sum == PG_INT64_MIN)
+		return false;
+	*result = parts.negative ? sum : -sum;
 	return true;
 }
 
@@ -179,24 +191,19 @@ cl_numeric_trim(Numeric value)
 											   NumericGetDatum(value)));
 }
 
-static int
-numeric_sign_of(Numeric value)
-{
-	Numeric		sign = DatumGetNumeric(DirectFunctionCall1(numeric_sign,
-														   NumericGetDatum(value)));
-
-	return DatumGetInt32(DirectFunctionCall1(numeric_int4,
-											 NumericGetDatum(sign)));
-}
-
 bool
 cl_numeric_is_zero(Numeric value)
 {
-	return !numeric_is_nan(value) && numeric_sign_of(value) == 0;
+	NumericParts parts;
+
+	return open_numeric((struct varlena *) value, &parts) && parts.ndigits == 0;
 }
 
 bool
 cl_numeric_is_negative(Numeric value)
 {
-	return !numeric_is_nan(value) && numeric_sign_of(value) < 0;
+	NumericParts parts;
+
+	return open_numeric((struct varlena *) value, &parts) &&
+		parts.negative && parts.ndigits > 0;
 }

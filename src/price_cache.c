@@ -114,7 +114,10 @@ hash_key(const void *key, Size keysize)
 	uint32		hash = 0;
 
 	for (int i = 0; i < KEY_PARTS; i++)
-		hash = hash_combine(hash, hash_bytes((const unsigned char *) k->part[i], k->len[i]));
+	{
+		if (k->len[i] > 0)
+			hash = hash_combine(hash, hash_bytes((const unsigned char *) k->part[i], k->len[i]));
+	}
 	return hash;
 }
 
@@ -296,6 +299,7 @@ finish_slice(PriceSlice *slice)
 		}
 	}
 
+	slice->requests = cl_price_find_meter(slice, METER_REQUESTS);
 	for (int meter = 0; meter < NUM_TOKEN_METERS; meter++)
 	{
 		MeterPrice *price = &slice->tokens[meter];

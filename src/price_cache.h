@@ -11,6 +11,9 @@
 #include "pgtime.h"
 #include "usage.h"
 
+/* Counted for every call, whether the client says so or not. */
+#define METER_REQUESTS "requests"
+
 /* One rate, as it applies to the calls of a cache entry. */
 typedef struct PriceLine
 {
@@ -60,6 +63,7 @@ typedef struct PriceSlice
 	int			nlines;
 	PriceLine  *lines;			/* by rank, then meter */
 	MeterPrice	tokens[NUM_TOKEN_METERS];	/* fallbacks resolved */
+	MeterPrice	requests;		/* the fee of every call, if there is one */
 } PriceSlice;
 
 /* What the price of a call depends on, besides its time and usage. */

@@ -21,9 +21,6 @@
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
-/* Counted for every call, whether the client says so or not. */
-#define METER_REQUESTS "requests"
-
 /* A cost under way: in fixed point as long as it fits, then in numeric. */
 typedef struct Costing
 {
@@ -243,10 +240,8 @@ static void
 price_others(Costing *costing, const Usage *usage)
 {
 	MeterPrice	none = {0, NULL, -1};
-	MeterPrice	per_call = none;
+	MeterPrice	per_call = costing->slice ? costing->slice->requests : none;
 
-	if (costing->slice)
-		per_call = cl_price_find_meter(costing->slice, METER_REQUESTS);
 	for (int i = 0; i < usage->nother; i++)
 	{
 		const OtherMeter *other = &usage->other[i];
@@ -304,19 +299,27 @@ cl_price_usage(const PriceSlice *slice, const Usage *usage, TimestampTz at,
 typedef struct CostRequest
 {
 	TimestampTz at;
-	PriceKey	key;			/* of terminated texts */
+	PriceKey	key;
 	Usage		usage;
 	const PriceSlice *slice;
 } CostRequest;
 
+/*
+ * The bytes of a text argument, not terminated.
+ */
 static const char *
 text_argument(FunctionCallInfo fcinfo, int number, const char *otherwise, int *len)
 {
-	const char *result = PG_ARGISNULL(number) ? otherwise :
-		text_to_cstring(PG_GETARG_TEXT_PP(number));
+	text	   *argument;
 
-	*len = strlen(result);
-	return result;
+	if (PG_ARGISNULL(number))
+	{
+		*len = strlen(otherwise);
+		return otherwise;
+	}
+	argument = PG_GETARG_TEXT_PP(number);
+	*len = VARSIZE_ANY_EXHDR(argument);
+	return VARDATA_ANY(argument);
 }
 
 static bool
@@ -350,6 +353,28 @@ read_cost_request(FunctionCallInfo fcinfo, int customer, CostRequest *request)
 	return true;
 }
 
+static void
+refuse_incomplete_price(const CostRequest *request)
+{
+	const PriceKey *key = &request->key;
+
+	if (request->slice == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_CL_NO_PRICE),
+				 errmsg("no price is in force for model \"%.*s\" of \"%.*s\" at %s",
+						key->model_len, key->model, key->provider_len, key->provider,
+						timestamptz_to_str(request->at)),
+				 errdetail("Service class is \"%.*s\", region is \"%.*s\".",
+						   key->class_len, key->service_class, key->region_len, key->region),
+				 errhint("Add one with cost_ledger.set_price().")));
+	ereport(ERROR,
+			(errcode(ERRCODE_CL_NO_PRICE),
+			 errmsg("the price of model \"%.*s\" of \"%.*s\" at %s has no rate for a meter of this usage",
+					key->model_len, key->model, key->provider_len, key->provider,
+					timestamptz_to_str(request->at)),
+			 errhint("cost_ledger.explain_cost() shows which; set a price that has it with cost_ledger.set_price().")));
+}
+
 PG_FUNCTION_INFO_V1(cl_cost_at);
 
 /*
@@ -368,21 +393,7 @@ cl_cost_at(PG_FUNCTION_ARGS)
 
 	if (!PG_ARGISNULL(6) && PG_GETARG_BOOL(6) &&
 		(cost.pricing == PRICING_UNPRICED || cost.pricing == PRICING_PARTIAL))
-	{
-		if (request.slice == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_CL_NO_PRICE),
-					 errmsg("no price is in force for model \"%s\" of \"%s\" at %s",
-							request.key.model, request.key.provider, timestamptz_to_str(request.at)),
-					 errdetail("Service class is \"%s\", region is \"%s\".",
-							   request.key.service_class, request.key.region),
-					 errhint("Add one with cost_ledger.set_price().")));
-		ereport(ERROR,
-				(errcode(ERRCODE_CL_NO_PRICE),
-				 errmsg("the price of model \"%s\" of \"%s\" at %s has no rate for a meter of this usage",
-						request.key.model, request.key.provider, timestamptz_to_str(request.at)),
-				 errhint("cost_ledger.explain_cost() shows which; set a price that has it with cost_ledger.set_price().")));
-	}
+		refuse_incomplete_price(&request);
 
 	if (cost.pricing == PRICING_UNPRICED)
 		PG_RETURN_NULL();
