@@ -54,7 +54,9 @@ DELETE FROM cost_ledger.price_line;
 DELETE FROM cost_ledger.price;
 DELETE FROM cost_ledger.rate_card;
 TRUNCATE cost_ledger.price_line;
+SET client_min_messages = warning;
 TRUNCATE cost_ledger.price CASCADE;
+RESET client_min_messages;
 
 -- regions and service classes are cards of their own; a region without one
 -- falls back to any, a class never does
