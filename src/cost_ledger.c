@@ -74,6 +74,20 @@ cl_become_caller(CallerIdentity caller)
 }
 
 /*
+ * For whoever finds that the SQL it was called from, or calls, has another
+ * shape than this library knows.
+ */
+void
+cl_refuse_other_version(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the library of cost_ledger is version %s, its SQL objects are of another",
+					COST_LEDGER_VERSION),
+			 errhint("Run ALTER EXTENSION cost_ledger UPDATE TO '%s';", COST_LEDGER_VERSION)));
+}
+
+/*
  * Prepares a query for the life of the backend.
  */
 void

@@ -365,6 +365,8 @@ load_entry(const EntryKey *key, CacheEntry *entry)
 	read_prices(customers_plan, arguments, snapshot);
 	entry->has_customers = DatumGetBool(column(SPI_tuptable->vals[0], 1, NULL));
 	read_prices(plan, arguments, snapshot);
+	if (SPI_tuptable->tupdesc->natts != RULE)
+		cl_refuse_other_version();
 	UnregisterSnapshot(snapshot);
 	nrows = SPI_processed;
 

@@ -400,6 +400,8 @@ cl_cost_at(PG_FUNCTION_ARGS)
 	PG_RETURN_NUMERIC(cost.amount);
 }
 
+#define NUM_EXPLAIN_COLUMNS 11
+
 PG_FUNCTION_INFO_V1(cl_explain_cost);
 
 /*
@@ -414,6 +416,8 @@ cl_explain_cost(PG_FUNCTION_ARGS)
 	CallCost	cost;
 
 	InitMaterializedSRF(fcinfo, 0);
+	if (rsinfo->setDesc->natts != NUM_EXPLAIN_COLUMNS)
+		cl_refuse_other_version();
 	if (!read_cost_request(fcinfo, 6, &request))
 		return (Datum) 0;
 	cl_price_usage(request.slice, &request.usage, request.at, true, &cost);
@@ -421,8 +425,8 @@ cl_explain_cost(PG_FUNCTION_ARGS)
 	for (int i = 0; i < cost.nlines; i++)
 	{
 		const CostLine *line = &cost.lines[i];
-		Datum		values[11] = {0};
-		bool		nulls[11];
+		Datum		values[NUM_EXPLAIN_COLUMNS] = {0};
+		bool		nulls[NUM_EXPLAIN_COLUMNS];
 
 		memset(nulls, true, sizeof(nulls));
 		values[0] = CStringGetTextDatum(line->meter);
