@@ -26,6 +26,7 @@
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
+#include "numeric_parts.h"
 #include "sketch.h"
 
 /* Compressed or external summaries are fetched, short headers are kept. */
@@ -169,62 +170,15 @@ number_to_datum(SketchNumber number)
 							   Int32GetDatum(-1));
 }
 
-/*
- * A look into a numeric, whose layout is numeric.c's own but has to stay as
- * it is on disk: a 16-bit header, in the long form followed by the weight,
- * and base-10000 digits.  Nothing in it is aligned once its varlena header is
- * short, so everything is copied out.
- */
-typedef struct NumericParts
-{
-	bool		negative;
-	int			weight;
-	int			ndigits;
-	const char *digits;
-} NumericParts;
-
-#define NUMERIC_HEADER_SIGN		0xC000
-#define NUMERIC_HEADER_NEGATIVE	0x4000
-#define NUMERIC_HEADER_SHORT	0x8000
-#define NUMERIC_HEADER_SPECIAL	0xC000
-#define NUMERIC_HEADER_NAN		0xC000
-#define NUMERIC_SHORT_NEGATIVE	0x2000
-#define NUMERIC_SHORT_WEIGHT	0x003F
-#define NUMERIC_SHORT_WEIGHT_SIGN	0x0040
-
+/* The parts of a numeric that can be summarized. */
 static inline NumericParts
-open_numeric(const struct varlena *numeric)
+finite_parts(const struct varlena *numeric)
 {
-	const char *data = VARDATA_ANY(numeric);
-	int			size = (int) VARSIZE_ANY_EXHDR(numeric);
 	NumericParts parts;
-	uint16		header;
 
-	memcpy(&header, data, sizeof(header));
-	data += sizeof(header);
-	size -= (int) sizeof(header);
-	if (likely((header & NUMERIC_HEADER_SIGN) == NUMERIC_HEADER_SHORT))
-	{
-		parts.negative = (header & NUMERIC_SHORT_NEGATIVE) != 0;
-		parts.weight = (int) (header & NUMERIC_SHORT_WEIGHT);
-		if (header & NUMERIC_SHORT_WEIGHT_SIGN)
-			parts.weight -= NUMERIC_SHORT_WEIGHT + 1;
-	}
-	else if ((header & NUMERIC_HEADER_SIGN) == NUMERIC_HEADER_SPECIAL)
+	if (unlikely(!open_numeric(numeric, &parts)))
 		cl_sketch_error(SKETCH_NOT_FINITE, "cannot summarize %s",
-						header == NUMERIC_HEADER_NAN ? "NaN" : "infinity");
-	else
-	{
-		int16		weight;
-
-		memcpy(&weight, data, sizeof(weight));
-		data += sizeof(weight);
-		size -= (int) sizeof(weight);
-		parts.negative = (header & NUMERIC_HEADER_SIGN) == NUMERIC_HEADER_NEGATIVE;
-		parts.weight = weight;
-	}
-	parts.digits = data;
-	parts.ndigits = size / (int) sizeof(int16);
+						numeric_is_nan((Numeric) numeric) ? "NaN" : "infinity");
 	return parts;
 }
 
@@ -431,7 +385,7 @@ cl_summary_add_numeric(PG_FUNCTION_ARGS)
 	numeric = (struct varlena *) PG_GETARG_POINTER(1);
 	if (unlikely(VARATT_IS_COMPRESSED(numeric) || VARATT_IS_EXTERNAL(numeric)))
 		numeric = PG_GETARG_VARLENA_PP(1);
-	parts = open_numeric(numeric);
+	parts = finite_parts(numeric);
 	cl_sketch_add_decimal(sketch, parts.negative, parts.weight, parts.ndigits,
 						  parts.digits);
 	PG_RETURN_POINTER(sketch);
@@ -698,7 +652,7 @@ cl_rank(PG_FUNCTION_ARGS)
 	NumericParts parts;
 	int64		count;
 
-	parts = open_numeric(PG_GETARG_VARLENA_PP(1));
+	parts = finite_parts(PG_GETARG_VARLENA_PP(1));
 	count = cl_sketch_count_up_to(sketch, parts.negative, parts.weight,
 								  parts.ndigits, parts.digits);
 	PG_RETURN_FLOAT8((double) count / (double) cl_sketch_count(sketch));
