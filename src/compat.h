@@ -15,4 +15,9 @@
 #include "varatt.h"
 #endif
 
+/* pg_noreturn, before the declaration, replaced pg_attribute_noreturn() in 18. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
 #endif							/* COST_LEDGER_COMPAT_H */

@@ -27,7 +27,7 @@ typedef struct CallerIdentity
 extern Oid	cl_ledger_relation(const char *name);
 extern CallerIdentity cl_become_owner(Oid relation);
 extern void cl_become_caller(CallerIdentity caller);
-extern void cl_refuse_other_version(void) pg_attribute_noreturn();
+pg_noreturn extern void cl_refuse_other_version(void);
 extern void cl_prepare_once(SPIPlanPtr *plan, const char *query, int nargs, Oid *types);
 
 /* price_cache.c */
