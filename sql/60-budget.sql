@@ -119,11 +119,7 @@ DECLARE
     wanted jsonb;
     id bigint;
 BEGIN
-    IF to_regclass('cost_ledger.budget') IS NULL THEN
-        RAISE EXCEPTION 'there is no ledger in this database'
-            USING ERRCODE = 'object_not_in_prerequisite_state',
-                  HINT = 'Run SELECT cost_ledger.create_ledger();';
-    END IF;
+    PERFORM cost_ledger._ledger();
     -- Alerts carry the name in a message of less than 1 kB.
     IF set_budget.name IS NULL OR octet_length(set_budget.name) NOT BETWEEN 1 AND 64
        OR set_budget.name ~ '[[:cntrl:]]' THEN
@@ -331,11 +327,7 @@ CREATE FUNCTION cost_ledger.check_budgets() RETURNS bigint
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF to_regclass('cost_ledger.budget') IS NULL THEN
-        RAISE EXCEPTION 'there is no ledger in this database'
-            USING ERRCODE = 'object_not_in_prerequisite_state',
-                  HINT = 'Run SELECT cost_ledger.create_ledger();';
-    END IF;
+    PERFORM cost_ledger._ledger();
     RETURN cost_ledger._check_budgets(now());
 END
 $$;

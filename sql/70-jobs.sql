@@ -142,11 +142,7 @@ DECLARE
     owner name;
     job_name text;
 BEGIN
-    IF to_regclass('cost_ledger.ledger') IS NULL THEN
-        RAISE EXCEPTION 'there is no ledger in this database'
-            USING ERRCODE = 'object_not_in_prerequisite_state',
-                  HINT = 'Run SELECT cost_ledger.create_ledger();';
-    END IF;
+    PERFORM cost_ledger._ledger();
     IF cron_database IS NULL THEN
         RAISE EXCEPTION 'pg_cron is not loaded in this server'
             USING ERRCODE = 'object_not_in_prerequisite_state',
