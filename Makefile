@@ -81,3 +81,8 @@ META.json: META.json.in cost_ledger.control
 	sed 's/@VERSION@/$(EXTVERSION)/g' META.json.in > $@
 
 all: META.json
+
+# The tests on other versions, each in a Debian of its own in a folder.
+.PHONY: check-17 check-18
+check-17 check-18: check-%:
+	script/test-version $*
