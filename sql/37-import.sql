@@ -426,6 +426,519 @@ COMMENT ON FUNCTION cost_ledger._genai_items(jsonb) IS
     'A genai-prices document as items: for each model its entry as it came (raw) and its prices, dated ones at their dates, the first at no date; keys it does not know; and the aliases by which models are found (name is how to match, model the rate card''s).';
 
 --
+-- LiteLLM
+--
+
+CREATE FUNCTION cost_ledger._litellm_key(
+    key text, OUT meter text, OUT service_class text, OUT over_tokens bigint, OUT per bigint, OUT is_dbu boolean, OUT synonym integer
+) RETURNS record
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    -- The key, less what its grammar takes off: class, threshold, duration.
+    rest text := key;
+    hour boolean;
+    suffix text := '';
+    m text[];
+BEGIN
+    synonym := 0;
+    is_dbu := false;
+    over_tokens := 0;
+    m := regexp_match(rest, '_(batches|flex|priority|ultrafast)$');
+    service_class := CASE m[1] WHEN 'batches' THEN 'batch' ELSE coalesce(m[1], 'standard') END;
+    rest := regexp_replace(rest, '_(batches|flex|priority|ultrafast)$', '');
+    m := regexp_match(rest, '_above_(\d{1,9})k_tokens$');
+    IF m IS NOT NULL THEN
+        over_tokens := m[1]::bigint * 1000;
+        rest := regexp_replace(rest, '_above_\d+k_tokens$', '');
+    END IF;
+    m := regexp_match(rest, '_above_(\d{1,9})s_interval$');
+    IF m IS NOT NULL THEN
+        suffix := '_above_' || m[1] || 's';
+        rest := regexp_replace(rest, '_above_\d+s_interval$', '');
+    END IF;
+    hour := rest LIKE '%\_above\_1hr';
+    rest := regexp_replace(rest, '_above_1hr$', '');
+    -- What sizes and resolutions there are changes with every model.
+    m := regexp_match(rest, '^(output_cost_per_(?:image|second))_([0-9][0-9A-Za-z.]*)$');
+    IF m IS NOT NULL THEN
+        suffix := '_' || replace(lower(m[2]), '.', '_') || suffix;
+        rest := m[1];
+    END IF;
+
+    meter := CASE rest
+        WHEN 'input_cost_per_token' THEN 'input_tokens'
+        WHEN 'output_cost_per_token' THEN 'output_tokens'
+        WHEN 'input_cost_per_token_cache_hit' THEN 'cache_read_tokens'
+        WHEN 'output_cost_per_reasoning_token' THEN 'reasoning_tokens'
+        WHEN 'citation_cost_per_token' THEN 'citation_tokens'
+        WHEN 'cache_read_input_token_cost' THEN 'cache_read_tokens'
+        WHEN 'cache_creation_input_token_cost' THEN CASE WHEN hour THEN 'cache_write_1h_tokens' ELSE 'cache_write_tokens' END
+        WHEN 'input_dbu_cost_per_token' THEN 'input_tokens'
+        WHEN 'output_dbu_cost_per_token' THEN 'output_tokens'
+        WHEN 'output_db_cost_per_token' THEN 'output_tokens'
+        WHEN 'input_cost_per_request' THEN 'requests'
+        WHEN 'input_cost_per_query' THEN 'input_queries'
+        WHEN 'ocr_cost_per_page' THEN 'pages'
+        WHEN 'annotation_cost_per_page' THEN 'annotation_pages'
+        WHEN 'ocr_cost_per_credit' THEN 'credits'
+        WHEN 'code_interpreter_cost_per_session' THEN 'code_interpreter_sessions'
+        WHEN 'google_maps_grounding_cost_per_query' THEN 'google_maps_grounding_requests'
+        WHEN 'file_search_cost_per_1k_calls' THEN 'file_search_calls'
+        WHEN 'file_search_cost_per_gb_per_day' THEN 'file_search_gb_days'
+        WHEN 'vector_store_cost_per_gb_per_day' THEN 'vector_store_gb_days'
+        WHEN 'computer_use_input_cost_per_1k_tokens' THEN 'computer_use_input_tokens'
+        WHEN 'computer_use_output_cost_per_1k_tokens' THEN 'computer_use_output_tokens'
+    END;
+    IF meter IS NULL THEN
+        m := regexp_match(rest, '^(input|output)_cost_per_(audio|image|video)_token$');
+        meter := m[1] || '_' || m[2] || '_tokens';
+    END IF;
+    IF meter IS NULL THEN
+        m := regexp_match(rest, '^cache_(read|creation)_input_(audio|image|video)_token_cost$');
+        meter := CASE m[1] WHEN 'read' THEN 'cache_read_' WHEN 'creation' THEN 'cache_write_' END || m[2] || '_tokens';
+    END IF;
+    IF meter IS NULL THEN
+        m := regexp_match(rest, '^(input|output)_cost_per_(image|pixel|second|character)$');
+        meter := m[1] || '_' || m[2] || 's';
+    END IF;
+    IF meter IS NULL THEN
+        m := regexp_match(rest, '^(input|output)_cost_per_(audio|video)_per_second$');
+        meter := m[1] || '_' || m[2] || '_seconds';
+    END IF;
+
+    is_dbu := rest ~ '^(input|output)_dbu?_cost_per_token$';
+    synonym := CASE WHEN rest IN ('input_cost_per_token_cache_hit', 'output_db_cost_per_token') THEN 1 ELSE 0 END;
+    per := CASE WHEN rest ~ '_per_1k_' THEN 1000 WHEN right(meter, 7) = '_tokens' THEN 1000000 ELSE 1 END;
+    IF hour AND meter IS DISTINCT FROM 'cache_write_1h_tokens' OR length(meter || suffix) > 63 THEN
+        meter := NULL;
+    END IF;
+    meter := meter || suffix;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._litellm_key(text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._litellm_key(text) IS
+    'What a price key of LiteLLM means here: meter (NULL for one that is not known), service class, context tier, units that the line''s price buys, whether it is in Databricks units, and whether it is a later-named synonym.';
+
+CREATE FUNCTION cost_ledger._litellm_rates(entry text, raw jsonb) RETURNS TABLE (
+        path text[], kind text, meter text, service_class text, region text, currency text, rate jsonb, price numeric, factor numeric, value jsonb, note text)
+    -- PL/pgSQL, whose plans are kept: this runs thousands of times.
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH found AS (
+        -- every price of the entry, where it stands, and what sets it apart
+        SELECT ARRAY[e.key] AS path, e.key, e.value, 0::numeric AS range_from, NULL::text AS results
+        FROM jsonb_each(raw) AS e
+        WHERE e.key ~ '(cost|price|pricing|multiplier|uplift)'
+          AND e.value <> 'null'
+          AND NOT (e.key = 'tiered_pricing' AND jsonb_typeof(e.value) = 'array')
+          AND NOT (e.key = 'search_context_cost_per_query' AND jsonb_typeof(e.value) = 'object')
+        UNION ALL
+        SELECT ARRAY['tiered_pricing', (t.n - 1)::text, e.key], e.key, e.value,
+               CASE WHEN jsonb_typeof(t.value #> '{range,0}') = 'number' THEN (t.value #>> '{range,0}')::numeric END,
+               CASE WHEN jsonb_typeof(t.value #> '{max_results_range,0}') = 'number' AND jsonb_typeof(t.value #> '{max_results_range,1}') = 'number'
+                    THEN format('_%s_to_%s_results', t.value #>> '{max_results_range,0}', t.value #>> '{max_results_range,1}') END
+        FROM jsonb_array_elements(CASE WHEN jsonb_typeof(raw -> 'tiered_pricing') = 'array' THEN raw -> 'tiered_pricing' END) WITH ORDINALITY AS t (value, n),
+             LATERAL jsonb_each(CASE WHEN jsonb_typeof(t.value) = 'object' THEN t.value END) AS e
+        WHERE e.key NOT IN ('range', 'max_results_range') AND e.value <> 'null'
+        UNION ALL
+        SELECT ARRAY['search_context_cost_per_query', e.key], e.key, e.value, 0, NULL
+        FROM jsonb_each(CASE WHEN jsonb_typeof(raw -> 'search_context_cost_per_query') = 'object' THEN raw -> 'search_context_cost_per_query' END) AS e
+        WHERE e.value <> 'null'
+        UNION ALL
+        SELECT ARRAY['provider_specific_entry', e.key], e.key, e.value, 0, NULL
+        FROM jsonb_each(CASE WHEN jsonb_typeof(raw -> 'provider_specific_entry') = 'object' THEN raw -> 'provider_specific_entry' END) AS e
+        WHERE jsonb_typeof(e.value) = 'number'
+    ), read AS (
+        SELECT f.path, f.value,
+               CASE WHEN f.path[1] = 'provider_specific_entry' OR f.key ~ '^regional_processing_uplift_multiplier_[a-z]+$' THEN 'multiplier' ELSE 'price' END AS kind,
+               CASE WHEN f.key ~ '^search_context_size_[a-z]+$' AND f.path[1] = 'search_context_cost_per_query' THEN 'web_search_requests' || substr(f.key, 20)
+                    ELSE k.meter || coalesce(f.results, '') END AS meter,
+               k.service_class, k.is_dbu, coalesce(k.per, 1) AS per, k.synonym,
+               CASE WHEN f.range_from > 0 AND k.over_tokens = 0 THEN f.range_from ELSE k.over_tokens END AS over_tokens,
+               f.range_from, f.key
+        FROM found f, LATERAL cost_ledger._litellm_key(f.key) k
+    ), checked AS (
+        SELECT r.*, CASE WHEN jsonb_typeof(r.value) = 'number' THEN cost_ledger._import_number(r.value, entry, array_to_string(r.path, '.')) END AS number,
+               -- One line is enough for two names of the same.
+               CASE WHEN r.kind = 'price' AND r.meter IS NOT NULL THEN first_value(r.value) OVER (PARTITION BY r.kind, r.meter, r.service_class, r.is_dbu, r.over_tokens ORDER BY r.synonym, r.path) END AS first
+        FROM read r
+    )
+    SELECT c.path,
+           CASE WHEN c.number IS NULL OR c.kind = 'price' AND (c.meter IS NULL OR c.range_from IS NULL AND c.meter !~ '_results$' OR c.value <> c.first) THEN 'unknown' ELSE c.kind END,
+           c.meter,
+           CASE WHEN c.kind = 'multiplier' THEN CASE WHEN c.key = 'fast' THEN 'fast' ELSE '' END WHEN c.is_dbu THEN 'dbu' ELSE c.service_class END,
+           CASE WHEN c.kind = 'multiplier' AND c.key <> 'fast' THEN regexp_replace(c.key, '^.*_', '') ELSE '' END,
+           CASE WHEN c.is_dbu THEN 'DBU' ELSE 'USD' END,
+           jsonb_strip_nulls(jsonb_build_object(
+               'price', trim_scale(c.number * CASE WHEN c.per = 1000000 THEN 1000000 ELSE 1 END), 'per', c.per,
+               'over', nullif(c.over_tokens, 0),
+               -- All compare with "more than", xAI with "at least".
+               'inclusive', CASE WHEN c.over_tokens > 0 AND raw ->> 'litellm_provider' = 'xai' THEN true END)),
+           trim_scale(c.number * CASE WHEN c.per = 1000000 THEN 1000000 ELSE 1 END),
+           CASE WHEN c.kind = 'multiplier' THEN c.number END,
+           c.value,
+           CASE WHEN c.kind = 'price' AND c.meter IS NOT NULL AND c.number IS NOT NULL AND c.value <> c.first THEN 'differs from another price of the same' END
+    FROM checked c
+    ORDER BY c.path;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._litellm_rates(text, jsonb) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._litellm_rates(text, jsonb) IS
+    'Every price and multiplier of one entry of LiteLLM''s list: where it stands (path), and the line (meter, class, currency and rate) or multiplier (region or class, factor) that it is here; or that it is unknown.';
+
+CREATE FUNCTION cost_ledger._litellm_items(doc jsonb) RETURNS TABLE (
+        entry text, kind text, provider text, model text, region text, service_class text, customer text, currency text,
+        valid_from timestamptz, valid_to timestamptz, name text, value jsonb, note text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    e record;
+    r record;
+    known_regions text[] := '{}';
+    place text[];
+BEGIN
+    IF jsonb_typeof(doc) IS DISTINCT FROM 'object'
+       OR NOT EXISTS (SELECT FROM jsonb_each(CASE WHEN jsonb_typeof(doc) = 'object' THEN doc END) AS d
+                      WHERE jsonb_typeof(d.value -> 'litellm_provider') = 'string') THEN
+        RAISE EXCEPTION 'the document is not a LiteLLM price list'
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'It is an object of models, each with a "litellm_provider": model_prices_and_context_window.json of LiteLLM.';
+    END IF;
+    customer := '';
+    FOR e IN
+        WITH entries AS (
+            SELECT d.key, d.value, d.n,
+                   d.value ->> 'litellm_provider' AS litellm_provider,
+                   -- LiteLLM has several providers for one that sends one bill.
+                   CASE d.value ->> 'litellm_provider'
+                       WHEN 'bedrock_converse' THEN 'bedrock'
+                       WHEN 'cohere_chat' THEN 'cohere'
+                       WHEN 'azure_text' THEN 'azure'
+                       ELSE regexp_replace(regexp_replace(d.value ->> 'litellm_provider', '^(vertex_ai|fireworks_ai)-.*$', '\1'), '^text-completion-', '')
+                   END AS provider
+            FROM jsonb_each(doc) WITH ORDINALITY AS d (key, value, n)
+            WHERE d.key NOT IN ('sample_spec', 'fallback_generalizations')
+        ), named AS (
+            SELECT n.*,
+                   CASE WHEN starts_with(n.key, n.litellm_provider || '/') THEN substr(n.key, length(n.litellm_provider) + 2)
+                        WHEN starts_with(n.key, n.provider || '/') THEN substr(n.key, length(n.provider) + 2)
+                        ELSE n.key END AS bare
+            FROM entries n
+        )
+        -- Of two entries of one name the plainer has it, the other keeps its key.
+        SELECT m.key, m.value, m.provider, m.litellm_provider,
+               CASE WHEN row_number() OVER (PARTITION BY m.provider, m.bare ORDER BY m.key <> m.bare, m.litellm_provider <> m.provider, m.key) = 1 THEN m.bare ELSE m.key END AS model
+        FROM named m
+        ORDER BY m.n
+    LOOP
+        entry := e.key;
+        provider := e.provider;
+        model := e.model;
+        IF jsonb_typeof(e.value) <> 'object' OR coalesce(provider, '') = '' OR model = '' THEN
+            RAISE EXCEPTION 'entry "%" is no model of a provider', entry
+                USING ERRCODE = 'invalid_parameter_value',
+                      HINT = 'Each entry is an object with a "litellm_provider"; correct the document, nothing of it was imported.';
+        END IF;
+        kind := 'raw';
+        region := '';
+        service_class := 'standard';
+        currency := 'USD';
+        name := NULL;
+        value := e.value;
+        note := NULL;
+        RETURN NEXT;
+
+        -- A region in the path of the key is the region of the call, too.
+        place := regexp_match(e.model, CASE provider WHEN 'bedrock' THEN '^([a-z]{2}(?:-[a-z]+){1,2}-\d)/(.+)$' WHEN 'azure' THEN '^(eu|us)/(.+)$' END);
+        FOR r IN
+            WITH x AS MATERIALIZED (
+                SELECT y.* FROM cost_ledger._litellm_rates(entry, e.value) y
+            ), prices AS (
+                SELECT y.service_class, y.currency, y.meter, y.rate FROM x y WHERE y.kind = 'price'
+                UNION ALL
+                -- A search whose size nobody says is a medium one.
+                SELECT y.service_class, y.currency, 'web_search_requests', y.rate
+                FROM x y WHERE y.kind = 'price' AND y.meter = 'web_search_requests_medium'
+            )
+            SELECT l.kind, l.service_class, l.region, l.currency, l.factor, l.path, l.value, l.note, l.rates
+            FROM (SELECT x.kind, x.service_class, x.region, x.currency, x.factor, x.path, x.value, x.note, NULL::jsonb AS rates
+                  FROM x
+                  WHERE x.kind <> 'price'
+                  UNION ALL
+                  SELECT 'price', m.service_class, '', m.currency, NULL, NULL, NULL, NULL, jsonb_object_agg(m.meter, m.lines)
+                  FROM (SELECT p.service_class, p.currency, p.meter, jsonb_agg(DISTINCT p.rate) AS lines
+                        FROM prices p GROUP BY p.service_class, p.currency, p.meter) AS m
+                  GROUP BY m.service_class, m.currency) AS l
+            -- standard first: of a class that is not priced whole, it is the rest
+            ORDER BY l.kind, l.service_class <> 'standard', l.service_class, l.region, l.path
+        LOOP
+            kind := r.kind;
+            service_class := r.service_class;
+            region := r.region;
+            currency := r.currency;
+            model := e.model;
+            note := r.note;
+            CASE kind
+                WHEN 'price' THEN
+                    name := CASE WHEN jsonb_typeof(e.value -> 'source') = 'string' THEN e.value ->> 'source' END;
+                    value := r.rates;
+                WHEN 'multiplier' THEN
+                    name := CASE WHEN r.path[1] = 'provider_specific_entry' THEN r.path[2] ELSE 'regional_processing_uplift' END;
+                    value := jsonb_build_object('factor', r.factor);
+                ELSE
+                    name := array_to_string(r.path, '.');
+                    value := r.value;
+            END CASE;
+            RETURN NEXT;
+            IF kind = 'price' AND place IS NOT NULL AND concat_ws(' ', provider, place[1], place[2], service_class) <> ALL (known_regions) THEN
+                known_regions := known_regions || concat_ws(' ', provider, place[1], place[2], service_class);
+                region := place[1];
+                model := place[2];
+                RETURN NEXT;
+            END IF;
+        END LOOP;
+    END LOOP;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._litellm_items(jsonb) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._litellm_items(jsonb) IS
+    'A LiteLLM price list as items: for each model its entry as it came (raw), a price for each service class, multipliers, and keys it does not know.';
+
+--
+-- Our own
+--
+
+CREATE FUNCTION cost_ledger._own_items(doc jsonb) RETURNS TABLE (
+        entry text, kind text, provider text, model text, region text, service_class text, customer text, currency text,
+        valid_from timestamptz, valid_to timestamptz, name text, value jsonb, note text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    e jsonb;
+    part text;
+BEGIN
+    IF jsonb_typeof(doc) = 'array' THEN
+        doc := jsonb_build_object('prices', doc);
+    END IF;
+    IF jsonb_typeof(doc) IS DISTINCT FROM 'object' OR NOT doc ?| '{prices,multipliers,aliases}'
+       OR EXISTS (SELECT FROM jsonb_each(CASE WHEN jsonb_typeof(doc) = 'object' THEN doc - 'format' END) AS d
+                  WHERE d.key NOT IN ('prices', 'multipliers', 'aliases') OR jsonb_typeof(d.value) <> 'array') THEN
+        RAISE EXCEPTION 'the document is not a cost_ledger price list'
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'It is an array of prices, or {"prices": […], "multipliers": […], "aliases": […]}: what cost_ledger.export_prices() gives.';
+    END IF;
+
+    FOREACH part IN ARRAY '{prices,multipliers,aliases}'::text[] LOOP
+        FOR e IN SELECT d.value FROM jsonb_array_elements(coalesce(doc -> part, '[]')) WITH ORDINALITY AS d (value, n) ORDER BY d.n LOOP
+            entry := left(e::text, 100);
+            IF jsonb_typeof(e) <> 'object'
+               OR EXISTS (SELECT FROM jsonb_each(CASE WHEN jsonb_typeof(e) = 'object' THEN e END) AS f
+                          WHERE f.value <> 'null'
+                            AND CASE WHEN f.key = 'rates' AND part = 'prices' THEN jsonb_typeof(f.value) <> 'object'
+                                     WHEN f.key = 'factor' AND part = 'multipliers' OR f.key = 'priority' AND part = 'aliases' THEN jsonb_typeof(f.value) <> 'number'
+                                     WHEN f.key = 'tokens_only' AND part = 'multipliers' THEN jsonb_typeof(f.value) <> 'boolean'
+                                     ELSE jsonb_typeof(f.value) <> 'string'
+                                          OR NOT f.key = ANY (CASE part WHEN 'prices' THEN '{provider,model,region,service_class,customer,currency,valid_from,valid_to,source}'::text[]
+                                                                        WHEN 'multipliers' THEN '{provider,name,valid_from,model,region,service_class,customer,source}'
+                                                                        ELSE '{provider,match,pattern,to_provider,to_model}' END) END)
+               OR part <> 'aliases' AND coalesce(e ->> 'provider', '') = ''
+               OR part = 'prices' AND (coalesce(e ->> 'model', '') = '' OR NOT e ? 'rates')
+               OR part = 'multipliers' AND (coalesce(e ->> 'name', '') = '' OR NOT e ? 'factor')
+               OR part = 'aliases' AND (coalesce(e ->> 'pattern', '') = '' OR coalesce(e ->> 'to_model', '') = ''
+                                        OR coalesce(e ->> 'match', '') NOT IN ('exact', 'prefix', 'suffix', 'contains', 'regex')) THEN
+                RAISE EXCEPTION 'one of the % is not complete, or has a field that is not known: %', part, entry
+                    USING ERRCODE = 'invalid_parameter_value',
+                          HINT = CASE part
+                                     WHEN 'prices' THEN 'Write {"provider": "openai", "model": "gpt-4o", "valid_from": "2024-10-02T00:00:00Z", "rates": {"input_tokens": 2.50, "output_tokens": 10.00}}; region, service_class, customer, currency, valid_to and source may be added.'
+                                     WHEN 'multipliers' THEN 'Write {"provider": "openai", "name": "discount", "factor": 0.9, "valid_from": "2026-01-01T00:00:00Z"}; model, region, service_class, customer, tokens_only and source may be added.'
+                                     ELSE 'Write {"match": "prefix", "pattern": "house/", "to_model": "gpt-4o"}; provider, priority and to_provider may be added.'
+                                 END;
+            END IF;
+            provider := coalesce(e ->> 'provider', '');
+            region := coalesce(e ->> 'region', '');
+            customer := coalesce(e ->> 'customer', '');
+            currency := NULL;
+            valid_from := NULL;
+            valid_to := NULL;
+            note := NULL;
+            BEGIN
+                valid_from := (e ->> 'valid_from')::timestamptz;
+                valid_to := (e ->> 'valid_to')::timestamptz;
+            EXCEPTION WHEN data_exception THEN
+                RAISE EXCEPTION 'a time cannot be read: %', SQLERRM
+                    USING ERRCODE = SQLSTATE,
+                          DETAIL = format('Entry "%s" of the document.', entry),
+                          HINT = 'Write times as 2026-01-01T00:00:00Z.';
+            END;
+            CASE part
+            WHEN 'prices' THEN
+                model := e ->> 'model';
+                service_class := coalesce(e ->> 'service_class', 'standard');
+                currency := coalesce(e ->> 'currency', (cost_ledger._ledger()).currency);
+                entry := concat_ws(' ', provider, model, nullif(region, ''), service_class, nullif(customer, ''), e ->> 'valid_from');
+                kind := 'raw';
+                name := NULL;
+                value := e;
+                RETURN NEXT;
+                kind := 'price';
+                name := e ->> 'source';
+                value := e -> 'rates';
+            WHEN 'multipliers' THEN
+                kind := 'multiplier';
+                model := coalesce(e ->> 'model', '');
+                service_class := coalesce(e ->> 'service_class', '');
+                name := e ->> 'name';
+                value := e;
+            ELSE
+                kind := 'alias';
+                model := e ->> 'to_model';
+                service_class := '';
+                name := e ->> 'match';
+                value := jsonb_build_object('pattern', e -> 'pattern', 'priority', coalesce(e -> 'priority', '0'), 'to_provider', coalesce(e ->> 'to_provider', ''));
+            END CASE;
+            RETURN NEXT;
+        END LOOP;
+    END LOOP;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._own_items(jsonb) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._own_items(jsonb) IS
+    'A price list of export_prices() as items.';
+
+CREATE FUNCTION cost_ledger.export_prices(
+    format text DEFAULT 'cost_ledger', at timestamptz DEFAULT NULL, source text DEFAULT NULL
+) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    result jsonb;
+    moment CONSTANT timestamptz := coalesce(export_prices.at, now());
+BEGIN
+    PERFORM cost_ledger._ledger();
+    IF export_prices.format = 'cost_ledger' THEN
+        SELECT jsonb_build_object('format', 'cost_ledger',
+            'prices', (
+                SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+                           'provider', v.provider, 'model', v.model, 'region', nullif(v.region, ''), 'service_class', v.service_class,
+                           'customer', nullif(v.customer, ''), 'currency', v.currency, 'valid_from', to_char(v.valid_from AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+                           'valid_to', to_char(v.valid_to AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'source', v.source)) || jsonb_build_object('rates', v.rates)
+                           ORDER BY v.provider, v.model, v.region, v.service_class, v.customer, v.valid_from), '[]')
+                FROM (SELECT m.provider, m.model, m.region, m.service_class, m.customer, m.currency, m.valid_from, m.valid_to, m.source,
+                             jsonb_object_agg(m.meter, CASE WHEN m.lines ->> 1 IS NULL THEN m.lines -> 0 ELSE m.lines END) AS rates
+                      FROM (SELECT c.provider, c.model, c.region, c.service_class, c.customer, p.currency, p.valid_from, p.valid_to, p.source, p.price_id, l.meter,
+                                   jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+                                       'price', l.unit_price, 'per', l.per,
+                                       'over', CASE WHEN l.over_tokens > 0 THEN l.over_tokens END, 'inclusive', nullif(l.is_inclusive, false), 'graduated', nullif(l.is_graduated, false),
+                                       'from', to_char(l.window_start, 'HH24:MI:SS'), 'to', to_char(l.window_end, 'HH24:MI:SS'), 'days', to_jsonb(l.window_days), 'zone', l.window_zone))
+                                       ORDER BY l.line) AS lines
+                            FROM cost_ledger.rate_card c
+                            JOIN cost_ledger.price p ON p.card_id = c.card_id
+                            JOIN cost_ledger.price_line l ON l.price_id = p.price_id
+                            WHERE p.valid_to IS DISTINCT FROM p.valid_from
+                              AND (export_prices.at IS NULL OR p.valid_from <= export_prices.at AND (p.valid_to IS NULL OR p.valid_to > export_prices.at))
+                            GROUP BY c.card_id, p.price_id, l.meter) AS m
+                      GROUP BY m.price_id, m.provider, m.model, m.region, m.service_class, m.customer, m.currency, m.valid_from, m.valid_to, m.source) AS v),
+            'multipliers', (
+                SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+                           'provider', m.provider, 'model', nullif(m.model, ''), 'region', nullif(m.region, ''), 'service_class', nullif(m.service_class, ''),
+                           'customer', nullif(m.customer, ''), 'name', m.name, 'factor', m.factor, 'tokens_only', m.tokens_only, 'source', m.source,
+                           'valid_from', to_char(m.valid_from AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')))
+                           ORDER BY m.provider, m.model, m.region, m.service_class, m.customer, m.name, m.valid_from), '[]')
+                FROM (SELECT k.*, lead(k.valid_from) OVER (PARTITION BY k.provider, k.model, k.region, k.service_class, k.customer, k.name ORDER BY k.valid_from) AS valid_to
+                      FROM cost_ledger.price_multiplier k) AS m
+                WHERE export_prices.at IS NULL OR m.valid_from <= export_prices.at AND (m.valid_to IS NULL OR m.valid_to > export_prices.at)),
+            'aliases', (
+                SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+                           'provider', nullif(a.provider, ''), 'match', a.match, 'pattern', a.pattern, 'priority', a.priority,
+                           'to_provider', nullif(a.to_provider, ''), 'to_model', a.to_model))
+                           ORDER BY a.provider, a.priority DESC, a.match, a.pattern), '[]')
+                FROM cost_ledger.model_alias a))
+            INTO result;
+        RETURN result;
+    ELSIF export_prices.format IS DISTINCT FROM 'litellm' THEN
+        RAISE EXCEPTION 'format "%" cannot be exported', coalesce(export_prices.format, 'NULL')
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Formats are cost_ledger, and litellm for what was imported from it. For CSV: COPY (TABLE cost_ledger.price_list) TO.';
+    END IF;
+
+    -- The entries as they last came, with the prices that are in force here; a
+    -- price that is not loses its key.
+    RETURN coalesce((
+        SELECT jsonb_object_agg(x.entry, x.exported)
+        FROM (SELECT e.entry, cost_ledger._litellm_export(e.entry, e.raw, e.cards, moment) AS exported
+              FROM (SELECT DISTINCT ON (s.entry) s.entry, s.raw,
+                           ARRAY(SELECT DISTINCT p.card_id
+                                 FROM cost_ledger.price_source t
+                                 JOIN cost_ledger.price_origin o ON o.source_id = t.source_id
+                                 JOIN cost_ledger.price p ON p.price_id = o.price_id
+                                 WHERE t.format = s.format AND t.document = s.document AND t.entry = s.entry) AS cards
+                    FROM cost_ledger.price_source s
+                    WHERE s.format = 'litellm' AND s.document = coalesce(export_prices.source, 'litellm')
+                    ORDER BY s.entry, s.source_id DESC) AS e) AS x), '{}');
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.export_prices(text, timestamptz, text) IS
+    'The price list as one JSON document: prices, multipliers and aliases, all versions or those in force at a time; import_prices(…, ''cost_ledger'') of it gives the same list. With format litellm the document that was imported under the name source, its prices those in force at the time (by default now): what import_prices() lost would be missing in it.';
+
+CREATE FUNCTION cost_ledger._litellm_export(entry text, raw jsonb, cards bigint[], at timestamptz) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    r record;
+    result jsonb := raw;
+BEGIN
+    FOR r IN
+        SELECT x.path, CASE x.kind WHEN 'price' THEN p.price ELSE m.factor END AS number
+        FROM cost_ledger._litellm_rates(entry, raw) x
+        LEFT JOIN LATERAL (
+            -- LiteLLM's unit is one; a line's is a power of ten, so digits move.
+            SELECT CASE WHEN l.per = 1000000 THEN l.unit_price * 0.000001 ELSE l.unit_price END AS price
+            FROM cost_ledger.rate_card c
+            JOIN cost_ledger.price v ON v.card_id = c.card_id AND v.valid_from <= at AND (v.valid_to IS NULL OR v.valid_to > at)
+            JOIN cost_ledger.price_line l ON l.price_id = v.price_id
+            WHERE x.kind = 'price' AND c.card_id = ANY (cards) AND c.region = '' AND c.customer = ''
+              AND c.service_class = x.service_class AND v.currency = x.currency
+              AND l.meter = x.meter AND l.per = (x.rate ->> 'per')::bigint AND l.over_tokens = coalesce((x.rate ->> 'over')::numeric, 0)
+              AND l.is_inclusive = coalesce((x.rate ->> 'inclusive')::boolean, false) AND NOT l.is_graduated AND l.window_zone IS NULL) AS p ON true
+        LEFT JOIN LATERAL (
+            SELECT k.factor
+            FROM cost_ledger.rate_card c
+            JOIN cost_ledger.price_multiplier k ON k.provider = c.provider AND k.model = c.model
+            WHERE x.kind = 'multiplier' AND c.card_id = ANY (cards) AND c.region = '' AND c.customer = '' AND c.service_class = 'standard'
+              AND k.region = x.region AND k.service_class = x.service_class AND k.customer = '' AND k.valid_from <= at
+              AND k.name = CASE WHEN x.path[1] = 'provider_specific_entry' THEN x.path[2] ELSE 'regional_processing_uplift' END
+            ORDER BY k.valid_from DESC LIMIT 1) AS m ON true
+        WHERE x.kind IN ('price', 'multiplier')
+        ORDER BY x.path DESC
+    LOOP
+        result := CASE WHEN r.number IS NULL THEN result #- r.path ELSE jsonb_set(result, r.path, to_jsonb(trim_scale(r.number))) END;
+    END LOOP;
+    RETURN result;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._litellm_export(text, jsonb, bigint[], timestamptz) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._litellm_export(text, jsonb, bigint[], timestamptz) IS
+    'An entry of LiteLLM''s list with the prices and multipliers that its rate cards have at a time.';
+
+--
 -- All formats
 --
 
@@ -439,10 +952,14 @@ BEGIN
     CASE format
         WHEN 'genai-prices' THEN
             RETURN QUERY SELECT * FROM cost_ledger._genai_items(doc);
+        WHEN 'litellm' THEN
+            RETURN QUERY SELECT * FROM cost_ledger._litellm_items(doc);
+        WHEN 'cost_ledger' THEN
+            RETURN QUERY SELECT * FROM cost_ledger._own_items(doc);
         ELSE
             RAISE EXCEPTION 'format "%" of a price list is not known', coalesce(format, 'NULL')
                 USING ERRCODE = 'invalid_parameter_value',
-                      HINT = 'The format is genai-prices.';
+                      HINT = 'Formats are litellm, genai-prices and cost_ledger.';
     END CASE;
 END
 $$;
@@ -476,6 +993,8 @@ CREATE FUNCTION cost_ledger.import_prices(
 ) RETURNS SETOF record
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    -- Queries over documents look big to the planner, and none is.
+    SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -631,7 +1150,9 @@ BEGIN
                                ELSE greatest(item.valid_from, at) END;
                 CONTINUE WHEN import_prices.format <> 'cost_ledger' AND item.next_from <= starts;
 
-                SELECT p.price_id, p.valid_from, p.valid_to, p.currency INTO live
+                SELECT p.price_id, p.valid_from, p.valid_to, p.currency,
+                       (SELECT min(n.valid_from) FROM cost_ledger.price n WHERE n.card_id = card AND n.valid_to IS DISTINCT FROM n.valid_from AND n.valid_from > starts) AS next_from
+                    INTO live
                     FROM cost_ledger.price p
                     WHERE p.card_id = card AND p.valid_to IS DISTINCT FROM p.valid_from
                       AND p.valid_from <= starts AND (p.valid_to IS NULL OR p.valid_to > starts);
@@ -641,7 +1162,8 @@ BEGIN
 
                 SELECT count(*) AS n,
                        -- A million is a million whatever "per": compare per unit.
-                       string_agg(format('%s%s from %s to %s', x.meter, ' (' || nullif(x.condition, '') || ')', trim_scale(x.old_unit), trim_scale(x.new_unit)), '; ' ORDER BY x.meter, x.condition)
+                       string_agg(format('%s%s from %s to %s per %s', x.meter, ' (' || nullif(x.condition, '') || ')', trim_scale(x.old_unit * x.per), trim_scale(x.new_price), x.per),
+                                  '; ' ORDER BY x.meter COLLATE "C", x.condition COLLATE "C")
                            FILTER (WHERE greatest(x.old_unit, x.new_unit) > least(x.old_unit, x.new_unit) * import_prices.hold_factor) AS jumps,
                        jsonb_agg(to_jsonb(x) ORDER BY x.meter COLLATE "C", x.condition COLLATE "C") AS list
                     INTO rows_of_card
@@ -657,7 +1179,7 @@ BEGIN
 
                 IF rows_of_card.n = 0
                    AND (import_prices.format <> 'cost_ledger'
-                        OR live.valid_to IS NOT DISTINCT FROM item.valid_to) THEN
+                        OR live.valid_to IS NOT DISTINCT FROM least(item.valid_to, item.next_from, live.next_from)) THEN
                     -- Held before, and the document has gone back.
                     UPDATE cost_ledger.held_price h SET decision = 'superseded', decided_at = now(), decided_by = current_user
                         WHERE h.provider = item.provider AND h.model = item.model AND h.region = item.region AND h.service_class = item.service_class
