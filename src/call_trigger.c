@@ -127,6 +127,8 @@ typedef struct CallRow
 	Datum		words[PRICING_PRICED + 1];	/* names of Pricing, as text */
 	Datum		standard;		/* 'standard' */
 	Datum		model;			/* 'model' */
+	bool		knows_currency;
+	bool		is_in_dollars;
 } CallRow;
 
 #define VALUE(row, column)	((row)->values[(row)->index[column]])
@@ -452,6 +454,50 @@ claim_event_key(const CallRow *row, bytea *payload)
 }
 
 /*
+ * A text column's bytes, not terminated; empty for NULL.
+ */
+static const char *
+text_of(const CallRow *row, CallColumn column, int *len)
+{
+	text	   *t;
+
+	if (ISNULL(row, column))
+	{
+		*len = 0;
+		return "";
+	}
+	t = DatumGetTextPP(VALUE(row, column));
+	*len = VARSIZE_ANY_EXHDR(t);
+	return VARDATA_ANY(t);
+}
+
+/*
+ * Providers report in dollars: in a ledger of another currency their cost
+ * would be compared with something else.
+ */
+static bool
+is_ledger_in_dollars(CallRow *row)
+{
+	static SPIPlanPtr plan = NULL;
+
+	if (!row->knows_currency)
+	{
+		CallerIdentity caller = cl_become_owner(cl_ledger_relation("ledger"));
+
+		if (SPI_connect() != SPI_OK_CONNECT)
+			elog(ERROR, "could not connect to the executor");
+		cl_prepare_once(&plan, "SELECT FROM cost_ledger.ledger l WHERE l.currency = 'USD'", 0, NULL);
+		if (SPI_execute_plan(plan, NULL, NULL, true, 1) != SPI_OK_SELECT)
+			elog(ERROR, "could not read the ledger's currency");
+		row->is_in_dollars = SPI_processed == 1;
+		row->knows_currency = true;
+		SPI_finish();
+		cl_become_caller(caller);
+	}
+	return row->is_in_dollars;
+}
+
+/*
  * The row's usage, from the columns or from raw_usage, which then fills them.
  * False when there is nothing to price it by.
  */
@@ -459,6 +505,8 @@ static bool
 read_usage(CallRow *row, Usage *usage)
 {
 	bool		has_columns = !ISNULL(row, OTHER_USAGE);
+	const char *provider;
+	int			provider_len;
 	bool		known;
 	Jsonb	   *other;
 
@@ -493,9 +541,15 @@ read_usage(CallRow *row, Usage *usage)
 				 errmsg("a call has either usage columns or \"raw_usage\", not both"),
 				 errhint("Send the provider's object alone; the ledger fills the columns from it.")));
 
-	known = cl_usage_normalize(DatumGetJsonbP(VALUE(row, RAW_USAGE)), NULL, usage);
+	provider = text_of(row, PROVIDER, &provider_len);
+	known = cl_usage_normalize(DatumGetJsonbP(VALUE(row, RAW_USAGE)), NULL,
+							   provider, provider_len, usage);
 	if (ISNULL(row, SERVICE_CLASS) && usage->service_class)
 		put(row, SERVICE_CLASS, CStringGetTextDatum(usage->service_class));
+	if (ISNULL(row, REGION) && usage->region)
+		put(row, REGION, CStringGetTextDatum(usage->region));
+	if (ISNULL(row, REPORTED_COST) && usage->reported_cost && is_ledger_in_dollars(row))
+		put(row, REPORTED_COST, NumericGetDatum(usage->reported_cost));
 	if (!known)
 	{
 		put(row, USAGE_STATUS, CStringGetTextDatum("unrecognized"));
@@ -512,24 +566,6 @@ read_usage(CallRow *row, Usage *usage)
 	if (usage->status)
 		put(row, USAGE_STATUS, CStringGetTextDatum(usage->status));
 	return true;
-}
-
-/*
- * A text column's bytes, not terminated; empty for NULL.
- */
-static const char *
-text_of(const CallRow *row, CallColumn column, int *len)
-{
-	text	   *t;
-
-	if (ISNULL(row, column))
-	{
-		*len = 0;
-		return "";
-	}
-	t = DatumGetTextPP(VALUE(row, column));
-	*len = VARSIZE_ANY_EXHDR(t);
-	return VARDATA_ANY(t);
 }
 
 /*

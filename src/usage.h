@@ -14,7 +14,7 @@
  * The token meters: cache state and modality are two ways of dividing the same
  * input, so a count may be a part of two others.  The first ones are columns
  * of call; the rest are keys of other_usage.  A meter follows those it is a
- * part of.
+ * part of; audio, image and video follow each other.
  */
 typedef enum TokenMeter
 {
@@ -69,7 +69,10 @@ typedef struct Usage
 	int			nother;
 	OtherMeter *other;
 	const char *status;			/* "unexplained" where the counts do not add up */
-	char	   *service_class;	/* as the provider reported it, or NULL */
+	/* As the provider reported them, or NULL: */
+	char	   *service_class;	/* other than standard */
+	char	   *region;
+	Numeric		reported_cost;	/* what the account pays, in dollars */
 } Usage;
 
 extern int	cl_token_meter_by_name(const char *name, int len);
@@ -80,7 +83,9 @@ extern bool cl_usage_split(const Usage *usage, int64 rest[NUM_TOKEN_METERS],
 extern void cl_usage_check(Usage *usage);
 extern void cl_usage_add_other(Usage *usage, Jsonb *other);
 extern void cl_usage_from_jsonb(Jsonb *doc, Usage *usage);
-extern bool cl_usage_normalize(Jsonb *raw, const char *format, Usage *usage);
+extern bool cl_usage_normalize(Jsonb *raw, const char *format_name,
+							   const char *provider, int provider_len,
+							   Usage *usage);
 extern Jsonb *cl_usage_to_jsonb(const Usage *usage, bool other_only);
 
 #endif							/* COST_LEDGER_USAGE_H */

@@ -46,7 +46,7 @@ VALUES ('2026-01-02', 'anthropic', 'claude-sonnet-4-5', '{"input_tokens": 800, "
        ('2026-01-02', 'openai', 'gpt-x', '{"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100, "completion_tokens_details": {"reasoning_tokens": 60}}'),
        ('2026-01-02', 'openai', 'gpt-x', '{"service_tier": "default", "usage": {"prompt_tokens": 1000, "completion_tokens": 100}}'),
        ('2026-01-02', 'openai', 'gpt-x', '{"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1101}'),                                -- does not add up
-       ('2026-01-02', 'openai', 'gpt-x', '{"prompt_tokens": 1000, "completion_tokens": 100, "prompt_tokens_details": {"audio_tokens": 7}}'),        -- a kind without a meter
+       ('2026-01-02', 'openai', 'gpt-x', '{"prompt_tokens": 1000, "completion_tokens": 100, "prompt_tokens_details": {"haptic_tokens": 7}}'),       -- a kind without a meter
        ('2026-01-02', 'openai', 'gpt-x', '{"prompt_tokens": 10, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 11}}'),          -- contradicts itself
        ('2026-01-02', 'openai', 'gpt-x', '{"tokens": 1000}'),                                                                                       -- of no known shape
        ('2026-01-02', 'openai', 'gpt-x', '[]')
