@@ -314,21 +314,28 @@ BEGIN
             conditions := CASE jsonb_typeof(m -> 'prices') WHEN 'array' THEN m -> 'prices'
                                ELSE jsonb_build_array(jsonb_build_object('prices', m -> 'prices')) END;
             SELECT b.value INTO bad FROM jsonb_array_elements(conditions) AS b
-            WHERE jsonb_typeof(coalesce(nullif(b.value -> 'constraint', 'null'), '{}')) <> 'object'
-               OR NOT (coalesce(nullif(b.value -> 'constraint', 'null'), '{}') = '{}'
-                       OR b.value #>> '{constraint,start_date}' ~ '^\d{4}-\d\d-\d\d$'
-                       OR b.value #>> '{constraint,start_time}' ~ '^\d\d:\d\d(:\d\d)?(Z|[+-]00:00)?$'
-                          AND b.value #>> '{constraint,end_time}' ~ '^\d\d:\d\d(:\d\d)?(Z|[+-]00:00)?$')
-               OR (SELECT count(*) FROM jsonb_object_keys(coalesce(nullif(b.value -> 'constraint', 'null'), '{}')))
-                  > CASE WHEN b.value -> 'constraint' ? 'start_date' THEN 1 ELSE 2 END;
-            IF FOUND OR conditions = '[]' THEN
-                RAISE EXCEPTION 'a price of "%" has a constraint that is not known: %', entry, coalesce(bad ->> 'constraint', 'no prices')
+            WHERE CASE WHEN coalesce(b.value -> 'constraint', 'null') = 'null' THEN false
+                       WHEN jsonb_typeof(b.value -> 'constraint') <> 'object' THEN true
+                       WHEN b.value -> 'constraint' ? 'start_date'
+                       THEN (b.value -> 'constraint') - 'start_date' <> '{}' OR coalesce(b.value #>> '{constraint,start_date}', '') !~ '^\d{4}-\d\d-\d\d$'
+                       ELSE (b.value -> 'constraint') - '{start_time,end_time}'::text[] <> '{}'
+                            OR coalesce(b.value #>> '{constraint,start_time}', '') !~ '^\d\d:\d\d(:\d\d)?(Z|[+-]00:00)?$'
+                            OR coalesce(b.value #>> '{constraint,end_time}', '') !~ '^\d\d:\d\d(:\d\d)?(Z|[+-]00:00)?$'
+                  END;
+            IF NOT FOUND THEN
+                BEGIN
+                    starts := ARRAY(SELECT DISTINCT ((b.value #>> '{constraint,start_date}')::date)::timestamp AT TIME ZONE 'UTC'
+                                    FROM jsonb_array_elements(conditions) AS b
+                                    WHERE b.value -> 'constraint' ? 'start_date' ORDER BY 1);
+                EXCEPTION WHEN data_exception THEN
+                    bad := conditions;
+                END;
+            END IF;
+            IF bad IS NOT NULL OR conditions = '[]' THEN
+                RAISE EXCEPTION 'a price of "%" has a constraint that is not known: %', entry, coalesce(bad ->> 'constraint', bad::text, 'no prices')
                     USING ERRCODE = 'invalid_parameter_value',
                           HINT = 'A constraint is {"start_date": "2026-03-13"}, or {"start_time": "00:30:00Z", "end_time": "16:30:00Z"}, in UTC.';
             END IF;
-            starts := ARRAY(SELECT DISTINCT ((b.value #>> '{constraint,start_date}')::date)::timestamp AT TIME ZONE 'UTC'
-                            FROM jsonb_array_elements(conditions) AS b
-                            WHERE b.value -> 'constraint' ? 'start_date' ORDER BY 1);
             FOREACH at IN ARRAY '{NULL}'::timestamptz[] || starts LOOP
                 SELECT coalesce(max(b.n) FILTER (WHERE NOT coalesce(b.value -> 'constraint' ? 'start_time', false)
                                                    AND coalesce(((b.value #>> '{constraint,start_date}')::date)::timestamp AT TIME ZONE 'UTC' <= at,
@@ -1014,6 +1021,7 @@ DECLARE
     entry_is_new boolean;
     card bigint;
     is_known boolean;
+    is_same boolean;
     rows_of_card record;
     suspicion text;
     held bigint;
@@ -1114,7 +1122,7 @@ BEGIN
                    AND NOT (live.factor IS NULL AND new_price = 1 AND item.valid_from IS NULL) THEN
                     PERFORM cost_ledger.set_multiplier(item.provider, item.name, new_price, starts, item.model, item.region, item.service_class,
                                                        item.customer, coalesce((item.value ->> 'tokens_only')::boolean, true),
-                                                       coalesce(item.value ->> 'source', document));
+                                                       CASE WHEN import_prices.format = 'cost_ledger' THEN item.value ->> 'source' ELSE document END);
                     meter := '× ' || item.name;
                     change := CASE WHEN live.factor IS NULL THEN 'new' ELSE 'changed' END;
                     old_price := live.factor;
@@ -1177,17 +1185,9 @@ BEGIN
                                      FROM cost_ledger.price_line l WHERE l.price_id = live.price_id) AS o USING (meter, condition)
                           WHERE (o.unit_price, o.per, live.currency) IS DISTINCT FROM (n.unit_price, n.per, item.currency)) AS x;
 
-                IF rows_of_card.n = 0
-                   AND (import_prices.format <> 'cost_ledger'
-                        OR live.valid_to IS NOT DISTINCT FROM least(item.valid_to, item.next_from, live.next_from)) THEN
-                    -- Held before, and the document has gone back.
-                    UPDATE cost_ledger.held_price h SET decision = 'superseded', decided_at = now(), decided_by = current_user
-                        WHERE h.provider = item.provider AND h.model = item.model AND h.region = item.region AND h.service_class = item.service_class
-                          AND h.customer = item.customer AND h.decision IS NULL AND h.source = document;
-                    CONTINUE;
-                END IF;
-
-                IF rows_of_card.jumps IS NOT NULL AND live.price_id <= last_price THEN
+                is_same := rows_of_card.n = 0
+                           AND (import_prices.format <> 'cost_ledger' OR live.valid_to IS NOT DISTINCT FROM least(item.valid_to, item.next_from, live.next_from));
+                IF NOT is_same AND rows_of_card.jumps IS NOT NULL AND live.price_id <= last_price THEN
                     suspicion := rows_of_card.jumps;
                     SELECT h.held_id, h.decision INTO held, held_decision
                         FROM cost_ledger.held_price h
@@ -1195,28 +1195,30 @@ BEGIN
                           AND h.customer = item.customer AND h.rates = item.value AND h.currency = item.currency
                           AND (h.decision IS NULL OR h.decision = 'rejected')
                         ORDER BY h.held_id DESC LIMIT 1;
-                    IF held IS NULL THEN
-                        UPDATE cost_ledger.held_price h SET decision = 'superseded', decided_at = now(), decided_by = current_user
-                            WHERE h.provider = item.provider AND h.model = item.model AND h.region = item.region AND h.service_class = item.service_class
-                              AND h.customer = item.customer AND h.decision IS NULL AND h.source = document;
-                        INSERT INTO cost_ledger.held_price (provider, model, region, service_class, customer, currency, valid_from, valid_to, rates, reason, source, source_id)
-                            VALUES (item.provider, item.model, item.region, item.service_class, item.customer, item.currency, starts, item.valid_to, item.value,
-                                    suspicion, document, entry_source)
-                            RETURNING held_id INTO held;
-                        held_decision := NULL;
-                    END IF;
-                    -- The number of a row that a dry run takes back would mislead.
-                    note := CASE WHEN held_decision = 'rejected' THEN format('rejected as held_price %s', held)
-                                 WHEN dry THEN 'to be held for review'
-                                 ELSE format('held_price %s', held) END;
-                ELSE
-                    new_id := cost_ledger.set_price(item.provider, item.model, item.value, starts, item.valid_to, item.service_class, item.region,
-                                                    item.currency, coalesce(item.name, document), true, item.customer);
+                END IF;
+                -- The document says something else now than what waits.
+                UPDATE cost_ledger.held_price h SET decision = 'superseded', decided_at = now(), decided_by = current_user
+                    WHERE h.provider = item.provider AND h.model = item.model AND h.region = item.region AND h.service_class = item.service_class
+                      AND h.customer = item.customer AND h.source = document AND h.decision IS NULL AND h.held_id IS DISTINCT FROM held;
+                CONTINUE WHEN is_same;
+
+                IF suspicion IS NULL THEN
+                    new_id := cost_ledger.set_price(item.provider, item.model, item.value, starts, item.valid_to, item.service_class, item.region, item.currency,
+                                                    CASE WHEN import_prices.format = 'cost_ledger' THEN item.name ELSE coalesce(item.name, document) END, true, item.customer);
                     INSERT INTO cost_ledger.price_origin (price_id, source_id) VALUES (new_id, entry_source) ON CONFLICT DO NOTHING;
                     IF card IS NULL THEN
                         SELECT p.card_id INTO card FROM cost_ledger.price p WHERE p.price_id = new_id;
                         seen_cards := seen_cards || card;
                     END IF;
+                ELSIF held IS NULL THEN
+                    INSERT INTO cost_ledger.held_price (provider, model, region, service_class, customer, currency, valid_from, valid_to, rates, reason, source, source_id)
+                        VALUES (item.provider, item.model, item.region, item.service_class, item.customer, item.currency, starts, item.valid_to, item.value,
+                                suspicion, document, entry_source)
+                        RETURNING held_id INTO held;
+                    -- The number of a row that a dry run takes back would mislead.
+                    note := CASE WHEN dry THEN 'to be held for review' ELSE format('held_price %s', held) END;
+                ELSE
+                    note := format(CASE held_decision WHEN 'rejected' THEN 'rejected as held_price %s' ELSE 'held_price %s' END, held);
                 END IF;
 
                 FOR d IN SELECT * FROM jsonb_to_recordset(rows_of_card.list) AS x (meter text, condition text, old_price numeric, new_price numeric, per bigint) LOOP
@@ -1315,9 +1317,14 @@ BEGIN
         WHEN SQLSTATE 'LC099' THEN
             NULL;
         WHEN OTHERS THEN
+            -- Prices know neither the document nor their place in it.
+            IF entry_name IS NULL THEN
+                RAISE;
+            END IF;
             GET STACKED DIAGNOSTICS err_state = RETURNED_SQLSTATE, err_message = MESSAGE_TEXT, err_detail = PG_EXCEPTION_DETAIL, err_hint = PG_EXCEPTION_HINT;
-            RAISE EXCEPTION USING ERRCODE = err_state, MESSAGE = err_message, HINT = err_hint,
-                DETAIL = concat_ws(' ', nullif(err_detail, ''), CASE WHEN entry_name IS NOT NULL THEN format('Entry "%s" of the document.', entry_name) END);
+            RAISE EXCEPTION USING ERRCODE = err_state, MESSAGE = err_message,
+                DETAIL = concat_ws(' ', nullif(err_detail, ''), format('Entry "%s" of the document.', entry_name)),
+                HINT = coalesce(nullif(err_hint, ''), 'Correct the document; nothing of it was imported.');
     END;
 END
 $$;
