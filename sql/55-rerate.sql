@@ -1,0 +1,401 @@
+-- Re-rating and what-if: the same traffic at other prices.
+--
+-- Both start from what is booked for a call: the row itself and every row that
+-- corrects it, summed.  Usage is looked at as it is known now, and cost as the
+-- reports add it up, so that an adjustment brings exactly the difference.
+
+CREATE FUNCTION cost_ledger.booked_calls(
+    range_start timestamptz, range_end timestamptz, filters jsonb DEFAULT '{}', marks jsonb DEFAULT '[]'
+) RETURNS TABLE (
+        called_at timestamptz, call_id bigint, provider text, model text, region text, service_class text, customer text,
+        team text, feature text, served_from text, usage jsonb, cost numeric, price_id bigint, pricing text,
+        corrections bigint, mark integer)
+    LANGUAGE plpgsql STABLE ROWS 10000
+    SET search_path = pg_catalog, pg_temp
+    -- Corrections that have just been booked have no statistics yet, and few
+    -- rows times few rows is what the planner would take them for.
+    SET enable_nestloop = off
+    SET jit = off
+AS $$
+DECLARE
+    filter jsonb;
+    entry record;
+    known record;
+    condition text;
+    conditions text[] := '{}';
+BEGIN
+    IF to_regclass('cost_ledger.call') IS NULL THEN
+        PERFORM cost_ledger._ledger();
+    END IF;
+    IF NOT coalesce(range_start < range_end, false) THEN
+        RAISE EXCEPTION 'a range of time needs a start and a later end'
+            USING ERRCODE = 'datetime_field_overflow',
+                  HINT = 'Calls are taken from the start (inclusive) to the end (exclusive): ''2026-03-01'', ''2026-04-01'' is March.';
+    END IF;
+    IF jsonb_typeof(marks) IS DISTINCT FROM 'array' THEN
+        RAISE EXCEPTION 'marks are not a JSON array of filters'
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Write [{"model": "claude-opus-4"}, {"operation": "eval"}].';
+    END IF;
+
+    -- The first condition is that of filters; the others tell the mark.
+    FOR filter IN SELECT coalesce(filters, '{}') UNION ALL SELECT m.value FROM jsonb_array_elements(marks) AS m LOOP
+        IF jsonb_typeof(filter) IS DISTINCT FROM 'object' THEN
+            RAISE EXCEPTION 'a filter is not a JSON object of column and value'
+                USING ERRCODE = 'invalid_parameter_value',
+                      HINT = 'Write {"provider": "openai", "team": ["search", "chat"], "customer": null}.';
+        END IF;
+        condition := 'true';
+        FOR entry IN SELECT f.key, f.value FROM jsonb_each(filter) AS f LOOP
+            SELECT a.atttypid, format_type(a.atttypid, NULL) AS type INTO known
+                FROM pg_attribute a
+                WHERE a.attrelid = 'cost_ledger.call'::regclass AND a.attname = entry.key AND a.attnum > 0 AND NOT a.attisdropped;
+            IF NOT FOUND THEN
+                RAISE EXCEPTION 'filter "%" is not a column of a call', entry.key
+                    USING ERRCODE = 'undefined_column',
+                          HINT = 'Filter by columns of cost_ledger.call: provider, model, team, feature, customer, pricing, …; other labels by {"tags": {"name": "value"}}.';
+            END IF;
+            IF known.atttypid = 'jsonb'::regtype THEN
+                condition := condition || CASE WHEN entry.value = 'null' THEN format(' AND c.%I IS NULL', entry.key)
+                                               ELSE format(' AND c.%I @> %L', entry.key, entry.value) END;
+            ELSIF jsonb_typeof(entry.value) = 'object' OR jsonb_path_exists(entry.value, 'strict $[*] ? (@.type() == "object" || @.type() == "array")', silent => true) THEN
+                RAISE EXCEPTION 'filter "%" is neither a value nor a list of values', entry.key
+                    USING ERRCODE = 'invalid_parameter_value',
+                          HINT = format('Write {"%s": "value"}, {"%1$s": ["one", "other"]} or {"%1$s": null}.', entry.key);
+            ELSE
+                -- null finds the rows without a value, alone or in a list.
+                SELECT condition || format(' AND (c.%I = ANY (%L::%s[])%s)', entry.key,
+                                           coalesce(array_agg(v.value) FILTER (WHERE v.value IS NOT NULL), '{}'), known.type,
+                                           CASE WHEN bool_or(v.value IS NULL) THEN format(' OR c.%I IS NULL', entry.key) END)
+                    INTO condition
+                    FROM jsonb_array_elements_text(CASE jsonb_typeof(entry.value) WHEN 'array' THEN entry.value
+                                                        ELSE jsonb_build_array(entry.value) END) AS v;
+            END IF;
+        END LOOP;
+        conditions := conditions || condition;
+    END LOOP;
+
+    -- Corrections stand at the called_at of their call, so the range holds
+    -- them too.
+    RETURN QUERY EXECUTE format($query$
+        SELECT c.called_at, c.call_id, c.provider, c.model, c.region, c.service_class, c.customer,
+               c.team, c.feature, c.served_from,
+               jsonb_strip_nulls(jsonb_build_object(
+                   'input_tokens', coalesce(c.input_tokens + coalesce(k.input_tokens, 0), k.input_tokens),
+                   'cache_read_tokens', coalesce(c.cache_read_tokens + coalesce(k.cache_read_tokens, 0), k.cache_read_tokens),
+                   'cache_write_tokens', coalesce(c.cache_write_tokens + coalesce(k.cache_write_tokens, 0), k.cache_write_tokens),
+                   'cache_write_1h_tokens', coalesce(c.cache_write_1h_tokens + coalesce(k.cache_write_1h_tokens, 0), k.cache_write_1h_tokens),
+                   'output_tokens', coalesce(c.output_tokens + coalesce(k.output_tokens, 0), k.output_tokens),
+                   'reasoning_tokens', coalesce(c.reasoning_tokens + coalesce(k.reasoning_tokens, 0), k.reasoning_tokens)))
+                   || coalesce(CASE WHEN k.has_other_usage THEN (
+                          SELECT jsonb_object_agg(m.meter, m.quantity)
+                          FROM (SELECT o.key AS meter, sum(o.value::numeric) AS quantity
+                                FROM cost_ledger.call r, jsonb_each_text(r.other_usage) o
+                                WHERE r.called_at = c.called_at AND (r.call_id = c.call_id OR r.corrects = c.call_id)
+                                GROUP BY o.key
+                                HAVING sum(o.value::numeric) <> 0) m)
+                      ELSE c.other_usage END, '{}'),
+               coalesce(c.cost + coalesce(k.cost, 0), k.cost),
+               coalesce(k.price_id, c.price_id), coalesce(k.pricing, c.pricing),
+               coalesce(k.corrections, 0),
+               %2$s
+        FROM cost_ledger.call c
+        LEFT JOIN (
+            SELECT x.called_at, x.corrects, count(*) AS corrections, sum(x.cost) AS cost,
+                   -- the last one says how it stands now
+                   (array_agg(x.price_id ORDER BY x.call_id DESC))[1] AS price_id,
+                   (array_agg(x.pricing ORDER BY x.call_id DESC))[1] AS pricing,
+                   sum(x.input_tokens) AS input_tokens, sum(x.cache_read_tokens) AS cache_read_tokens,
+                   sum(x.cache_write_tokens) AS cache_write_tokens, sum(x.cache_write_1h_tokens) AS cache_write_1h_tokens,
+                   sum(x.output_tokens) AS output_tokens, sum(x.reasoning_tokens) AS reasoning_tokens,
+                   bool_or(x.other_usage IS NOT NULL) AS has_other_usage
+            FROM cost_ledger.call x
+            WHERE x.corrects IS NOT NULL AND x.called_at >= $1 AND x.called_at < $2
+            GROUP BY x.called_at, x.corrects) k ON k.called_at = c.called_at AND k.corrects = c.call_id
+        WHERE c.corrects IS NULL AND c.called_at >= $1 AND c.called_at < $2 AND %1$s
+        $query$,
+        conditions[1],
+        coalesce('CASE ' || (SELECT string_agg(format('WHEN %s THEN %s', m.condition, m.n), ' ' ORDER BY m.n)
+                             FROM unnest(conditions[2:]) WITH ORDINALITY AS m (condition, n)) || ' END',
+                 'NULL::integer'))
+        USING range_start, range_end;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.booked_calls(timestamptz, timestamptz, jsonb, jsonb) IS
+    'What is booked for each call of a range of time (end exclusive), its corrections and adjustments included: usage as it is known now, in the ledger''s convention; cost, the sum of all its rows (NULL while nothing has a price); price_id and pricing of the last of them. filters is an object of columns of call and values: {"provider": "openai", "team": ["search", "chat"], "customer": null, "tags": {"tier": "gold"}}; all must hold, of a list one, null finds rows without a value, JSON columns are compared by containment. marks is a list of such filters; mark is the number of the first that holds.';
+
+CREATE FUNCTION cost_ledger.rerate(
+    range_start timestamptz, range_end timestamptz, filters jsonb DEFAULT '{}', dry_run boolean DEFAULT true, reason text DEFAULT NULL
+) RETURNS TABLE (
+        call_id bigint, called_at timestamptz, provider text, model text,
+        old_cost numeric, new_cost numeric, difference numeric,
+        old_price_id bigint, new_price_id bigint, pricing_before text, pricing_after text,
+        batch_id bigint, adjustment_id bigint)
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    -- Many short queries, each of which would be compiled anew.
+    SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    batch bigint;
+    first_call timestamptz;
+    last_call timestamptz;
+    chunk_start timestamptz;
+    chunk_end timestamptz;
+    found_calls bigint := 0;
+    booked_calls bigint := 0;
+    booked_amount numeric := 0;
+    last_report timestamptz := clock_timestamp();
+    columns text;
+    expressions text;
+    query text;
+    change record;
+BEGIN
+    rerate.dry_run := coalesce(rerate.dry_run, true);
+    rerate.filters := coalesce(rerate.filters, '{}');
+    -- Checks the arguments, and finds nothing.
+    PERFORM FROM cost_ledger.booked_calls(rerate.range_start, rerate.range_end, rerate.filters || '{"call_id": []}');
+    IF NOT rerate.dry_run THEN
+        IF coalesce(rerate.reason, '') = '' THEN
+            RAISE EXCEPTION 'a re-rating needs a reason'
+                USING ERRCODE = 'null_value_not_allowed',
+                      HINT = 'Say why the prices have changed: reason => ''invoice of March shows another rate''.';
+        ELSIF NOT pg_has_role((SELECT c.relowner FROM pg_class c WHERE c.oid = 'cost_ledger.call'::regclass), 'USAGE') THEN
+            RAISE EXCEPTION 'only the owner of the ledger may book adjustments'
+                USING ERRCODE = 'insufficient_privilege',
+                      HINT = 'See what would change with dry_run => true, and ask the owner to book it.';
+        ELSIF current_setting('transaction_isolation') <> 'read committed' THEN
+            -- Its snapshot may be older than what another re-rating has booked.
+            RAISE EXCEPTION 'a re-rating is not booked in a transaction at isolation level %', current_setting('transaction_isolation')
+                USING ERRCODE = 'invalid_transaction_state',
+                      HINT = 'Book it in a transaction at READ COMMITTED; a dry run can be made at any level.';
+        END IF;
+        -- One at a time: what the one before has booked is seen from here on.
+        PERFORM pg_advisory_xact_lock(hashtextextended('cost_ledger.rerate', 0));
+        batch := nextval(pg_get_serial_sequence('cost_ledger.rerate_batch', 'batch_id'));
+    END IF;
+
+    query := $query$
+        WITH changes AS MATERIALIZED (
+            SELECT b.*, e.new_price_id, e.new_pricing,
+                   -- A price that is gone is no lower price: where less is known
+                   -- than before, the cost stays what it was.
+                   CASE WHEN e.new_pricing IN ('priced', 'free') OR e.new_pricing = 'partial' AND b.pricing IN ('unpriced', 'partial')
+                        THEN trim_scale(b.new_cost - coalesce(b.cost, 0)) END AS difference
+            -- OFFSET 0: priced once, not once for each mention.
+            FROM (SELECT k.*, cost_ledger.cost_at(k.called_at, k.provider, k.model, k.usage, k.service_class, k.region, customer => k.customer) AS new_cost
+                  FROM cost_ledger.booked_calls($1, $2, $3) k
+                  WHERE k.served_from = 'model'
+                  OFFSET 0) b
+            CROSS JOIN LATERAL (
+                SELECT CASE WHEN b.new_cost IS NULL THEN 'unpriced'
+                            WHEN bool_or(x.amount IS NULL AND x.quantity <> 0) THEN 'partial'
+                            WHEN bool_or(x.unit_price * x.multiplier <> 0) THEN 'priced'
+                            ELSE 'free' END AS new_pricing,
+                       CASE WHEN min(x.price_id) = max(x.price_id) THEN min(x.price_id)
+                            -- Of several, the price of the most specific card.
+                            ELSE (SELECT p.price_id
+                                  FROM cost_ledger.price p
+                                  JOIN cost_ledger.rate_card r ON r.card_id = p.card_id
+                                  WHERE p.price_id = ANY (array_agg(x.price_id))
+                                  ORDER BY r.customer = '', r.service_class <> b.service_class, r.region = '', p.price_id
+                                  LIMIT 1) END AS new_price_id
+                FROM cost_ledger.explain_cost(b.called_at, b.provider, b.model, b.usage, b.service_class, b.region, b.customer) x) e
+            WHERE (b.new_cost IS DISTINCT FROM b.cost OR b.pricing IN ('unpriced', 'partial'))
+              AND (b.new_cost IS DISTINCT FROM b.cost OR b.pricing <> e.new_pricing)
+        )$query$;
+    IF rerate.dry_run THEN
+        query := query || $query$
+        SELECT x.*, NULL::bigint AS adjustment_id FROM changes x ORDER BY x.called_at, x.call_id$query$;
+    ELSE
+        -- An adjustment has the call's attribution, columns that users have
+        -- added included; what is not a difference in cost is left empty.
+        SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
+               string_agg(CASE
+                   WHEN a.attname = 'corrects' THEN 'c.call_id'
+                   WHEN a.attname = 'cost' THEN 'x.difference'
+                   WHEN a.attname = 'price_id' THEN 'x.new_price_id'
+                   WHEN a.attname = 'pricing' THEN 'x.new_pricing'
+                   WHEN a.attname = 'tags' THEN format('coalesce(c.tags, ''{}'') || ''{"rerate_batch": %s}''', batch)
+                   ELSE 'c.' || quote_ident(a.attname)
+               END, ', ' ORDER BY a.attnum)
+            INTO columns, expressions
+            FROM pg_attribute a
+            WHERE a.attrelid = 'cost_ledger.call'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+              AND a.attname <> ALL ('{call_id,recorded_at,recorded_xid,event_key,input_tokens,cache_read_tokens,cache_write_tokens,cache_write_1h_tokens,output_tokens,reasoning_tokens,other_usage,raw_usage,usage_status,reported_cost,hold_id,duration_ms,retry_count,tool_calls,tool_calls_count,input_parts,accepted}'::name[]);
+        query := query || format($query$, adjustments AS (
+            INSERT INTO cost_ledger.call (%s)
+            SELECT %s
+            FROM changes x
+            JOIN cost_ledger.call c ON c.called_at = x.called_at AND c.call_id = x.call_id
+            WHERE x.difference IS NOT NULL AND c.called_at >= $1 AND c.called_at < $2
+            ORDER BY x.called_at, x.call_id
+            RETURNING call_id, corrects
+        )
+        SELECT x.*, a.call_id AS adjustment_id
+        FROM changes x
+        LEFT JOIN adjustments a ON a.corrects = x.call_id
+        ORDER BY x.called_at, x.call_id$query$, columns, expressions);
+    END IF;
+
+    -- Day by day: memory is that of a day, and progress can be told.
+    SELECT min(c.called_at), max(c.called_at) INTO first_call, last_call
+        FROM cost_ledger.call c
+        WHERE c.called_at >= rerate.range_start AND c.called_at < rerate.range_end;
+    chunk_start := first_call;
+    WHILE chunk_start <= last_call LOOP
+        chunk_end := least(chunk_start + interval '24 hours', rerate.range_end);
+        FOR change IN EXECUTE query USING chunk_start, chunk_end, rerate.filters LOOP
+            found_calls := found_calls + 1;
+            rerate.call_id := change.call_id;
+            rerate.called_at := change.called_at;
+            rerate.provider := change.provider;
+            rerate.model := change.model;
+            rerate.old_cost := change.cost;
+            rerate.new_cost := change.new_cost;
+            rerate.difference := change.difference;
+            rerate.old_price_id := change.price_id;
+            rerate.new_price_id := change.new_price_id;
+            rerate.pricing_before := change.pricing;
+            rerate.pricing_after := change.new_pricing;
+            rerate.adjustment_id := change.adjustment_id;
+            IF change.adjustment_id IS NOT NULL THEN
+                rerate.batch_id := batch;
+                booked_calls := booked_calls + 1;
+                booked_amount := booked_amount + change.difference;
+            ELSE
+                rerate.batch_id := NULL;
+            END IF;
+            RETURN NEXT;
+        END LOOP;
+        chunk_start := chunk_end;
+        IF clock_timestamp() > last_report + interval '5 seconds' THEN
+            RAISE INFO 're-rating: % calls differ among those before % (the last is of %)', found_calls, chunk_start, last_call;
+            last_report := clock_timestamp();
+        END IF;
+    END LOOP;
+
+    IF booked_calls > 0 THEN
+        INSERT INTO cost_ledger.rerate_batch (batch_id, range_start, range_end, filters, reason, calls, amount)
+            VALUES (batch, rerate.range_start, rerate.range_end, rerate.filters, rerate.reason, booked_calls, booked_amount);
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.rerate(timestamptz, timestamptz, jsonb, boolean, text) IS
+    'Calls of a range of time (end exclusive) whose cost by the price list as it is now is not what is booked for them, corrections included: one row each, difference = new_cost - old_cost in the ledger''s currency, exact. dry_run => false books each difference as a row of call that corrects it (cost only, usage does not change), at its time and with its attribution, all in one batch with a reason; again, it finds nothing. Calls that were unpriced or partial get their price this way. A call whose price is gone keeps its cost: it is listed with difference NULL and nothing is booked. Calls served from response_cache cost nothing and are not looked at. filters as in booked_calls(). Booking is only for the owner of the ledger (42501), in a transaction at READ COMMITTED (25000), one at a time; an interrupted one books nothing.';
+
+CREATE FUNCTION cost_ledger.what_if(
+    range_start timestamptz, range_end timestamptz, mapping jsonb DEFAULT '[]', cache_hit_ratio numeric DEFAULT NULL,
+    filters jsonb DEFAULT '{}', priced_at timestamptz DEFAULT NULL
+) RETURNS TABLE (
+        team text, feature text, calls bigint, real_cost numeric, what_if_cost numeric, difference numeric, ratio numeric, unpriced_calls bigint)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    rule jsonb;
+    marks jsonb := '[]';
+    providers text[] := '{}';
+    models text[] := '{}';
+    classes text[] := '{}';
+    regions text[] := '{}';
+    customers text[] := '{}';
+    first_call timestamptz;
+    last_call timestamptz;
+BEGIN
+    IF jsonb_typeof(coalesce(what_if.mapping, '[]')) <> 'array' THEN
+        RAISE EXCEPTION 'the mapping is not a JSON array of rules'
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Write [{"from": {"model": "claude-opus-4"}, "to": {"model": "claude-sonnet-4-5"}}].';
+    END IF;
+    FOR rule IN SELECT m.value FROM jsonb_array_elements(coalesce(what_if.mapping, '[]')) AS m LOOP
+        IF jsonb_typeof(rule) <> 'object' OR rule - '{from,to}'::text[] <> '{}'
+           OR jsonb_typeof(coalesce(rule -> 'from', '{}')) <> 'object'
+           OR jsonb_typeof(rule -> 'to') IS DISTINCT FROM 'object' OR rule -> 'to' = '{}'
+           OR (rule -> 'to') - '{provider,model,service_class,region,customer}'::text[] <> '{}'
+           OR jsonb_path_exists(rule, '$.to.* ? (@.type() != "string")') THEN
+            RAISE EXCEPTION 'a rule of the mapping is not "from" some calls "to" a model, class or region'
+                USING ERRCODE = 'invalid_parameter_value',
+                      DETAIL = format('The rule is %s.', left(rule::text, 200)),
+                      HINT = 'Write {"from": {"operation": "eval"}, "to": {"service_class": "batch"}}; "to" has texts as provider, model, service_class, region, customer.';
+        END IF;
+        marks := marks || jsonb_build_array(coalesce(rule -> 'from', '{}'));
+        providers := providers || (rule #>> '{to,provider}');
+        models := models || (rule #>> '{to,model}');
+        classes := classes || (rule #>> '{to,service_class}');
+        regions := regions || (rule #>> '{to,region}');
+        customers := customers || (rule #>> '{to,customer}');
+    END LOOP;
+    IF NOT coalesce(what_if.cache_hit_ratio BETWEEN 0 AND 1, true) THEN
+        RAISE EXCEPTION 'cache-hit ratio % is not a share from 0 to 1', what_if.cache_hit_ratio
+            USING ERRCODE = 'numeric_value_out_of_range',
+                  HINT = '0.85 means that 85 percent of all input tokens are read from the cache; NULL leaves them as they were.';
+    END IF;
+    IF NOT coalesce(isfinite(what_if.priced_at), true) THEN
+        RAISE EXCEPTION 'time of the prices must be finite'
+            USING ERRCODE = 'datetime_field_overflow',
+                  HINT = 'Leave priced_at out for the prices of each call''s own time.';
+    END IF;
+    PERFORM FROM cost_ledger.booked_calls(what_if.range_start, what_if.range_end, coalesce(what_if.filters, '{}') || '{"call_id": []}', marks);
+
+    SELECT min(c.called_at), max(c.called_at) INTO first_call, last_call
+        FROM cost_ledger.call c
+        WHERE c.called_at >= what_if.range_start AND c.called_at < what_if.range_end;
+    RETURN QUERY
+        SELECT coalesce(t.team, '(unallocated)'), coalesce(t.feature, '(unallocated)'),
+               t.calls, t.real_cost, t.what_if_cost, t.what_if_cost - t.real_cost,
+               round(t.what_if_cost / nullif(t.real_cost, 0), 6), t.unpriced_calls
+        FROM (
+            SELECT k.team, k.feature, count(*) AS calls,
+                   -- Like with like: both sums are of the calls that have both.
+                   sum(k.cost) FILTER (WHERE k.is_known) AS real_cost,
+                   sum(k.what_if_cost) FILTER (WHERE k.is_known) AS what_if_cost,
+                   count(*) FILTER (WHERE NOT k.is_known) AS unpriced_calls
+            FROM (
+                SELECT b.team, b.feature, b.cost,
+                       CASE WHEN n.is_other THEN e.amount ELSE b.cost END AS what_if_cost,
+                       b.cost IS NOT NULL AND b.pricing IN ('priced', 'free') AND (NOT n.is_other OR e.is_complete) AS is_known
+                -- Day by day, which is what is kept in memory.
+                FROM generate_series(first_call, last_call, interval '24 hours') AS d (day_start)
+                CROSS JOIN LATERAL cost_ledger.booked_calls(d.day_start, least(d.day_start + interval '24 hours', what_if.range_end),
+                                                            coalesce(what_if.filters, '{}'), marks) b
+                CROSS JOIN LATERAL (
+                    SELECT b.served_from = 'model'
+                               AND (b.mark IS NOT NULL OR what_if.cache_hit_ratio IS NOT NULL OR what_if.priced_at IS NOT NULL) AS is_other,
+                           coalesce((b.usage ->> 'input_tokens')::bigint, 0) AS input,
+                           coalesce((b.usage ->> 'cache_write_tokens')::bigint, 0) AS write,
+                           coalesce((b.usage ->> 'cache_write_1h_tokens')::bigint, 0) AS write_1h,
+                           coalesce((b.usage ->> 'input_audio_tokens')::bigint, 0) + coalesce((b.usage ->> 'input_image_tokens')::bigint, 0)
+                               + coalesce((b.usage ->> 'input_video_tokens')::bigint, 0) AS other_modality) n
+                CROSS JOIN LATERAL (
+                    -- Writes stay as far as the reads leave room, counted so
+                    -- that the parts fit whatever the input is made of.
+                    SELECT CASE WHEN what_if.cache_hit_ratio IS NULL OR n.input = 0 THEN b.usage
+                                ELSE b.usage - '{cache_read_audio_tokens,cache_read_image_tokens,cache_read_video_tokens,cache_write_audio_tokens}'::text[]
+                                     || jsonb_build_object(
+                                         'cache_read_tokens', r.read,
+                                         'cache_write_tokens', least(n.write, r.room),
+                                         'cache_write_1h_tokens', least(n.write_1h, r.room - least(n.write, r.room)))
+                           END AS usage
+                    FROM (SELECT round(n.input * what_if.cache_hit_ratio) AS read,
+                                 n.input - greatest(round(n.input * what_if.cache_hit_ratio), n.other_modality) AS room) r) u
+                CROSS JOIN LATERAL (
+                    SELECT sum(x.amount) AS amount,
+                           u.usage <> '{}' AND bool_and(x.amount IS NOT NULL OR x.quantity = 0) AND sum(x.amount) IS NOT NULL AS is_complete
+                    FROM cost_ledger.explain_cost(
+                             coalesce(what_if.priced_at, b.called_at), coalesce(providers[b.mark], b.provider), coalesce(models[b.mark], b.model),
+                             u.usage, coalesce(classes[b.mark], b.service_class), coalesce(regions[b.mark], b.region),
+                             coalesce(customers[b.mark], b.customer)) x
+                    WHERE n.is_other) e) k
+            GROUP BY k.team, k.feature) t
+        ORDER BY t.team, t.feature;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.what_if(timestamptz, timestamptz, jsonb, numeric, jsonb, timestamptz) IS
+    'What the calls of a range of time (end exclusive) would have cost on other models, classes or regions, or with another share of input tokens read from the cache, per team and feature beside what they cost. mapping is a list of rules of which the first that holds counts: [{"from": {"model": "claude-opus-4"}, "to": {"provider": "anthropic", "model": "claude-sonnet-4-5"}}, {"from": {"operation": "eval"}, "to": {"service_class": "batch"}}]; "from" is a filter as in booked_calls(), what "to" leaves out stays. Calls without a rule keep their cost. cache_hit_ratio is cache reads per input token; cache writes stay as far as reads leave room. Prices are those of each call''s own time, or of priced_at. real_cost and what_if_cost, in the ledger''s currency, are of the calls whose full cost both ways is known; the others are counted in unpriced_calls. ratio = what_if_cost / real_cost.';

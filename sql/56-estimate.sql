@@ -1,0 +1,242 @@
+-- Estimates: what a feature will cost, before it is built or before it grows.
+--
+-- Costs are exact as everywhere; percentiles are estimates by nature, computed
+-- in double precision and given with 6 decimals.
+
+CREATE FUNCTION cost_ledger.normal_quantile(p double precision) RETURNS double precision
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    q double precision;
+    r double precision;
+BEGIN
+    -- NaN is above everything.
+    IF NOT (p > 0 AND p < 1) THEN
+        RAISE EXCEPTION '% is not a probability between 0 and 1', p
+            USING ERRCODE = 'numeric_value_out_of_range',
+                  HINT = 'Both ends are excluded; 0.99 is the 99th percentile.';
+    END IF;
+    IF p < 0.02425 OR p > 1 - 0.02425 THEN
+        q := sqrt(-2 * ln(least(p, 1 - p)));
+        r := (((((-7.784894002430293e-03 * q - 3.223964580411365e-01) * q - 2.400758277161838e+00) * q - 2.549732539343734e+00) * q
+               + 4.374664141464968e+00) * q + 2.938163982698783e+00)
+             / ((((7.784695709041462e-03 * q + 3.224671290700398e-01) * q + 2.445134137142996e+00) * q + 3.754408661907416e+00) * q + 1);
+        RETURN CASE WHEN p < 0.5 THEN r ELSE -r END;
+    END IF;
+    q := p - 0.5;
+    r := q * q;
+    RETURN (((((-3.969683028665376e+01 * r + 2.209460984245205e+02) * r - 2.759285104469687e+02) * r + 1.383577518672690e+02) * r
+             - 3.066479806614716e+01) * r + 2.506628277459239e+00) * q
+           / (((((-5.447609879822406e+01 * r + 1.615858368580409e+02) * r - 1.556989798598866e+02) * r + 6.680131188771972e+01) * r
+               - 1.328068155288572e+01) * r + 1);
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.normal_quantile(double precision) IS
+    'Inverse of the cumulative distribution function of the standard normal distribution, by P. J. Acklam''s rational approximations (2003): relative error below 1.15e-9 over the whole range. 0 < p < 1, else an error (22003).';
+
+CREATE FUNCTION cost_ledger.feature_cost_sample(
+    feature text, range_start timestamptz, range_end timestamptz, sample_by text DEFAULT 'user',
+    OUT samples bigint, OUT calls bigint, OUT calls_per_sample numeric, OUT cost numeric, OUT mean_cost numeric, OUT cost_per_call numeric,
+    OUT input_tokens_per_call numeric, OUT cache_read_tokens_per_call numeric, OUT output_tokens_per_call numeric,
+    OUT p50_cost numeric, OUT p90_cost numeric, OUT p95_cost numeric, OUT p99_cost numeric, OUT unpriced_calls bigint
+) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    sampled text := (jsonb_build_object('user', 'user_id', 'run', 'run_id', 'session', 'session_id', 'customer', 'customer', 'call', 'call_id')
+                     ->> sample_by);
+BEGIN
+    IF to_regclass('cost_ledger.call') IS NULL THEN
+        PERFORM cost_ledger._ledger();
+    END IF;
+    IF sampled IS NULL THEN
+        RAISE EXCEPTION 'a sample is not by "%"', sample_by
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Sample by user, run, session, customer or call.';
+    END IF;
+    IF NOT coalesce(range_start < range_end, false) THEN
+        RAISE EXCEPTION 'a range of time needs a start and a later end'
+            USING ERRCODE = 'datetime_field_overflow',
+                  HINT = 'Calls are taken from the start (inclusive) to the end (exclusive): ''2026-03-01'', ''2026-04-01'' is March.';
+    END IF;
+    -- Corrections belong to the sample of the call they correct.
+    EXECUTE format($query$
+        SELECT count(*), sum(s.calls)::bigint,
+               round(sum(s.calls) / nullif(count(*), 0), 6),
+               sum(s.cost), round(sum(s.cost) / nullif(count(s.cost), 0), 12), round(sum(s.cost) / nullif(sum(s.calls), 0), 12),
+               round(sum(s.input_tokens) / nullif(sum(s.calls), 0), 6), round(sum(s.cache_read_tokens) / nullif(sum(s.calls), 0), 6),
+               round(sum(s.output_tokens) / nullif(sum(s.calls), 0), 6),
+               round(cost_ledger.quantile(cost_ledger.summarize(s.cost), 0.50), 12), round(cost_ledger.quantile(cost_ledger.summarize(s.cost), 0.90), 12),
+               round(cost_ledger.quantile(cost_ledger.summarize(s.cost), 0.95), 12), round(cost_ledger.quantile(cost_ledger.summarize(s.cost), 0.99), 12),
+               coalesce(sum(s.unpriced_calls), 0)::bigint
+        FROM (SELECT count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
+                     sum(c.cost) AS cost, sum(c.input_tokens) AS input_tokens, sum(c.cache_read_tokens) AS cache_read_tokens, sum(c.output_tokens) AS output_tokens,
+                     count(*) FILTER (WHERE c.corrects IS NULL AND c.cost IS NULL) AS unpriced_calls
+              FROM cost_ledger.call c
+              WHERE c.feature = $1 AND c.called_at >= $2 AND c.called_at < $3 AND c.%1$I IS NOT NULL
+              GROUP BY %2$s) s
+        $query$, sampled, CASE sample_by WHEN 'call' THEN 'coalesce(c.corrects, c.call_id)' ELSE 'c.' || sampled END)
+        INTO samples, calls, calls_per_sample, cost, mean_cost, cost_per_call, input_tokens_per_call, cache_read_tokens_per_call, output_tokens_per_call,
+             p50_cost, p90_cost, p95_cost, p99_cost, unpriced_calls
+        USING feature, range_start, range_end;
+    calls := coalesce(calls, 0);
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.feature_cost_sample(text, timestamptz, timestamptz, text) IS
+    'What a feature has cost per user (or run, session, customer, call) in a range of time (end exclusive), corrections included: how many samples and calls there are, sums, means (12 decimals, tokens 6) and percentiles of cost per sample from a summary (exact for small samples, else within its relative error). Calls without a user_id (run_id, …) are left out; samples without any price count in none of the costs.';
+
+CREATE FUNCTION cost_ledger.estimate_feature_cost(
+    feature                 text,
+    provider                text,
+    model                   text,
+    users                   numeric,
+    calls_per_user_per_day  numeric,
+    cached_input_tokens     numeric,
+    fresh_input_tokens      numeric,
+    output_tokens           numeric,
+    engagement_rate         numeric DEFAULT 1,
+    days_per_month          numeric DEFAULT 30,
+    revenue_per_user        numeric DEFAULT NULL,
+    other_usage             jsonb DEFAULT NULL,
+    service_class           text DEFAULT 'standard',
+    region                  text DEFAULT NULL,
+    customer                text DEFAULT NULL,
+    priced_at               timestamptz DEFAULT now(),
+    sigma                   double precision DEFAULT 1.1,
+    sample_by               text DEFAULT NULL,
+    sample_start            timestamptz DEFAULT NULL,
+    sample_end              timestamptz DEFAULT NULL,
+    scenarios               jsonb DEFAULT '{"base": {}, "bull": {"users": 2, "calls": 1.5}, "stress": {"users": 3, "calls": 1.5, "fresh_input": 4, "output": 2}}',
+    tail_factor             numeric DEFAULT 1.25,
+    buffer_factor           numeric DEFAULT 2.5,
+    ceiling                 numeric DEFAULT 0.30,
+    save                    boolean DEFAULT false,
+    first_month             date DEFAULT NULL,
+    note                    text DEFAULT NULL
+) RETURNS TABLE (
+        estimate_id bigint, scenario text, estimated_users numeric, calls_per_month numeric, cost_per_call numeric,
+        daily_cost numeric, monthly_cost numeric, tail_monthly_cost numeric, buffered_monthly_cost numeric,
+        cost_per_user numeric, share_of_revenue numeric, over_ceiling boolean,
+        p50_user_cost numeric, p90_user_cost numeric, p99_user_cost numeric,
+        p50_monthly_cost numeric, p90_monthly_cost numeric, p99_monthly_cost numeric)
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    percentiles constant double precision[] := '{0.50,0.90,0.99}';
+    factors numeric[] := '{}';
+    sampled record;
+    argument record;
+    each_scenario record;
+    times record;
+    month date;
+BEGIN
+    -- Everything is checked before anything is written.
+    IF coalesce(estimate_feature_cost.feature, '') = '' OR coalesce(estimate_feature_cost.provider, '') = '' OR coalesce(estimate_feature_cost.model, '') = '' THEN
+        RAISE EXCEPTION 'an estimate needs a feature, a provider and a model'
+            USING ERRCODE = 'null_value_not_allowed',
+                  HINT = 'Use the names that its calls carry or will carry.';
+    END IF;
+    FOR argument IN
+        SELECT a.name, a.value, a.highest
+        FROM (VALUES ('users', users, NULL::numeric), ('calls_per_user_per_day', calls_per_user_per_day, NULL),
+                     ('cached_input_tokens', cached_input_tokens, NULL), ('fresh_input_tokens', fresh_input_tokens, NULL), ('output_tokens', output_tokens, NULL),
+                     ('engagement_rate', engagement_rate, 1), ('days_per_month', days_per_month, 31), ('revenue_per_user', coalesce(revenue_per_user, 0), NULL),
+                     ('tail_factor', tail_factor, NULL), ('buffer_factor', buffer_factor, NULL), ('ceiling', ceiling, NULL),
+                     ('sigma', sigma::numeric, 10)) AS a (name, value, highest)
+    LOOP
+        -- NaN is above infinity.
+        IF argument.value IS NULL OR argument.value < 0 OR argument.value >= 'Infinity' OR argument.value > argument.highest THEN
+            RAISE EXCEPTION '% of an estimate is %', argument.name, coalesce(argument.value::text, 'NULL')
+                USING ERRCODE = 'numeric_value_out_of_range',
+                      HINT = format('Pass a number from 0%s.', coalesce(' to ' || argument.highest, ' on'));
+        END IF;
+    END LOOP;
+    IF jsonb_typeof(scenarios) IS DISTINCT FROM 'object' OR scenarios = '{}'
+       OR jsonb_path_exists(scenarios, '$.* ? (@.type() != "object")')
+       OR jsonb_path_exists(scenarios, '$.*.* ? (@.type() != "number" || @ < 0)')
+       OR EXISTS (SELECT FROM jsonb_each(scenarios) AS s WHERE s.key = '' OR s.value - '{users,calls,cached_input,fresh_input,output}'::text[] <> '{}') THEN
+        RAISE EXCEPTION 'scenarios are not an object of scenarios with their multipliers'
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Write {"base": {}, "bull": {"users": 2, "calls": 1.5}}; what is multiplied is users, calls, cached_input, fresh_input, output.';
+    END IF;
+
+    -- How far a user at a percentile is from the mean user.
+    IF sample_by IS NULL THEN
+        -- Log-normal with this mean: its logarithm has mean ln(mean) - sigma² / 2.
+        SELECT array_agg(exp(sigma * cost_ledger.normal_quantile(p.p) - sigma * sigma / 2)::numeric ORDER BY p.p) INTO factors
+            FROM unnest(percentiles) AS p (p);
+    ELSE
+        SELECT * INTO sampled FROM cost_ledger.feature_cost_sample(feature, sample_start, sample_end, sample_by);
+        IF coalesce(sampled.mean_cost, 0) <= 0 THEN
+            RAISE EXCEPTION 'feature "%" has no cost by % from % to %', feature, sample_by, sample_start, sample_end
+                USING ERRCODE = 'no_data_found',
+                      HINT = 'Sample a time in which it had priced calls with that attribute, or leave sample_by out for a log-normal distribution.';
+        END IF;
+        factors := ARRAY[sampled.p50_cost, sampled.p90_cost, sampled.p99_cost];
+        SELECT array_agg(f.f / sampled.mean_cost ORDER BY f.n) INTO factors FROM unnest(factors) WITH ORDINALITY AS f (f, n);
+    END IF;
+
+    IF save THEN
+        month := date_trunc('month', coalesce(first_month::timestamp, now() AT TIME ZONE (cost_ledger._ledger()).time_zone))::date;
+        INSERT INTO cost_ledger.estimate (feature, first_month, note, inputs)
+            VALUES (estimate_feature_cost.feature, month, estimate_feature_cost.note,
+                    jsonb_build_object(
+                        'provider', provider, 'model', model, 'users', users, 'calls_per_user_per_day', calls_per_user_per_day,
+                        'cached_input_tokens', cached_input_tokens, 'fresh_input_tokens', fresh_input_tokens, 'output_tokens', output_tokens,
+                        'engagement_rate', engagement_rate, 'days_per_month', days_per_month, 'revenue_per_user', revenue_per_user,
+                        'other_usage', other_usage, 'service_class', service_class, 'region', region, 'customer', customer, 'priced_at', priced_at,
+                        'sigma', CASE WHEN sample_by IS NULL THEN sigma END,
+                        'sample_by', sample_by, 'sample_start', sample_start, 'sample_end', sample_end,
+                        'scenarios', scenarios, 'tail_factor', tail_factor, 'buffer_factor', buffer_factor, 'ceiling', ceiling))
+            RETURNING estimate_id INTO estimate_feature_cost.estimate_id;
+    END IF;
+
+    FOR each_scenario IN SELECT s.key, s.value FROM jsonb_each(scenarios) AS s LOOP
+        SELECT coalesce(x.users, 1) AS users, coalesce(x.calls, 1) AS calls, coalesce(x.cached_input, 1) AS cached_input,
+               coalesce(x.fresh_input, 1) AS fresh_input, coalesce(x.output, 1) AS output
+            INTO times
+            FROM jsonb_to_record(each_scenario.value) AS x (users numeric, calls numeric, cached_input numeric, fresh_input numeric, output numeric);
+        scenario := each_scenario.key;
+        estimated_users := trim_scale(users * times.users);
+        -- Priced anew in each scenario: more input may be another tier.  A
+        -- mean need not be whole, a count must.
+        cost_per_call := cost_ledger.cost_at(
+            priced_at, provider, model,
+            jsonb_build_object('input_tokens', ceil(cached_input_tokens * times.cached_input) + ceil(fresh_input_tokens * times.fresh_input),
+                               'cache_read_tokens', ceil(cached_input_tokens * times.cached_input),
+                               'output_tokens', ceil(output_tokens * times.output)) || coalesce(other_usage, '{}'),
+            service_class, region, strict => true, customer => customer);
+        cost_per_user := trim_scale(cost_per_call * calls_per_user_per_day * times.calls * days_per_month * engagement_rate);
+        calls_per_month := trim_scale(estimated_users * calls_per_user_per_day * times.calls * days_per_month * engagement_rate);
+        daily_cost := trim_scale(cost_per_call * calls_per_user_per_day * times.calls * estimated_users * engagement_rate);
+        monthly_cost := trim_scale(cost_per_user * estimated_users);
+        tail_monthly_cost := trim_scale(monthly_cost * tail_factor);
+        buffered_monthly_cost := trim_scale(monthly_cost * buffer_factor);
+        share_of_revenue := round(cost_per_user / nullif(revenue_per_user, 0), 6);
+        over_ceiling := cost_per_user > revenue_per_user * ceiling;
+        p50_user_cost := round(cost_per_call * calls_per_user_per_day * times.calls * days_per_month * factors[1], 6);
+        p90_user_cost := round(cost_per_call * calls_per_user_per_day * times.calls * days_per_month * factors[2], 6);
+        p99_user_cost := round(cost_per_call * calls_per_user_per_day * times.calls * days_per_month * factors[3], 6);
+        p50_monthly_cost := round(monthly_cost * factors[1], 6);
+        p90_monthly_cost := round(monthly_cost * factors[2], 6);
+        p99_monthly_cost := round(monthly_cost * factors[3], 6);
+        IF save THEN
+            INSERT INTO cost_ledger.estimate_result
+                VALUES (estimate_feature_cost.estimate_id, estimate_feature_cost.scenario, estimated_users, calls_per_month, cost_per_call,
+                        daily_cost, monthly_cost, tail_monthly_cost, buffered_monthly_cost, cost_per_user, share_of_revenue, over_ceiling,
+                        p50_user_cost, p90_user_cost, p99_user_cost, p50_monthly_cost, p90_monthly_cost, p99_monthly_cost);
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.estimate_feature_cost(text, text, text, numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric, jsonb, text, text, text, timestamptz, double precision, text, timestamptz, timestamptz, jsonb, numeric, numeric, numeric, boolean, date, text) IS
+    'What a feature will cost, one row per scenario, in the ledger''s currency. A mean call has cached and fresh input tokens and output tokens (rounded up; other meters in other_usage) and costs what cost_at() says at priced_at (LC001 where that is not known in full); cost_per_user = cost_per_call × calls_per_user_per_day × days_per_month × engagement_rate (share of users who use it on a day); monthly_cost = cost_per_user × users, exact. tail_monthly_cost (× 1.25) and buffered_monthly_cost (× 2.5) stand apart. over_ceiling: cost_per_user is more than ceiling (0.30) of revenue_per_user, per month. Users differ: pNN_user_cost is of an engaged user at that percentile of activity, pNN_monthly_cost the month if the mean user were like that one. Activity is log-normal: at percentile p, mean × exp(sigma × normal_quantile(p) - sigma² / 2); sigma = ln(p95 / median) / 1.645, and 1.1 makes the 95th percentile 6.1 medians. With sample_by (user, run, …), percentiles are those of feature_cost_sample() from sample_start to sample_end, over its mean. scenarios is an object of multipliers of users, calls, cached_input, fresh_input and output; by default base (none), bull (users 2, calls 1.5) and stress (users 3, calls 1.5, fresh_input 4, output 2). save => true keeps it from first_month (the current one) on, for estimate_vs_actual.';
