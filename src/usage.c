@@ -332,6 +332,17 @@ add_other(Usage *usage, char *name, Numeric quantity)
 	usage->nother++;
 }
 
+static bool
+is_provider_word(const char *name)
+{
+	for (const char *const *word = provider_words; *word; word++)
+	{
+		if (strcmp(name, *word) == 0)
+			return true;
+	}
+	return false;
+}
+
 /*
  * Reads one level of a usage object of ours.  Token words go to their meters
  * (those with a column only where they are wanted), everything else is a meter
@@ -362,14 +373,11 @@ read_meters(JsonbContainer *object, bool tokens_too, Usage *usage)
 			continue;
 
 		meter = cl_token_meter_by_name(name, strlen(name));
-		for (const char *const *word = provider_words; meter < 0 && *word; word++)
-		{
-			if (strcmp(name, *word) == 0)
-				ereport(ERROR,
-						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						 errmsg("\"%s\" is a provider's word, not a usage meter", name),
-						 errhint("Pass the provider's object through cost_ledger.normalize_usage(), or insert it as \"raw_usage\".")));
-		}
+		if (meter < 0 && is_provider_word(name))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("\"%s\" is a provider's word, not a usage meter", name),
+					 errhint("Pass the provider's object through cost_ledger.normalize_usage(), or insert it as \"raw_usage\".")));
 
 		if (value.type == jbvNull)
 			continue;
@@ -1105,8 +1113,9 @@ read_quantities(Reading *reading, JsonbContainer *object)
 			name = pnstrdup(value.val.string.val, value.val.string.len);
 		else if (token == WJB_VALUE)
 		{
-			/* A tool that takes the name of a meter would be one. */
-			if (names_tokens(name, strlen(name)) || strcmp(name, "requests") == 0)
+			/* A tool that takes the name of something else would be that. */
+			if (names_tokens(name, strlen(name)) || is_provider_word(name) ||
+				strcmp(name, "requests") == 0)
 				reading->is_unexplained = true;
 			else
 				read_quantity(reading, name, &value);
@@ -1294,7 +1303,8 @@ detect_format(JsonbContainer *object)
 	bool		has_counts;
 
 	if (has_key(object, "prompt_tokens") || has_key(object, "completion_tokens"))
-		return FORMAT_OPENAI_CHAT;
+		return has_key(object, "citation_tokens") || has_key(object, "num_search_queries") ?
+			FORMAT_PERPLEXITY : FORMAT_OPENAI_CHAT;
 
 	has_counts = has_key(object, "input_tokens") || has_key(object, "output_tokens");
 	if (has_counts)
@@ -1453,10 +1463,6 @@ cl_usage_normalize(Jsonb *raw, const char *format_name,
 				break;
 			}
 		}
-		/* Without a provider, what only Perplexity counts. */
-		if (format == FORMAT_OPENAI_CHAT && provider_len == 0 &&
-			(has_key(object, "citation_tokens") || has_key(object, "num_search_queries")))
-			format = FORMAT_PERPLEXITY;
 		if (format == FORMAT_UNKNOWN)
 			return false;
 	}

@@ -134,6 +134,7 @@ FROM (VALUES ('{"prompt_tokens": 10, "completion_tokens": 5, "haptic_tokens": 1}
              ('{"prompt_tokens": 10, "cached_tokens": 4, "prompt_cache_hit_tokens": 5}'),
              ('{"input_tokens": 10, "output_tokens": 5, "server_tool_use": {"input_tokens": 9}}'),
              ('{"input_tokens": 10, "output_tokens": 5, "server_tool_use": {"requests": 9}}'),
+             ('{"input_tokens": 10, "output_tokens": 5, "server_tool_use": {"usage": 9}}'),
              ('{"input_tokens": 10, "output_tokens": 5, "iterations": {"type": "message"}}'),
              ('{"input_tokens": 10, "output_tokens": 5, "iterations": [[[]], 7, null]}'),
              ('{"input_tokens": 10, "output_tokens": 5, "iterations": [{"type": "message"}]}'),
