@@ -548,7 +548,7 @@ BEGIN
           AND NOT (e.key = 'search_context_cost_per_query' AND jsonb_typeof(e.value) = 'object')
         UNION ALL
         SELECT ARRAY['tiered_pricing', (t.n - 1)::text, e.key], e.key, e.value,
-               CASE WHEN jsonb_typeof(t.value #> '{range,0}') = 'number' THEN (t.value #>> '{range,0}')::numeric END,
+               CASE WHEN jsonb_typeof(t.value #> '{range,0}') = 'number' THEN trim_scale((t.value #>> '{range,0}')::numeric) END,
                CASE WHEN jsonb_typeof(t.value #> '{max_results_range,0}') = 'number' AND jsonb_typeof(t.value #> '{max_results_range,1}') = 'number'
                     THEN format('_%s_to_%s_results', t.value #>> '{max_results_range,0}', t.value #>> '{max_results_range,1}') END
         FROM jsonb_array_elements(CASE WHEN jsonb_typeof(raw -> 'tiered_pricing') = 'array' THEN raw -> 'tiered_pricing' END) WITH ORDINALITY AS t (value, n),
