@@ -125,6 +125,41 @@ $$;
 COMMENT ON FUNCTION cost_ledger.booked_calls(timestamptz, timestamptz, jsonb, jsonb) IS
     'What is booked for each call of a range of time (end exclusive), its corrections and adjustments included: usage as it is known now, in the ledger''s convention; cost, the sum of all its rows (NULL while nothing has a price); price_id and pricing of the last of them. filters is an object of columns of call and values: {"provider": "openai", "team": ["search", "chat"], "customer": null, "tags": {"tier": "gold"}}; all must hold, of a list one, null finds rows without a value, JSON columns are compared by containment. marks is a list of such filters; mark is the number of the first that holds.';
 
+CREATE FUNCTION cost_ledger.billed_meters(
+    range_start timestamptz, range_end timestamptz, filters jsonb DEFAULT '{}'
+) RETURNS TABLE (model text, meter text, quantity numeric, amount numeric, is_unpriced boolean)
+    LANGUAGE sql STABLE ROWS 100
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+    WITH booked AS (
+        SELECT b.*
+        FROM cost_ledger.booked_calls(billed_meters.range_start, billed_meters.range_end, billed_meters.filters) b
+        WHERE b.served_from = 'model'
+    ), metered AS (
+        SELECT b.model, e.meter, sum(e.quantity) AS quantity, sum(e.amount) AS amount,
+               bool_or(e.amount IS NULL AND e.quantity <> 0) AS is_unpriced
+        FROM booked b
+        CROSS JOIN LATERAL (
+            -- A part without a rate of its own is billed with what it is
+            -- priced as; explain_cost() says so in its rule.
+            SELECT coalesce(substring(x.rule FROM '^no rate of its own: priced as ([a-z0-9_]+)'), x.meter) AS meter,
+                   x.quantity, x.amount
+            FROM cost_ledger.explain_cost(b.called_at, b.provider, b.model, b.usage, b.service_class, b.region, b.customer) x) e
+        GROUP BY b.model, e.meter
+    )
+    SELECT m.model, m.meter, m.quantity, m.amount, m.is_unpriced
+    FROM metered m
+    UNION ALL
+    SELECT t.model, '(not rerated)', NULL, t.cost - coalesce(m.amount, 0), false
+    FROM (SELECT b.model, coalesce(sum(b.cost), 0) AS cost FROM booked b GROUP BY b.model) t
+    LEFT JOIN (SELECT x.model, sum(x.amount) AS amount FROM metered x GROUP BY x.model) m USING (model)
+    WHERE t.cost <> coalesce(m.amount, 0)
+$$;
+
+COMMENT ON FUNCTION cost_ledger.billed_meters(timestamptz, timestamptz, jsonb) IS
+    'What the calls of a range of time (end exclusive) are billed for: quantity and amount per model as sent and meter, by the price list as it is now, in the ledger''s currency, corrections included. Quantities are disjoint: parts with a rate of their own are taken out of their total, others are in it. is_unpriced: some of the quantity has no rate, and amount lacks it. Where calls are booked at other prices than the list now has, the meter "(not rerated)" is the difference, so that the amounts of a model add up to its cost; rerate() brings it to 0. filters as in booked_calls(). Calls served from response_cache are left out.';
+
 CREATE FUNCTION cost_ledger.rerate(
     range_start timestamptz, range_end timestamptz, filters jsonb DEFAULT '{}', dry_run boolean DEFAULT true, reason text DEFAULT NULL
 ) RETURNS TABLE (

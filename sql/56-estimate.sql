@@ -67,7 +67,7 @@ BEGIN
     EXECUTE format($query$
         SELECT count(*), sum(s.calls)::bigint,
                round(sum(s.calls) / nullif(count(*), 0), 6),
-               sum(s.cost), round(sum(s.cost) / nullif(count(s.cost), 0), 12), round(sum(s.cost) / nullif(sum(s.calls), 0), 12),
+               sum(s.cost), round(sum(s.cost) / nullif(count(s.cost), 0), 12), round(sum(s.cost) / nullif(sum(s.calls) - sum(s.unpriced_calls), 0), 12),
                round(sum(s.input_tokens) / nullif(sum(s.calls), 0), 6), round(sum(s.cache_read_tokens) / nullif(sum(s.calls), 0), 6),
                round(sum(s.output_tokens) / nullif(sum(s.calls), 0), 6),
                round(cost_ledger.quantile(cost_ledger.summarize(s.cost), 0.50), 12), round(cost_ledger.quantile(cost_ledger.summarize(s.cost), 0.90), 12),
@@ -88,7 +88,7 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.feature_cost_sample(text, timestamptz, timestamptz, text) IS
-    'What a feature has cost per user (or run, session, customer, call) in a range of time (end exclusive), corrections included: how many samples and calls there are, sums, means (12 decimals, tokens 6) and percentiles of cost per sample from a summary (exact for small samples, else within its relative error). Calls without a user_id (run_id, …) are left out; samples without any price count in none of the costs.';
+    'What a feature has cost per user (or run, session, customer, call) in a range of time (end exclusive), corrections included: how many samples and calls there are, sums, means (12 decimals, tokens 6) and percentiles of cost per sample from a summary (exact for small samples, else within its relative error). Calls without a user_id (run_id, …) are left out; calls without a price are counted, and in none of the costs.';
 
 CREATE FUNCTION cost_ledger.estimate_feature_cost(
     feature                 text,
@@ -153,7 +153,7 @@ BEGIN
     LOOP
         -- NaN is above infinity.
         IF argument.value IS NULL OR argument.value < 0 OR argument.value >= 'Infinity' OR argument.value > argument.highest THEN
-            RAISE EXCEPTION '% of an estimate is %', argument.name, coalesce(argument.value::text, 'NULL')
+            RAISE EXCEPTION 'argument "%" of an estimate is %', argument.name, coalesce(argument.value::text, 'NULL')
                 USING ERRCODE = 'numeric_value_out_of_range',
                       HINT = format('Pass a number from 0%s.', coalesce(' to ' || argument.highest, ' on'));
         END IF;

@@ -88,39 +88,12 @@ WITH period AS (
           WHERE l.billed_to = l.billed_from
           GROUP BY l.provider, l.invoice) d
     CROSS JOIN LATERAL generate_series(d.first_day::timestamp, d.last_day::timestamp, interval '1 day') AS day
-), booked AS (
-    SELECT p.provider, p.billed_from, p.billed_to,
-           b.called_at, b.model, b.usage, b.service_class, b.region, b.customer, b.cost, b.pricing
+), ours AS (
+    SELECT p.provider, p.billed_from, p.billed_to, b.model, b.meter, b.quantity, b.amount, b.is_unpriced
     FROM period p
-    CROSS JOIN LATERAL cost_ledger.booked_calls(
+    CROSS JOIN LATERAL cost_ledger.billed_meters(
         p.billed_from::timestamp AT TIME ZONE 'UTC', (p.billed_to::timestamp + interval '1 day') AT TIME ZONE 'UTC',
         jsonb_build_object('provider', p.provider)) b
-    WHERE b.served_from = 'model'
-), metered AS (
-    SELECT b.provider, b.billed_from, b.billed_to, b.model, e.meter,
-           sum(e.quantity) AS quantity, sum(e.amount) AS amount,
-           -- Its own calls, not those of its parts.
-           bool_or(e.amount IS NULL AND e.quantity <> 0) AS is_unpriced
-    FROM booked b
-    CROSS JOIN LATERAL (
-        -- A part without a rate of its own is billed with its total.
-        SELECT coalesce(substring(x.rule FROM '^no rate of its own: priced as ([a-z0-9_]+)'), x.meter) AS meter,
-               x.quantity, x.amount
-        FROM cost_ledger.explain_cost(b.called_at, b.provider, b.model, b.usage, b.service_class, b.region, b.customer) x) e
-    GROUP BY b.provider, b.billed_from, b.billed_to, b.model, e.meter
-), ours AS (
-    SELECT * FROM metered
-    UNION ALL
-    -- What is booked at other prices than today's list has, so that the
-    -- amounts of a model always add up to its cost.
-    SELECT t.provider, t.billed_from, t.billed_to, t.model, '(not rerated)', NULL, t.cost - coalesce(m.amount, 0), false
-    FROM (SELECT b.provider, b.billed_from, b.billed_to, b.model, sum(b.cost) AS cost
-          FROM booked b
-          GROUP BY b.provider, b.billed_from, b.billed_to, b.model) t
-    LEFT JOIN (SELECT x.provider, x.billed_from, x.billed_to, x.model, sum(x.amount) AS amount
-               FROM metered x
-               GROUP BY x.provider, x.billed_from, x.billed_to, x.model) m USING (provider, billed_from, billed_to, model)
-    WHERE coalesce(t.cost, 0) <> coalesce(m.amount, 0)
 ), name AS (
     -- Calls and invoices may use different names for a model that has one
     -- rate card.
@@ -189,7 +162,7 @@ WHERE t.provider IS NOT NULL
                       WHERE l.provider = o.provider AND l.model = o.model AND l.meter = o.meter
                         AND l.billed_from <= o.billed_to AND l.billed_to >= o.billed_from);
 
-COMMENT ON VIEW cost_ledger.invoice_reconciliation IS 'Do the invoices bill what the ledger says? One row per provider, UTC day (or longer period of an invoice line), model and meter, with both sides, also where one is missing. Only periods that have invoice lines, and the days between the first and last day of an invoice with lines of one day. Calls from response_cache are not in it. Our amounts of a model and period add up to its cost in the ledger.';
+COMMENT ON VIEW cost_ledger.invoice_reconciliation IS 'Do the invoices bill what the ledger says? One row per provider, UTC day (or longer period of an invoice line), model and meter, with both sides, also where one is missing. Only periods that have invoice lines, and the days between the first and last day of an invoice with lines of one day. Calls from response_cache are not in it. Our amounts of a model and period add up to its cost in the ledger, where lines of different periods do not overlap: what one of them bills is shown there only.';
 COMMENT ON COLUMN cost_ledger.invoice_reconciliation.provider IS 'Who bills.';
 COMMENT ON COLUMN cost_ledger.invoice_reconciliation.billed_from IS 'First UTC day; not a day of the reporting zone.';
 COMMENT ON COLUMN cost_ledger.invoice_reconciliation.billed_to IS 'Last UTC day.';
