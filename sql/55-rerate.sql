@@ -128,7 +128,7 @@ COMMENT ON FUNCTION cost_ledger.booked_calls(timestamptz, timestamptz, jsonb, js
 CREATE FUNCTION cost_ledger.billed_meters(
     range_start timestamptz, range_end timestamptz, filters jsonb DEFAULT '{}'
 ) RETURNS TABLE (model text, meter text, quantity numeric, amount numeric, is_unpriced boolean)
-    LANGUAGE sql STABLE ROWS 100
+    LANGUAGE sql STABLE ROWS 10
     SET search_path = pg_catalog, pg_temp
     SET jit = off
 AS $$

@@ -97,11 +97,11 @@ WITH period AS (
 ), name AS (
     -- Calls and invoices may use different names for a model that has one
     -- rate card.
-    SELECT n.provider, n.model, coalesce(r.priced_model, n.model) AS priced_model
+    SELECT n.provider, n.model,
+           coalesce((SELECT r.priced_model FROM cost_ledger.resolve_model(n.provider, n.model) r WHERE r.is_used), n.model) AS priced_model
     FROM (SELECT o.provider, o.model FROM ours o
           UNION
           SELECT l.provider, l.model FROM cost_ledger.invoice_line l) n
-    LEFT JOIN LATERAL cost_ledger.resolve_model(n.provider, n.model) r ON r.is_used
 ), our_side AS (
     SELECT o.provider, o.billed_from, o.billed_to, n.priced_model AS model, o.meter,
            sum(o.quantity) AS quantity, sum(o.amount) AS amount, bool_or(o.is_unpriced) AS is_unpriced
@@ -117,9 +117,8 @@ WITH period AS (
            sum(l.tolerance) AS tolerance
     FROM cost_ledger.invoice_line l
     JOIN name n USING (provider, model)
-    CROSS JOIN cost_ledger.ledger g
     CROSS JOIN LATERAL (
-        SELECT CASE WHEN coalesce(l.currency, g.currency) = g.currency THEN 1
+        SELECT CASE WHEN coalesce(l.currency = (SELECT g.currency FROM cost_ledger.ledger g), true) THEN 1
                     ELSE (SELECT x.rate
                           FROM cost_ledger.exchange_rate x
                           WHERE x.currency = l.currency AND x.valid_from <= l.billed_to::timestamp AT TIME ZONE 'UTC'
