@@ -59,6 +59,7 @@ SELECT * FROM pg_temp.s('{"modelVersion": "gemini", "usageMetadata": {"promptTok
                    "toolUsePromptTokensDetails": [{"modality": "TEXT", "tokenCount": 80}],
                    "cacheTokensDetails": [{"modality": "TEXT", "tokenCount": 220}, {"modality": "AUDIO", "tokenCount": 50}, {"modality": "VIDEO", "tokenCount": 30}],
                    "candidatesTokensDetails": [{"modality": "TEXT", "tokenCount": 10}, {"modality": "IMAGE", "tokenCount": 50}]}}');
+SELECT pg_temp.n('{"promptTokenCount": 500, "candidatesTokenCount": 60, "thoughtsTokenCount": 40}');
 -- its Python client
 SELECT * FROM pg_temp.s('{"usage_metadata": {"prompt_token_count": 500, "cached_content_token_count": 300, "candidates_token_count": 60, "thoughts_token_count": 40, "total_token_count": 600,
                    "prompt_tokens_details": [{"modality": "TEXT", "token_count": 350}, {"modality": "AUDIO", "token_count": 150}]}}');
@@ -140,6 +141,9 @@ FROM (VALUES ('{"prompt_tokens": 10, "completion_tokens": 5, "haptic_tokens": 1}
              ('{"input_tokens": 10, "output_tokens": 5, "iterations": [{"type": "message"}]}'),
              ('{"promptTokenCount": 10, "promptTokensDetails": {"modality": "TEXT", "tokenCount": 10}}'),
              ('{"promptTokenCount": 10, "promptTokensDetails": []}'),
+             ('{"promptTokenCount": 10, "cachedContentTokenCount": 5, "cacheTokensDetails": [{"modality": "TEXT", "tokenCount": 4}]}'),
+             ('{"promptTokenCount": 10, "candidatesTokenCount": 5, "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 4}]}'),
+             ('{"input_tokens": 10, "output_tokens": 5, "iterations": [{"type": "compaction", "cache_creation_input_tokens": 3, "cache_creation": {"ephemeral_5m_input_tokens": 2}}]}'),
              ('{"promptTokenCount": 10, "promptTokensDetails": [{"tokenCount": 10}]}'),
              ('{"promptTokenCount": 10, "promptTokensDetails": [{"modality": ["TEXT"], "tokenCount": 10}]}'),
              ('{"gen_ai.usage.input_tokens": 10, "gen_ai.usage.haptic.input_tokens": 1}')) AS v (usage);

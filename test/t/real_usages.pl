@@ -219,7 +219,6 @@ $node->safe_psql('postgres', q{
 	       count(r.price) AS prices,
 	       coalesce(bool_and(r.cost = r.price AND r.row_cost = r.price) FILTER (WHERE r.price IS NOT NULL), true) AS same_price,
 	       bool_or(r.usage_status = 'unexplained') AS unexplained,
-	       count(r.row_cost) FILTER (WHERE r.price IS NULL) AS priced_by_us,
 	       string_agg(concat_ws(' ', r.provider, r.model, 'expected', r.usage, r.price, 'ours', r.theirs, r.cost, 'row', r.row_theirs, r.row_cost), '; ')
 	           FILTER (WHERE NOT (r.theirs = r.usage AND r.row_theirs = r.usage AND (r.price IS NULL OR coalesce(r.cost = r.price AND r.row_cost = r.price, false)))) AS difference
 	FROM response p
@@ -228,16 +227,18 @@ $node->safe_psql('postgres', q{
 	UPDATE verdict SET same_price = false WHERE same_price IS NULL;
 });
 
-note('provider | responses | same usage | with a price | same price | excluded | unexplained | priced by us alone');
-note($node->safe_psql('postgres', q{
+diag(sprintf('%-12s %9s %10s %9s %10s %8s %11s',
+	'', 'responses', 'same usage', 'of priced', 'same price', 'excluded', 'unexplained'));
+diag(sprintf('%-12s %9d %10d %9d %10d %8d %11d', split /\|/))
+  foreach split /\n/, $node->safe_psql('postgres', q{
 	SELECT coalesce(provider, 'total'), count(*),
 	       count(*) FILTER (WHERE same_usage AND excluded IS NULL),
 	       count(*) FILTER (WHERE prices > 0 AND excluded IS NULL),
 	       count(*) FILTER (WHERE prices > 0 AND same_price AND excluded IS NULL),
 	       count(*) FILTER (WHERE excluded IS NOT NULL),
-	       count(*) FILTER (WHERE unexplained), count(*) FILTER (WHERE priced_by_us > 0)
-	FROM verdict GROUP BY ROLLUP (provider) ORDER BY provider}));
-note("excluded: $_") foreach split /\n/, $node->safe_psql('postgres',
+	       count(*) FILTER (WHERE unexplained)
+	FROM verdict GROUP BY ROLLUP (provider) ORDER BY provider});
+diag("excluded: $_") foreach split /\n/, $node->safe_psql('postgres',
 	q{SELECT file || ': ' || excluded FROM verdict WHERE excluded IS NOT NULL ORDER BY n});
 
 is($node->safe_psql('postgres', q{
