@@ -240,9 +240,12 @@ BEGIN
             USING ERRCODE = 'null_value_not_allowed',
                   HINT = 'Say why the recorded usage was wrong.';
     END IF;
+    -- Not while rerate() books: both take what is recorded so far from what
+    -- should be.
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('cost_ledger.rerate', 0));
     -- Corrections of a call stand beside it, at the same called_at.
     PERFORM pg_advisory_xact_lock(hashtextextended('cost_ledger.correct_call', correct_call.call_id));
-    SELECT c.provider, c.model, c.service_class, c.region INTO original
+    SELECT c.provider, c.model, c.service_class, c.region, c.customer INTO original
         FROM cost_ledger.call c
         WHERE c.called_at = correct_call.called_at AND c.call_id = correct_call.call_id AND c.corrects IS NULL;
     IF NOT FOUND THEN
@@ -252,10 +255,10 @@ BEGIN
     END IF;
 
     corrected_cost := cost_ledger.cost_at(correct_call.called_at, original.provider, original.model, usage,
-                                          original.service_class, original.region, strict => true);
+                                          original.service_class, original.region, strict => true, customer => original.customer);
     SELECT e.price_id INTO corrected_price
         FROM cost_ledger.explain_cost(correct_call.called_at, original.provider, original.model, usage,
-                                      original.service_class, original.region) e
+                                      original.service_class, original.region, original.customer) e
         LIMIT 1;
 
     -- What is recorded so far, the call and its earlier corrections, is taken

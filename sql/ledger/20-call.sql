@@ -170,9 +170,13 @@ CROSS JOIN LATERAL (
         ELSE 'no rate for a meter of the call'
     END AS reason) u
 WHERE c.pricing IN ('unpriced', 'partial')
-  AND c.corrects IS NULL;
+  AND c.corrects IS NULL
+  -- A correction or re-rating may have brought the full price since.
+  AND NOT EXISTS (SELECT
+                  FROM cost_ledger.call a
+                  WHERE a.called_at = c.called_at AND a.corrects = c.call_id AND a.pricing IN ('priced', 'free'));
 
-COMMENT ON VIEW cost_ledger.unpriced_call IS 'Calls without a full price: unpriced ones have no cost, partial ones lack the cost of a meter. explain_cost() shows which.';
+COMMENT ON VIEW cost_ledger.unpriced_call IS 'Calls without a full price: unpriced ones have no cost, partial ones lack the cost of a meter. explain_cost() shows which; once there is a price, rerate() books it, and the call is no longer listed.';
 COMMENT ON COLUMN cost_ledger.unpriced_call.called_at IS 'When the call was made.';
 COMMENT ON COLUMN cost_ledger.unpriced_call.call_id IS 'The call.';
 COMMENT ON COLUMN cost_ledger.unpriced_call.pricing IS 'unpriced or partial.';

@@ -68,6 +68,9 @@ SELECT batch_id, reason, month, team, is_allocated, model, calls, charges, credi
 -- reports show what was rated and what was adjusted: 30 + 8.4 + 0.0086 and the corrections 9 + 5.2008 of team a
 SELECT month, team, calls, corrections, cost, rated_cost, adjustment_cost FROM cost_ledger.chargeback_by_month WHERE month = '2026-03-01' ORDER BY team;
 
+-- what has got its full price is unpriced no more
+SELECT call_id, pricing, reason FROM cost_ledger.unpriced_call ORDER BY call_id;
+
 -- again: nothing
 SELECT * FROM cost_ledger.rerate('2026-03-01', '2026-04-01');
 SELECT * FROM cost_ledger.rerate('2026-03-01', '2026-04-01', dry_run => false, reason => 'again');
@@ -117,6 +120,11 @@ SELECT cost_ledger.set_price('p', 'multi', '{"input_tokens": 1, "output_tokens":
        cost_ledger.set_price('p', 'multi', '{"output_tokens": 1}', '2026-01-01', service_class => 'batch') AS batch;
 -- 1 + 2; 1 + 1.5; 1.25 + 2; 1 + 1; a class nobody has priced is no difference
 SELECT new_cost, new_price_id, pricing_after FROM cost_ledger.rerate('2026-03-20', '2026-03-21', dry_run => false, reason => 'new model');
+
+-- a correction is priced for the call's customer as well: 2 + 1.5
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, output_tokens, customer, event_key) VALUES ('2026-03-20 00:05', 'p', 'multi', 1000000, 1000000, 'acme', 'for acme');
+SELECT cost_ledger.correct_call('for acme', '{"input_tokens": 2000000, "output_tokens": 1000000}', 'recount') > 0 AS corrected;
+SELECT cost FROM cost_ledger.booked_calls('2026-03-20', '2026-03-21', '{"event_key": "for acme"}');
 
 --
 -- The identity, on calls of all kinds: after re-rating, the ledger is what
