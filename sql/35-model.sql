@@ -34,17 +34,22 @@ BEGIN
                regexp_replace(b.bare, '(-\d{8}|-\d{4}-\d{2}-\d{2}|@\d{8}|@default|-latest)$', '') AS undated,
                regexp_replace(c.bedrock, '(-\d{8}|-\d{4}-\d{2}-\d{2}|@\d{8}|-latest)$', '') AS bedrock_undated
         FROM (SELECT regexp_replace(model, '^.*/', '') AS bare) AS b,
-             LATERAL (SELECT regexp_replace(regexp_replace(regexp_replace(b.bare,
-                                 '^(us|eu|apac|ap|jp|au|ca|sa|me|global|us-gov)\.', ''),
-                                 '^(anthropic|amazon|meta|mistral|cohere|ai21|deepseek|openai|qwen|stability|twelvelabs|writer|moonshot|minimax|google|nvidia|zai)\.', ''),
-                                 '(-v\d+)?(:\d+)?(:\d+k)?$', '') AS bedrock) AS c
+             -- Only a name with region or vendor before it is Bedrock's: the end
+             -- of another's may be what tells two models apart.
+             LATERAL (SELECT regexp_replace(b.bare,
+                                 '^((us|eu|apac|ap|jp|au|ca|sa|me|global|us-gov)\.)?'
+                                 || '(anthropic|amazon|meta|mistral|cohere|ai21|deepseek|openai|qwen|stability|twelvelabs|writer|moonshot|minimax|google|nvidia|zai)\.'
+                                 || '(.*?)(-v\d+)?(:\d+)?(:\d+k)?$', '\4') AS bedrock) AS c
     ), forms AS (
         SELECT v.n, v.name, v.rule
         FROM f, LATERAL (VALUES (1, model, 'the name itself'),
                                 (2, f.bare, 'without its path'),
                                 (3, f.bedrock, 'without Bedrock''s region, vendor and revision'),
                                 (4, f.undated, 'without its date'),
-                                (5, f.bedrock_undated, 'without Bedrock''s region, vendor, revision and date')) AS v (n, name, rule)
+                                (5, f.bedrock_undated, 'without Bedrock''s region, vendor, revision and date'),
+                                (6, lower(model), 'in lower case'),
+                                (7, lower(f.bare), 'without its path, in lower case'),
+                                (8, lower(f.undated), 'without its date, in lower case')) AS v (n, name, rule)
     )
     SELECT row_number() OVER (ORDER BY u.form, u.n)::integer, u.name, u.model_name,
            concat_ws(', ', u.rule, CASE WHEN u.n > 0 THEN 'provider as ' || u.name END)

@@ -138,12 +138,18 @@ bool
 cl_usage_split(const Usage *usage, int64 rest[NUM_TOKEN_METERS],
 			   bool *is_assumed, int *bad)
 {
-	int64		tokens[NUM_TOKEN_METERS];
+	static const bool none[NUM_TOKEN_METERS - NUM_TOKEN_COLUMNS] = {false};
+	int64		tokens[NUM_TOKEN_METERS] = {0};
 	int64		covered = 0;
 	bool		is_told = false;
+	int			nmeters = NUM_TOKEN_METERS;
+
+	/* Most calls tell of no modality; then there is less to go through. */
+	if (memcmp(usage->given + NUM_TOKEN_COLUMNS, none, sizeof(none)) == 0)
+		nmeters = NUM_TOKEN_COLUMNS;
 
 	*is_assumed = false;
-	for (int i = 0; i < NUM_TOKEN_METERS; i++)
+	for (int i = 0; i < nmeters; i++)
 	{
 		const TokenMeterInfo *info = &cl_token_meters[i];
 
@@ -167,7 +173,7 @@ cl_usage_split(const Usage *usage, int64 rest[NUM_TOKEN_METERS],
 	}
 
 	memcpy(rest, tokens, sizeof(tokens));
-	for (int i = 0; i < NUM_TOKEN_METERS; i++)
+	for (int i = 0; i < nmeters; i++)
 	{
 		const TokenMeterInfo *info = &cl_token_meters[i];
 
@@ -181,7 +187,7 @@ cl_usage_split(const Usage *usage, int64 rest[NUM_TOKEN_METERS],
 		else if (info->total >= 0)
 			rest[info->total] -= tokens[i];
 	}
-	for (int i = 0; i < NUM_TOKEN_METERS; i++)
+	for (int i = 0; i < nmeters; i++)
 	{
 		if (rest[i] < 0)
 		{

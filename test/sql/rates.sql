@@ -146,7 +146,8 @@ SELECT v.provider, v.model, r.priced_provider, r.priced_model, r.rule
 FROM (VALUES (1, 'anthropic', 'claude-sonnet-4-5'), (2, 'anthropic', 'claude-sonnet-4-5-20250929'), (3, 'anthropic', 'claude-sonnet-4-5-latest'), (4, 'anthropic', 'anthropic/claude-sonnet-4-5'),
              (5, 'aws.bedrock', 'us.anthropic.claude-sonnet-4-5-20250929-v1:0'), (6, 'bedrock', 'anthropic.claude-sonnet-4-5'), (7, 'openai', 'gpt-4o-2024-05-13'),
              (8, 'openai', 'gpt-4o-2024-08-06'), (9, 'gcp.vertex_ai', 'publishers/anthropic/models/claude-sonnet-4-5@20250929'), (10, 'any', 'house/sonnet'), (11, 'any', 'house/cheap-one'),
-             (12, 'gateway', 'sonnet-4'), (13, 'gateway', 'my-sonnet'), (14, 'openai', 'gpt-4o-mini'), (15, 'openai', '')) AS v (n, provider, model)
+             (12, 'gateway', 'sonnet-4'), (13, 'gateway', 'my-sonnet'), (14, 'openai', 'gpt-4o-mini'), (15, 'openai', ''),
+             (16, 'openai', 'gpt-4o-v2'), (17, 'openai', 'gpt-4o:1'), (18, 'openai', 'OpenAI/GPT-4o')) AS v (n, provider, model)
 LEFT JOIN LATERAL (SELECT * FROM cost_ledger.resolve_model(v.provider, v.model) r WHERE r.is_used) r ON true
 ORDER BY v.n;
 SELECT * FROM cost_ledger.resolve_model('aws.bedrock', 'us.anthropic.claude-sonnet-4-5-20250929-v1:0');
