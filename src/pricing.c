@@ -208,31 +208,23 @@ price_fraction(Costing *costing, const char *meter, Numeric quantity,
 static void
 price_tokens(Costing *costing, const Usage *usage)
 {
-	int64		rest[NUM_TOKEN_METERS];
-	bool		is_assumed;
-	int			bad;
-
-	/* Checked on the way in, so that it cannot fail here. */
-	if (!cl_usage_split(usage, rest, &is_assumed, &bad))
-		elog(ERROR, "parts of meter \"%s\" exceed it", cl_token_meters[bad].name);
-
 	for (int i = 0; i < NUM_TOKEN_METERS; i++)
 	{
 		MeterPrice	none = {0, NULL, -1};
 		MeterPrice	price = costing->slice ? costing->slice->tokens[i] : none;
 		const char *rule = "own rate";
 
-		if (!usage->given[i] && rest[i] == 0)
+		if (!usage->given[i] && usage->rest[i] == 0)
 			continue;
 		if (costing->want_lines && price.nlines > 0)
 		{
 			if (price.meter != i)
 				rule = psprintf("no rate of its own: priced as %s",
 								cl_token_meters[price.meter].name);
-			else if (rest[i] != usage->tokens[i])
+			else if (usage->rest[i] != usage->tokens[i])
 				rule = "own rate; what its parts leave";
 		}
-		price_count(costing, cl_token_meters[i].name, rest[i], price, rule);
+		price_count(costing, cl_token_meters[i].name, usage->rest[i], price, rule);
 	}
 }
 

@@ -128,18 +128,18 @@ assume_overlap(int64 tokens[NUM_TOKEN_METERS], int64 excess)
 }
 
 /*
- * Divides the counts so that each token is in one: on return, rest[] is what
- * each meter has beyond its parts, and the rests of a total add up to it.
+ * Divides the counts so that each token is in one: on return, usage->rest is
+ * what each meter has beyond its parts, and the rests of a total add up to it.
  * False, with the meter whose parts exceed it, where that cannot be.
  *
  * (Nothing here can overflow: every count is at most 2^53.)
  */
-bool
-cl_usage_split(const Usage *usage, int64 rest[NUM_TOKEN_METERS],
-			   bool *is_assumed, int *bad)
+static bool
+split_tokens(Usage *usage, int *bad)
 {
 	static const bool none[NUM_TOKEN_METERS - NUM_TOKEN_COLUMNS] = {false};
 	int64		tokens[NUM_TOKEN_METERS] = {0};
+	int64	   *rest = usage->rest;
 	int64		covered = 0;
 	bool		is_told = false;
 	int			nmeters = NUM_TOKEN_METERS;
@@ -148,7 +148,6 @@ cl_usage_split(const Usage *usage, int64 rest[NUM_TOKEN_METERS],
 	if (memcmp(usage->given + NUM_TOKEN_COLUMNS, none, sizeof(none)) == 0)
 		nmeters = NUM_TOKEN_COLUMNS;
 
-	*is_assumed = false;
 	for (int i = 0; i < nmeters; i++)
 	{
 		const TokenMeterInfo *info = &cl_token_meters[i];
@@ -164,7 +163,7 @@ cl_usage_split(const Usage *usage, int64 rest[NUM_TOKEN_METERS],
 	}
 	if (covered > tokens[METER_INPUT] && !is_told)
 	{
-		*is_assumed = true;
+		usage->status = "unexplained";
 		if (assume_overlap(tokens, covered - tokens[METER_INPUT]) > 0)
 		{
 			*bad = METER_INPUT;
@@ -223,8 +222,6 @@ check_count(const char *name, int64 count)
 void
 cl_usage_check(Usage *usage)
 {
-	int64		rest[NUM_TOKEN_METERS];
-	bool		is_assumed;
 	int			bad;
 
 	for (int i = 0; i < NUM_TOKEN_METERS; i++)
@@ -232,7 +229,7 @@ cl_usage_check(Usage *usage)
 		if (usage->given[i])
 			check_count(cl_token_meters[i].name, usage->tokens[i]);
 	}
-	if (!cl_usage_split(usage, rest, &is_assumed, &bad))
+	if (!split_tokens(usage, &bad))
 		ereport(ERROR,
 				(errcode(ERRCODE_CHECK_VIOLATION),
 				 errmsg("parts of \"%s\" exceed it", cl_token_meters[bad].name),
@@ -241,8 +238,6 @@ cl_usage_check(Usage *usage)
 				 bad == METER_OUTPUT ?
 				 errhint("\"output_tokens\" counts all output, reasoning included. If your provider counts it apart, add it up, or send its object as \"raw_usage\".") :
 				 errhint("A part is counted in its total too.")));
-	if (is_assumed)
-		usage->status = "unexplained";
 }
 
 static void
@@ -1446,8 +1441,6 @@ cl_usage_normalize(Jsonb *raw, const char *format_name,
 {
 	JsonbContainer *object = &raw->root;
 	Reading		reading;
-	int64		rest[NUM_TOKEN_METERS];
-	bool		is_assumed;
 	int			format;
 	int			bad;
 
@@ -1494,10 +1487,8 @@ cl_usage_normalize(Jsonb *raw, const char *format_name,
 		if (usage->given[i])
 			check_count(cl_token_meters[i].name, usage->tokens[i]);
 	}
-	if (!cl_usage_split(usage, rest, &is_assumed, &bad))
+	if (!split_tokens(usage, &bad))
 		return false;
-	if (is_assumed)
-		usage->status = "unexplained";
 	return !cl_usage_is_empty(usage);
 }
 

@@ -66,6 +66,7 @@ typedef struct Usage
 {
 	int64		tokens[NUM_TOKEN_METERS];
 	bool		given[NUM_TOKEN_METERS];	/* false: not reported, which is not 0 */
+	int64		rest[NUM_TOKEN_METERS]; /* beyond its parts: each token is in one */
 	int			nother;
 	OtherMeter *other;
 	const char *status;			/* "unexplained" where the counts do not add up */
@@ -78,8 +79,6 @@ typedef struct Usage
 extern int	cl_token_meter_by_name(const char *name, int len);
 extern bool cl_usage_is_empty(const Usage *usage);
 extern int	cl_token_meter_fallbacks(int meter, int fallbacks[MAX_FALLBACKS]);
-extern bool cl_usage_split(const Usage *usage, int64 rest[NUM_TOKEN_METERS],
-						   bool *is_assumed, int *bad);
 extern void cl_usage_check(Usage *usage);
 extern void cl_usage_add_other(Usage *usage, Jsonb *other);
 extern void cl_usage_from_jsonb(Jsonb *doc, Usage *usage);
