@@ -86,3 +86,12 @@ all: META.json
 .PHONY: check-17 check-18
 check-17 check-18: check-%:
 	script/test-version $*
+
+# The test of exactness on a million calls, on the server of PGHOST etc., in a
+# database made for it.
+.PHONY: exactness-million
+exactness-million:
+	psql -Xqd postgres -c 'DROP DATABASE IF EXISTS cost_ledger_exactness' -c 'CREATE DATABASE cost_ledger_exactness'
+	psql -Xqd cost_ledger_exactness -c 'CREATE EXTENSION cost_ledger'
+	psql -Xqd cost_ledger_exactness -v ON_ERROR_STOP=1 -v rows=1000000 -f test/sql/exactness.sql
+	psql -Xqd postgres -c 'DROP DATABASE cost_ledger_exactness'

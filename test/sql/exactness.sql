@@ -1,8 +1,13 @@
 --
--- Exactness: 100,000 calls over 1,000 price versions, priced by the trigger,
--- against PostgreSQL's own numeric and a join on the price tables.  The
--- numbers come from a hash, so that every run has the same ones.
+-- Exactness: 100,000 calls over 1,000 price versions (a million by make
+-- exactness-million), priced by the trigger, against PostgreSQL's own numeric
+-- and a join on the price tables.  The numbers come from a hash, so that every
+-- run has the same ones.
 --
+\if :{?rows}
+\else
+\set rows 100000
+\endif
 SET TIME ZONE 'UTC';
 SELECT cost_ledger.create_ledger();
 SELECT count(*) > 0 AS made FROM cost_ledger.create_partitions('2024-01-01', '2025-12-31');
@@ -28,7 +33,7 @@ SELECT timestamptz '2024-01-01' + pg_temp.dice(i, 'time', 63072000) * interval '
        'p' || m % 7, 'm' || m, read + write + write_1h + fresh,
        CASE WHEN i % 2 = 0 THEN read ELSE 0 END, CASE WHEN i % 3 = 0 THEN write ELSE 0 END, CASE WHEN i % 5 = 0 THEN write_1h END,
        reasoning + pg_temp.dice(i, 'answer', 5000), CASE WHEN i % 2 = 0 THEN reasoning END
-FROM generate_series(1, 100000) AS i,
+FROM generate_series(1, :rows) AS i,
      LATERAL (SELECT 1 + pg_temp.dice(i, 'model', 200) AS m, pg_temp.dice(i, 'fresh', CASE WHEN i % 1000 = 0 THEN 1000000000000000 ELSE 200000 END) AS fresh,
                      pg_temp.dice(i, 'read', 100000) AS read, pg_temp.dice(i, 'write', 30000) AS write,
                      pg_temp.dice(i, 'write 1h', 30000) AS write_1h, pg_temp.dice(i, 'reasoning', 5000) AS reasoning) AS d;
@@ -66,9 +71,28 @@ SELECT count(*) AS calls,
        count(*) FILTER (WHERE e.amount IS DISTINCT FROM c.cost) AS differ_from_explanation
 FROM (SELECT *, jsonb_strip_nulls(jsonb_build_object('input_tokens', input_tokens, 'cache_read_tokens', cache_read_tokens, 'cache_write_tokens', cache_write_tokens,
                         'cache_write_1h_tokens', cache_write_1h_tokens, 'output_tokens', output_tokens, 'reasoning_tokens', reasoning_tokens)) AS usage
-      FROM cost_ledger.call WHERE call_id <= 20000) c,
+      FROM cost_ledger.call WHERE call_id <= :rows / 5 OR :rows > 100000) c,
      LATERAL (SELECT cost_ledger.cost_at(c.called_at, c.provider, c.model, c.usage) AS cost) f,
      LATERAL (SELECT sum(amount) AS amount FROM cost_ledger.explain_cost(c.called_at, c.provider, c.model, c.usage)) e;
+
+-- one call or two with its parts, no tier between: the same cost; zeros add
+-- nothing; a count of 2^53 at a rate of 23 decimals is exact
+WITH half AS (
+    SELECT call_id, called_at, provider, model, input_tokens / 2 AS i1, cache_read_tokens / 2 AS r1, output_tokens / 3 AS o1,
+           input_tokens AS i, cache_read_tokens AS r, output_tokens AS o
+    FROM cost_ledger.call WHERE call_id <= 5000
+)
+SELECT count(*) AS calls,
+       count(*) FILTER (WHERE c.whole IS DISTINCT FROM c.first + c.second) AS split_differs,
+       count(*) FILTER (WHERE c.whole IS DISTINCT FROM c.with_zeros) AS zeros_count
+FROM half h, LATERAL (SELECT
+    cost_ledger.cost_at(called_at, provider, model, jsonb_build_object('input_tokens', i, 'cache_read_tokens', r, 'output_tokens', o)) AS whole,
+    cost_ledger.cost_at(called_at, provider, model, jsonb_build_object('output_tokens', o1, 'cache_read_tokens', r1, 'input_tokens', i1)) AS first,
+    cost_ledger.cost_at(called_at, provider, model, jsonb_build_object('input_tokens', i - i1, 'cache_read_tokens', r - r1, 'output_tokens', o - o1)) AS second,
+    cost_ledger.cost_at(called_at, provider, model, jsonb_build_object('input_tokens', i, 'cache_read_tokens', r, 'output_tokens', o,
+        'cache_write_tokens', 0, 'cache_write_1h_tokens', 0, 'reasoning_tokens', 0, 'input_audio_tokens', 0, 'images', 0)) AS with_zeros) AS c;
+SELECT cost_ledger.set_price('p', 'fine', '{"input_tokens": {"price": 0.00000428599999999999123, "per": 1}}', '2024-01-01') > 0 AS set;
+SELECT cost_ledger.cost_at('2025-01-01', 'p', 'fine', '{"input_tokens": 9007199254740992}') = 9007199254740992 * 0.00000428599999999999123 AS exact;
 
 -- a new price changes no row
 SELECT count(cost_ledger.set_price('p' || m % 7, 'm' || m, '{"input_tokens": 99}', '2024-06-01')) AS set FROM generate_series(1, 200) AS m;
