@@ -299,7 +299,11 @@ BEGIN
     -- Attribution is the call's own; what is not a difference is left empty.
     INSERT INTO cost_ledger.call OVERRIDING USER VALUE
         SELECT (jsonb_populate_record(c, difference || jsonb_build_object(
-                   'corrects', c.call_id, 'price_id', corrected_price, 'pricing', 'priced', 'usage_status', NULL,
+                   'corrects', c.call_id, 'price_id', corrected_price, 'pricing', 'priced',
+                   'usage_status', CASE WHEN c.pricing IN ('unpriced', 'partial')
+                                             AND NOT EXISTS (SELECT FROM cost_ledger.call r
+                                                             WHERE r.called_at = c.called_at AND r.corrects = c.call_id AND r.usage_status = 'repriced')
+                                        THEN 'repriced' END,
                    'event_key', NULL, 'raw_usage', NULL, 'reported_cost', NULL, 'hold_id', NULL, 'duration_ms', NULL,
                    'retry_count', NULL, 'tool_calls', NULL, 'tool_calls_count', NULL, 'input_parts', NULL, 'accepted', NULL,
                    'tags', coalesce(c.tags, '{}') || jsonb_build_object('correction_reason', reason)))).*

@@ -253,13 +253,14 @@ BEGIN
                    WHEN a.attname = 'cost' THEN 'x.difference'
                    WHEN a.attname = 'price_id' THEN 'x.new_price_id'
                    WHEN a.attname = 'pricing' THEN 'x.new_pricing'
+                   WHEN a.attname = 'usage_status' THEN 'CASE WHEN x.pricing IN (''unpriced'', ''partial'') AND x.new_pricing IN (''priced'', ''free'') THEN ''repriced'' END'
                    WHEN a.attname = 'tags' THEN format('coalesce(c.tags, ''{}'') || ''{"rerate_batch": %s}''', batch)
                    ELSE 'c.' || quote_ident(a.attname)
                END, ', ' ORDER BY a.attnum)
             INTO columns, expressions
             FROM pg_attribute a
             WHERE a.attrelid = 'cost_ledger.call'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-              AND a.attname <> ALL ('{call_id,recorded_at,recorded_xid,event_key,input_tokens,cache_read_tokens,cache_write_tokens,cache_write_1h_tokens,output_tokens,reasoning_tokens,other_usage,raw_usage,usage_status,reported_cost,hold_id,duration_ms,retry_count,tool_calls,tool_calls_count,input_parts,accepted}'::name[]);
+              AND a.attname <> ALL ('{call_id,recorded_at,recorded_xid,event_key,input_tokens,cache_read_tokens,cache_write_tokens,cache_write_1h_tokens,output_tokens,reasoning_tokens,other_usage,raw_usage,reported_cost,hold_id,duration_ms,retry_count,tool_calls,tool_calls_count,input_parts,accepted}'::name[]);
         query := query || format($query$, adjustments AS (
             INSERT INTO cost_ledger.call (%s)
             SELECT %s

@@ -74,7 +74,7 @@ COMMENT ON COLUMN cost_ledger.call.output_tokens IS 'All output tokens, reasonin
 COMMENT ON COLUMN cost_ledger.call.reasoning_tokens IS 'Output tokens spent on reasoning: a subset of output_tokens.';
 COMMENT ON COLUMN cost_ledger.call.other_usage IS 'Any other meter: object of meter name to quantity, e.g. {"web_search_requests": 2}.';
 COMMENT ON COLUMN cost_ledger.call.raw_usage IS 'The provider''s usage object as it came, instead of the token columns; the ledger fills those from it.';
-COMMENT ON COLUMN cost_ledger.call.usage_status IS 'final; partial or estimated (said by the client); missing (no counts at all); unexplained (raw_usage has counts that do not add up or that have no meter; priced at the documented default); unrecognized (raw_usage of unknown shape).';
+COMMENT ON COLUMN cost_ledger.call.usage_status IS 'final; partial or estimated (said by the client); missing (no counts at all); unexplained (raw_usage has counts that do not add up or that have no meter; priced at the documented default); unrecognized (raw_usage of unknown shape). Of a correction: repriced, where it brought the full price to a call without one.';
 COMMENT ON COLUMN cost_ledger.call.served_from IS 'model, or response_cache: answered from the application''s own cache at no cost.';
 COMMENT ON COLUMN cost_ledger.call.cost IS 'Exact cost in the ledger''s currency, unrounded; NULL while unpriced. Set by the ledger.';
 COMMENT ON COLUMN cost_ledger.call.reported_cost IS 'What the provider said it cost, kept beside cost, never instead of it.';

@@ -15,7 +15,8 @@ FROM (
            c.team,
            count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
            count(*) FILTER (WHERE c.corrects IS NULL AND c.status <> 'success') AS failed_calls,
-           count(*) FILTER (WHERE c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial')) AS unpriced_calls,
+           count(*) FILTER (WHERE c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))
+               - count(*) FILTER (WHERE c.usage_status = 'repriced') AS unpriced_calls,
            count(c.corrects) AS corrections,
            coalesce(sum(c.input_tokens), 0) AS input_tokens,
            coalesce(sum(c.cache_read_tokens), 0) AS cache_read_tokens,
@@ -83,17 +84,18 @@ SELECT m.month,
 FROM (
     SELECT s.month, s.feature,
            count(*) FILTER (WHERE s.is_call) AS calls,
-           count(*) FILTER (WHERE s.is_call AND s.pricing IN ('unpriced', 'partial')) AS unpriced_calls,
+           count(*) FILTER (WHERE s.is_call AND s.pricing IN ('unpriced', 'partial'))
+               - count(*) FILTER (WHERE s.usage_status = 'repriced') AS unpriced_calls,
            sum(s.revenue) AS revenue,
            -- No calls cost nothing; calls without a price cost nobody knows what.
            CASE WHEN count(s.is_call) = 0 THEN 0 ELSE sum(s.cost) END AS cost
     FROM (
         SELECT date_trunc('month', c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS month,
-               c.feature, c.corrects IS NULL AS is_call, c.pricing, c.cost, NULL::numeric AS revenue
+               c.feature, c.corrects IS NULL AS is_call, c.pricing, c.usage_status, c.cost, NULL::numeric AS revenue
         FROM cost_ledger.call c
         UNION ALL
         SELECT date_trunc('month', r.earned_on::timestamp)::date,
-               r.feature, NULL, NULL, NULL, r.amount
+               r.feature, NULL, NULL, NULL, NULL, r.amount
         FROM cost_ledger.revenue r) s
     GROUP BY s.month, s.feature) m;
 

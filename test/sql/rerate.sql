@@ -241,6 +241,15 @@ SELECT * FROM cost_ledger.what_if('2026-05-01', '2026-06-01', priced_at => 'infi
 SELECT * FROM cost_ledger.what_if('2026-06-01', '2026-05-01');
 \set VERBOSITY default
 
+-- reports count as unpriced what unpriced_call lists
+SELECT (SELECT count(*) FROM cost_ledger.call WHERE usage_status = 'repriced') > 0 AS some_repriced,
+       v.view, v.unpriced_calls = (SELECT count(*) FROM cost_ledger.unpriced_call) AS agrees
+FROM (SELECT 'chargeback_by_month' AS view, sum(unpriced_calls) AS unpriced_calls FROM cost_ledger.chargeback_by_month
+      UNION ALL SELECT 'margin_by_feature', sum(unpriced_calls) FROM cost_ledger.margin_by_feature
+      UNION ALL SELECT 'cost_by_model', sum(unpriced_calls) FROM cost_ledger.cost_by_model
+      UNION ALL SELECT 'cost_by_operation', sum(unpriced_calls) FROM cost_ledger.cost_by_operation
+      UNION ALL SELECT 'cost_by_task_type', sum(unpriced_calls) FROM cost_ledger.cost_by_task_type) AS v
+ORDER BY v.view;
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
 -- without a ledger
 SELECT * FROM cost_ledger.rerate('2026-03-01', '2026-04-01');
