@@ -61,7 +61,7 @@ SELECT call_id, corrects, called_at, model, team, feature, customer, operation, 
 FROM cost_ledger.call WHERE tags ? 'rerate_batch' ORDER BY call_id;
 SELECT count(*) AS rows,
        count(*) FILTER (WHERE num_nulls(input_tokens, cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens, reasoning_tokens, other_usage, raw_usage,
-                                        event_key, reported_cost, duration_ms, tool_calls, tool_calls_count, input_parts, usage_status, hold_id, accepted, retry_count) = 18) AS only_costs
+                                        event_key, reported_cost, duration_ms, tool_calls, tool_calls_count, input_parts, hold_id, accepted, retry_count) = 17) AS only_costs
 FROM cost_ledger.call WHERE tags ? 'rerate_batch';
 SELECT batch_id, range_start, range_end, filters, reason, calls, amount, created_by = current_user AS by_me FROM cost_ledger.rerate_batch;
 SELECT batch_id, reason, month, team, is_allocated, model, calls, charges, credits, amount FROM cost_ledger.rerate_batch_summary ORDER BY team, model;
