@@ -276,11 +276,17 @@ BEGIN
         -- Said again: nothing to do.  Said differently: only on purpose.
         WITH new_lines AS (
             SELECT r.meter, r.unit_price, r.per, r.over_tokens, r.is_inclusive, r.is_graduated,
-                   r.window_start, r.window_end, r.window_days, r.window_zone
-            FROM cost_ledger._rate_lines(set_price.rates) r
+                   r.window_start, r.window_end, r.window_days, r.window_zone,
+                   -- Of windows that overlap, the first counts.
+                   CASE WHEN r.window_zone IS NOT NULL
+                        THEN row_number() OVER (PARTITION BY r.meter, r.window_zone IS NULL ORDER BY r.n) END AS n
+            FROM cost_ledger._rate_lines(set_price.rates) WITH ORDINALITY AS r (meter, unit_price, per, over_tokens, is_inclusive, is_graduated,
+                                                                                window_start, window_end, window_days, window_zone, n)
         ), old_lines AS (
             SELECT l.meter, l.unit_price, l.per, l.over_tokens, l.is_inclusive, l.is_graduated,
-                   l.window_start, l.window_end, l.window_days, l.window_zone
+                   l.window_start, l.window_end, l.window_days, l.window_zone,
+                   CASE WHEN l.window_zone IS NOT NULL
+                        THEN row_number() OVER (PARTITION BY l.meter, l.window_zone IS NULL ORDER BY l.line) END AS n
             FROM cost_ledger.price_line l WHERE l.price_id = current.price_id
         )
         SELECT NOT EXISTS (TABLE new_lines EXCEPT TABLE old_lines) AND NOT EXISTS (TABLE old_lines EXCEPT TABLE new_lines)
@@ -405,7 +411,7 @@ BEGIN
                          'price', l.unit_price, 'per', coalesce(l.per, 1000000),
                          'over', nullif(l.over_tokens, 0), 'inclusive', nullif(l.is_inclusive, false), 'graduated', nullif(l.is_graduated, false),
                          'from', nullif(l.window_start, ''), 'to', nullif(l.window_end, ''),
-                         'days', to_jsonb(string_to_array(nullif(l.window_days, ''), ',')::integer[]), 'zone', nullif(l.window_zone, '')))) AS lines
+                         'days', to_jsonb(string_to_array(nullif(l.window_days, ''), ',')::integer[]), 'zone', nullif(l.window_zone, ''))) ORDER BY l.ctid) AS lines
               FROM cost_ledger.price_list_load l
               WHERE l.loaded_by = pg_current_xact_id()
               GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10) AS m

@@ -204,13 +204,21 @@ BEGIN
         JOIN exchange e ON e.currency = v.currency AND e.valid_from <= s.slice_from AND (e.valid_to IS NULL OR s.slice_from < e.valid_to)
         -- Standard rates stand in for a class only where the class is known to
         -- have a price: rates of its own, or a share of standard.
-        WHERE v.service_class = _effective_prices.service_class
-           OR EXISTS (SELECT FROM versions o
-                      WHERE o.service_class = _effective_prices.service_class
-                        AND o.valid_from <= s.slice_from AND (o.valid_to IS NULL OR s.slice_from < o.valid_to))
-           OR EXISTS (SELECT FROM multipliers o
-                      WHERE o.service_class = _effective_prices.service_class
-                        AND o.valid_from <= s.slice_from AND (o.valid_to IS NULL OR s.slice_from < o.valid_to))
+        WHERE (v.service_class = _effective_prices.service_class
+               OR EXISTS (SELECT FROM versions o
+                          WHERE o.service_class = _effective_prices.service_class
+                            AND o.valid_from <= s.slice_from AND (o.valid_to IS NULL OR s.slice_from < o.valid_to))
+               OR EXISTS (SELECT FROM multipliers o
+                          WHERE o.service_class = _effective_prices.service_class
+                            AND o.valid_from <= s.slice_from AND (o.valid_to IS NULL OR s.slice_from < o.valid_to)))
+          -- Nor does anything stand in for a more specific card that has a
+          -- price but no exchange rate: that price is not known.
+          AND NOT EXISTS (SELECT FROM versions o
+                          WHERE o.rank < v.rank
+                            AND o.valid_from <= s.slice_from AND (o.valid_to IS NULL OR s.slice_from < o.valid_to)
+                            AND NOT EXISTS (SELECT FROM exchange x
+                                            WHERE x.currency = o.currency
+                                              AND x.valid_from <= s.slice_from AND (x.valid_to IS NULL OR s.slice_from < x.valid_to)))
     )
     SELECT i.slice_from, i.slice_to, i.rank, i.price_id, i.valid_from, i.valid_to,
            l.meter, l.unit_price, l.per, i.rate * f.factor, l.over_tokens, l.is_inclusive, l.is_graduated,

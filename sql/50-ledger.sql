@@ -132,6 +132,9 @@ COMMENT ON FUNCTION cost_ledger._new_partition(text) IS
 CREATE FUNCTION cost_ledger.create_partitions(range_start timestamptz, range_end timestamptz) RETURNS SETOF text
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    -- Bounds go through text; an abbreviated zone may be read back as another.
+    SET DateStyle = 'ISO'
+    SET TimeZone = 'UTC'
     SET client_min_messages = warning
 AS $$
 DECLARE
@@ -231,6 +234,8 @@ DECLARE
     original record;
     corrected_cost numeric;
     corrected_price bigint;
+    corrected_pricing text;
+    columns text;
     difference jsonb;
     is_same boolean;
     correction bigint;
@@ -240,12 +245,18 @@ BEGIN
             USING ERRCODE = 'null_value_not_allowed',
                   HINT = 'Say why the recorded usage was wrong.';
     END IF;
+    -- An older snapshot would not see what another session has just booked.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'corrections are booked at READ COMMITTED only'
+            USING ERRCODE = 'invalid_transaction_state',
+                  HINT = 'BEGIN ISOLATION LEVEL READ COMMITTED;';
+    END IF;
     -- Not while rerate() books: both take what is recorded so far from what
     -- should be.
     PERFORM pg_advisory_xact_lock_shared(hashtextextended('cost_ledger.rerate', 0));
     -- Corrections of a call stand beside it, at the same called_at.
     PERFORM pg_advisory_xact_lock(hashtextextended('cost_ledger.correct_call', correct_call.call_id));
-    SELECT c.provider, c.model, c.service_class, c.region, c.customer INTO original
+    SELECT c.provider, c.model, c.service_class, c.region, c.customer, c.served_from INTO original
         FROM cost_ledger.call c
         WHERE c.called_at = correct_call.called_at AND c.call_id = correct_call.call_id AND c.corrects IS NULL;
     IF NOT FOUND THEN
@@ -254,12 +265,17 @@ BEGIN
                   HINT = 'Pass called_at and call_id of a call; a correction itself cannot be corrected.';
     END IF;
 
-    corrected_cost := cost_ledger.cost_at(correct_call.called_at, original.provider, original.model, usage,
-                                          original.service_class, original.region, strict => true, customer => original.customer);
-    SELECT e.price_id INTO corrected_price
-        FROM cost_ledger.explain_cost(correct_call.called_at, original.provider, original.model, usage,
-                                      original.service_class, original.region, original.customer) e
-        LIMIT 1;
+    IF original.served_from = 'response_cache' THEN
+        corrected_cost := 0;
+        corrected_pricing := 'free';
+    ELSE
+        corrected_cost := cost_ledger.cost_at(correct_call.called_at, original.provider, original.model, usage,
+                                              original.service_class, original.region, strict => true, customer => original.customer);
+        SELECT min(e.price_id), CASE WHEN bool_or(e.unit_price * e.multiplier <> 0) THEN 'priced' ELSE 'free' END
+            INTO corrected_price, corrected_pricing
+            FROM cost_ledger.explain_cost(correct_call.called_at, original.provider, original.model, usage,
+                                          original.service_class, original.region, original.customer) e;
+    END IF;
 
     -- What is recorded so far, the call and its earlier corrections, is taken
     -- from what should have been.
@@ -283,39 +299,50 @@ BEGIN
               FROM jsonb_each_text(usage) u
               WHERE u.key NOT IN (SELECT meter FROM meters)) x
         GROUP BY meter
-        HAVING sum(quantity) <> 0
+        -- "requests" counts for one unless it is said, so that a 0 says something.
+        HAVING sum(quantity) <> 0 OR meter = 'requests'
     )
     SELECT jsonb_object_agg(m.meter, m.quantity)
                || jsonb_build_object(
                    'cost', trim_scale(corrected_cost - coalesce(min(r.cost), 0)),
                    'other_usage', (SELECT jsonb_object_agg(o.meter, o.quantity) FROM others o)),
-           bool_and(m.quantity = 0) AND NOT EXISTS (SELECT FROM others) AND corrected_cost = min(r.cost)
+           bool_and(m.quantity = 0) AND NOT EXISTS (SELECT FROM others o WHERE o.quantity <> 0) AND corrected_cost = min(r.cost)
         INTO difference, is_same
         FROM meters m, recorded r;
     IF is_same THEN
         RETURN NULL;
     END IF;
 
-    -- Attribution is the call's own; what is not a difference is left empty.
-    INSERT INTO cost_ledger.call OVERRIDING USER VALUE
-        SELECT (jsonb_populate_record(c, difference || jsonb_build_object(
-                   'corrects', c.call_id, 'price_id', corrected_price, 'pricing', 'priced',
-                   'usage_status', CASE WHEN c.pricing IN ('unpriced', 'partial')
-                                             AND NOT EXISTS (SELECT FROM cost_ledger.call r
-                                                             WHERE r.called_at = c.called_at AND r.corrects = c.call_id AND r.usage_status = 'repriced')
-                                        THEN 'repriced' END,
-                   'event_key', NULL, 'raw_usage', NULL, 'reported_cost', NULL, 'hold_id', NULL, 'duration_ms', NULL,
-                   'retry_count', NULL, 'tool_calls', NULL, 'tool_calls_count', NULL, 'input_parts', NULL, 'accepted', NULL,
-                   'tags', coalesce(c.tags, '{}') || jsonb_build_object('correction_reason', reason)))).*
-        FROM cost_ledger.call c
-        WHERE c.called_at = correct_call.called_at AND c.call_id = correct_call.call_id
-        RETURNING call_id INTO correction;
+    -- Attribution is the call's own, in columns that users have added too; what
+    -- is not a difference is left empty.
+    SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO columns
+        FROM pg_attribute a
+        WHERE a.attrelid = 'cost_ledger.call'::regclass AND a.attnum > 0 AND NOT a.attisdropped
+          AND a.attgenerated = '' AND a.attname <> 'call_id';
+    EXECUTE format('INSERT INTO cost_ledger.call (%1$s)
+                    SELECT %1$s
+                    FROM (SELECT (jsonb_populate_record(c, $3 || jsonb_build_object(''tags'', coalesce(c.tags, ''{}'') || $4))).*
+                          FROM cost_ledger.call c
+                          WHERE c.called_at = $1 AND c.call_id = $2) AS corrected
+                    RETURNING call_id', columns)
+        INTO correction
+        USING correct_call.called_at, correct_call.call_id,
+              difference || jsonb_build_object(
+                  'corrects', correct_call.call_id, 'price_id', corrected_price, 'pricing', corrected_pricing,
+                  'usage_status', (SELECT 'repriced' FROM cost_ledger.call c
+                                   WHERE c.called_at = correct_call.called_at AND c.call_id = correct_call.call_id
+                                     AND c.pricing IN ('unpriced', 'partial')
+                                     AND NOT EXISTS (SELECT FROM cost_ledger.call r
+                                                     WHERE r.called_at = c.called_at AND r.corrects = c.call_id AND r.usage_status = 'repriced')),
+                  'event_key', NULL, 'raw_usage', NULL, 'reported_cost', NULL, 'hold_id', NULL, 'duration_ms', NULL,
+                  'retry_count', NULL, 'tool_calls', NULL, 'tool_calls_count', NULL, 'input_parts', NULL, 'accepted', NULL),
+              jsonb_build_object('correction_reason', reason);
     RETURN correction;
 END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.correct_call(timestamptz, bigint, jsonb, text) IS
-    'Corrects the usage of a recorded call: usage, in the ledger''s convention, is what it should have been. Books a new row with the differences in counts and cost, linked by corrects, with the reason in tags, and returns its call_id; NULL when nothing differs, so doing it twice books nothing. The cost is that of the price list as it is now for called_at (LC001 when there is none). Only for the owner of the ledger.';
+    'Corrects the usage of a recorded call: usage, in the ledger''s convention, is what it should have been. Books a new row with the differences in counts and cost, linked by corrects, with the reason in tags, and returns its call_id; NULL when nothing differs, so doing it twice books nothing. The cost is that of the price list as it is now for called_at (LC001 when there is none). A call served from response_cache stays at 0. Only for the owner of the ledger, at READ COMMITTED (25000).';
 
 CREATE FUNCTION cost_ledger.correct_call(event_key text, usage jsonb, reason text) RETURNS bigint
     LANGUAGE plpgsql VOLATILE

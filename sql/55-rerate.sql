@@ -93,7 +93,7 @@ BEGIN
                                 FROM cost_ledger.call r, jsonb_each_text(r.other_usage) o
                                 WHERE r.called_at = c.called_at AND (r.call_id = c.call_id OR r.corrects = c.call_id)
                                 GROUP BY o.key
-                                HAVING sum(o.value::numeric) <> 0) m)
+                                HAVING sum(o.value::numeric) <> 0 OR o.key = 'requests') m)
                       ELSE c.other_usage END, '{}'),
                coalesce(c.cost + coalesce(k.cost, 0), k.cost),
                coalesce(k.price_id, c.price_id), coalesce(k.pricing, c.pricing),
@@ -268,11 +268,11 @@ BEGIN
             JOIN cost_ledger.call c ON c.called_at = x.called_at AND c.call_id = x.call_id
             WHERE x.difference IS NOT NULL AND c.called_at >= $1 AND c.called_at < $2
             ORDER BY x.called_at, x.call_id
-            RETURNING call_id, corrects
+            RETURNING call_id, corrects, called_at
         )
         SELECT x.*, a.call_id AS adjustment_id
         FROM changes x
-        LEFT JOIN adjustments a ON a.corrects = x.call_id
+        LEFT JOIN adjustments a ON a.corrects = x.call_id AND a.called_at = x.called_at
         ORDER BY x.called_at, x.call_id$query$, columns, expressions);
     END IF;
 

@@ -421,7 +421,7 @@ claim_event_key(const CallRow *row, bytea *payload)
 	if (!claimed)
 	{
 		cl_prepare_once(&look_plan,
-					 "SELECT k.payload, k.call_id FROM cost_ledger.event_key k WHERE k.event_key = $1",
+					 "SELECT k.payload, k.call_id FROM cost_ledger.event_key k WHERE k.event_key OPERATOR(pg_catalog.=) $1",
 					 1, types);
 		if (SPI_execute_plan(look_plan, arguments, NULL, false, 1) != SPI_OK_SELECT)
 			elog(ERROR, "could not look up an event key");
@@ -486,7 +486,7 @@ is_ledger_in_dollars(CallRow *row)
 
 		if (SPI_connect() != SPI_OK_CONNECT)
 			elog(ERROR, "could not connect to the executor");
-		cl_prepare_once(&plan, "SELECT FROM cost_ledger.ledger l WHERE l.currency = 'USD'", 0, NULL);
+		cl_prepare_once(&plan, "SELECT FROM cost_ledger.ledger l WHERE l.currency OPERATOR(pg_catalog.=) 'USD'", 0, NULL);
 		if (SPI_execute_plan(plan, NULL, NULL, true, 1) != SPI_OK_SELECT)
 			elog(ERROR, "could not read the ledger's currency");
 		row->is_in_dollars = SPI_processed == 1;

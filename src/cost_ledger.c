@@ -51,6 +51,9 @@ cl_ledger_relation(const char *name)
  * Takes on the rights of a table's owner, as foreign keys do, until
  * cl_become_caller(): whoever may insert calls need not see prices or other
  * clients' event keys.  An error gives them back by itself.
+ *
+ * The caller's search_path stays in force meanwhile: whatever is run must
+ * qualify every name, operators too, or the caller's own would run as owner.
  */
 CallerIdentity
 cl_become_owner(Oid relation)

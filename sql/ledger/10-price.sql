@@ -156,7 +156,9 @@ CREATE TABLE cost_ledger.model_alias (
     priority     integer NOT NULL DEFAULT 0,
     to_provider  text COLLATE "C" NOT NULL DEFAULT '',
     to_model     text COLLATE "C" NOT NULL CHECK (to_model <> ''),
-    PRIMARY KEY (provider, match, pattern)
+    PRIMARY KEY (provider, match, pattern),
+    -- A bad one would fail every call that looks for its price.
+    CONSTRAINT model_alias_regex CHECK (match <> 'regex' OR ('' ~ pattern) IS NOT NULL)
 );
 
 COMMENT ON TABLE cost_ledger.model_alias IS 'Names that calls carry, and the rate card they are priced by. People fill it; resolve_model() shows what it does.';
@@ -217,6 +219,13 @@ CREATE TRIGGER price_history_truncate
     FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger._keep_price_history();
 CREATE TRIGGER price_line_history_truncate
     BEFORE TRUNCATE ON cost_ledger.price_line
+    FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger._keep_price_history();
+
+CREATE TRIGGER price_multiplier_history_truncate
+    BEFORE TRUNCATE ON cost_ledger.price_multiplier
+    FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger._keep_price_history();
+CREATE TRIGGER exchange_rate_history_truncate
+    BEFORE TRUNCATE ON cost_ledger.exchange_rate
     FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger._keep_price_history();
 
 -- The price list as people read, write and exchange it: a row per rate.

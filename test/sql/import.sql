@@ -99,8 +99,8 @@ ORDER BY v.n, e.meter COLLATE "C";
 -- xAI's threshold is reached by its number; LiteLLM's ranges end with theirs
 SELECT cost_ledger.cost_at('2026-09-01', 'xai', 'grok', '{"input_tokens": 127999}') / 127999 AS below, cost_ledger.cost_at('2026-09-01', 'xai', 'grok', '{"input_tokens": 128000}') / 128000 AS at,
        cost_ledger.cost_at('2026-09-01', 'dashscope', 'steps', '{"input_tokens": 32000}') / 32000 AS low, cost_ledger.cost_at('2026-09-01', 'dashscope', 'steps', '{"input_tokens": 200000}') / 200000 AS high;
--- Databricks units: dollars stand in until somebody says what one costs
-SELECT cost_ledger.cost_at('2026-09-01', 'databricks', 'brick', '{"input_tokens": 1000000}') AS dollars, cost_ledger.cost_at('2026-09-01', 'databricks', 'brick', '{"input_tokens": 1000000}', 'dbu') AS dollars_too;
+-- Databricks units: no price until somebody says what one costs; dollars are apart
+SELECT cost_ledger.cost_at('2026-09-01', 'databricks', 'brick', '{"input_tokens": 1000000}') AS dollars, cost_ledger.cost_at('2026-09-01', 'databricks', 'brick', '{"input_tokens": 1000000}', 'dbu') AS no_rate;
 INSERT INTO cost_ledger.exchange_rate (currency, valid_from, rate) VALUES ('DBU', '2026-08-01', 0.07);
 SELECT cost_ledger.cost_at('2026-09-01', 'databricks', 'brick', '{"input_tokens": 1000000}', 'dbu') AS units;
 -- a region in the path is a region
