@@ -14,6 +14,7 @@ OBJS = \
 	src/price_cache.o \
 	src/pricing.o \
 	src/call_trigger.o \
+	src/rollup.o \
 	src/sketch.o \
 	src/summary.o
 
@@ -24,6 +25,7 @@ PIECES = \
 	sql/35-model.sql \
 	sql/37-import.sql \
 	sql/40-summary.sql \
+	sql/45-rollup.sql \
 	sql/50-ledger.sql \
 	sql/55-rerate.sql \
 	sql/56-estimate.sql \
@@ -35,6 +37,7 @@ LEDGER = \
 	sql/ledger/15-import.sql \
 	sql/ledger/20-call.sql \
 	sql/ledger/25-rerate.sql \
+	sql/ledger/30-rollup.sql \
 	sql/ledger/40-budget.sql \
 	sql/ledger/50-alert.sql \
 	sql/ledger/60-report.sql \

@@ -62,8 +62,9 @@ BEGIN
 @LEDGER@
     $ledger$;
 
-    INSERT INTO cost_ledger.ledger (version, time_zone, currency)
-        VALUES (cost_ledger.version(), create_ledger.timezone, create_ledger.currency);
+    INSERT INTO cost_ledger.ledger (version, time_zone, currency, system_identifier)
+        SELECT cost_ledger.version(), create_ledger.timezone, create_ledger.currency, c.system_identifier
+        FROM pg_control_system() c;
 
     -- Clocks are not exact and reports look back: last month, this one, three ahead.
     PERFORM cost_ledger.create_partitions(now() - interval '1 month', now() + interval '3 months');
@@ -329,11 +330,11 @@ BEGIN
         USING correct_call.called_at, correct_call.call_id,
               difference || jsonb_build_object(
                   'corrects', correct_call.call_id, 'price_id', corrected_price, 'pricing', corrected_pricing,
-                  'usage_status', (SELECT 'repriced' FROM cost_ledger.call c
+                  'usage_status', (SELECT CASE c.pricing WHEN 'partial' THEN 'completed' ELSE 'repriced' END FROM cost_ledger.call c
                                    WHERE c.called_at = correct_call.called_at AND c.call_id = correct_call.call_id
                                      AND c.pricing IN ('unpriced', 'partial')
                                      AND NOT EXISTS (SELECT FROM cost_ledger.call r
-                                                     WHERE r.called_at = c.called_at AND r.corrects = c.call_id AND r.usage_status = 'repriced')),
+                                                     WHERE r.called_at = c.called_at AND r.corrects = c.call_id AND r.usage_status IN ('repriced', 'completed'))),
                   'event_key', NULL, 'raw_usage', NULL, 'reported_cost', NULL, 'hold_id', NULL, 'duration_ms', NULL,
                   'retry_count', NULL, 'tool_calls', NULL, 'tool_calls_count', NULL, 'input_parts', NULL, 'accepted', NULL),
               jsonb_build_object('correction_reason', reason);

@@ -253,7 +253,7 @@ BEGIN
                    WHEN a.attname = 'cost' THEN 'x.difference'
                    WHEN a.attname = 'price_id' THEN 'x.new_price_id'
                    WHEN a.attname = 'pricing' THEN 'x.new_pricing'
-                   WHEN a.attname = 'usage_status' THEN 'CASE WHEN x.pricing IN (''unpriced'', ''partial'') AND x.new_pricing IN (''priced'', ''free'') THEN ''repriced'' END'
+                   WHEN a.attname = 'usage_status' THEN 'CASE WHEN x.pricing IN (''unpriced'', ''partial'') AND x.new_pricing IN (''priced'', ''free'') THEN CASE x.pricing WHEN ''partial'' THEN ''completed'' ELSE ''repriced'' END END'
                    WHEN a.attname = 'tags' THEN format('coalesce(c.tags, ''{}'') || ''{"rerate_batch": %s}''', batch)
                    ELSE 'c.' || quote_ident(a.attname)
                END, ', ' ORDER BY a.attnum)

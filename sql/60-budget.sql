@@ -251,7 +251,7 @@ BEGIN
                              CASE WHEN w.dimensions[6] THEN c.model END] AS members,
                        sum(c.cost) AS spent,
                        count(*) FILTER (WHERE c.pricing IN ('unpriced', 'partial') AND c.corrects IS NULL)
-                           - count(*) FILTER (WHERE c.usage_status = 'repriced') AS unpriced_calls
+                           - count(*) FILTER (WHERE c.usage_status IN ('repriced', 'completed')) AS unpriced_calls
                 FROM cost_ledger.call c
                 WHERE c.called_at >= w.period_start AND c.called_at < w.period_end
                 GROUP BY 1) s

@@ -15,13 +15,17 @@
 
 #include <math.h>
 
+#include "access/detoast.h"
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "common/cryptohash.h"
+#include "common/md5.h"
 #include "common/sha2.h"
 #include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pricing.h"
 #include "utils/acl.h"
@@ -61,6 +65,10 @@ typedef enum CallColumn
 	REGION,
 	SERVICE_CLASS,
 	CUSTOMER,
+	USER_ID,
+	SESSION_ID,
+	RUN_ID,
+	PARENT_RUN_ID,
 	EVENT_KEY,
 	OTHER_USAGE,
 	RAW_USAGE,
@@ -102,6 +110,10 @@ static const struct
 	[REGION] = {"region", TEXTOID},
 	[SERVICE_CLASS] = {"service_class", TEXTOID},
 	[CUSTOMER] = {"customer", TEXTOID},
+	[USER_ID] = {"user_id", TEXTOID},
+	[SESSION_ID] = {"session_id", TEXTOID},
+	[RUN_ID] = {"run_id", TEXTOID},
+	[PARENT_RUN_ID] = {"parent_run_id", TEXTOID},
 	[EVENT_KEY] = {"event_key", TEXTOID},
 	[OTHER_USAGE] = {"other_usage", JSONBOID},
 	[RAW_USAGE] = {"raw_usage", JSONBOID},
@@ -115,6 +127,10 @@ static const struct
  */
 #define EARLIEST_CALL ((TimestampTz) (UNIX_EPOCH_JDATE - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY)
 #define LATEST_CALL ((TimestampTz) 73049 * USECS_PER_DAY)	/* 2200-01-01 */
+
+/* Bytes of an id that are kept. */
+#define MAX_ID_LEN 512
+#define MD5_HASH_LEN 32
 
 /* A row taken apart, with the statement's knowledge of its relation. */
 typedef struct CallRow
@@ -265,6 +281,38 @@ sum_of_counts(Datum object, const char *column)
 				 errmsg("\"%s\" is not an object of names and counts", column),
 				 errhint("Write {\"name\": 2, \"other\": 1}.")));
 	return sum;
+}
+
+/*
+ * The rollups are indexed by these ids, and an index has a longest key.  An id
+ * beyond it keeps its beginning and what tells it from others: the call has
+ * been paid for and must not be lost over its label.
+ */
+static void
+shorten_ids(CallRow *row)
+{
+	static const CallColumn ids[] = {USER_ID, SESSION_ID, RUN_ID, PARENT_RUN_ID};
+
+	for (int i = 0; i < (int) lengthof(ids); i++)
+	{
+		text	   *id;
+		const char *error = NULL;
+		StringInfoData shortened;
+		char		md5[MD5_HASH_LEN + 1];
+		int			len;
+
+		if (ISNULL(row, ids[i]) || toast_raw_datum_size(VALUE(row, ids[i])) - VARHDRSZ <= MAX_ID_LEN)
+			continue;
+		id = DatumGetTextPP(VALUE(row, ids[i]));
+		len = VARSIZE_ANY_EXHDR(id);
+		if (!pg_md5_hash(VARDATA_ANY(id), len, md5, &error))
+			elog(ERROR, "could not compute an MD5 hash: %s", error);
+		initStringInfo(&shortened);
+		appendBinaryStringInfo(&shortened, VARDATA_ANY(id),
+							   pg_mbcliplen(VARDATA_ANY(id), len, MAX_ID_LEN - 1 - MD5_HASH_LEN));
+		appendStringInfo(&shortened, "#%s", md5);
+		put(row, ids[i], PointerGetDatum(cstring_to_text_with_len(shortened.data, shortened.len)));
+	}
 }
 
 /*
@@ -665,6 +713,7 @@ cl_price_call(PG_FUNCTION_ARGS)
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	TupleDesc	descriptor;
 	CallRow    *row;
+	FullTransactionId xid;
 
 	check_trigger_protocol(fcinfo, "_price_call",
 						   CALLED_AS_TRIGGER(fcinfo) &&
@@ -691,13 +740,16 @@ cl_price_call(PG_FUNCTION_ARGS)
 			if (!ISNULL(row, EVENT_KEY))
 				payload = payload_hash(row, descriptor);
 			check_call(row);
+			shorten_ids(row);
 			price_row(row);
 			if (payload && !claim_event_key(row, payload))
 				return PointerGetDatum(NULL);	/* a replay: nothing happens */
 		}
 		put(row, RECORDED_AT, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
 	}
-	put(row, RECORDED_XID, FullTransactionIdGetDatum(GetTopFullTransactionId()));
+	ISNULL(row, RECORDED_XID) = true;
+	if (cl_rollup_transaction(&xid))
+		put(row, RECORDED_XID, FullTransactionIdGetDatum(xid));
 
 	return PointerGetDatum(heap_form_tuple(descriptor, row->values, row->nulls));
 }

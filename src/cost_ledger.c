@@ -24,6 +24,7 @@ void
 _PG_init(void)
 {
 	cl_price_cache_init();
+	cl_rollup_init();
 
 	/* Nobody may pass off a placeholder as a setting of ours. */
 	MarkGUCPrefixReserved("cost_ledger");

@@ -14,6 +14,7 @@
 /* The script creates this schema; the ledger's tables live in it too. */
 #define CL_SCHEMA "cost_ledger"
 
+#include "access/transam.h"
 #include "executor/spi.h"
 
 /* What a function that acts with the owner's rights has to give back. */
@@ -32,5 +33,9 @@ extern void cl_prepare_once(SPIPlanPtr *plan, const char *query, int nargs, Oid 
 
 /* price_cache.c */
 extern void cl_price_cache_init(void);
+
+/* rollup.c */
+extern void cl_rollup_init(void);
+extern bool cl_rollup_transaction(FullTransactionId *xid);
 
 #endif							/* COST_LEDGER_H */

@@ -62,7 +62,7 @@ CROSS JOIN LATERAL cost_ledger.budget_period(b.period, now(), z.time_zone) p
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(c.cost), 0) AS spent,
            count(*) FILTER (WHERE c.pricing IN ('unpriced', 'partial') AND c.corrects IS NULL)
-               - count(*) FILTER (WHERE c.usage_status = 'repriced') AS unpriced_calls
+               - count(*) FILTER (WHERE c.usage_status IN ('repriced', 'completed')) AS unpriced_calls
     FROM cost_ledger.call c
     WHERE c.called_at >= p.period_start AND c.called_at < p.period_end
       AND (b.team IS NULL OR c.team = b.team)

@@ -31,7 +31,7 @@ FROM (
            count(*) FILTER (WHERE c.corrects IS NULL AND c.operation = 'fallback') AS fallbacks,
            count(*) FILTER (WHERE c.corrects IS NULL AND c.status <> 'success') AS failed_calls,
            count(*) FILTER (WHERE c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))
-               - count(*) FILTER (WHERE c.usage_status = 'repriced') AS unpriced_calls,
+               - count(*) FILTER (WHERE c.usage_status IN ('repriced', 'completed')) AS unpriced_calls,
            coalesce(sum(c.tool_calls_count), 0) AS tool_calls,
            coalesce(sum(c.input_tokens), 0) AS input_tokens,
            coalesce(sum(c.cache_read_tokens), 0) AS cache_read_tokens,
@@ -191,7 +191,7 @@ FROM (
            count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
            count(c.cost) FILTER (WHERE c.corrects IS NULL) AS calls_with_cost,
            count(*) FILTER (WHERE c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))
-               - count(*) FILTER (WHERE c.usage_status = 'repriced') AS unpriced_calls,
+               - count(*) FILTER (WHERE c.usage_status IN ('repriced', 'completed')) AS unpriced_calls,
            sum(c.cost) AS cost
     FROM cost_ledger.call c
     GROUP BY 1, c.task_type, c.run_id) t
@@ -224,7 +224,7 @@ FROM (
            count(c.cost) FILTER (WHERE c.corrects IS NULL) AS calls_with_cost,
            count(*) FILTER (WHERE c.corrects IS NULL AND c.status <> 'success') AS failed_calls,
            count(*) FILTER (WHERE c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))
-               - count(*) FILTER (WHERE c.usage_status = 'repriced') AS unpriced_calls,
+               - count(*) FILTER (WHERE c.usage_status IN ('repriced', 'completed')) AS unpriced_calls,
            coalesce(sum(c.input_tokens), 0) AS input_tokens,
            coalesce(sum(c.cache_read_tokens), 0) AS cache_read_tokens,
            coalesce(sum(c.cache_write_tokens), 0) + coalesce(sum(c.cache_write_1h_tokens), 0) AS cache_write_tokens,
@@ -263,7 +263,7 @@ FROM (
            count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
            count(*) FILTER (WHERE c.corrects IS NULL AND c.status <> 'success') AS failed_calls,
            count(*) FILTER (WHERE c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))
-               - count(*) FILTER (WHERE c.usage_status = 'repriced') AS unpriced_calls,
+               - count(*) FILTER (WHERE c.usage_status IN ('repriced', 'completed')) AS unpriced_calls,
            sum(c.cost) AS cost
     FROM cost_ledger.call c
     GROUP BY 1, c.operation) o;
@@ -330,7 +330,7 @@ WITH spent AS (
                min(t.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS called_on,
                sum(t.cost) AS cost,
                count(*) FILTER (WHERE t.corrects IS NULL AND t.pricing IN ('unpriced', 'partial'))
-                   - count(*) FILTER (WHERE t.usage_status = 'repriced') AS unpriced_calls
+                   - count(*) FILTER (WHERE t.usage_status IN ('repriced', 'completed')) AS unpriced_calls
         FROM cost_ledger.call t
         GROUP BY 1, t.team, t.feature) c
     GROUP BY GROUPING SETS ((c.week_start), (c.week_start, c.team), (c.week_start, c.feature))

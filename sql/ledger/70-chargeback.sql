@@ -16,7 +16,7 @@ FROM (
            count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
            count(*) FILTER (WHERE c.corrects IS NULL AND c.status <> 'success') AS failed_calls,
            count(*) FILTER (WHERE c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))
-               - count(*) FILTER (WHERE c.usage_status = 'repriced') AS unpriced_calls,
+               - count(*) FILTER (WHERE c.usage_status IN ('repriced', 'completed')) AS unpriced_calls,
            count(c.corrects) AS corrections,
            coalesce(sum(c.input_tokens), 0) AS input_tokens,
            coalesce(sum(c.cache_read_tokens), 0) AS cache_read_tokens,
@@ -85,7 +85,7 @@ FROM (
     SELECT s.month, s.feature,
            count(*) FILTER (WHERE s.is_call) AS calls,
            count(*) FILTER (WHERE s.is_call AND s.pricing IN ('unpriced', 'partial'))
-               - count(*) FILTER (WHERE s.usage_status = 'repriced') AS unpriced_calls,
+               - count(*) FILTER (WHERE s.usage_status IN ('repriced', 'completed')) AS unpriced_calls,
            sum(s.revenue) AS revenue,
            -- No calls cost nothing; calls without a price cost nobody knows what.
            CASE WHEN count(s.is_call) = 0 THEN 0 ELSE sum(s.cost) END AS cost

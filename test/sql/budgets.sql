@@ -226,9 +226,9 @@ CREATE TABLE weird AS SELECT n, name FROM (VALUES
 -- and prices of as many digits as anybody likes
 SELECT cost_ledger.set_price('openai', 'precise', '{"input_tokens": 1.234567890123456789012345678901234567890123456789}', '2025-01-01') > 0 AS set;
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, feature, customer, user_id)
-SELECT '2026-08-01 12:00Z', 'openai', 'precise', 9007199254740991, name, name, name, name FROM weird;
+SELECT '2026-08-01 12:00Z', 'openai', 'precise', 9007199254740991, name, name, name, left(name, 100) FROM weird;
 SELECT count(cost_ledger.set_budget(repeat('"', 60) || n,
-           jsonb_build_object('team', name, 'feature', name, 'customer', name, 'user_id', name, 'provider', 'openai', 'model', 'precise'),
+           jsonb_build_object('team', name, 'feature', name, 'customer', name, 'user_id', left(name, 100), 'provider', 'openai', 'model', 'precise'),
            'month', 111111111.123456789012345678901234567890123456789,
            '{0.100001,0.200002,0.300003,0.400004,0.500005,0.600006,0.700007,0.800008,0.900009,99.999999}'))
 FROM weird;

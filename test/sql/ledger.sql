@@ -21,7 +21,7 @@ SELECT cost_ledger.create_ledger(timezone => 'Asia/Kolkata', currency => 'EUR');
 SELECT version = cost_ledger.version() AS version_is_ours, time_zone, currency FROM cost_ledger.ledger;
 SELECT cost_ledger.create_ledger();
 \set VERBOSITY sqlstate
-INSERT INTO cost_ledger.ledger (singleton, version, time_zone, currency) VALUES (false, 'x', 'UTC', 'USD');
+INSERT INTO cost_ledger.ledger (singleton, version, time_zone, currency, system_identifier) VALUES (false, 'x', 'UTC', 'USD', 0);
 \set VERBOSITY default
 
 -- ordinary objects: not one relation belongs to the extension

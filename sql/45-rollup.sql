@@ -1,0 +1,840 @@
+-- Rollups: how calls are brought into them, exactly once, and how that is
+-- proved.
+--
+-- Each row of call carries the transaction that recorded it, and the state of
+-- the rollups is a full snapshot: the rows of transactions it sees are in.  A
+-- batch locks the state in one statement, takes a snapshot in the next, and
+-- aggregates what the new snapshot sees and the old one does not.  Lock and
+-- snapshot in one statement would count rows twice, a largest id would lose
+-- those of transactions that end late, and a lone xmin would wait behind any
+-- long transaction of the cluster.
+--
+-- The measures are written down once, in _rollup_column(): refresh(),
+-- check_rollups(), rebuild_rollups() and the live_ views are made from them.
+
+CREATE FUNCTION cost_ledger._ledger_changed() RETURNS trigger
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'cl_ledger_changed';
+REVOKE EXECUTE ON FUNCTION cost_ledger._ledger_changed() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._ledger_changed() IS
+    'Trigger of ledger: tells every session that its settings have changed.';
+
+CREATE OPERATOR CLASS cost_ledger.xid8_minmax_ops FOR TYPE xid8 USING brin AS
+    OPERATOR 1 pg_catalog.< (xid8, xid8),
+    OPERATOR 2 pg_catalog.<= (xid8, xid8),
+    OPERATOR 3 pg_catalog.= (xid8, xid8),
+    OPERATOR 4 pg_catalog.>= (xid8, xid8),
+    OPERATOR 5 pg_catalog.> (xid8, xid8),
+    FUNCTION 1 pg_catalog.brin_minmax_opcinfo(internal),
+    FUNCTION 2 pg_catalog.brin_minmax_add_value(internal, internal, internal, internal),
+    FUNCTION 3 pg_catalog.brin_minmax_consistent(internal, internal, internal),
+    FUNCTION 4 pg_catalog.brin_minmax_union(internal, internal, internal);
+
+COMMENT ON OPERATOR CLASS cost_ledger.xid8_minmax_ops USING brin IS
+    'Block ranges of transaction ids, which PostgreSQL has no class for.';
+
+CREATE TYPE cost_ledger.call_labels AS (
+    called_at    timestamptz,
+    call_id      bigint,
+    team         text,
+    feature      text,
+    customer     text,
+    task_type    text,
+    environment  text,
+    user_id      text,
+    agent        text,
+    session_id   text
+);
+
+COMMENT ON TYPE cost_ledger.call_labels IS 'A call and its labels, as first_call() returns them.';
+COMMENT ON COLUMN cost_ledger.call_labels.called_at IS 'When the call was made.';
+COMMENT ON COLUMN cost_ledger.call_labels.call_id IS 'The call.';
+COMMENT ON COLUMN cost_ledger.call_labels.team IS 'Team that pays.';
+COMMENT ON COLUMN cost_ledger.call_labels.feature IS 'Product feature.';
+COMMENT ON COLUMN cost_ledger.call_labels.customer IS 'Customer or tenant.';
+COMMENT ON COLUMN cost_ledger.call_labels.task_type IS 'Workflow or kind of task.';
+COMMENT ON COLUMN cost_ledger.call_labels.environment IS 'production, staging, ci, …';
+COMMENT ON COLUMN cost_ledger.call_labels.user_id IS 'End user.';
+COMMENT ON COLUMN cost_ledger.call_labels.agent IS 'Agent that made the call.';
+COMMENT ON COLUMN cost_ledger.call_labels.session_id IS 'Conversation or session.';
+
+CREATE FUNCTION cost_ledger._first_call_trans(internal, timestamptz, bigint, text, text, text, text, text, text, text, text)
+    RETURNS internal LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cl_first_call_trans';
+REVOKE EXECUTE ON FUNCTION cost_ledger._first_call_trans(internal, timestamptz, bigint, text, text, text, text, text, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION cost_ledger._first_call_trans(internal, timestamptz, bigint, text, text, text, text, text, text, text, text) IS
+    'Aggregate support: keep the earlier call';
+
+CREATE FUNCTION cost_ledger._first_call_final(internal) RETURNS cost_ledger.call_labels
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cl_first_call_final';
+REVOKE EXECUTE ON FUNCTION cost_ledger._first_call_final(internal) FROM PUBLIC;
+COMMENT ON FUNCTION cost_ledger._first_call_final(internal) IS
+    'Aggregate support: the first call as a row';
+
+CREATE AGGREGATE cost_ledger.first_call(
+    called_at timestamptz, call_id bigint,
+    team text, feature text, customer text, task_type text, environment text, user_id text, agent text, session_id text
+) (
+    SFUNC = cost_ledger._first_call_trans, STYPE = internal, SSPACE = 512,
+    FINALFUNC = cost_ledger._first_call_final, PARALLEL = SAFE
+);
+
+COMMENT ON AGGREGATE cost_ledger.first_call(timestamptz, bigint, text, text, text, text, text, text, text, text) IS
+    'The first call (by called_at, then call_id) that has any of the labels, with all of its labels; NULL where none has one.';
+
+-- Where the rollups end.  Asked for by the view unconsumed_call, so by everybody
+-- who reads reports: they need SELECT on rollup_state.
+CREATE FUNCTION cost_ledger.unconsumed_from() RETURNS xid8
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN (SELECT pg_snapshot_xmax(s.snapshot) FROM cost_ledger.rollup_state s);
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.unconsumed_from() IS
+    'Rows of call with this recorded_xid or a later one are not in the rollups yet.';
+
+CREATE FUNCTION cost_ledger.unconsumed_xids() RETURNS xid8[]
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN ARRAY(SELECT x FROM cost_ledger.rollup_state s, pg_snapshot_xip(s.snapshot) x);
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.unconsumed_xids() IS
+    'Earlier transactions whose rows are not in the rollups either: they were open when refresh() last looked.';
+
+CREATE FUNCTION cost_ledger.unconsumed_base() RETURNS bigint
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN (SELECT s.base_call_id FROM cost_ledger.rollup_state s);
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.unconsumed_base() IS
+    'Rows of call without a recorded_xid, which a restored ledger makes until post_restore(), are in the rollups up to this call_id.';
+
+CREATE FUNCTION cost_ledger._rollup_column(
+    OUT number integer, OUT column_name text, OUT rollups text[], OUT is_key boolean, OUT expression text, OUT merge text
+) RETURNS SETOF record
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT row_number() OVER ()::integer, v.*
+    FROM (VALUES
+        -- Keys.  @ZONE@ stands for the reporting zone.
+        ('minute',        '{minute}'::text[],       true, 'date_trunc(''minute'', c.called_at)', NULL::text),
+        ('hour',          '{hour}',                 true, 'date_trunc(''hour'', c.called_at, @ZONE@)', NULL),
+        ('day',           '{day,user_day}',         true, '(c.called_at AT TIME ZONE @ZONE@)::date', NULL),
+        ('run_id',        '{run}',                  true, 'c.run_id COLLATE "C"', NULL),
+        ('session_id',    '{session}',              true, 'c.session_id COLLATE "C"', NULL),
+        ('user_id',       '{user_day}',             true, 'c.user_id COLLATE "C"', NULL),
+        ('team',          '{minute,hour,day}',      true, 'c.team', NULL),
+        ('feature',       '{minute,hour,day}',      true, 'c.feature', NULL),
+        ('customer',      '{minute,hour,day}',      true, 'c.customer', NULL),
+        ('task_type',     '{minute,hour,day}',      true, 'c.task_type', NULL),
+        ('environment',   '{minute,hour,day}',      true, 'c.environment', NULL),
+        ('provider',      '{minute,hour,day}',      true, 'c.provider', NULL),
+        ('model',         '{minute,hour,day}',      true, 'c.model', NULL),
+        ('service_class', '{minute,hour,day}',      true, 'c.service_class', NULL),
+        ('operation',     '{minute,hour,day}',      true, 'c.operation', NULL),
+        ('status',        '{minute,hour,day}',      true, 'c.status', NULL),
+        ('served_from',   '{minute,hour,day}',      true, 'c.served_from', NULL),
+        -- Measures.
+        ('parent_run_id', '{run}',                  false, 'min(c.parent_run_id COLLATE "C")', 'least'),
+        ('started_at',    '{run,session}',          false, 'min(c.called_at)', 'least'),
+        -- At most 30 days each: one absurd duration must not end the report
+        -- with a timestamp out of range.
+        ('ended_at',      '{run,session}',          false, 'max(c.called_at + least(coalesce(c.duration_ms, 0), 2592000000) * interval ''1 millisecond'')', 'greatest'),
+        ('calls',         '{minute,hour,day,run,session,user_day}', false, 'count(*) FILTER (WHERE c.corrects IS NULL)', '+'),
+        ('turns',         '{run,session}',          false, 'count(*) FILTER (WHERE c.corrects IS NULL AND coalesce(c.operation, ''primary'') IN (''primary'', ''subagent''))', '+'),
+        ('failed_calls',  '{run,session}',          false, 'count(*) FILTER (WHERE c.corrects IS NULL AND c.status <> ''success'')', '+'),
+        ('priced_calls',  '{hour,day}',             false, 'count(c.cost) FILTER (WHERE c.corrects IS NULL OR c.usage_status = ''repriced'')', '+'),
+        ('unpriced_calls', '{minute,hour,day,run,session,user_day}', false,
+            'count(*) FILTER (WHERE c.corrects IS NULL AND c.pricing IN (''unpriced'', ''partial'')) - count(*) FILTER (WHERE c.usage_status IN (''repriced'', ''completed''))', '+'),
+        ('corrections',   '{hour,day}',             false, 'count(c.corrects)', '+'),
+        ('retries',       '{hour,day,run,session}', false, 'count(*) FILTER (WHERE c.corrects IS NULL AND c.operation = ''retry'') + coalesce(sum(c.retry_count), 0)', '+'),
+        ('fallbacks',     '{run,session}',          false, 'count(*) FILTER (WHERE c.corrects IS NULL AND c.operation = ''fallback'')', '+'),
+        ('tool_calls',    '{minute,hour,day,run,session}', false, 'coalesce(sum(c.tool_calls_count), 0)', '+'),
+        ('accepted_calls', '{hour,day,run,session}', false, 'count(*) FILTER (WHERE c.accepted)', '+'),
+        ('rejected_calls', '{hour,day,run,session}', false, 'count(*) FILTER (WHERE NOT c.accepted)', '+'),
+        ('input_tokens',  '{minute,hour,day,run,session,user_day}', false, 'coalesce(sum(c.input_tokens), 0)', '+'),
+        ('cache_read_tokens', '{hour,day,run,session}', false, 'coalesce(sum(c.cache_read_tokens), 0)', '+'),
+        ('cache_write_tokens', '{hour,day,run,session}', false, 'coalesce(sum(c.cache_write_tokens), 0)', '+'),
+        ('cache_write_1h_tokens', '{hour,day,run,session}', false, 'coalesce(sum(c.cache_write_1h_tokens), 0)', '+'),
+        ('output_tokens', '{minute,hour,day,run,session,user_day}', false, 'coalesce(sum(c.output_tokens), 0)', '+'),
+        ('reasoning_tokens', '{hour,day,run,session}', false, 'coalesce(sum(c.reasoning_tokens), 0)', '+'),
+        ('cost',          '{minute,hour,day,run,session,user_day}', false, 'sum(c.cost)', 'sum'),
+        ('adjustment_cost', '{hour,day,run,session}', false, 'sum(c.cost) FILTER (WHERE c.corrects IS NOT NULL)', 'sum'),
+        ('reported_cost', '{hour,day}',             false, 'sum(c.reported_cost)', 'sum'),
+        ('cost_without_run', '{hour,day}',          false, 'sum(c.cost) FILTER (WHERE c.run_id IS NULL)', 'sum'),
+        ('call_cost',     '{hour,day}',             false, 'cost_ledger.summarize(c.cost) FILTER (WHERE c.corrects IS NULL OR c.usage_status = ''repriced'')', 'summary'),
+        ('trace_url',     '{run,session}',          false, 'min(c.trace_url COLLATE "C")', 'least'),
+        ('attributed_at', '{run,session}',          false, '(@LABELS@).called_at', 'first'),
+        ('attributed_call_id', '{run,session}',     false, '(@LABELS@).call_id', 'first'),
+        ('team',          '{run,session}',          false, '(@LABELS@).team', 'first'),
+        ('feature',       '{run,session}',          false, '(@LABELS@).feature', 'first'),
+        ('customer',      '{run,session}',          false, '(@LABELS@).customer', 'first'),
+        ('task_type',     '{run,session}',          false, '(@LABELS@).task_type', 'first'),
+        ('environment',   '{run,session}',          false, '(@LABELS@).environment', 'first'),
+        ('user_id',       '{run,session}',          false, '(@LABELS@).user_id', 'first'),
+        ('agent',         '{run,session}',          false, '(@LABELS@).agent', 'first'),
+        ('session_id',    '{run}',                  false, '(@LABELS@).session_id', 'first')
+    ) AS v (column_name, rollups, is_key, expression, merge)
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._rollup_column() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._rollup_column() IS
+    'The columns of the rollups: in which they are, the expression over rows c of call, and how two parts are put together (+, sum of which NULL is nothing, least, greatest, summary, or first: that of the earlier call).';
+
+CREATE FUNCTION cost_ledger._rollup_query(rollup text, condition text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    columns text;
+    keys text;
+BEGIN
+    SELECT string_agg(replace(replace(c.expression,
+                                      '@ZONE@', quote_literal((cost_ledger._ledger()).time_zone)),
+                              '@LABELS@', format('cost_ledger.first_call(c.called_at, c.call_id, c.team, c.feature, c.customer, c.task_type, c.environment, c.user_id, c.agent, %s) FILTER (WHERE c.corrects IS NULL)',
+                                                 CASE WHEN rollup = 'run' THEN 'c.session_id' ELSE 'NULL' END))
+                      || ' AS ' || c.column_name, ', ' ORDER BY c.number),
+           string_agg(c.number_in_key::text, ', ' ORDER BY c.number) FILTER (WHERE c.is_key)
+        INTO columns, keys
+        FROM (SELECT r.*, row_number() OVER (ORDER BY r.number) AS number_in_key
+              FROM cost_ledger._rollup_column() r
+              WHERE rollup = ANY (r.rollups)) c;
+    RETURN format('SELECT %s FROM cost_ledger.call c WHERE (%s)%s GROUP BY %s',
+                  columns, condition,
+                  CASE rollup
+                      WHEN 'run' THEN ' AND c.run_id IS NOT NULL'
+                      WHEN 'session' THEN ' AND c.session_id IS NOT NULL'
+                      WHEN 'minute' THEN format(' AND c.called_at >= %L', (SELECT s.minutes_from FROM cost_ledger.rollup_state s))
+                      ELSE ''
+                  END,
+                  keys);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._rollup_query(text, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._rollup_query(text, text) IS
+    'The query that makes a rollup of the rows c of call for which a condition holds.';
+
+CREATE FUNCTION cost_ledger._rollup_merge(rollup text) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT string_agg(format(
+               CASE c.merge
+                   WHEN '+' THEN '%1$s = r.%1$s + excluded.%1$s'
+                   WHEN 'sum' THEN '%1$s = coalesce(r.%1$s + excluded.%1$s, r.%1$s, excluded.%1$s)'
+                   WHEN 'least' THEN '%1$s = least(r.%1$s, excluded.%1$s)'
+                   WHEN 'greatest' THEN '%1$s = greatest(r.%1$s, excluded.%1$s)'
+                   WHEN 'summary' THEN '%1$s = cost_ledger.merge(r.%1$s, excluded.%1$s)'
+                   WHEN 'first' THEN '%1$s = CASE WHEN r.attributed_at IS NULL OR (excluded.attributed_at, excluded.attributed_call_id) < (r.attributed_at, r.attributed_call_id) THEN excluded.%1$s ELSE r.%1$s END'
+               END, c.column_name), ', ' ORDER BY c.number)
+    FROM cost_ledger._rollup_column() c
+    WHERE rollup = ANY (c.rollups) AND NOT c.is_key
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._rollup_merge(text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._rollup_merge(text) IS
+    'The SET list that puts a row excluded together with the row r of a rollup.';
+
+CREATE FUNCTION cost_ledger._rollup_columns(rollup text, is_key boolean, template text DEFAULT '%s') RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT string_agg(format(template, c.column_name), ', ' ORDER BY c.number)
+    FROM cost_ledger._rollup_column() c
+    WHERE rollup = ANY (c.rollups) AND c.is_key = _rollup_columns.is_key
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._rollup_columns(text, boolean, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._rollup_columns(text, boolean, text) IS
+    'The keys or the measures of a rollup as a list, each put into a template for format().';
+
+CREATE FUNCTION cost_ledger._label_columns(template text DEFAULT '%s', separator text DEFAULT ', ') RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT string_agg(format(template, c.column_name), separator ORDER BY c.number)
+    FROM cost_ledger._rollup_column() c
+    WHERE 'hour' = ANY (c.rollups) AND c.is_key AND c.column_name <> 'hour'
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._label_columns(text, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._label_columns(text, text) IS
+    'The labels of rollup_key as a list, each put into a template for format().';
+
+CREATE FUNCTION cost_ledger._stored_keys(rollup text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN rollup IN ('minute', 'hour', 'day') THEN rollup || ', key_id'
+                ELSE cost_ledger._rollup_columns(rollup, true) END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._stored_keys(text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._stored_keys(text) IS
+    'The key columns of a rollup''s table.';
+
+CREATE FUNCTION cost_ledger._expected_rows(rollup text, condition text) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN rollup IN ('minute', 'hour', 'day')
+           THEN format('SELECT f.%s, k.key_id, %s FROM (%s) f LEFT JOIN cost_ledger.rollup_key k ON k.fingerprint = md5(%s)::uuid',
+                       rollup,
+                       cost_ledger._rollup_columns(rollup, false, 'f.%s'),
+                       cost_ledger._rollup_query(rollup, condition),
+                       cost_ledger._label_columns('quote_nullable(f.%s)', ' || '','' || '))
+           ELSE cost_ledger._rollup_query(rollup, condition)
+           END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._expected_rows(text, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._expected_rows(text, text) IS
+    'The query that makes the rows of a rollup''s table of the rows c of call for which a condition holds; the labels'' keys must be there.';
+
+CREATE FUNCTION cost_ledger._ledger_snapshot(snapshot pg_snapshot, xid_offset bigint, own xid8) RETURNS pg_snapshot
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    -- A snapshot does not list its own transaction, which has not ended.
+    SELECT format('%s:%s:%s',
+                  least(pg_snapshot_xmin(snapshot), own)::text::bigint + xid_offset,
+                  pg_snapshot_xmax(snapshot)::text::bigint + xid_offset,
+                  (SELECT string_agg((x::text::bigint + xid_offset)::text, ',' ORDER BY x)
+                   FROM (SELECT pg_snapshot_xip(snapshot) UNION SELECT own) AS o (x)
+                   WHERE x < pg_snapshot_xmax(snapshot)))::pg_snapshot
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._ledger_snapshot(pg_snapshot, bigint, xid8) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._ledger_snapshot(pg_snapshot, bigint, xid8) IS
+    'A snapshot of the cluster in the ledger''s numbering, which does not see the transaction that took it.';
+
+CREATE FUNCTION cost_ledger._cut_snapshot(snapshot pg_snapshot, cut xid8) RETURNS pg_snapshot
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN cut >= pg_snapshot_xmax(snapshot) THEN snapshot
+           ELSE format('%s:%s:%s', least(pg_snapshot_xmin(snapshot), cut), cut,
+                       (SELECT string_agg(x::text, ',' ORDER BY x) FROM pg_snapshot_xip(snapshot) x WHERE x < cut))::pg_snapshot
+           END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._cut_snapshot(pg_snapshot, xid8) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._cut_snapshot(pg_snapshot, xid8) IS
+    'The snapshot that sees what another sees of the transactions before one.';
+
+CREATE FUNCTION cost_ledger._consume(condition text) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    -- Compiling would be most of the work of a small batch.
+    SET jit = off
+AS $$
+DECLARE
+    rollup text;
+    consumed bigint;
+BEGIN
+    -- Many small groups in hash tables; they spill beyond this.
+    PERFORM set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')), 64 * 1024 * 1024) / 1024 || 'kB', true);
+
+    -- Hours, and from them days: the labels are compared once.
+    EXECUTE format($query$
+        WITH fine AS MATERIALIZED (
+            SELECT f.*,
+                   md5(%1$s)::uuid AS fingerprint
+            FROM (%2$s) f
+        ), made AS (
+            INSERT INTO cost_ledger.rollup_key (%3$s)
+            SELECT %4$s
+            FROM (SELECT DISTINCT ON (f.fingerprint) f.* FROM fine f ORDER BY f.fingerprint) f
+            WHERE NOT EXISTS (SELECT FROM cost_ledger.rollup_key k WHERE k.fingerprint = f.fingerprint)
+            RETURNING key_id, fingerprint
+        ), keyed AS MATERIALIZED (
+            SELECT k.key_id, f.*
+            FROM fine f
+            JOIN (SELECT key_id, fingerprint FROM cost_ledger.rollup_key UNION ALL TABLE made) k USING (fingerprint)
+        ), hours AS (
+            INSERT INTO cost_ledger.rollup_hour AS r (hour, key_id, %5$s)
+            SELECT f.hour, f.key_id, %6$s FROM keyed f
+            ON CONFLICT (hour, key_id) DO UPDATE SET %7$s
+        ), days AS (
+            INSERT INTO cost_ledger.rollup_day AS r (day, key_id, %5$s)
+            SELECT (f.hour AT TIME ZONE %9$L)::date, f.key_id, %8$s FROM keyed f GROUP BY 1, 2
+            ON CONFLICT (day, key_id) DO UPDATE SET %7$s
+        )
+        SELECT coalesce(sum(f.calls + f.corrections), 0) FROM fine f
+        $query$,
+        cost_ledger._label_columns('quote_nullable(f.%s)', ' || '','' || '),
+        cost_ledger._rollup_query('hour', condition),
+        cost_ledger._label_columns(),
+        cost_ledger._label_columns('f.%s'),
+        cost_ledger._rollup_columns('hour', false),
+        cost_ledger._rollup_columns('hour', false, 'f.%s'),
+        cost_ledger._rollup_merge('hour'),
+        (SELECT string_agg(format(CASE c.merge WHEN 'summary' THEN 'cost_ledger.merge(f.%s)' ELSE 'sum(f.%s)' END, c.column_name),
+                           ', ' ORDER BY c.number)
+         FROM cost_ledger._rollup_column() c WHERE 'hour' = ANY (c.rollups) AND NOT c.is_key),
+        (cost_ledger._ledger()).time_zone)
+        INTO consumed;
+    IF consumed = 0 THEN
+        RETURN 0;
+    END IF;
+
+    -- Every label has its key now.
+    FOREACH rollup IN ARRAY '{minute,run,session,user_day}'::text[] LOOP
+        EXECUTE format('INSERT INTO cost_ledger.rollup_%1$s AS r (%2$s, %3$s) %4$s ON CONFLICT (%2$s) DO UPDATE SET %5$s',
+                       rollup,
+                       cost_ledger._stored_keys(rollup), cost_ledger._rollup_columns(rollup, false),
+                       cost_ledger._expected_rows(rollup, condition),
+                       cost_ledger._rollup_merge(rollup));
+    END LOOP;
+    RETURN consumed;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._consume(text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._consume(text) IS
+    'Brings the rows c of call for which a condition holds into every rollup, and returns how many. The caller has locked rollup_state and answers for each row being brought in once.';
+
+CREATE FUNCTION cost_ledger._lock_rollups(OUT snapshot pg_snapshot, OUT base_call_id bigint, OUT xid_offset bigint, OUT is_foreign boolean)
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM cost_ledger._ledger();
+    IF pg_is_in_recovery() THEN
+        RAISE EXCEPTION 'this server is a standby: its rollups are those of the primary'
+            USING ERRCODE = 'read_only_sql_transaction',
+                  HINT = 'Reports work here; run refresh() and the jobs on the primary.';
+    END IF;
+    -- With an older snapshot the rows would be judged by one moment and read
+    -- at another.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'rollups are refreshed at READ COMMITTED only'
+            USING ERRCODE = 'invalid_transaction_state',
+                  HINT = 'Call it outside a transaction block, or BEGIN ISOLATION LEVEL READ COMMITTED;';
+    END IF;
+    SELECT s.snapshot, s.base_call_id INTO STRICT snapshot, base_call_id
+        FROM cost_ledger.rollup_state s FOR UPDATE;
+    SELECT l.xid_offset, l.system_identifier <> (SELECT c.system_identifier FROM pg_control_system() c)
+        INTO STRICT xid_offset, is_foreign
+        FROM cost_ledger.ledger l;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._lock_rollups() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._lock_rollups() IS
+    'Locks the state of the rollups to the end of the transaction and returns it. Waits for who else holds it. The snapshot to consume up to must be taken after this, in another statement.';
+
+CREATE FUNCTION cost_ledger._refuse_foreign() RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION 'the ledger was restored into another cluster, and its rollups do not know the transactions here'
+        USING ERRCODE = 'object_not_in_prerequisite_state',
+              HINT = 'Run SELECT cost_ledger.post_restore(); once. Calls go on being recorded, and reports count them, in the meantime.';
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._refuse_foreign() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._refuse_foreign() IS
+    'The error of a job in a restored ledger before post_restore() (55000).';
+
+CREATE FUNCTION cost_ledger._refresh_cuts(batch_rows bigint) RETURNS xid8[]
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+DECLARE
+    consumed_below xid8;
+    rows bigint;
+    cuts xid8[];
+BEGIN
+    PERFORM cost_ledger._ledger();
+    IF coalesce(batch_rows, 0) < 1 THEN
+        RAISE EXCEPTION 'a batch has at least one row'
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Leave batch_rows out for batches of a million rows.';
+    END IF;
+    consumed_below := (SELECT pg_snapshot_xmax(s.snapshot) FROM cost_ledger.rollup_state s);
+    EXECUTE format('SELECT count(*) FROM (SELECT FROM cost_ledger.call c WHERE c.recorded_xid >= %L LIMIT %s) c',
+                   consumed_below, batch_rows + 1)
+        INTO rows;
+    IF rows > batch_rows THEN
+        -- A transaction is never divided: all of its rows go in at once.
+        EXECUTE format('SELECT array_agg(DISTINCT c.recorded_xid ORDER BY c.recorded_xid)
+                        FROM (SELECT c.recorded_xid, row_number() OVER (ORDER BY c.recorded_xid) AS n
+                              FROM cost_ledger.call c
+                              WHERE c.recorded_xid >= %L) c
+                        WHERE c.n %% %s = 0',
+                       consumed_below, batch_rows)
+            INTO cuts;
+    END IF;
+    RETURN coalesce(cuts, '{}');
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._refresh_cuts(bigint) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._refresh_cuts(bigint) IS
+    'Where to divide a backlog into batches: the transactions that begin a new one. Empty when it fits into one.';
+
+CREATE FUNCTION cost_ledger._refresh_batch(cut xid8 DEFAULT NULL) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    state record;
+    target pg_snapshot;
+    resolved xid8[];
+    still_open xid8[];
+    condition text;
+    minutes_from timestamptz;
+    consumed bigint;
+BEGIN
+    -- Lock, then snapshot, then read: three statements.
+    SELECT * INTO state FROM cost_ledger._lock_rollups();
+    IF state.is_foreign THEN
+        PERFORM cost_ledger._refuse_foreign();
+    END IF;
+    target := cost_ledger._ledger_snapshot(pg_current_snapshot(), state.xid_offset, pg_current_xact_id());
+    IF cut IS NOT NULL THEN
+        IF cut <= pg_snapshot_xmax(state.snapshot) THEN
+            RETURN 0;  -- somebody else has been here
+        END IF;
+        target := cost_ledger._cut_snapshot(target, cut);
+    END IF;
+
+    resolved := ARRAY(SELECT x FROM pg_snapshot_xip(state.snapshot) x WHERE pg_visible_in_snapshot(x, target));
+    IF resolved = '{}' AND pg_snapshot_xmax(target) = pg_snapshot_xmax(state.snapshot) THEN
+        RETURN 0;
+    END IF;
+    still_open := ARRAY(SELECT x FROM pg_snapshot_xip(target) x WHERE x >= pg_snapshot_xmax(state.snapshot));
+    condition := format('c.recorded_xid >= %L AND c.recorded_xid < %L',
+                        pg_snapshot_xmax(state.snapshot), pg_snapshot_xmax(target));
+    IF still_open <> '{}' THEN
+        condition := condition || format(' AND c.recorded_xid <> ALL (%L)', still_open);
+    END IF;
+    IF resolved <> '{}' THEN
+        condition := condition || format(' OR c.recorded_xid = ANY (%L)', resolved);
+    END IF;
+
+    -- Once an hour, what is too old for minutes goes.
+    minutes_from := date_trunc('hour', now() - interval '2 days');
+    IF minutes_from > (SELECT s.minutes_from FROM cost_ledger.rollup_state s) THEN
+        DELETE FROM cost_ledger.rollup_minute m WHERE m.minute < minutes_from;
+        UPDATE cost_ledger.rollup_state s SET minutes_from = _refresh_batch.minutes_from;
+    END IF;
+
+    consumed := cost_ledger._consume(condition);
+    IF consumed > 0 THEN
+        UPDATE cost_ledger.rollup_state s
+            SET snapshot = target,
+                rows_consumed = s.rows_consumed + consumed,
+                batches = s.batches + 1,
+                consumed_at = clock_timestamp();
+    END IF;
+    RETURN consumed;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._refresh_batch(xid8) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._refresh_batch(xid8) IS
+    'One batch of refresh(): brings in the rows of all transactions that have ended, or only of those before cut, and returns how many.';
+
+CREATE FUNCTION cost_ledger._summarize_pages() RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    index regclass;
+BEGIN
+    FOR index IN
+        SELECT i.indexrelid
+        FROM pg_partition_tree('cost_ledger.call') p
+        JOIN pg_index i ON i.indrelid = p.relid
+        JOIN pg_class c ON c.oid = i.indexrelid
+        JOIN pg_am a ON a.oid = c.relam
+        WHERE p.isleaf AND a.amname = 'brin'
+    LOOP
+        PERFORM brin_summarize_new_values(index);
+    END LOOP;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._summarize_pages() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._summarize_pages() IS
+    'Enters new pages of call into its block range indexes, which otherwise read them on every question until a vacuum.';
+
+-- It commits, and so can have no SET clause: it only calls functions that do.
+CREATE PROCEDURE cost_ledger.refresh(batch_rows bigint DEFAULT 1000000)
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    cuts xid8[];
+    cut xid8;
+    consumed bigint;
+    total bigint := 0;
+    batch integer := 0;
+BEGIN
+    cuts := cost_ledger._refresh_cuts(batch_rows) || NULL::xid8;
+    COMMIT;
+    FOREACH cut IN ARRAY cuts LOOP
+        consumed := cost_ledger._refresh_batch(cut);
+        COMMIT;
+        total := total + consumed;
+        batch := batch + 1;
+        IF array_length(cuts, 1) > 1 THEN
+            RAISE INFO 'batch % of %: % rows, % in all', batch, array_length(cuts, 1), consumed, total;
+        END IF;
+    END LOOP;
+    IF total > 0 THEN
+        PERFORM cost_ledger._summarize_pages();
+        COMMIT;
+    END IF;
+END
+$$;
+
+COMMENT ON PROCEDURE cost_ledger.refresh(bigint) IS
+    'Brings the rows of call that are new since the last time into the rollups, each exactly once, in transactions of about batch_rows rows (one transaction''s rows are never divided); says how far it is when there is more than one batch. The jobs call it every minute; anybody who owns the ledger may call it at any time, at once with others, not inside a transaction block. Only at READ COMMITTED (25000); in a restored ledger only after post_restore() (55000).';
+
+CREATE FUNCTION cost_ledger._stored_condition(rollup text, range_start timestamptz, range_end timestamptz) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    zone text := (cost_ledger._ledger()).time_zone;
+BEGIN
+    RETURN CASE
+        WHEN rollup IN ('minute', 'hour') THEN format('r.%1$s >= %2$L AND r.%1$s < %3$L', rollup, range_start, range_end)
+        WHEN rollup IN ('day', 'user_day') THEN format('r.day >= %L AND r.day < %L',
+                                                       (range_start AT TIME ZONE zone)::date, (range_end AT TIME ZONE zone)::date)
+        -- Runs and sessions that have a call in the range, or should.
+        ELSE format('r.%1$s_id IN (SELECT c.%1$s_id FROM cost_ledger.call c WHERE c.called_at >= %2$L AND c.called_at < %3$L
+                                   UNION SELECT s.%1$s_id FROM cost_ledger.rollup_%1$s s WHERE s.started_at >= %2$L AND s.started_at < %3$L)',
+                    rollup, range_start, range_end)
+    END;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._stored_condition(text, timestamptz, timestamptz) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._stored_condition(text, timestamptz, timestamptz) IS
+    'The rows r of a rollup that a range of time, of whole days, concerns.';
+
+CREATE FUNCTION cost_ledger._consumed_condition(rollup text, range_start timestamptz, range_end timestamptz) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    state record;
+BEGIN
+    SELECT * INTO STRICT state FROM cost_ledger.rollup_state;
+    RETURN format('(pg_visible_in_snapshot(c.recorded_xid, %L) OR (c.recorded_xid IS NULL AND c.call_id <= %s)) AND ',
+                  state.snapshot, state.base_call_id)
+        || CASE
+            WHEN rollup IN ('run', 'session') THEN replace(cost_ledger._stored_condition(rollup, range_start, range_end), 'r.' || rollup || '_id', 'c.' || rollup || '_id')
+            ELSE format('c.called_at >= %L AND c.called_at < %L', range_start, range_end)
+           END;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._consumed_condition(text, timestamptz, timestamptz) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._consumed_condition(text, timestamptz, timestamptz) IS
+    'The rows c of call that are in the rollups, as far as a range of time, of whole days, concerns them.';
+
+CREATE FUNCTION cost_ledger._kept_range(INOUT range_start timestamptz, INOUT range_end timestamptz) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    zone text := (cost_ledger._ledger()).time_zone;
+BEGIN
+    IF range_start IS NULL OR range_end IS NULL OR range_start > range_end THEN
+        RAISE EXCEPTION 'a range of time needs a start and a later end'
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Leave both out for everything.';
+    END IF;
+    -- Whole days of the reporting zone, and nothing whose calls are gone.
+    range_start := greatest(date_trunc('day', range_start AT TIME ZONE zone) AT TIME ZONE zone,
+                            (SELECT s.calls_from FROM cost_ledger.rollup_state s));
+    IF isfinite(range_end) AND range_end <> date_trunc('day', range_end AT TIME ZONE zone) AT TIME ZONE zone THEN
+        range_end := (date_trunc('day', range_end AT TIME ZONE zone) + interval '1 day') AT TIME ZONE zone;
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._kept_range(timestamptz, timestamptz) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._kept_range(timestamptz, timestamptz) IS
+    'A range of time, made whole days of the reporting zone, and of what retention has left.';
+
+CREATE FUNCTION cost_ledger.check_rollups(
+    range_start timestamptz DEFAULT '-infinity', range_end timestamptz DEFAULT 'infinity'
+) RETURNS TABLE (rollup text, key jsonb, stored jsonb, expected jsonb)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+BEGIN
+    SELECT * INTO range_start, range_end FROM cost_ledger._kept_range(range_start, range_end);
+    FOREACH rollup IN ARRAY '{minute,hour,day,run,session,user_day}'::text[] LOOP
+        RETURN QUERY EXECUTE format($query$
+            WITH expected AS MATERIALIZED (
+                %2$s
+            ), stored AS MATERIALIZED (
+                SELECT %3$s, %4$s FROM cost_ledger.rollup_%1$s r WHERE %5$s
+            ), difference AS (
+                SELECT true AS is_stored, s.* FROM (TABLE stored EXCEPT ALL TABLE expected) s
+                UNION ALL
+                SELECT false, e.* FROM (TABLE expected EXCEPT ALL TABLE stored) e
+            )
+            SELECT %1$L::text, d.key || coalesce((SELECT jsonb_strip_nulls(to_jsonb(k)) - 'fingerprint'
+                                                  FROM cost_ledger.rollup_key k
+                                                  WHERE k.key_id = (d.key ->> 'key_id')::integer), '{}'),
+                   (array_agg(d.measures) FILTER (WHERE d.is_stored))[1],
+                   (array_agg(d.measures) FILTER (WHERE NOT d.is_stored))[1]
+            FROM (SELECT d.is_stored,
+                         jsonb_build_object(%6$s) AS key,
+                         to_jsonb(d) - 'is_stored' - '{%7$s}'::text[] AS measures
+                  FROM difference d) d
+            GROUP BY d.key
+            ORDER BY d.key
+            $query$,
+            rollup,
+            cost_ledger._expected_rows(rollup, cost_ledger._consumed_condition(rollup, range_start, range_end)),
+            cost_ledger._stored_keys(rollup),
+            cost_ledger._rollup_columns(rollup, false),
+            cost_ledger._stored_condition(rollup, range_start, range_end),
+            (SELECT string_agg(format('%L, d.%s', k, k), ', ') FROM unnest(string_to_array(cost_ledger._stored_keys(rollup), ', ')) k),
+            replace(cost_ledger._stored_keys(rollup), ' ', ''));
+    END LOOP;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger.check_rollups(timestamptz, timestamptz) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger.check_rollups(timestamptz, timestamptz) IS
+    'Makes every rollup anew from the rows of call that are in it, in one snapshot, and returns what differs: the rollup, the key, what is stored and what should be (NULL: no row). No rows: all is well. Over a range of time, whole days of the reporting zone; by default over everything, which reads the whole ledger seven times.';
+
+CREATE FUNCTION cost_ledger.rebuild_rollups(
+    range_start timestamptz DEFAULT '-infinity', range_end timestamptz DEFAULT 'infinity'
+) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+DECLARE
+    rollup text;
+    changed bigint;
+    total bigint := 0;
+BEGIN
+    PERFORM cost_ledger._lock_rollups();
+    SELECT * INTO range_start, range_end FROM cost_ledger._kept_range(range_start, range_end);
+    EXECUTE format('INSERT INTO cost_ledger.rollup_key (%1$s)
+                    SELECT DISTINCT %1$s FROM cost_ledger.call c WHERE %2$s
+                    ON CONFLICT (fingerprint) DO NOTHING',
+                   cost_ledger._label_columns(),
+                   cost_ledger._consumed_condition('hour', range_start, range_end));
+    FOREACH rollup IN ARRAY '{minute,hour,day,run,session,user_day}'::text[] LOOP
+        EXECUTE format($query$
+            WITH expected AS MATERIALIZED (
+                %2$s
+            ), stored AS MATERIALIZED (
+                SELECT %3$s, %4$s FROM cost_ledger.rollup_%1$s r WHERE %5$s
+            ), put AS (
+                INSERT INTO cost_ledger.rollup_%1$s (%3$s, %4$s)
+                TABLE expected EXCEPT ALL TABLE stored
+                ON CONFLICT (%3$s) DO UPDATE SET %6$s
+                RETURNING 1
+            ), gone AS (
+                DELETE FROM cost_ledger.rollup_%1$s r
+                WHERE %5$s AND NOT EXISTS (SELECT FROM expected e WHERE (%7$s))
+                RETURNING 1
+            )
+            SELECT (SELECT count(*) FROM put) + (SELECT count(*) FROM gone)
+            $query$,
+            rollup,
+            cost_ledger._expected_rows(rollup, cost_ledger._consumed_condition(rollup, range_start, range_end)),
+            cost_ledger._stored_keys(rollup),
+            cost_ledger._rollup_columns(rollup, false),
+            cost_ledger._stored_condition(rollup, range_start, range_end),
+            cost_ledger._rollup_columns(rollup, false, '%1$s = excluded.%1$s'),
+            -- A user_id may be NULL; no other key is.
+            CASE rollup
+                WHEN 'user_day' THEN 'e.day = r.day AND coalesce(e.user_id = r.user_id, e.user_id IS NULL AND r.user_id IS NULL)'
+                ELSE (SELECT string_agg(format('e.%1$s = r.%1$s', k), ' AND ') FROM unnest(string_to_array(cost_ledger._stored_keys(rollup), ', ')) k)
+            END)
+            INTO changed;
+        IF changed > 0 THEN
+            RAISE NOTICE 'rollup_%: % rows put right', rollup, changed;
+        END IF;
+        total := total + changed;
+    END LOOP;
+    RETURN total;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger.rebuild_rollups(timestamptz, timestamptz) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger.rebuild_rollups(timestamptz, timestamptz) IS
+    'Puts right what check_rollups() would report of a range of time, from the rows of call, and returns how many rows of rollups that changed: 0 when all was well. refresh() waits meanwhile; inserts and reports do not.';
+
+CREATE FUNCTION cost_ledger.post_restore() RETURNS bigint
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    state record;
+    old_snapshot pg_snapshot;
+    last_call_id bigint;
+    last_xid bigint;
+    next_offset bigint;
+    consumed bigint;
+BEGIN
+    PERFORM cost_ledger._ledger();
+    -- Waits for the transactions that write calls, and holds off new ones: from
+    -- the next on, rows carry the new numbers.
+    LOCK TABLE cost_ledger.call IN SHARE ROW EXCLUSIVE MODE;
+    SELECT * INTO state FROM cost_ledger._lock_rollups();
+    IF NOT state.is_foreign THEN
+        RAISE NOTICE 'the ledger is in its own cluster: there is nothing to do';
+        RETURN 0;
+    END IF;
+    old_snapshot := state.snapshot;
+
+    -- What the old cluster had not brought in, and what came since without a
+    -- number.
+    consumed := cost_ledger._consume(format('c.recorded_xid >= %L OR c.recorded_xid = ANY (%L) OR (c.recorded_xid IS NULL AND c.call_id > %s)',
+                                            pg_snapshot_xmax(old_snapshot),
+                                            ARRAY(SELECT x FROM pg_snapshot_xip(old_snapshot) x), state.base_call_id));
+
+    -- Numbers go on above every one that was given.
+    SELECT max(c.recorded_xid::text::bigint), coalesce(max(c.call_id) FILTER (WHERE c.recorded_xid IS NULL), 0)
+        INTO last_xid, last_call_id
+        FROM cost_ledger.call c;
+    next_offset := greatest(last_xid + 1, pg_snapshot_xmax(old_snapshot)::text::bigint);
+    UPDATE cost_ledger.ledger l
+        SET system_identifier = (SELECT c.system_identifier FROM pg_control_system() c), xid_offset = next_offset;
+    UPDATE cost_ledger.rollup_state s
+        SET snapshot = cost_ledger._ledger_snapshot(pg_current_snapshot(), next_offset, pg_current_xact_id()),
+            base_call_id = greatest(s.base_call_id, last_call_id),
+            rows_consumed = s.rows_consumed + consumed,
+            batches = s.batches + 1,
+            consumed_at = clock_timestamp();
+    RETURN consumed;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger.post_restore() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger.post_restore() IS
+    'Makes a ledger that was restored from a dump, or upgraded with pg_upgrade, at home in its new cluster: brings into the rollups what they did not have yet, and numbers transactions from above all earlier ones. Returns how many rows it brought in; 0 with a notice where there is nothing to do. Writers wait meanwhile. Only for the owner of the ledger.';
