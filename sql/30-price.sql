@@ -51,14 +51,14 @@ COMMENT ON FUNCTION cost_ledger._price_changed() IS
     'Trigger of the price tables: invalidates the price caches of all backends at commit.';
 
 CREATE FUNCTION cost_ledger._price_cache_status(
-    OUT hits bigint, OUT loads bigint, OUT invalidations bigint, OUT entries bigint
+    OUT hits bigint, OUT loads bigint, OUT invalidations bigint, OUT entries bigint, OUT checks bigint
 ) RETURNS record
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'cl_price_cache_status';
 REVOKE EXECUTE ON FUNCTION cost_ledger._price_cache_status() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger._price_cache_status() IS
-    'Counters of this backend''s price cache: lookups answered from it, rate cards loaded, invalidations received, cards held.';
+    'This backend''s price cache: lookups answered from it, entries loaded, invalidations received, entries held, entries checked after an invalidation.';
 
 CREATE FUNCTION cost_ledger._keep_price_history() RETURNS trigger
     LANGUAGE plpgsql

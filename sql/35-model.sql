@@ -4,7 +4,7 @@
 
 CREATE FUNCTION cost_ledger._model_names(provider text, model text) RETURNS TABLE (
         step integer, provider_name text, model_name text, rule text)
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 10
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -69,7 +69,7 @@ CREATE FUNCTION cost_ledger.resolve_model(
     provider text, model text,
     OUT step integer, OUT priced_provider text, OUT priced_model text, OUT rule text, OUT is_found boolean, OUT is_used boolean
 ) RETURNS SETOF record
-    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 10
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -95,7 +95,7 @@ BEGIN
                     END
               ORDER BY a.priority DESC, length(a.pattern) DESC, a.provider DESC, a.match, a.pattern
               LIMIT 1) AS a
-    ), found AS (
+    ), found AS MATERIALIZED (
         SELECT t.*, EXISTS (SELECT FROM cost_ledger.rate_card c
                             WHERE c.provider = t.provider_name AND c.model = t.model_name) AS is_known
         FROM tried t
@@ -111,26 +111,39 @@ $$;
 COMMENT ON FUNCTION cost_ledger.resolve_model(text, text) IS
     'How the model of a call finds its rate card: each name that is tried, in order, the rule that makes it, whether there is a card of that name, and the one that is used. A call''s own name is stored as it was sent.';
 
-CREATE FUNCTION cost_ledger._has_customer_prices(provider text, model text) RETURNS boolean
+CREATE FUNCTION cost_ledger._find_rate_cards(
+    provider text, model text,
+    OUT card_provider text, OUT card_model text, OUT rule text, OUT has_customers boolean,
+    OUT vain_providers text[], OUT vain_models text[]
+) RETURNS record
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RETURN (
-    SELECT EXISTS (SELECT
-                   FROM cost_ledger.resolve_model(_has_customer_prices.provider, _has_customer_prices.model) r
-                   WHERE r.is_used
-                     AND (EXISTS (SELECT FROM cost_ledger.rate_card c
-                                  WHERE c.provider = r.priced_provider AND c.model = r.priced_model AND c.customer <> '')
-                          OR EXISTS (SELECT FROM cost_ledger.price_multiplier m
-                                     WHERE m.provider = r.priced_provider AND m.model IN ('', r.priced_model) AND m.customer <> '')))
-    );
+    -- Most names need no rule: theirs are not worked out.
+    IF EXISTS (SELECT FROM cost_ledger.rate_card c
+               WHERE c.provider = _find_rate_cards.provider AND c.model = _find_rate_cards.model) THEN
+        card_provider := _find_rate_cards.provider;
+        card_model := _find_rate_cards.model;
+    ELSE
+        SELECT max(r.priced_provider) FILTER (WHERE r.is_used), max(r.priced_model) FILTER (WHERE r.is_used),
+               format('; as %s, %s', max(r.priced_model) FILTER (WHERE r.is_used), max(r.rule) FILTER (WHERE r.is_used)),
+               array_agg(r.priced_provider ORDER BY r.step) FILTER (WHERE r.step < coalesce(r.used, r.step + 1)),
+               array_agg(r.priced_model ORDER BY r.step) FILTER (WHERE r.step < coalesce(r.used, r.step + 1))
+            INTO card_provider, card_model, rule, vain_providers, vain_models
+            FROM (SELECT t.*, max(t.step) FILTER (WHERE t.is_used) OVER () AS used
+                  FROM cost_ledger.resolve_model(_find_rate_cards.provider, _find_rate_cards.model) t) AS r;
+    END IF;
+    has_customers := EXISTS (SELECT FROM cost_ledger.rate_card c
+                             WHERE c.provider = card_provider AND c.model = card_model AND c.customer <> '')
+        OR EXISTS (SELECT FROM cost_ledger.price_multiplier m
+                   WHERE m.provider = card_provider AND m.model IN ('', card_model) AND m.customer <> '');
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._has_customer_prices(text, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger._find_rate_cards(text, text) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._has_customer_prices(text, text) IS
-    'Whether some customer has prices or multipliers of its own for a model: if not, the price cache needs no entry for each.';
+COMMENT ON FUNCTION cost_ledger._find_rate_cards(text, text) IS
+    'Whose rate cards a model is priced by (see resolve_model()), NULL if there are none; how that comes about, for explain_cost(), NULL for the name itself; whether some customer has prices or multipliers of its own there: if not, the price cache needs no entry for each; and the names that come before, under which there is no card.';
 
 CREATE AGGREGATE cost_ledger._product(numeric) (
     SFUNC = numeric_mul, STYPE = numeric, INITCOND = '1', PARALLEL = SAFE
@@ -140,7 +153,7 @@ REVOKE EXECUTE ON FUNCTION cost_ledger._product(numeric) FROM PUBLIC;
 COMMENT ON AGGREGATE cost_ledger._product(numeric) IS 'The exact product of numbers; 1 of none.';
 
 CREATE FUNCTION cost_ledger._effective_prices(
-    provider text, model text, region text, service_class text, customer text
+    provider text, model text, region text, service_class text, customer text, name_rule text
 ) RETURNS TABLE (
         slice_from timestamptz, slice_to timestamptz, rank integer, price_id bigint, valid_from timestamptz, valid_to timestamptz,
         meter text, unit_price numeric, per bigint, multiplier numeric, over_tokens bigint, is_inclusive boolean, is_graduated boolean,
@@ -151,20 +164,16 @@ AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-    WITH name AS (
-        SELECT r.priced_provider, r.priced_model, CASE WHEN r.step > 1 THEN format('; as %s, %s', r.priced_model, r.rule) END AS rule
-        FROM cost_ledger.resolve_model(_effective_prices.provider, _effective_prices.model) r
-        WHERE r.is_used
-    ), cards AS (
+    WITH cards AS (
         -- Customer before class before region: the order in which rates are
         -- looked for.
-        SELECT c.card_id, c.region, c.service_class, c.customer, n.rule,
+        SELECT c.card_id, c.region, c.service_class, c.customer,
                CASE WHEN c.customer = _effective_prices.customer THEN 0 ELSE 4 END
                + CASE WHEN c.service_class = _effective_prices.service_class THEN 0 ELSE 2 END
                + CASE WHEN c.region = _effective_prices.region THEN 0 ELSE 1 END AS rank
-        FROM name n
-        JOIN cost_ledger.rate_card c ON c.provider = n.priced_provider AND c.model = n.priced_model
-        WHERE c.customer IN ('', _effective_prices.customer)
+        FROM cost_ledger.rate_card c
+        WHERE c.provider = _effective_prices.provider AND c.model = _effective_prices.model
+          AND c.customer IN ('', _effective_prices.customer)
           AND c.service_class IN ('standard', _effective_prices.service_class)
           AND c.region IN ('', _effective_prices.region)
     ), versions AS (
@@ -175,9 +184,9 @@ BEGIN
     ), multipliers AS (
         SELECT m.region, m.service_class, m.customer, m.name, m.factor, m.tokens_only, m.valid_from,
                lead(m.valid_from) OVER (PARTITION BY m.model, m.region, m.service_class, m.customer, m.name ORDER BY m.valid_from) AS valid_to
-        FROM name n
-        JOIN cost_ledger.price_multiplier m ON m.provider = n.priced_provider AND m.model IN ('', n.priced_model)
-        WHERE m.region IN ('', _effective_prices.region)
+        FROM cost_ledger.price_multiplier m
+        WHERE m.provider = _effective_prices.provider AND m.model IN ('', _effective_prices.model)
+          AND m.region IN ('', _effective_prices.region)
           AND m.service_class IN ('', _effective_prices.service_class)
           AND m.customer IN ('', _effective_prices.customer)
     ), exchange AS (
@@ -225,7 +234,7 @@ BEGIN
            l.window_start, l.window_end, l.window_days, l.window_zone, i.currency,
            concat(CASE WHEN i.customer <> '' THEN '; of customer ' || i.customer END,
                   CASE WHEN i.service_class <> _effective_prices.service_class THEN '; of class standard' END,
-                  i.rule,
+                  _effective_prices.name_rule,
                   CASE WHEN i.rate <> 1 THEN '; × ' || trim_scale(i.rate) || ' from ' || i.currency END,
                   f.rule)
     FROM in_force i
@@ -249,7 +258,7 @@ BEGIN
     ;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._effective_prices(text, text, text, text, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger._effective_prices(text, text, text, text, text, text) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._effective_prices(text, text, text, text, text) IS
-    'What calls of a provider, model, region, class and customer are priced at, for all times: slices of time within which nothing changes, in each the rate lines of all cards that apply, with everything they are multiplied by. The price cache of each backend is filled from it. No region and no customer are the empty string.';
+COMMENT ON FUNCTION cost_ledger._effective_prices(text, text, text, text, text, text) IS
+    'What calls that use the rate cards of a provider and model (see _find_rate_cards()) are priced at in a region and class and for a customer, for all times: slices of time within which nothing changes, in each the rate lines of all cards that apply, with everything they are multiplied by. The price cache of each backend is filled from it. No region and no customer are the empty string. name_rule goes into the rule.';

@@ -8,9 +8,12 @@
  * left for each call is a binary search by time and arithmetic.  An entry
  * without slices remembers that there is no price.
  *
- * Any change of a price table sets a flag, and the next lookup starts over: a
- * price change costs each backend the reload of the entries it uses, never of
- * the whole list.
+ * A change of a price makes every entry suspect, since the message does not say
+ * whose price it is.  A suspect entry is checked when it is next used: a
+ * fingerprint of the rows it was made of tells whether it still holds, at a
+ * small part of what loading costs.  So the price of one model costs a backend
+ * the reload of one entry.  Changes of what may concern any model (multipliers,
+ * exchange rates, aliases) are rare, and drop all entries.
  *
  * Entries are read under a snapshot taken for that read, not the query's: a
  * REPEATABLE READ transaction would otherwise fill the cache with an old price
@@ -19,7 +22,7 @@
  * statement too.
  *
  * A returned slice stays valid until the next lookup.  The invalidation
- * callback only sets the flag; it may run inside any lock acquisition.
+ * callback only counts or sets a flag; it may run inside any lock acquisition.
  *-------------------------------------------------------------------------
  */
 #include "cost_ledger.h"
@@ -32,10 +35,12 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "price_cache.h"
+#include "storage/itemptr.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/datum.h"
 #include "utils/datetime.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -46,6 +51,8 @@
 
 /* The parts of a key. */
 #define KEY_PARTS 5
+#define REGION_PART 2
+#define CLASS_PART 3
 #define CUSTOMER_PART 4
 
 typedef struct EntryKey
@@ -54,9 +61,27 @@ typedef struct EntryKey
 	int			len[KEY_PARTS];
 } EntryKey;
 
+/* The columns of _find_rate_cards(), from 0. */
+typedef enum FoundColumn
+{
+	FOUND_PROVIDER,
+	FOUND_MODEL,
+	FOUND_RULE,
+	FOUND_CUSTOMERS,
+	FOUND_VAIN_PROVIDERS,
+	FOUND_VAIN_MODELS
+} FoundColumn;
+
+#define NUM_FOUND_COLUMNS ((int) FOUND_VAIN_MODELS + 1)
+
 typedef struct CacheEntry
 {
 	EntryKey	key;			/* must be first */
+	MemoryContext memory;		/* of all it points to */
+	uint64		generation;		/* of the prices when last found to hold */
+	Datum		found[NUM_FOUND_COLUMNS];	/* where its prices are */
+	char		is_null[NUM_FOUND_COLUMNS];
+	uint64		fingerprint;	/* of the rows it was made of */
 	bool		has_customers;	/* some customer has prices of its own */
 	int			nslices;
 	PriceSlice *slices;			/* by from */
@@ -68,37 +93,55 @@ typedef struct CacheEntry
  */
 #define MAX_ENTRIES 20000
 
-/* What a price is made of: a change of any of these ends the cache. */
+/*
+ * What a price is made of.  The rows of the first ones that concern an entry
+ * are in its fingerprint; a change of any of the others ends the cache.
+ */
 static const char *const price_tables[] = {
 	"rate_card", "price", "price_line", "price_multiplier", "exchange_rate",
 	"model_alias"
 };
 
 #define NUM_PRICE_TABLES ((int) lengthof(price_tables))
+#define NUM_FINGERPRINT_TABLES 3
 
 static MemoryContext cache_context = NULL;
 static HTAB *cache = NULL;
 static bool cache_is_valid = false;
+static uint64 generation = 0;	/* counts the changes that make entries suspect */
 static Oid	price_table_oids[NUM_PRICE_TABLES];	/* set when the cache starts */
 
 /* For people and tests who ask whether the cache works. */
 static int64 cache_hits = 0;
 static int64 cache_loads = 0;
+static int64 cache_checks = 0;
 static int64 cache_invalidations = 0;
 
 static void
 invalidate(Datum arg, Oid relid)
 {
 	/* InvalidOid means: everything. */
-	bool		concerns_us = relid == InvalidOid;
+	bool		ends_cache = relid == InvalidOid;
+	bool		is_price = false;
 
+	if (!cache_is_valid)
+		return;
 	for (int i = 0; i < NUM_PRICE_TABLES; i++)
-		concerns_us |= relid == price_table_oids[i];
-	if (concerns_us && cache_is_valid)
 	{
-		cache_invalidations++;
-		cache_is_valid = false;
+		if (relid != price_table_oids[i])
+			continue;
+		if (i < NUM_FINGERPRINT_TABLES)
+			is_price = true;
+		else
+			ends_cache = true;
 	}
+	if (ends_cache)
+		cache_is_valid = false;
+	else if (is_price)
+		generation++;
+	else
+		return;
+	cache_invalidations++;
 }
 
 void
@@ -186,7 +229,7 @@ typedef enum EffectiveColumn
 } EffectiveColumn;
 
 static Datum
-column(HeapTuple tuple, EffectiveColumn number, bool *isnull)
+column(HeapTuple tuple, int number, bool *isnull)
 {
 	bool		null;
 
@@ -194,7 +237,7 @@ column(HeapTuple tuple, EffectiveColumn number, bool *isnull)
 }
 
 static TimestampTz
-column_end(HeapTuple tuple, EffectiveColumn number)
+column_end(HeapTuple tuple, int number)
 {
 	bool		isnull;
 	Datum		value = column(tuple, number, &isnull);
@@ -328,58 +371,158 @@ finish_slice(PriceSlice *slice)
 	}
 }
 
+/*
+ * As cl_prepare_once(), with one plan for all keys: planning for each would
+ * cost more than the query itself.
+ */
 static void
-read_prices(SPIPlanPtr plan, Datum *arguments, Snapshot snapshot)
+prepare_once(SPIPlanPtr *plan, const char *query, int nargs, Oid *types)
 {
-	if (SPI_execute_snapshot(plan, arguments, NULL, snapshot, InvalidSnapshot,
+	if (*plan == NULL)
+	{
+		SPIPlanPtr	made = SPI_prepare_cursor(query, nargs, types, CURSOR_OPT_GENERIC_PLAN);
+
+		if (made == NULL || SPI_keepplan(made) != 0)
+			elog(ERROR, "could not prepare \"%s\": %s", query,
+				 SPI_result_code_string(SPI_result));
+		*plan = made;
+	}
+}
+
+static void
+run_query(SPIPlanPtr plan, Datum *arguments, const char *nulls, Snapshot snapshot)
+{
+	if (SPI_execute_snapshot(plan, arguments, nulls, snapshot, InvalidSnapshot,
 							 true, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read prices");
 }
 
 /*
- * Fills an entry, in the current memory context.
+ * A number that is another one as soon as some row has come, gone or changed
+ * that the entry was made of: every version of a row has a place and a
+ * transaction of its own.  (Where VACUUM FULL moves rows, the entry is loaded
+ * again for nothing.)  The rows are
+ *
+ * - the cards that apply, with all their versions and lines;
+ * - of the customers' cards any one, since they matter by being there;
+ * - cards under a name that comes before the one that is used: there were none,
+ *   and the first to come is used instead.  LIMIT makes it an index lookup for
+ *   each name, whatever the planner thinks of their number.
  */
-static void
-load_entry(const EntryKey *key, CacheEntry *entry)
+static uint64
+fingerprint(const CacheEntry *entry, const Datum *key, Snapshot snapshot)
 {
 	static SPIPlanPtr plan = NULL;
-	static SPIPlanPtr customers_plan = NULL;
-	MemoryContext target = CurrentMemoryContext;
-	Oid			types[KEY_PARTS] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
-	Datum		arguments[KEY_PARTS];
-	Snapshot	snapshot;
-	CallerIdentity caller = cl_become_owner(price_table_oids[0]);
-	uint64		nrows;
+	Oid			types[] = {
+		TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID, TEXTARRAYOID, TEXTARRAYOID
+	};
+	Datum		arguments[] = {
+		entry->found[FOUND_PROVIDER], entry->found[FOUND_MODEL],
+		key[REGION_PART], key[CLASS_PART], key[CUSTOMER_PART],
+		BoolGetDatum(!entry->has_customers),
+		entry->found[FOUND_VAIN_PROVIDERS], entry->found[FOUND_VAIN_MODELS]
+	};
+	char		nulls[] = {
+		entry->is_null[FOUND_PROVIDER], entry->is_null[FOUND_MODEL], ' ', ' ', ' ', ' ',
+		entry->is_null[FOUND_VAIN_PROVIDERS], entry->is_null[FOUND_VAIN_MODELS]
+	};
+	uint64		sum = 0;
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to the executor");
-	for (int i = 0; i < KEY_PARTS; i++)
-		arguments[i] = PointerGetDatum(cstring_to_text_with_len(key->part[i], key->len[i]));
-	cl_prepare_once(&customers_plan,
-				 "SELECT cost_ledger._has_customer_prices($1, $2)", 2, types);
-	cl_prepare_once(&plan,
-				 "SELECT * FROM cost_ledger._effective_prices($1, $2, $3, $4, $5)",
-				 KEY_PARTS, types);
+	prepare_once(&plan,
+				 "SELECT c.ctid, c.xmin, p.ctid, p.xmin, l.ctid, l.xmin "
+				 "FROM cost_ledger.rate_card c "
+				 "LEFT JOIN cost_ledger.price p ON p.card_id OPERATOR(pg_catalog.=) c.card_id "
+				 "LEFT JOIN cost_ledger.price_line l ON l.price_id OPERATOR(pg_catalog.=) p.price_id "
+				 "WHERE c.provider OPERATOR(pg_catalog.=) $1 AND c.model OPERATOR(pg_catalog.=) $2 "
+				 "AND (c.region OPERATOR(pg_catalog.=) '' OR c.region OPERATOR(pg_catalog.=) $3) "
+				 "AND (c.service_class OPERATOR(pg_catalog.=) 'standard' OR c.service_class OPERATOR(pg_catalog.=) $4) "
+				 "AND (c.customer OPERATOR(pg_catalog.=) '' OR c.customer OPERATOR(pg_catalog.=) $5) "
+				 "UNION ALL "
+				 "(SELECT c.ctid, c.xmin, NULL, NULL, NULL, NULL "
+				 "FROM cost_ledger.rate_card c "
+				 "WHERE $6 AND c.provider OPERATOR(pg_catalog.=) $1 AND c.model OPERATOR(pg_catalog.=) $2 "
+				 "AND c.customer OPERATOR(pg_catalog.<>) '' LIMIT 1) "
+				 "UNION ALL "
+				 "SELECT v.ctid, v.xmin, NULL, NULL, NULL, NULL "
+				 "FROM ROWS FROM (pg_catalog.unnest($7), pg_catalog.unnest($8)) AS n (provider, model), "
+				 "LATERAL (SELECT c.ctid, c.xmin FROM cost_ledger.rate_card c "
+				 "WHERE c.provider OPERATOR(pg_catalog.=) n.provider AND c.model OPERATOR(pg_catalog.=) n.model LIMIT 1) AS v",
+				 lengthof(types), types);
+	run_query(plan, arguments, nulls, snapshot);
 
-	snapshot = RegisterSnapshot(GetCatalogSnapshot(price_table_oids[0]));
-	read_prices(customers_plan, arguments, snapshot);
-	entry->has_customers = DatumGetBool(column(SPI_tuptable->vals[0], 1, NULL));
-	read_prices(plan, arguments, snapshot);
-	if (SPI_tuptable->tupdesc->natts != RULE)
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		uint64		hash = 0;
+
+		for (int number = 1; number <= 6; number += 2)
+		{
+			bool		isnull;
+			Datum		place = column(SPI_tuptable->vals[i], number, &isnull);
+			TransactionId writer;
+
+			if (isnull)
+				break;
+			writer = DatumGetTransactionId(column(SPI_tuptable->vals[i], number + 1, NULL));
+			hash = hash_bytes_extended((unsigned char *) DatumGetPointer(place),
+									   sizeof(ItemPointerData), hash + writer);
+		}
+		sum += hash;			/* rows come in any order */
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return sum;
+}
+
+/*
+ * Fills in where the prices of an entry are.
+ */
+static void
+find_rate_cards(CacheEntry *entry, Datum *key, Snapshot snapshot)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TEXTOID, TEXTOID};
+	TupleDesc	descriptor;
+	MemoryContext old;
+
+	prepare_once(&plan, "SELECT * FROM cost_ledger._find_rate_cards($1, $2)",
+				 lengthof(types), types);
+	run_query(plan, key, NULL, snapshot);
+	descriptor = SPI_tuptable->tupdesc;
+	if (descriptor->natts != NUM_FOUND_COLUMNS)
 		cl_refuse_other_version();
-	UnregisterSnapshot(snapshot);
-	nrows = SPI_processed;
 
-	MemoryContextSwitchTo(target);
+	old = MemoryContextSwitchTo(entry->memory);
+	for (int i = 0; i < NUM_FOUND_COLUMNS; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
+		bool		isnull;
+		Datum		value = column(SPI_tuptable->vals[0], i + 1, &isnull);
+
+		entry->is_null[i] = isnull ? 'n' : ' ';
+		entry->found[i] = isnull ? (Datum) 0 :
+			datumCopy(value, attribute->attbyval, attribute->attlen);
+	}
+	MemoryContextSwitchTo(old);
+	entry->has_customers = DatumGetBool(entry->found[FOUND_CUSTOMERS]);
+}
+
+/*
+ * Makes the slices of an entry of the rows of _effective_prices(), in the
+ * current memory context.
+ */
+static void
+read_slices(CacheEntry *entry, SPITupleTable *rows)
+{
+	uint64		nrows = rows->numvals;
+
 	for (uint64 i = 0; i < nrows;)
 	{
-		TimestampTz from = DatumGetTimestampTz(column(SPI_tuptable->vals[i], SLICE_FROM, NULL));
+		TimestampTz from = DatumGetTimestampTz(column(rows->vals[i], SLICE_FROM, NULL));
 		PriceSlice *slice;
 		uint64		end = i;
 
 		CHECK_FOR_INTERRUPTS();
 		while (end < nrows &&
-			   DatumGetTimestampTz(column(SPI_tuptable->vals[end], SLICE_FROM, NULL)) == from)
+			   DatumGetTimestampTz(column(rows->vals[end], SLICE_FROM, NULL)) == from)
 			end++;
 
 		if (entry->slices == NULL)
@@ -389,38 +532,144 @@ load_entry(const EntryKey *key, CacheEntry *entry)
 		slice = &entry->slices[entry->nslices++];
 		memset(slice, 0, sizeof(PriceSlice));
 		slice->from = from;
-		slice->to = column_end(SPI_tuptable->vals[i], SLICE_TO);
+		slice->to = column_end(rows->vals[i], SLICE_TO);
 		slice->lines = palloc((end - i) * sizeof(PriceLine));
 		for (; i < end; i++)
-			read_line(SPI_tuptable->vals[i], &slice->lines[slice->nlines++]);
+			read_line(rows->vals[i], &slice->lines[slice->nlines++]);
 		finish_slice(slice);
 	}
-
-	SPI_finish();
-	cl_become_caller(caller);
 }
 
 /*
- * The entry of a key, loaded if need be.
+ * What reading the price tables needs, and its end.
+ */
+typedef struct PriceReader
+{
+	CallerIdentity caller;
+	Snapshot	snapshot;
+	Datum		key[KEY_PARTS]; /* text */
+} PriceReader;
+
+static void
+begin_reading(PriceReader *reader, const EntryKey *key)
+{
+	reader->caller = cl_become_owner(price_table_oids[0]);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to the executor");
+	for (int i = 0; i < KEY_PARTS; i++)
+		reader->key[i] = PointerGetDatum(cstring_to_text_with_len(key->part[i], key->len[i]));
+	reader->snapshot = RegisterSnapshot(GetCatalogSnapshot(price_table_oids[0]));
+}
+
+static void
+end_reading(PriceReader *reader)
+{
+	UnregisterSnapshot(reader->snapshot);
+	SPI_finish();
+	cl_become_caller(reader->caller);
+}
+
+/*
+ * Is a suspect entry what loading it would make of it now?
+ */
+static bool
+still_holds(CacheEntry *entry)
+{
+	PriceReader reader;
+	uint64		checked_generation = generation;	/* before reading, see below */
+	bool		holds;
+
+	begin_reading(&reader, &entry->key);
+	holds = fingerprint(entry, reader.key, reader.snapshot) == entry->fingerprint;
+	end_reading(&reader);
+	if (holds)
+		entry->generation = checked_generation;
+	cache_checks++;
+	return holds;
+}
+
+/*
+ * Loads the entry of a key, in a memory context of its own that is the caller's
+ * to keep.
+ */
+static CacheEntry
+load_entry(const EntryKey *key)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	CacheEntry	entry = {0};
+	PriceReader reader;
+	bool		has_cards;
+	MemoryContext old;
+
+	/* Goes with the statement, should an error come between here and the end. */
+	entry.memory = AllocSetContextCreate(CurrentMemoryContext, "cost_ledger price",
+										 ALLOCSET_SMALL_SIZES);
+
+	/*
+	 * A message that comes while reading must not be forgotten: what is read
+	 * is of this generation at least.
+	 */
+	entry.generation = generation;
+
+	begin_reading(&reader, key);
+	find_rate_cards(&entry, reader.key, reader.snapshot);
+	has_cards = entry.is_null[FOUND_PROVIDER] == ' ';
+	entry.fingerprint = fingerprint(&entry, reader.key, reader.snapshot);
+	if (has_cards)
+	{
+		Datum		arguments[] = {
+			entry.found[FOUND_PROVIDER], entry.found[FOUND_MODEL],
+			reader.key[REGION_PART], reader.key[CLASS_PART], reader.key[CUSTOMER_PART],
+			entry.found[FOUND_RULE]
+		};
+		char		nulls[] = {' ', ' ', ' ', ' ', ' ', entry.is_null[FOUND_RULE]};
+
+		prepare_once(&plan,
+					 "SELECT * FROM cost_ledger._effective_prices($1, $2, $3, $4, $5, $6)",
+					 lengthof(types), types);
+		run_query(plan, arguments, nulls, reader.snapshot);
+		if (SPI_tuptable->tupdesc->natts != RULE)
+			cl_refuse_other_version();
+	}
+
+	/* SPI leaves its own context current. */
+	old = MemoryContextSwitchTo(entry.memory);
+	if (has_cards)
+		read_slices(&entry, SPI_tuptable);
+	for (int i = 0; i < KEY_PARTS; i++)
+	{
+		char	   *copy = palloc(key->len[i] + 1);
+
+		memcpy(copy, key->part[i], key->len[i]);
+		entry.key.part[i] = copy;
+		entry.key.len[i] = key->len[i];
+	}
+	MemoryContextSwitchTo(old);
+	end_reading(&reader);
+	cache_loads++;
+	return entry;
+}
+
+/*
+ * The entry of a key, checked or loaded if need be.
  */
 static CacheEntry *
 lookup_entry(const EntryKey *key)
 {
-	CacheEntry *entry;
-	CacheEntry	loaded = {0};
-	MemoryContext old;
+	CacheEntry *entry = NULL;
+	CacheEntry	loaded;
+	bool		is_known;
 
 	if (cache_is_valid)
-	{
 		entry = hash_search(cache, key, HASH_FIND, NULL);
-		if (entry)
-		{
-			cache_hits++;
-			return entry;
-		}
+	if (entry && (entry->generation == generation || still_holds(entry)))
+	{
+		cache_hits++;
+		return entry;
 	}
 
-	if (!cache_is_valid || hash_get_num_entries(cache) >= MAX_ENTRIES)
+	if (!cache_is_valid || (entry == NULL && hash_get_num_entries(cache) >= MAX_ENTRIES))
 	{
 		cache_is_valid = false;
 		start_cache();
@@ -436,20 +685,12 @@ lookup_entry(const EntryKey *key)
 	 * Loaded aside and entered when complete, so that an error leaves no
 	 * half-read entry behind.
 	 */
-	old = MemoryContextSwitchTo(cache_context);
-	load_entry(key, &loaded);
-	for (int i = 0; i < KEY_PARTS; i++)
-	{
-		char	   *copy = palloc(key->len[i] + 1);
-
-		memcpy(copy, key->part[i], key->len[i]);
-		loaded.key.part[i] = copy;
-		loaded.key.len[i] = key->len[i];
-	}
-	entry = hash_search(cache, &loaded.key, HASH_ENTER, NULL);
+	loaded = load_entry(key);
+	entry = hash_search(cache, &loaded.key, HASH_ENTER, &is_known);
+	MemoryContextSetParent(loaded.memory, cache_context);
+	if (is_known)
+		MemoryContextDelete(entry->memory);
 	*entry = loaded;
-	MemoryContextSwitchTo(old);
-	cache_loads++;
 	return entry;
 }
 
@@ -600,21 +841,24 @@ PG_FUNCTION_INFO_V1(cl_price_cache_status);
 
 /*
  * _price_cache_status(OUT hits bigint, OUT loads bigint, OUT invalidations
- * bigint, OUT entries bigint)
+ * bigint, OUT entries bigint, OUT checks bigint)
  */
 Datum
 cl_price_cache_status(PG_FUNCTION_ARGS)
 {
 	TupleDesc	descriptor;
-	Datum		values[4];
-	bool		nulls[4] = {0};
+	Datum		values[5];
+	bool		nulls[5] = {0};
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
+	if (descriptor->natts != (int) lengthof(values))
+		cl_refuse_other_version();
 	values[0] = Int64GetDatum(cache_hits);
 	values[1] = Int64GetDatum(cache_loads);
 	values[2] = Int64GetDatum(cache_invalidations);
 	values[3] = Int64GetDatum(cache_is_valid ? hash_get_num_entries(cache) : 0);
+	values[4] = Int64GetDatum(cache_checks);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
 													  values, nulls)));
 }

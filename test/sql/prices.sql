@@ -227,6 +227,74 @@ SELECT i, cost_ledger.cost_at('2026-01-02', 'acme', 'a-1', '{"input_tokens": 100
        CASE WHEN i = 2 THEN cost_ledger.set_price('acme', 'a-1', '{"input_tokens": 50}', '2026-01-02') END > 0 AS set
 FROM generate_series(1, 3) AS i;
 
+--
+-- A change of one model loads that one again; the others are looked through
+-- and kept.  Here: ten models by their own names, one by its name without a
+-- date, one by an alias, one that has no price.
+--
+SELECT count(cost_ledger.set_price('many', 'm' || n, jsonb_build_object('input_tokens', n), '2026-01-01')) AS set FROM generate_series(1, 10) AS n;
+INSERT INTO cost_ledger.model_alias (provider, match, pattern, to_model) VALUES ('many', 'prefix', 'tuned-', 'm2');
+CREATE TEMP TABLE asked AS
+SELECT n, 'm' || n AS model FROM generate_series(1, 10) AS n UNION ALL VALUES (11, 'm1-20260101'), (12, 'tuned-x'), (13, 'none');
+CREATE FUNCTION pg_temp.ask(OUT cost numeric, OUT without_price text, OUT loads bigint, OUT checks bigint) LANGUAGE plpgsql AS $$
+DECLARE
+    before record;
+    after record;
+BEGIN
+    SELECT * INTO before FROM cost_ledger._price_cache_status();
+    SELECT sum(c.cost), string_agg(c.model, ', ' ORDER BY c.n) FILTER (WHERE c.cost IS NULL) INTO cost, without_price
+        FROM (SELECT n, model, cost_ledger.cost_at('2026-01-02', 'many', model, '{"input_tokens": 1000000}') AS cost FROM asked OFFSET 0) c;
+    SELECT * INTO after FROM cost_ledger._price_cache_status();
+    loads := after.loads - before.loads;
+    checks := after.checks - before.checks;
+END
+$$;
+-- 55 + 1 + 2
+SELECT * FROM pg_temp.ask();
+SELECT * FROM pg_temp.ask();
+-- + 10 of m10 alone
+SELECT cost_ledger.set_price('many', 'm10', '{"input_tokens": 20}', '2026-01-02') > 0 AS set;
+SELECT * FROM pg_temp.ask();
+SELECT * FROM pg_temp.ask();
+-- + 10 of m2, and of what is priced as m2
+SELECT cost_ledger.set_price('many', 'm2', '{"input_tokens": 12}', '2026-01-02') > 0 AS set;
+SELECT * FROM pg_temp.ask();
+-- of nobody: a model nobody calls, another class and region of one they do
+SELECT cost_ledger.set_price('many', 'new', '{"input_tokens": 1}', '2026-01-02') > 0 AS set,
+       cost_ledger.set_price('many', 'm3', '{"input_tokens": 1}', '2026-01-02', service_class => 'batch', region => 'eu') > 0 AS set;
+SELECT * FROM pg_temp.ask();
+-- + 100 of the model that had none
+SELECT cost_ledger.set_price('many', 'none', '{"input_tokens": 100}', '2026-01-02') > 0 AS set;
+SELECT * FROM pg_temp.ask();
+-- + 1000 - 1 of a name that gets prices of its own
+SELECT cost_ledger.set_price('many', 'm1-20260101', '{"input_tokens": 1000}', '2026-01-02') > 0 AS set;
+SELECT * FROM pg_temp.ask();
+-- a customer's first card: the model's entry is loaded to know of it, and the customer's
+SELECT cost_ledger.cost_at('2026-01-02', 'many', 'm5', '{"input_tokens": 1000000}', customer => 'acme') AS before;
+SELECT cost_ledger.set_price('many', 'm5', '{"input_tokens": 4}', '2026-01-02', customer => 'acme') > 0 AS set;
+SELECT * FROM pg_temp.ask();
+SELECT cost_ledger.cost_at('2026-01-02', 'many', 'm5', '{"input_tokens": 1000000}', customer => 'acme') AS after,
+       cost_ledger.cost_at('2026-01-02', 'many', 'm5', '{"input_tokens": 1000000}', customer => 'globex') AS of_another;
+-- rolled back: loaded inside, and again after
+BEGIN;
+SELECT cost_ledger.set_price('many', 'm4', '{"input_tokens": 44}', '2026-01-02') > 0 AS set;
+SELECT * FROM pg_temp.ask();
+ROLLBACK;
+SELECT * FROM pg_temp.ask();
+-- a line that comes later, to one version
+INSERT INTO cost_ledger.price_line (price_id, line, meter, unit_price)
+SELECT p.price_id, 2, 'output_tokens', 7 FROM cost_ledger.price p JOIN cost_ledger.rate_card c USING (card_id) WHERE c.provider = 'many' AND c.model = 'm6';
+SELECT * FROM pg_temp.ask();
+SELECT cost_ledger.cost_at('2026-01-02', 'many', 'm6', '{"output_tokens": 1000000}') AS of_the_line;
+-- what concerns all: every entry is loaded again
+SELECT cost_ledger.set_multiplier('many', 'discount', 0.5, '2026-01-02');
+SELECT * FROM pg_temp.ask();
+INSERT INTO cost_ledger.model_alias (provider, match, pattern, to_model) VALUES ('many', 'prefix', 'tuned-x', 'm3');
+SELECT * FROM pg_temp.ask();
+-- rows that move are loaded again for nothing
+VACUUM FULL cost_ledger.price;
+SELECT cost, without_price FROM pg_temp.ask();
+
 -- who may see prices
 CREATE ROLE cost_ledger_test_nobody;
 GRANT USAGE ON SCHEMA cost_ledger TO cost_ledger_test_nobody;
