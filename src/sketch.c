@@ -40,7 +40,7 @@ typedef unsigned __int128 uint128 __attribute__((aligned(8)));
 #define NBASE_LOG10		4
 
 /* The fixed-point numbers: 4 digits behind the point, at most 5 before it. */
-#define FIXED_SCALE		16
+#define FIXED_SCALE		SKETCH_FIXED_SCALE
 #define FIXED_LOW		(-4)
 #define FIXED_WEIGHT	4
 #define FIXED_DIGITS	9
@@ -114,19 +114,7 @@ typedef struct Store
 /* Of 128 bytes: one more, and PostgreSQL would allocate 256. */
 struct Sketch
 {
-	/*
-	 * Fixed-point numbers wait here, in no order, until there is a batch of
-	 * them.  An aggregate over many groups then touches little memory per
-	 * row, and the work of a batch overlaps in the processor.
-	 */
-	int64_t    *pending;
-	uint8_t		npending;
-	uint8_t		pending_capacity;
-
-	uint8_t		accuracy;
-	bool		bucketed;
-	uint8_t		nvalues;
-	uint8_t		capacity;
+	SketchHead	head;			/* first: a Sketch is cast to it */
 	void	   *arena;
 	uint64_t	count;			/* of all that is not pending */
 	Value	   *values;			/* ascending; until bucketed */
@@ -172,9 +160,10 @@ static const uint64_t pow10_64[] = {
  * cuts[k] is cut k of a decade, times 1e7.
  *
  * For the default accuracy and magnitudes of up to 64 bits, fast_start gives
- * the bucket of the smallest number with the same 8 leading bits.  Such
- * numbers are within 1/128 of each other, less than the width of a bucket, so
- * one comparison with fast_bound settles it.
+ * the bucket of the smallest number that shares, as a double, the exponent
+ * and 7 bits of the mantissa.  Such numbers are within 1/128 of each other,
+ * less than the width of a bucket, so one comparison with fast_bound settles
+ * it.
  */
 #define FAST_BUCKETS	(16 * 116)
 static bool tables_ready = false;
@@ -227,6 +216,8 @@ build_tables(void)
 		uint64_t	least = (uint64_t)
 			((((uint128) (128 + cell % 128)) << shift) >> 7);
 
+		/* a number that a double cannot hold may be rounded up to it */
+		least -= least >> 52;
 		while (i + 1 < FAST_BUCKETS && least >= fast_bound[i + 1])
 			i++;
 		fast_start[cell] = (uint16_t) i;
@@ -522,10 +513,16 @@ number_key(int accuracy, SketchNumber number)
 static inline int
 fast_index(uint64_t n)
 {
-	int			zeros = __builtin_clzll(n);
-	int			index = fast_start[(63 - zeros) * 128 +
-								   (int) ((n << zeros << 1) >> 57)];
+	/*
+	 * By way of a double: the instruction that finds the first bit waits for
+	 * what its register held before, here the last number's bucket.
+	 */
+	double		approximate = (double) (int64_t) n;
+	uint64_t	bits;
+	int			index;
 
+	memcpy(&bits, &approximate, sizeof(bits));
+	index = fast_start[(bits >> 45) - (1023 << 7)];
 	return index + (n >= fast_bound[index + 1]);
 }
 
@@ -901,7 +898,7 @@ negative_store(Sketch *sketch)
 static void
 add_to_key(Sketch *sketch, int key, uint64_t times)
 {
-	int			limit = end_index(sketch->accuracy) + 1;
+	int			limit = end_index(sketch->head.accuracy) + 1;
 
 	if (key > 0)
 		store_add(&sketch->positive, sketch->arena, limit, key - 1, times);
@@ -926,20 +923,20 @@ cl_sketch_create(void *arena, int accuracy)
 		build_tables();
 	memset(sketch, 0, sizeof(Sketch));
 	sketch->arena = arena;
-	sketch->accuracy = (uint8_t) accuracy;
+	sketch->head.accuracy = (uint8_t) accuracy;
 	return sketch;
 }
 
 void
 cl_sketch_destroy(Sketch *sketch)
 {
-	if (sketch->pending != NULL)
-		cl_sketch_free(sketch->pending);
-	for (int i = 0; i < sketch->nvalues; i++)
+	if (sketch->head.pending != NULL)
+		cl_sketch_free(sketch->head.pending);
+	for (int i = 0; i < sketch->head.nvalues; i++)
 		free_number(sketch->values[i].number);
 	if (sketch->values != NULL)
 		cl_sketch_free(sketch->values);
-	if (sketch->bucketed)
+	if (sketch->head.bucketed)
 	{
 		free_number(sketch->minimum);
 		free_number(sketch->maximum);
@@ -1030,17 +1027,17 @@ static void
 start_buckets(Sketch *sketch, SketchNumber low, SketchNumber high)
 {
 	Value	   *values = sketch->values;
-	int			nvalues = sketch->nvalues;
+	int			nvalues = sketch->head.nvalues;
 
 	if (nvalues > 0)
 	{
 		low = values[0].number;
 		high = values[nvalues - 1].number;
 	}
-	sketch->bucketed = true;
+	sketch->head.bucketed = true;
 	sketch->values = NULL;
-	sketch->nvalues = 0;
-	sketch->capacity = 0;
+	sketch->head.nvalues = 0;
+	sketch->head.max_values = 0;
 	sketch->minimum = copy_number(sketch->arena, low);
 	sketch->maximum = copy_number(sketch->arena, high);
 	for (int i = 0; i < nvalues; i++)
@@ -1058,17 +1055,17 @@ bucketed_add(Sketch *sketch, SketchNumber number, uint64_t times)
 {
 	add_to_sum(sketch, number, times);
 	widen_range(sketch, number, number);
-	add_to_key(sketch, number_key(sketch->accuracy, number), times);
+	add_to_key(sketch, number_key(sketch->head.accuracy, number), times);
 }
 
 static void
 add_number(Sketch *sketch, SketchNumber number, uint64_t times)
 {
 	int			low = 0;
-	int			high = sketch->nvalues;
+	int			high = sketch->head.nvalues;
 
 	count_values(sketch, times);
-	if (sketch->bucketed)
+	if (sketch->head.bucketed)
 	{
 		bucketed_add(sketch, number, times);
 		return;
@@ -1083,35 +1080,35 @@ add_number(Sketch *sketch, SketchNumber number, uint64_t times)
 		else
 			high = middle;
 	}
-	if (low < sketch->nvalues &&
+	if (low < sketch->head.nvalues &&
 		compare_numbers(sketch->values[low].number, number) == 0)
 	{
 		sketch->values[low].count += times;
 		return;
 	}
-	if (sketch->nvalues == SKETCH_MAX_VALUES)
+	if (sketch->head.nvalues == SKETCH_MAX_VALUES)
 	{
 		start_buckets(sketch, number, number);
 		bucketed_add(sketch, number, times);
 		return;
 	}
-	if (sketch->nvalues == sketch->capacity)
+	if (sketch->head.nvalues == sketch->head.max_values)
 	{
-		int			capacity = sketch->capacity == 0 ? 5 :
-			sketch->capacity == 5 ? 10 : SKETCH_MAX_VALUES;
+		int			capacity = sketch->head.max_values == 0 ? 5 :
+			sketch->head.max_values == 5 ? 10 : SKETCH_MAX_VALUES;
 		size_t		size = (size_t) capacity * sizeof(Value);
 
 		if (sketch->values == NULL)
 			sketch->values = cl_sketch_alloc(sketch->arena, size);
 		else
 			sketch->values = cl_sketch_realloc(sketch->values, size);
-		sketch->capacity = (uint8_t) capacity;
+		sketch->head.max_values = (uint8_t) capacity;
 	}
 	memmove(sketch->values + low + 1, sketch->values + low,
-			(size_t) (sketch->nvalues - low) * sizeof(Value));
+			(size_t) (sketch->head.nvalues - low) * sizeof(Value));
 	sketch->values[low].number = copy_number(sketch->arena, number);
 	sketch->values[low].count = times;
-	sketch->nvalues++;
+	sketch->head.nvalues++;
 }
 
 /* Count these buckets once each. */
@@ -1135,7 +1132,7 @@ add_number(Sketch *sketch, SketchNumber number, uint64_t times)
 static void
 count_indexes(Sketch *sketch, Store *store, const int *indexes, int n)
 {
-	int			limit = end_index(sketch->accuracy) + 1;
+	int			limit = end_index(sketch->head.accuracy) + 1;
 	void	   *counts;
 	int			first;
 	unsigned	nslots;
@@ -1170,26 +1167,74 @@ again:
 static void
 place_pending(Sketch *sketch)
 {
-	const int64_t *numbers = sketch->pending;
-	int			n = sketch->npending;
+	const int64_t *numbers = sketch->head.pending;
+	int			n = sketch->head.npending;
 	int			indexes[MAX_PENDING];
-	int64_t		low = INT64_MAX;
-	int64_t		high = INT64_MIN;
+	int			nindexes = 0;
+	int64_t		low;
+	int64_t		high;
 	int128		batch = 0;
 	int128		sum;
 
-	sketch->npending = 0;
-	for (; n > 0 && !sketch->bucketed; n--)
+	sketch->head.npending = 0;
+	for (; n > 0 && !sketch->head.bucketed; n--)
 		add_number(sketch, *numbers++, 1);
 	if (n == 0)
 		return;
 
 	count_values(sketch, (uint64_t) n);
-	for (int i = 0; i < n; i++)
+
+	/* nearly always, all are positive and in the range there already is */
+	if (likely(sketch->head.accuracy == SKETCH_DEFAULT_ACCURACY &&
+			   !is_big(sketch->minimum) && !is_big(sketch->maximum) &&
+			   sketch->minimum <= INT64_MAX &&
+			   sketch->maximum >= (int64_t) LEAST_FIXED))
 	{
-		batch += numbers[i];
-		low = numbers[i] < low ? numbers[i] : low;
-		high = numbers[i] > high ? numbers[i] : high;
+		uint64_t	range;
+
+		low = sketch->minimum < (int64_t) LEAST_FIXED ?
+			(int64_t) LEAST_FIXED : (int64_t) sketch->minimum;
+		high = sketch->maximum > INT64_MAX ?
+			INT64_MAX : (int64_t) sketch->maximum;
+		range = (uint64_t) high - (uint64_t) low;
+		for (; nindexes < n; nindexes++)
+		{
+			int64_t		number = numbers[nindexes];
+
+			if (unlikely((uint64_t) number - (uint64_t) low > range))
+				break;
+			batch += number;
+			indexes[nindexes] = fast_index((uint64_t) number);
+		}
+	}
+
+	if (unlikely(nindexes < n))
+	{
+		nindexes = 0;
+		batch = 0;
+		low = INT64_MAX;
+		high = INT64_MIN;
+		for (int i = 0; i < n; i++)
+		{
+			int64_t		number = numbers[i];
+
+			batch += number;
+			low = number < low ? number : low;
+			high = number > high ? number : high;
+			if (likely(number >= (int64_t) LEAST_FIXED))
+				indexes[nindexes++] = fixed_index(sketch->head.accuracy,
+												  (uint64_t) number);
+			else if (number > -(int64_t) LEAST_FIXED)
+				sketch->zeros++;
+			else
+			{
+				int			index = fixed_index(sketch->head.accuracy,
+												(uint64_t) -number);
+
+				count_indexes(sketch, negative_store(sketch), &index, 1);
+			}
+		}
+		widen_range(sketch, low, high);
 	}
 	if (unlikely(__builtin_add_overflow(sketch->fixed_sum, batch, &sum)))
 	{
@@ -1197,47 +1242,14 @@ place_pending(Sketch *sketch)
 		sum = batch;
 	}
 	sketch->fixed_sum = sum;
-	widen_range(sketch, low, high);
-
-	if (likely(low >= (int64_t) LEAST_FIXED))
-	{
-		if (likely(sketch->accuracy == SKETCH_DEFAULT_ACCURACY))
-		{
-			for (int i = 0; i < n; i++)
-				indexes[i] = fast_index((uint64_t) numbers[i]);
-		}
-		else
-		{
-			for (int i = 0; i < n; i++)
-				indexes[i] = fixed_index(sketch->accuracy,
-										 (uint64_t) numbers[i]);
-		}
-		count_indexes(sketch, &sketch->positive, indexes, n);
-		return;
-	}
-
-	/* zeros or negative numbers among them */
-	for (int i = 0; i < n; i++)
-	{
-		bool		negative = numbers[i] < 0;
-		uint64_t	magnitude = (uint64_t) (negative ? -numbers[i] : numbers[i]);
-
-		if (magnitude < LEAST_FIXED)
-			sketch->zeros++;
-		else
-		{
-			indexes[0] = fixed_index(sketch->accuracy, magnitude);
-			count_indexes(sketch, negative ? negative_store(sketch) :
-						  &sketch->positive, indexes, 1);
-		}
-	}
+	count_indexes(sketch, &sketch->positive, indexes, nindexes);
 }
 
 /* Nothing pending, and no logs. */
 void
 cl_sketch_settle(Sketch *sketch)
 {
-	int			limit = end_index(sketch->accuracy) + 1;
+	int			limit = end_index(sketch->head.accuracy) + 1;
 
 	place_pending(sketch);
 	if (sketch->positive.width == WIDTH_LOG)
@@ -1246,39 +1258,39 @@ cl_sketch_settle(Sketch *sketch)
 		log_to_counts(sketch->negative, sketch->arena, limit, limit - 1, 0);
 }
 
-/* Add a fixed-point number for which there is no room yet. */
 static void __attribute__((noinline))
-add_fixed_slow(Sketch *sketch, int64_t number)
+add_fixed_full(Sketch *sketch, int64_t number)
 {
-	size_t		capacity = sketch->pending_capacity;
+	size_t		capacity = sketch->head.max_pending;
 
 	if (capacity == MAX_PENDING)
 		place_pending(sketch);
 	else
 	{
 		capacity = capacity == 0 ? 4 : 2 * capacity;
-		if (sketch->pending == NULL)
-			sketch->pending = cl_sketch_alloc(sketch->arena,
+		if (sketch->head.pending == NULL)
+			sketch->head.pending = cl_sketch_alloc(sketch->arena,
 											  capacity * sizeof(int64_t));
 		else
-			sketch->pending = cl_sketch_realloc(sketch->pending,
+			sketch->head.pending = cl_sketch_realloc(sketch->head.pending,
 												capacity * sizeof(int64_t));
-		sketch->pending_capacity = (uint8_t) capacity;
+		sketch->head.max_pending = (uint8_t) capacity;
 	}
-	sketch->pending[sketch->npending++] = number;
+	sketch->head.pending[sketch->head.npending++] = number;
 }
 
-/*
- * The road nearly every value takes: a multiple of 1e-16 that fits in 64 bits,
- * sign apart.
- */
 static inline void
 add_fixed(Sketch *sketch, int64_t number)
 {
-	if (likely(sketch->npending < sketch->pending_capacity))
-		sketch->pending[sketch->npending++] = number;
-	else
-		add_fixed_slow(sketch, number);
+	if (unlikely(!cl_sketch_leave(sketch, number)))
+		add_fixed_full(sketch, number);
+}
+
+/* Add number * 1e-16, for any number but INT64_MIN. */
+void
+cl_sketch_add_fixed(Sketch *sketch, int64_t number)
+{
+	add_fixed(sketch, number);
 }
 
 static inline void
@@ -1296,7 +1308,7 @@ cl_sketch_add_int64(Sketch *sketch, int64_t value)
 	add_fixed128(sketch, (int128) value * (int64_t) pow10_64[FIXED_SCALE]);
 }
 
-static void __attribute__((noinline))
+static void
 add_decimal_slow(Sketch *sketch, bool negative, int weight, int ndigits,
 				 const void *digits)
 {
@@ -1456,17 +1468,17 @@ cl_sketch_add_double(Sketch *sketch, double value)
 static void
 check_like_accuracy(const Sketch *into, int accuracy)
 {
-	if (unlikely(into->accuracy != accuracy))
+	if (unlikely(into->head.accuracy != accuracy))
 		cl_sketch_error(SKETCH_UNLIKE_ACCURACY,
 						"cannot merge summaries of accuracy %s and %s",
-						accuracies[into->accuracy].name,
+						accuracies[into->head.accuracy].name,
 						accuracies[accuracy].name);
 }
 
 static void
 merge_store(Sketch *into, Store *to, const Store *from)
 {
-	int			limit = end_index(into->accuracy) + 1;
+	int			limit = end_index(into->head.accuracy) + 1;
 
 	if (from->width == WIDTH_LOG)
 	{
@@ -1488,18 +1500,18 @@ cl_sketch_merge(Sketch *into, const Sketch *from)
 {
 	SketchNumber total;
 
-	check_like_accuracy(into, from->accuracy);
-	for (int i = 0; i < from->npending; i++)
-		add_fixed(into, from->pending[i]);
-	if (!from->bucketed)
+	check_like_accuracy(into, from->head.accuracy);
+	for (int i = 0; i < from->head.npending; i++)
+		add_fixed(into, from->head.pending[i]);
+	if (!from->head.bucketed)
 	{
-		for (int i = 0; i < from->nvalues; i++)
+		for (int i = 0; i < from->head.nvalues; i++)
 			add_number(into, from->values[i].number, from->values[i].count);
 		return;
 	}
 
 	count_values(into, from->count);
-	if (!into->bucketed)
+	if (!into->head.bucketed)
 		start_buckets(into, from->minimum, from->maximum);
 	total = cl_sketch_total(from, into->arena);
 	add_to_sum(into, total, 1);
@@ -1542,18 +1554,18 @@ cl_sketch_coarsen(void *arena, const Sketch *sketch, int accuracy)
 	SketchNumber total;
 
 	context.sketch = result;
-	context.step = accuracies[sketch->accuracy].buckets /
+	context.step = accuracies[sketch->head.accuracy].buckets /
 		accuracies[accuracy].buckets;
 	if (context.step * accuracies[accuracy].buckets !=
-		accuracies[sketch->accuracy].buckets)
+		accuracies[sketch->head.accuracy].buckets)
 		cl_sketch_error(SKETCH_NOT_COARSER,
 						"a summary of accuracy %s cannot be brought to %s",
-						accuracies[sketch->accuracy].name,
+						accuracies[sketch->head.accuracy].name,
 						accuracies[accuracy].name);
 
-	if (!sketch->bucketed)
+	if (!sketch->head.bucketed)
 	{
-		for (int i = 0; i < sketch->nvalues; i++)
+		for (int i = 0; i < sketch->head.nvalues; i++)
 			add_number(result, sketch->values[i].number,
 					   sketch->values[i].count);
 		return result;
@@ -1577,14 +1589,14 @@ cl_sketch_coarsen(void *arena, const Sketch *sketch, int accuracy)
 int
 cl_sketch_accuracy(const Sketch *sketch)
 {
-	return sketch->accuracy;
+	return sketch->head.accuracy;
 }
 
 /* Are all values still there? */
 bool
 cl_sketch_is_exact(const Sketch *sketch)
 {
-	return !sketch->bucketed;
+	return !sketch->head.bucketed;
 }
 
 int64_t
@@ -1600,16 +1612,16 @@ cl_sketch_total(const Sketch *sketch, void *arena)
 	WideSum    *wide;
 	SketchNumber total;
 
-	if (sketch->bucketed && sketch->wide_sum == NULL &&
+	if (sketch->head.bucketed && sketch->wide_sum == NULL &&
 		magnitude_of(sketch->fixed_sum) < (uint128) pow10_64[18] * pow10_64[18])
 		return sketch->fixed_sum;
 
 	/* sum up in a copy, so that the sketch stays as it is */
 	memset(&sum, 0, sizeof(sum));
 	sum.arena = arena;
-	if (!sketch->bucketed)
+	if (!sketch->head.bucketed)
 	{
-		for (int i = 0; i < sketch->nvalues; i++)
+		for (int i = 0; i < sketch->head.nvalues; i++)
 			add_to_sum(&sum, sketch->values[i].number,
 					   sketch->values[i].count);
 		if (sum.wide_sum == NULL &&
@@ -1637,14 +1649,14 @@ cl_sketch_total(const Sketch *sketch, void *arena)
 SketchNumber
 cl_sketch_minimum(const Sketch *sketch)
 {
-	return sketch->bucketed ? sketch->minimum : sketch->values[0].number;
+	return sketch->head.bucketed ? sketch->minimum : sketch->values[0].number;
 }
 
 SketchNumber
 cl_sketch_maximum(const Sketch *sketch)
 {
-	return sketch->bucketed ? sketch->maximum :
-		sketch->values[sketch->nvalues - 1].number;
+	return sketch->head.bucketed ? sketch->maximum :
+		sketch->values[sketch->head.nvalues - 1].number;
 }
 
 int
@@ -1671,14 +1683,14 @@ cl_sketch_bucket_bound(int accuracy, int index, void *arena)
 static SketchNumber
 estimate(const Sketch *sketch, int key, void *arena)
 {
-	int			buckets = accuracies[sketch->accuracy].buckets;
+	int			buckets = accuracies[sketch->head.accuracy].buckets;
 	int			step = FINEST / buckets;
 	int			index = (key > 0 ? key : -key) - 1;
 	SketchNumber number;
 
 	if (key == 0)
 		number = 0;
-	else if (index == end_index(sketch->accuracy))
+	else if (index == end_index(sketch->head.accuracy))
 		return copy_number(arena, key > 0 ? sketch->maximum : sketch->minimum);
 	else
 	{
@@ -1723,7 +1735,7 @@ cl_sketch_quantile(const Sketch *sketch, void *arena, double fraction)
 	else
 		rank = (uint64_t) position;
 
-	if (!sketch->bucketed)
+	if (!sketch->head.bucketed)
 	{
 		int			i = 0;
 
@@ -1760,16 +1772,16 @@ void
 cl_sketch_each_bucket(const Sketch *sketch, SketchBucketCallback callback,
 					  void *context)
 {
-	if (!sketch->bucketed)
+	if (!sketch->head.bucketed)
 	{
-		for (int i = 0; i < sketch->nvalues;)
+		for (int i = 0; i < sketch->head.nvalues;)
 		{
-			int			key = number_key(sketch->accuracy,
+			int			key = number_key(sketch->head.accuracy,
 										 sketch->values[i].number);
 			uint64_t	count = 0;
 
-			for (; i < sketch->nvalues &&
-				 number_key(sketch->accuracy,
+			for (; i < sketch->head.nvalues &&
+				 number_key(sketch->head.accuracy,
 							sketch->values[i].number) == key; i++)
 				count += sketch->values[i].count;
 			callback(context, key, (int64_t) count);
@@ -1823,16 +1835,16 @@ int64_t
 cl_sketch_count_up_to(const Sketch *sketch, bool negative, int weight,
 					  int ndigits, const void *digits)
 {
-	Sketch	   *single = cl_sketch_create(sketch->arena, sketch->accuracy);
+	Sketch	   *single = cl_sketch_create(sketch->arena, sketch->head.accuracy);
 	SketchNumber number;
 	CountContext context = {0, 0};
 
 	cl_sketch_add_decimal(single, negative, weight, ndigits, digits);
 	cl_sketch_settle(single);
 	number = single->values[0].number;
-	if (!sketch->bucketed)
+	if (!sketch->head.bucketed)
 	{
-		for (int i = 0; i < sketch->nvalues; i++)
+		for (int i = 0; i < sketch->head.nvalues; i++)
 		{
 			if (compare_numbers(sketch->values[i].number, number) <= 0)
 				context.count += (int64_t) sketch->values[i].count;
@@ -1842,7 +1854,7 @@ cl_sketch_count_up_to(const Sketch *sketch, bool negative, int weight,
 		context.count = (int64_t) sketch->count;
 	else if (compare_numbers(number, sketch->minimum) >= 0)
 	{
-		context.key = number_key(sketch->accuracy, number);
+		context.key = number_key(sketch->head.accuracy, number);
 		cl_sketch_each_bucket(sketch, count_bucket, &context);
 	}
 	cl_sketch_destroy(single);
@@ -2050,16 +2062,16 @@ cl_sketch_pack(const Sketch *sketch, void *arena, size_t headroom,
 			   size_t *size)
 {
 	Writer		writer;
-	unsigned	flags = sketch->accuracy;
+	unsigned	flags = sketch->head.accuracy;
 
-	writer_init(&writer, arena, headroom, sketch->bucketed ? 1000 : 100);
+	writer_init(&writer, arena, headroom, sketch->head.bucketed ? 1000 : 100);
 	write_byte(&writer, SKETCH_FORMAT_VERSION);
-	if (!sketch->bucketed)
+	if (!sketch->head.bucketed)
 	{
 		const Value *values = sketch->values;
 		int			scale = 0;
 
-		for (int i = 0; i < sketch->nvalues; i++)
+		for (int i = 0; i < sketch->head.nvalues; i++)
 		{
 			if (is_big(values[i].number))
 				flags |= PACKED_WIDE;
@@ -2069,23 +2081,23 @@ cl_sketch_pack(const Sketch *sketch, void *arena, size_t headroom,
 				flags |= PACKED_REPEATS;
 		}
 		write_byte(&writer, flags);
-		write_byte(&writer, sketch->nvalues);
-		if ((flags & PACKED_WIDE) == 0 && sketch->nvalues > 0)
+		write_byte(&writer, sketch->head.nvalues);
+		if ((flags & PACKED_WIDE) == 0 && sketch->head.nvalues > 0)
 		{
 			int128		unit = (int128) pow10_64[FIXED_SCALE - scale];
 
 			write_byte(&writer, (unsigned) scale);
 			write_signed(&writer, values[0].number / unit);
-			for (int i = 1; i < sketch->nvalues; i++)
+			for (int i = 1; i < sketch->head.nvalues; i++)
 				write_varint(&writer, (uint128)
 							 ((values[i].number - values[i - 1].number) / unit));
 		}
-		for (int i = 0; i < sketch->nvalues; i++)
+		for (int i = 0; i < sketch->head.nvalues; i++)
 		{
 			if (flags & PACKED_WIDE)
 				write_wide(&writer, values[i].number);
 		}
-		for (int i = 0; i < sketch->nvalues; i++)
+		for (int i = 0; i < sketch->head.nvalues; i++)
 		{
 			if (flags & PACKED_REPEATS)
 				write_varint(&writer, values[i].count);
@@ -2222,13 +2234,13 @@ cl_sketch_print(const Sketch *sketch, void *arena)
 
 	writer_init(&writer, arena, 0, 500);
 	write_text(&writer, "{\"version\": 1, \"accuracy\": ");
-	write_text(&writer, accuracies[sketch->accuracy].name);
+	write_text(&writer, accuracies[sketch->head.accuracy].name);
 	write_text(&writer, ", \"count\": ");
 	print_int64(&writer, (int64_t) sketch->count);
-	if (!sketch->bucketed)
+	if (!sketch->head.bucketed)
 	{
 		write_text(&writer, ", \"values\": [");
-		for (int i = 0; i < sketch->nvalues; i++)
+		for (int i = 0; i < sketch->head.nvalues; i++)
 		{
 			write_text(&writer, i == 0 ? "[" : ", [");
 			print_number(&writer, sketch->values[i].number);
@@ -2569,7 +2581,7 @@ static void
 read_buckets(Reader *reader, Sketch *into, unsigned flags)
 {
 	Claims		claims;
-	int			max_key = cl_sketch_max_key(into->accuracy);
+	int			max_key = cl_sketch_max_key(into->head.accuracy);
 	uint64_t	counted = 0;
 	int128		key;
 	int			first_key;
@@ -2577,7 +2589,7 @@ read_buckets(Reader *reader, Sketch *into, unsigned flags)
 
 	read_claims(reader, &claims, flags);
 	count_values(into, claims.count);
-	if (!into->bucketed)
+	if (!into->head.bucketed)
 		start_buckets(into, claims.minimum, claims.maximum);
 	add_to_sum(into, claims.total, 1);
 	widen_range(into, claims.minimum, claims.maximum);
@@ -2591,7 +2603,7 @@ read_buckets(Reader *reader, Sketch *into, unsigned flags)
 	/* when all are positive, their range is known; checked further below */
 	if (first_key > 0)
 	{
-		int			last_key = number_key(into->accuracy, claims.maximum);
+		int			last_key = number_key(into->head.accuracy, claims.maximum);
 
 		if (last_key >= first_key)
 			store_reserve(&into->positive, into->arena, max_key, first_key - 1,
@@ -2647,7 +2659,7 @@ read_buckets(Reader *reader, Sketch *into, unsigned flags)
 			unreadable(reader, "a bucket is out of range");
 	}
 
-	check_claims(reader, into->accuracy, &claims, counted, first_key,
+	check_claims(reader, into->head.accuracy, &claims, counted, first_key,
 				 (int) key);
 	free_number(claims.total);
 	free_number(claims.minimum);
@@ -2874,7 +2886,7 @@ parse_values(Reader *reader, Sketch *sketch)
 		expect(reader, "]");
 		if (!first && compare_numbers(number, cl_sketch_maximum(sketch)) <= 0)
 			unreadable(reader, "the values are not ascending");
-		if (sketch->nvalues == SKETCH_MAX_VALUES)
+		if (sketch->head.nvalues == SKETCH_MAX_VALUES)
 			unreadable(reader, "there are too many values");
 		add_number(sketch, number, count);
 		free_number(number);
@@ -2885,7 +2897,7 @@ parse_values(Reader *reader, Sketch *sketch)
 static void
 parse_buckets(Reader *reader, Sketch *sketch, const Claims *claims)
 {
-	int			max_key = cl_sketch_max_key(sketch->accuracy);
+	int			max_key = cl_sketch_max_key(sketch->head.accuracy);
 	int			first_key = 0;
 	int			key = -max_key - 1;
 
@@ -2905,7 +2917,7 @@ parse_buckets(Reader *reader, Sketch *sketch, const Claims *claims)
 		add_to_key(sketch, key, count);
 		cl_sketch_check_interrupts();
 	} while (accept(reader, ","));
-	check_claims(reader, sketch->accuracy, claims, sketch->count, first_key,
+	check_claims(reader, sketch->head.accuracy, claims, sketch->count, first_key,
 				 key);
 }
 

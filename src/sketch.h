@@ -25,6 +25,27 @@ typedef __int128 SketchNumber __attribute__((aligned(8)));
 
 typedef struct Sketch Sketch;
 
+/*
+ * What every Sketch begins with.  It is here so that callers can leave a
+ * number without a call; all else is for sketch.c to read and write.
+ *
+ * Numbers that fit in 64 bits as multiples of 1e-16 are left pending, in no
+ * order, until there is a batch of them.  An aggregate over many groups then
+ * touches little memory per row, and the work of a batch overlaps in the
+ * processor.
+ */
+typedef struct SketchHead
+{
+	int64_t    *pending;
+	uint8_t		npending;
+	uint8_t		max_pending;	/* there is room for now */
+
+	uint8_t		accuracy;
+	bool		bucketed;
+	uint8_t		nvalues;
+	uint8_t		max_values;		/* there is room for now */
+} SketchHead;
+
 typedef enum SketchError
 {
 	SKETCH_NOT_FINITE,			/* NaN or infinity among the values */
@@ -62,6 +83,7 @@ extern void cl_sketch_add_int64(Sketch *sketch, int64_t value);
 extern void cl_sketch_add_double(Sketch *sketch, double value);
 extern void cl_sketch_add_decimal(Sketch *sketch, bool negative, int weight,
 								  int ndigits, const void *digits);
+extern void cl_sketch_add_fixed(Sketch *sketch, int64_t number);
 extern void cl_sketch_settle(Sketch *sketch);
 extern void cl_sketch_merge(Sketch *into, const Sketch *from);
 extern Sketch *cl_sketch_coarsen(void *arena, const Sketch *sketch,
@@ -106,6 +128,23 @@ extern void cl_sketch_each_bucket(const Sketch *sketch,
 extern int	cl_sketch_max_key(int accuracy);
 extern SketchNumber cl_sketch_bucket_bound(int accuracy, int index,
 										   void *arena);
+
+/*
+ * The road nearly every value takes: leave number * 1e-16, which may be any
+ * but INT64_MIN, if there is room; cl_sketch_add_fixed() makes room.
+ */
+#define SKETCH_FIXED_SCALE		16
+
+static inline bool
+cl_sketch_leave(Sketch *sketch, int64_t number)
+{
+	SketchHead *head = (SketchHead *) sketch;
+
+	if (__builtin_expect(head->npending == head->max_pending, 0))
+		return false;
+	head->pending[head->npending++] = number;
+	return true;
+}
 
 /* The hooks. */
 extern void *cl_sketch_alloc(void *arena, size_t size);

@@ -344,9 +344,8 @@ find_or_make_state(FunctionCallInfo fcinfo)
 static inline Sketch *
 sketch_state(FunctionCallInfo fcinfo)
 {
-	/* the usual case, with what AggCheckCallContext() looks at */
-	if (likely(PG_NARGS() == 2 && !PG_ARGISNULL(0) &&
-			   fcinfo->context != NULL && IsA(fcinfo->context, AggState)))
+	/* no other than an aggregate has a state to give */
+	if (likely(PG_NARGS() == 2 && !PG_ARGISNULL(0)))
 		return (Sketch *) PG_GETARG_POINTER(0);
 	return find_or_make_state(fcinfo);
 }
@@ -371,23 +370,114 @@ unchanged_state(FunctionCallInfo fcinfo)
 	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
 }
 
-PG_FUNCTION_INFO_V1(cl_summary_add_numeric);
-Datum
-cl_summary_add_numeric(PG_FUNCTION_ARGS)
+static inline int64
+digit_at(const char *digits, int i)
+{
+	uint16		digit;
+
+	memcpy(&digit, digits + i * sizeof(digit), sizeof(digit));
+	return digit;
+}
+
+/*
+ * The numeric as a multiple of 1e-16, if it is what amounts of money stored in
+ * a table nearly always are: behind a short header, not negative, below 900,
+ * of one to three base-10000 digits.  Otherwise, -1.
+ */
+static inline int64
+common_numeric(const struct varlena *numeric)
+{
+	static const int64 factors[] = {
+		1, 10000, INT64CONST(100000000), INT64CONST(1000000000000),
+		INT64CONST(10000000000000000)
+	};
+	const char *digits = VARDATA_SHORT(numeric) + sizeof(uint16);
+	unsigned	header;
+	unsigned	shift;
+	int			ndigits;
+	int64		number;
+
+	/* the size is 0 for what is stored elsewhere */
+	if (!VARATT_IS_1B(numeric))
+		return -1;
+	if (VARSIZE_SHORT(numeric) == VARHDRSZ_SHORT + 3 * sizeof(uint16))
+	{
+		number = digit_at(digits, 0) * 10000 + digit_at(digits, 1);
+		ndigits = 2;
+	}
+	else if (VARSIZE_SHORT(numeric) == VARHDRSZ_SHORT + 2 * sizeof(uint16))
+	{
+		number = digit_at(digits, 0);
+		ndigits = 1;
+	}
+	else if (VARSIZE_SHORT(numeric) == VARHDRSZ_SHORT + 4 * sizeof(uint16))
+	{
+		number = (digit_at(digits, 0) * 10000 + digit_at(digits, 1)) * 10000 +
+			digit_at(digits, 2);
+		ndigits = 3;
+	}
+	else
+		return -1;
+
+	header = (unsigned) digit_at(VARDATA_SHORT(numeric), 0);
+	if ((header & (NUMERIC_HEADER_SIGN | NUMERIC_SHORT_NEGATIVE)) != NUMERIC_HEADER_SHORT)
+		return -1;
+
+	/* below 1, or of weight 0: from 922 on it may not fit */
+	if ((header & NUMERIC_SHORT_WEIGHT_SIGN) == 0 &&
+		((header & NUMERIC_SHORT_WEIGHT) != 0 || digit_at(digits, 0) >= 900))
+		return -1;
+
+	/* the weight of the last digit, counted from that of 1e-16 */
+	shift = (header + 5 - ndigits) &
+		(NUMERIC_SHORT_WEIGHT_SIGN | NUMERIC_SHORT_WEIGHT);
+	if (shift >= lengthof(factors))
+		return -1;
+	return number * factors[shift];
+}
+
+/* Leave a number for which there is no room yet. */
+static pg_noinline Datum
+add_to_full_state(Sketch *sketch, int64 number)
+{
+	cl_sketch_add_fixed(sketch, number);
+	PG_RETURN_POINTER(sketch);
+}
+
+static pg_noinline Datum
+add_any_numeric(FunctionCallInfo fcinfo)
 {
 	Sketch	   *sketch;
-	struct varlena *numeric;
 	NumericParts parts;
 
 	if (PG_ARGISNULL(1))		/* a missing measurement is not a zero */
 		return unchanged_state(fcinfo);
 	sketch = sketch_state(fcinfo);
-	numeric = (struct varlena *) PG_GETARG_POINTER(1);
-	if (unlikely(VARATT_IS_COMPRESSED(numeric) || VARATT_IS_EXTERNAL(numeric)))
-		numeric = PG_GETARG_VARLENA_PP(1);
-	parts = finite_parts(numeric);
+	parts = finite_parts(PG_GETARG_VARLENA_PP(1));
 	cl_sketch_add_decimal(sketch, parts.negative, parts.weight, parts.ndigits,
 						  parts.digits);
+	PG_RETURN_POINTER(sketch);
+}
+
+/*
+ * Most of what this function calls it calls as its last act, so that it need
+ * not set up a stack frame for every row.
+ */
+PG_FUNCTION_INFO_V1(cl_summary_add_numeric);
+Datum
+cl_summary_add_numeric(PG_FUNCTION_ARGS)
+{
+	Sketch	   *sketch;
+	int64		number;
+
+	if (unlikely(PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_NARGS() != 2))
+		return add_any_numeric(fcinfo);
+	number = common_numeric((struct varlena *) PG_GETARG_POINTER(1));
+	if (unlikely(number == -1))
+		return add_any_numeric(fcinfo);
+	sketch = (Sketch *) PG_GETARG_POINTER(0);
+	if (unlikely(!cl_sketch_leave(sketch, number)))
+		return add_to_full_state(sketch, number);
 	PG_RETURN_POINTER(sketch);
 }
 

@@ -214,5 +214,22 @@ SELECT cost_ledger._summary_final(NULL);
 SELECT p.oid::regprocedure
 FROM pg_proc AS p
 WHERE p.pronamespace = 'cost_ledger'::regnamespace
-    AND (p.proname LIKE '%summar%' OR 'summary'::regtype = ANY (p.proargtypes::oid[]) OR p.prorettype = 'summary'::regtype)
+    AND (p.proname LIKE '\_summary\_%' OR 'summary'::regtype = ANY (p.proargtypes::oid[]) OR p.prorettype = 'summary'::regtype)
     AND (obj_description(p.oid, 'pg_proc') IS NULL OR p.proparallel <> 's');
+
+-- a stored numeric, which has a short header, is read as one that was computed
+CREATE TEMP TABLE stored AS
+SELECT sign * digits * 10::numeric ^ power AS x
+FROM unnest(ARRAY[1, -1]) AS sign,
+    unnest(ARRAY[0, 1, 7, 10, 899.9999, 900, 900.00000001, 922.3372036854775807, 922.3372036854775808,
+        1234, 9999.9999, 9999.99999999, 12345678.9012, 99999999.9999999999999999, 1e-12, 9.999e-13]) AS digits,
+    generate_series(-28, 28) AS power;
+INSERT INTO stored SELECT trim_scale(x) FROM stored WHERE x <> 0;
+SELECT count(*) AS numbers, bool_and(stored = computed) AS same, bool_and(total = sum) AS exact
+FROM (SELECT summarize(x) AS stored, summarize(x + 0) AS computed, total(summarize(x)) AS total, sum(x) AS sum
+      FROM (SELECT x FROM stored UNION ALL SELECT x FROM stored) AS v GROUP BY x) AS v;
+-- a first maximum that is no multiple of 1e-16 gives way to those that are
+SELECT maximum(s), minimum(s)
+FROM (SELECT summarize(x) AS s
+      FROM (SELECT 0 FROM generate_series(1, 16) UNION ALL SELECT 1e-20 / i FROM generate_series(1, 20) AS i
+            UNION ALL SELECT i FROM generate_series(1, 100) AS i) AS v (x)) AS v;

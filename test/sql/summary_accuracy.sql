@@ -72,3 +72,26 @@ FROM (SELECT round(10::numeric ^ ((b % 116) / 116.0), 7) * 10::numeric ^ (b / 11
     LATERAL (SELECT summarize(x) AS s FROM (VALUES (cut - 1e-27)) AS v (x)) AS under,
     LATERAL histogram(at.s, 116) AS a,
     LATERAL histogram(under.s, 116) AS b;
+-- and so it is among numbers of 64 bits, whose buckets are found in another
+-- way: by a table for the default accuracy, by searching the cuts for others
+CREATE TEMP TABLE near AS
+SELECT trim_scale(n * 1e-16) AS x
+FROM (SELECT ceil(round(10::numeric ^ ((b % 116) / 116.0), 7) * 10::numeric ^ (b / 116 + 4)) + d AS n
+      FROM generate_series(0, 1749) AS b, generate_series(-2, 1) AS d
+      UNION ALL
+      SELECT 2::numeric ^ k + div(2::numeric ^ k * cell, 128) + d
+      FROM generate_series(14, 62) AS k, generate_series(0, 127) AS cell, generate_series(-2, 1) AS d) AS v
+WHERE n * 1e-16 < 922;
+SELECT count(*) AS numbers,
+    summarize(x) = coarsen(summarize(x, 0.001), 0.01) AS same,
+    summarize(-x) = coarsen(summarize(-x, 0.001), 0.01) AS negative
+FROM near;
+WITH bar AS (
+    SELECT * FROM histogram((SELECT summarize(x) FROM near), 116)
+), truth AS (
+    SELECT (SELECT array_agg(lower_bound) FROM bar) [b] AS lower_bound, num_values
+    FROM (SELECT width_bucket(x, (SELECT array_agg(lower_bound) FROM bar)) AS b, count(*) AS num_values
+          FROM near GROUP BY b) AS v
+)
+SELECT count(*) AS bars, bool_and(bar.num_values = truth.num_values) AS right
+FROM bar FULL JOIN truth USING (lower_bound);
