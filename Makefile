@@ -38,6 +38,7 @@ LEDGER = \
 	sql/ledger/20-call.sql \
 	sql/ledger/25-rerate.sql \
 	sql/ledger/30-rollup.sql \
+	sql/ledger/32-live.sql \
 	sql/ledger/40-budget.sql \
 	sql/ledger/50-alert.sql \
 	sql/ledger/60-report.sql \

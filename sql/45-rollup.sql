@@ -35,8 +35,6 @@ COMMENT ON OPERATOR CLASS cost_ledger.xid8_minmax_ops USING brin IS
     'Block ranges of transaction ids, which PostgreSQL has no class for.';
 
 CREATE TYPE cost_ledger.call_labels AS (
-    called_at    timestamptz,
-    call_id      bigint,
     team         text,
     feature      text,
     customer     text,
@@ -44,12 +42,13 @@ CREATE TYPE cost_ledger.call_labels AS (
     environment  text,
     user_id      text,
     agent        text,
-    session_id   text
+    session_id   text,
+    called_at    timestamptz,
+    call_id      bigint,
+    later        bytea
 );
 
-COMMENT ON TYPE cost_ledger.call_labels IS 'A call and its labels, as first_call() returns them.';
-COMMENT ON COLUMN cost_ledger.call_labels.called_at IS 'When the call was made.';
-COMMENT ON COLUMN cost_ledger.call_labels.call_id IS 'The call.';
+COMMENT ON TYPE cost_ledger.call_labels IS 'Labels of a run or session: each as the first call (by called_at, then call_id) says it that says anything. Made by first_call().';
 COMMENT ON COLUMN cost_ledger.call_labels.team IS 'Team that pays.';
 COMMENT ON COLUMN cost_ledger.call_labels.feature IS 'Product feature.';
 COMMENT ON COLUMN cost_ledger.call_labels.customer IS 'Customer or tenant.';
@@ -58,6 +57,9 @@ COMMENT ON COLUMN cost_ledger.call_labels.environment IS 'production, staging, c
 COMMENT ON COLUMN cost_ledger.call_labels.user_id IS 'End user.';
 COMMENT ON COLUMN cost_ledger.call_labels.agent IS 'Agent that made the call.';
 COMMENT ON COLUMN cost_ledger.call_labels.session_id IS 'Conversation or session.';
+COMMENT ON COLUMN cost_ledger.call_labels.called_at IS 'When the first call with a label was made.';
+COMMENT ON COLUMN cost_ledger.call_labels.call_id IS 'That call.';
+COMMENT ON COLUMN cost_ledger.call_labels.later IS 'Which labels are of later calls, and of which: for each the number of its field from 0, called_at and call_id (17 bytes, big-endian). NULL where all are of the first.';
 
 CREATE FUNCTION cost_ledger._first_call_trans(internal, timestamptz, bigint, text, text, text, text, text, text, text, text)
     RETURNS internal LANGUAGE c IMMUTABLE PARALLEL SAFE
@@ -82,7 +84,14 @@ CREATE AGGREGATE cost_ledger.first_call(
 );
 
 COMMENT ON AGGREGATE cost_ledger.first_call(timestamptz, bigint, text, text, text, text, text, text, text, text) IS
-    'The first call (by called_at, then call_id) that has any of the labels, with all of its labels; NULL where none has one.';
+    'Each label as the first call (by called_at, then call_id) says it that says anything; NULL where none does.';
+
+CREATE FUNCTION cost_ledger.merge(a cost_ledger.call_labels, b cost_ledger.call_labels) RETURNS cost_ledger.call_labels
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cl_merge_labels';
+
+COMMENT ON FUNCTION cost_ledger.merge(cost_ledger.call_labels, cost_ledger.call_labels) IS
+    'The labels of two parts of a run or session together, in any order; of one that is NULL, the other.';
 
 -- Where the rollups end.  Asked for by the view unconsumed_call, so by everybody
 -- who reads reports: they need SELECT on rollup_state.
@@ -121,6 +130,27 @@ $$;
 
 COMMENT ON FUNCTION cost_ledger.unconsumed_base() IS
     'Rows of call without a recorded_xid, which a restored ledger makes until post_restore(), are in the rollups up to this call_id.';
+
+CREATE FUNCTION cost_ledger.run_depth(run_id text) RETURNS integer
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    depth integer := 0;
+    parent text := run_depth.run_id;
+BEGIN
+    LOOP
+        SELECT r.parent_run_id INTO parent FROM cost_ledger.rollup_run r WHERE r.run_id = parent;
+        -- A circle has no depth; this ends it.
+        EXIT WHEN parent IS NULL OR depth = 1000;
+        depth := depth + 1;
+    END LOOP;
+    RETURN depth;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.run_depth(text) IS
+    'How many runs a run is below the one that has no parent, as far as refresh() has seen them: 0 for that one; 1000 at most, which a circle of parents gives.';
 
 CREATE FUNCTION cost_ledger._rollup_column(
     OUT number integer, OUT column_name text, OUT rollups text[], OUT is_key boolean, OUT expression text, OUT merge text
@@ -176,24 +206,15 @@ AS $$
         ('adjustment_cost', '{hour,day,run,session}', false, 'sum(c.cost) FILTER (WHERE c.corrects IS NOT NULL)', 'sum'),
         ('reported_cost', '{hour,day}',             false, 'sum(c.reported_cost)', 'sum'),
         ('cost_without_run', '{hour,day}',          false, 'sum(c.cost) FILTER (WHERE c.run_id IS NULL)', 'sum'),
-        ('call_cost',     '{hour,day}',             false, 'cost_ledger.summarize(c.cost) FILTER (WHERE c.corrects IS NULL OR c.usage_status = ''repriced'')', 'summary'),
+        ('call_cost',     '{hour,day}',             false, 'cost_ledger.summarize(c.cost) FILTER (WHERE c.corrects IS NULL OR c.usage_status = ''repriced'')', 'merge'),
         ('trace_url',     '{run,session}',          false, 'min(c.trace_url COLLATE "C")', 'least'),
-        ('attributed_at', '{run,session}',          false, '(@LABELS@).called_at', 'first'),
-        ('attributed_call_id', '{run,session}',     false, '(@LABELS@).call_id', 'first'),
-        ('team',          '{run,session}',          false, '(@LABELS@).team', 'first'),
-        ('feature',       '{run,session}',          false, '(@LABELS@).feature', 'first'),
-        ('customer',      '{run,session}',          false, '(@LABELS@).customer', 'first'),
-        ('task_type',     '{run,session}',          false, '(@LABELS@).task_type', 'first'),
-        ('environment',   '{run,session}',          false, '(@LABELS@).environment', 'first'),
-        ('user_id',       '{run,session}',          false, '(@LABELS@).user_id', 'first'),
-        ('agent',         '{run,session}',          false, '(@LABELS@).agent', 'first'),
-        ('session_id',    '{run}',                  false, '(@LABELS@).session_id', 'first')
+        ('labels',        '{run,session}',          false, '@LABELS@', 'merge')
     ) AS v (column_name, rollups, is_key, expression, merge)
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger._rollup_column() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger._rollup_column() IS
-    'The columns of the rollups: in which they are, the expression over rows c of call, and how two parts are put together (+, sum of which NULL is nothing, least, greatest, summary, or first: that of the earlier call).';
+    'The columns of the rollups: in which they are, the expression over rows c of call, and how two parts are put together (+, sum of which NULL is nothing, least, greatest, or merge()).';
 
 CREATE FUNCTION cost_ledger._rollup_query(rollup text, condition text) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -239,8 +260,7 @@ AS $$
                    WHEN 'sum' THEN '%1$s = coalesce(r.%1$s + excluded.%1$s, r.%1$s, excluded.%1$s)'
                    WHEN 'least' THEN '%1$s = least(r.%1$s, excluded.%1$s)'
                    WHEN 'greatest' THEN '%1$s = greatest(r.%1$s, excluded.%1$s)'
-                   WHEN 'summary' THEN '%1$s = cost_ledger.merge(r.%1$s, excluded.%1$s)'
-                   WHEN 'first' THEN '%1$s = CASE WHEN r.attributed_at IS NULL OR (excluded.attributed_at, excluded.attributed_call_id) < (r.attributed_at, r.attributed_call_id) THEN excluded.%1$s ELSE r.%1$s END'
+                   WHEN 'merge' THEN '%1$s = cost_ledger.merge(r.%1$s, excluded.%1$s)'
                END, c.column_name), ', ' ORDER BY c.number)
     FROM cost_ledger._rollup_column() c
     WHERE rollup = ANY (c.rollups) AND NOT c.is_key
@@ -384,7 +404,7 @@ BEGIN
         cost_ledger._rollup_columns('hour', false),
         cost_ledger._rollup_columns('hour', false, 'f.%s'),
         cost_ledger._rollup_merge('hour'),
-        (SELECT string_agg(format(CASE c.merge WHEN 'summary' THEN 'cost_ledger.merge(f.%s)' ELSE 'sum(f.%s)' END, c.column_name),
+        (SELECT string_agg(format(CASE c.merge WHEN 'merge' THEN 'cost_ledger.merge(f.%s)' ELSE 'sum(f.%s)' END, c.column_name),
                            ', ' ORDER BY c.number)
          FROM cost_ledger._rollup_column() c WHERE 'hour' = ANY (c.rollups) AND NOT c.is_key),
         (cost_ledger._ledger()).time_zone)
@@ -558,6 +578,7 @@ COMMENT ON FUNCTION cost_ledger._refresh_batch(xid8) IS
 CREATE FUNCTION cost_ledger._summarize_pages() RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET lock_timeout = '100ms'
 AS $$
 DECLARE
     index regclass;
@@ -568,9 +589,13 @@ BEGIN
         JOIN pg_index i ON i.indrelid = p.relid
         JOIN pg_class c ON c.oid = i.indexrelid
         JOIN pg_am a ON a.oid = c.relam
-        WHERE p.isleaf AND a.amname = 'brin'
+        WHERE p.isleaf AND i.indisvalid AND a.amname = 'brin'
     LOOP
-        PERFORM brin_summarize_new_values(index);
+        BEGIN
+            PERFORM brin_summarize_new_values(index);
+        EXCEPTION WHEN lock_not_available THEN
+            NULL;  -- a vacuum of the partition is at it
+        END;
     END LOOP;
 END
 $$;

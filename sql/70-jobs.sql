@@ -22,7 +22,7 @@ REVOKE EXECUTE ON FUNCTION cost_ledger._start_job(text) FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger._start_job(text) IS
     'Records that a step of run_jobs() begins; false while another session is in a step.';
 
-CREATE FUNCTION cost_ledger._run_job(job text) RETURNS text
+CREATE FUNCTION cost_ledger._run_job(job text, cut xid8 DEFAULT NULL) RETURNS text
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     -- Whatever holds up a step is waited for in the next minute's run.
@@ -41,6 +41,8 @@ BEGIN
         CASE job
             WHEN 'run_jobs' THEN
                 NULL;
+            WHEN 'refresh' THEN
+                PERFORM cost_ledger._refresh_batch(cut);
             WHEN 'check_budgets' THEN
                 PERFORM cost_ledger.check_budgets();
             WHEN 'create_partitions' THEN
@@ -68,16 +70,19 @@ BEGIN
     RETURN CASE WHEN is_canceled THEN error END;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._run_job(text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger._run_job(text, xid8) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._run_job(text) IS
-    'One step of run_jobs(), with its outcome recorded; an error in it is undone and recorded instead of raised. Returns the error if the step was canceled, which is to end the run.';
+COMMENT ON FUNCTION cost_ledger._run_job(text, xid8) IS
+    'One step of run_jobs() (of refresh, the batch that ends at cut), with its outcome recorded; an error in it is undone and recorded instead of raised. Returns the error if the step was canceled, which is to end the run.';
 
 -- It commits, and so can have no SET clause: it only calls functions that do.
 CREATE PROCEDURE cost_ledger.run_jobs()
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    step text;
+    cuts xid8[];
+    cut xid8;
     canceled text;
 BEGIN
     IF NOT cost_ledger._start_job('run_jobs') THEN
@@ -85,21 +90,23 @@ BEGIN
     END IF;
     COMMIT;
 
-    PERFORM cost_ledger._start_job('check_budgets');
-    COMMIT;
-    canceled := cost_ledger._run_job('check_budgets');
-    COMMIT;
-    IF canceled IS NOT NULL THEN
-        RAISE EXCEPTION 'run of the jobs was canceled' USING ERRCODE = 'query_canceled', DETAIL = canceled;
-    END IF;
-
-    PERFORM cost_ledger._start_job('create_partitions');
-    COMMIT;
-    canceled := cost_ledger._run_job('create_partitions');
-    COMMIT;
-    IF canceled IS NOT NULL THEN
-        RAISE EXCEPTION 'run of the jobs was canceled' USING ERRCODE = 'query_canceled', DETAIL = canceled;
-    END IF;
+    FOREACH step IN ARRAY '{refresh,check_budgets,create_partitions}'::text[] LOOP
+        -- A backlog is brought in in several transactions.
+        cuts := CASE step WHEN 'refresh' THEN cost_ledger._refresh_cuts(1000000) ELSE '{}' END || NULL::xid8;
+        FOREACH cut IN ARRAY cuts LOOP
+            PERFORM cost_ledger._start_job(step);
+            COMMIT;
+            canceled := cost_ledger._run_job(step, cut);
+            COMMIT;
+            IF canceled IS NOT NULL THEN
+                RAISE EXCEPTION 'run of the jobs was canceled' USING ERRCODE = 'query_canceled', DETAIL = canceled;
+            END IF;
+        END LOOP;
+        IF step = 'refresh' THEN
+            PERFORM cost_ledger._summarize_pages();
+            COMMIT;
+        END IF;
+    END LOOP;
 
     PERFORM cost_ledger._run_job('run_jobs');
     COMMIT;
@@ -107,7 +114,7 @@ END
 $$;
 
 COMMENT ON PROCEDURE cost_ledger.run_jobs() IS
-    'Everything the ledger needs done every minute: checks the budgets and makes partitions three months ahead. Each step is a transaction of its own, an error in one is recorded in job_status and does not stop the others, and a run that finds another one at work leaves. schedule_jobs() has pg_cron call it; any other scheduler, or a person, may as well (not inside a transaction block).';
+    'Everything the ledger needs done every minute: refreshes the rollups, checks the budgets and makes partitions three months ahead. Each step is a transaction of its own, an error in one is recorded in job_status and does not stop the others, and a run that finds another one at work leaves. schedule_jobs() has pg_cron call it; any other scheduler, or a person, may as well (not inside a transaction block).';
 
 CREATE FUNCTION cost_ledger._cron_database() RETURNS text
     LANGUAGE plpgsql STABLE

@@ -6,9 +6,9 @@
  * plus an offset.  A restored ledger is in a cluster whose numbers mean nothing
  * to it; until post_restore() has set the offset, rows get no number.
  *
- * first_call() answers "what is this run for?": the labels of its first call
- * that has any.  All of them come from one call, so that two halves of a run,
- * each with its own answer, can be put together by comparing two calls.
+ * first_call() answers "what is this run for?": each label as the first call
+ * says it that says anything.  Whose it is stays known, so that two parts of a
+ * run, each with its own answer, can be put together.
  *-------------------------------------------------------------------------
  */
 #include "cost_ledger.h"
@@ -19,27 +19,174 @@
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "port/pg_bswap.h"
 #include "utils/inval.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "utils/typcache.h"
 
 /* Arguments of the aggregate: the state, the call's time and id, its labels. */
-#define FIRST_LABEL 3
-#define MAX_LABELS 16
+#define FIRST_LABEL_ARG 3
+#define NUM_LABELS 8
 
-typedef struct FirstCall
+/* Fields of call_labels: the labels, then the first call, then "later". */
+#define FIELD_CALLED_AT NUM_LABELS
+#define FIELD_CALL_ID (NUM_LABELS + 1)
+#define FIELD_LATER (NUM_LABELS + 2)
+#define NUM_FIELDS (NUM_LABELS + 3)
+
+/* One label: whose it is. */
+typedef struct Label
 {
+	Datum		value;			/* text; 0 while no call has said it */
 	TimestampTz called_at;
 	int64		call_id;
-	int			nlabels;
-	Datum		labels[MAX_LABELS];
-	bool		nulls[MAX_LABELS];
-	bool		is_set;
-} FirstCall;
+} Label;
+
+typedef struct CallLabels
+{
+	Label		labels[NUM_LABELS];
+} CallLabels;
+
+/* As stored in "later", without padding: a label that is not the first call's. */
+#define LATER_SIZE (1 + 2 * (int) sizeof(int64))
+
+static bool
+is_earlier(TimestampTz at, int64 id, const Label *label)
+{
+	return label->value == 0 || at < label->called_at ||
+		(at == label->called_at && id < label->call_id);
+}
+
+/*
+ * call_labels of a state; NULL where no label was said.
+ */
+static Datum
+labels_to_row(const CallLabels *state, FunctionCallInfo fcinfo, bool *isnull)
+{
+	TupleDesc	descriptor;
+	Datum		values[NUM_FIELDS] = {0};
+	bool		nulls[NUM_FIELDS];
+	char		later[VARHDRSZ + NUM_LABELS * LATER_SIZE];
+	char	   *end = later + VARHDRSZ;
+	const Label *first = NULL;
+
+	for (int i = 0; i < NUM_LABELS; i++)
+	{
+		const Label *label = &state->labels[i];
+
+		if (label->value != 0 && (first == NULL || is_earlier(label->called_at, label->call_id, first)))
+			first = label;
+	}
+	*isnull = first == NULL;
+	if (first == NULL)
+		return (Datum) 0;
+
+	memset(nulls, true, sizeof(nulls));
+	for (int i = 0; i < NUM_LABELS; i++)
+	{
+		const Label *label = &state->labels[i];
+
+		if (label->value == 0)
+			continue;
+		values[i] = label->value;
+		nulls[i] = false;
+		if (label->called_at != first->called_at || label->call_id != first->call_id)
+		{
+			uint64		key[2] = {pg_hton64((uint64) label->called_at), pg_hton64((uint64) label->call_id)};
+
+			*end++ = (char) i;
+			memcpy(end, key, sizeof(key));
+			end += sizeof(key);
+		}
+	}
+	values[FIELD_CALLED_AT] = TimestampTzGetDatum(first->called_at);
+	values[FIELD_CALL_ID] = Int64GetDatum(first->call_id);
+	nulls[FIELD_CALLED_AT] = nulls[FIELD_CALL_ID] = false;
+	if (end > later + VARHDRSZ)
+	{
+		SET_VARSIZE(later, end - later);
+		values[FIELD_LATER] = PointerGetDatum(later);
+		nulls[FIELD_LATER] = false;
+	}
+
+	if (fcinfo->flinfo->fn_extra == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+
+		if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+			elog(ERROR, "return type must be a row type");
+		if (descriptor->natts != NUM_FIELDS)
+			cl_refuse_other_version();
+		fcinfo->flinfo->fn_extra = BlessTupleDesc(CreateTupleDescCopy(descriptor));
+		MemoryContextSwitchTo(old);
+	}
+	return HeapTupleGetDatum(heap_form_tuple(fcinfo->flinfo->fn_extra, values, nulls));
+}
+
+/*
+ * Adds the labels of a row: each where it is earlier than what is known.
+ */
+static void
+add_row(CallLabels *state, HeapTupleHeader row)
+{
+	TupleDesc	descriptor = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(row), HeapTupleHeaderGetTypMod(row));
+	HeapTupleData tuple = {.t_len = HeapTupleHeaderGetDatumLength(row), .t_data = row};
+	Datum		values[NUM_FIELDS];
+	bool		nulls[NUM_FIELDS];
+	TimestampTz called_at[NUM_LABELS];
+	int64		call_id[NUM_LABELS];
+
+	if (descriptor->natts != NUM_FIELDS)
+		cl_refuse_other_version();
+	heap_deform_tuple(&tuple, descriptor, values, nulls);
+	ReleaseTupleDesc(descriptor);
+	if (nulls[FIELD_CALLED_AT] || nulls[FIELD_CALL_ID])
+		return;
+
+	for (int i = 0; i < NUM_LABELS; i++)
+	{
+		called_at[i] = DatumGetTimestampTz(values[FIELD_CALLED_AT]);
+		call_id[i] = DatumGetInt64(values[FIELD_CALL_ID]);
+	}
+	if (!nulls[FIELD_LATER])
+	{
+		bytea	   *later = DatumGetByteaPP(values[FIELD_LATER]);
+		const char *data = VARDATA_ANY(later);
+		int			len = VARSIZE_ANY_EXHDR(later);
+
+		/* Anybody can write a row of this type. */
+		for (; len >= LATER_SIZE && (unsigned char) *data < NUM_LABELS; len -= LATER_SIZE, data += LATER_SIZE)
+		{
+			uint64		key[2];
+
+			memcpy(key, data + 1, sizeof(key));
+			called_at[(int) *data] = (TimestampTz) pg_ntoh64(key[0]);
+			call_id[(int) *data] = (int64) pg_ntoh64(key[1]);
+		}
+		if (len != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("\"later\" of call_labels is not a list of labels and calls"),
+					 errhint("Such rows are made by cost_ledger.first_call().")));
+	}
+	for (int i = 0; i < NUM_LABELS; i++)
+	{
+		Label	   *label = &state->labels[i];
+
+		if (!nulls[i] && is_earlier(called_at[i], call_id[i], label))
+		{
+			label->value = values[i];
+			label->called_at = called_at[i];
+			label->call_id = call_id[i];
+		}
+	}
+}
 
 PG_FUNCTION_INFO_V1(cl_first_call_trans);
 PG_FUNCTION_INFO_V1(cl_first_call_final);
+PG_FUNCTION_INFO_V1(cl_merge_labels);
 
 /*
  * _first_call_trans(internal, called_at timestamptz, call_id bigint, text, …)
@@ -48,93 +195,81 @@ Datum
 cl_first_call_trans(PG_FUNCTION_ARGS)
 {
 	MemoryContext context;
-	MemoryContext old;
-	FirstCall  *state = PG_ARGISNULL(0) ? NULL : (FirstCall *) PG_GETARG_POINTER(0);
-	int			nlabels = PG_NARGS() - FIRST_LABEL;
+	CallLabels *state = PG_ARGISNULL(0) ? NULL : (CallLabels *) PG_GETARG_POINTER(0);
 	TimestampTz called_at;
 	int64		call_id;
-	bool		has_label = false;
 
 	if (!AggCheckCallContext(fcinfo, &context))
 		elog(ERROR, "aggregate function called in non-aggregate context");
-	Assert(nlabels <= MAX_LABELS);
-
+	if (PG_NARGS() != FIRST_LABEL_ARG + NUM_LABELS)
+		cl_refuse_other_version();
+	if (state == NULL)
+		state = MemoryContextAllocZero(context, sizeof(CallLabels));
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
-	{
-		if (state == NULL)
-			PG_RETURN_NULL();
 		PG_RETURN_POINTER(state);
-	}
 	called_at = PG_GETARG_TIMESTAMPTZ(1);
 	call_id = PG_GETARG_INT64(2);
-	if (state && state->is_set &&
-		(called_at > state->called_at ||
-		 (called_at == state->called_at && call_id >= state->call_id)))
-		PG_RETURN_POINTER(state);
-	for (int i = 0; i < nlabels; i++)
-		has_label |= !PG_ARGISNULL(FIRST_LABEL + i);
 
-	old = MemoryContextSwitchTo(context);
-	if (state == NULL)
-		state = palloc0(sizeof(FirstCall));
-	if (has_label)
+	for (int i = 0; i < NUM_LABELS; i++)
 	{
+		Label	   *label = &state->labels[i];
+		MemoryContext old;
+
+		if (PG_ARGISNULL(FIRST_LABEL_ARG + i) || !is_earlier(called_at, call_id, label))
+			continue;
 		/* The time only moves back, so little is copied twice. */
-		for (int i = 0; i < state->nlabels; i++)
-		{
-			if (!state->nulls[i])
-				pfree(DatumGetPointer(state->labels[i]));
-		}
-		state->called_at = called_at;
-		state->call_id = call_id;
-		state->nlabels = nlabels;
-		state->is_set = true;
-		for (int i = 0; i < nlabels; i++)
-		{
-			state->nulls[i] = PG_ARGISNULL(FIRST_LABEL + i);
-			if (!state->nulls[i])
-				state->labels[i] = PointerGetDatum(PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(FIRST_LABEL + i)));
-		}
+		old = MemoryContextSwitchTo(context);
+		if (label->value != 0)
+			pfree(DatumGetPointer(label->value));
+		label->value = PointerGetDatum(PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(FIRST_LABEL_ARG + i)));
+		label->called_at = called_at;
+		label->call_id = call_id;
+		MemoryContextSwitchTo(old);
 	}
-	MemoryContextSwitchTo(old);
 	PG_RETURN_POINTER(state);
 }
 
 /*
- * _first_call_final(internal) → call_labels: called_at, call_id, text, …
+ * _first_call_final(internal) → call_labels
  */
 Datum
 cl_first_call_final(PG_FUNCTION_ARGS)
 {
-	FirstCall  *state = PG_ARGISNULL(0) ? NULL : (FirstCall *) PG_GETARG_POINTER(0);
-	TupleDesc	descriptor;
-	Datum		values[2 + MAX_LABELS];
-	bool		nulls[2 + MAX_LABELS];
+	bool		isnull;
+	Datum		row;
 
 	if (!AggCheckCallContext(fcinfo, NULL))
 		elog(ERROR, "aggregate function called in non-aggregate context");
-	if (state == NULL || !state->is_set)
+	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
+	row = labels_to_row((CallLabels *) PG_GETARG_POINTER(0), fcinfo, &isnull);
+	if (isnull)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(row);
+}
 
-	if (fcinfo->flinfo->fn_extra == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+/*
+ * merge(call_labels, call_labels) → call_labels; of one that is NULL, the other.
+ */
+Datum
+cl_merge_labels(PG_FUNCTION_ARGS)
+{
+	CallLabels	state = {0};
+	bool		isnull;
+	Datum		row;
 
-		if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-			elog(ERROR, "return type must be a row type");
-		fcinfo->flinfo->fn_extra = BlessTupleDesc(CreateTupleDescCopy(descriptor));
-		MemoryContextSwitchTo(old);
-	}
-	descriptor = fcinfo->flinfo->fn_extra;
-	if (descriptor->natts != 2 + state->nlabels)
-		cl_refuse_other_version();
-
-	values[0] = TimestampTzGetDatum(state->called_at);
-	values[1] = Int64GetDatum(state->call_id);
-	nulls[0] = nulls[1] = false;
-	memcpy(values + 2, state->labels, state->nlabels * sizeof(Datum));
-	memcpy(nulls + 2, state->nulls, state->nlabels * sizeof(bool));
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
+	if (PG_ARGISNULL(0) && PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	if (PG_ARGISNULL(0))
+		PG_RETURN_DATUM(PG_GETARG_DATUM(1));
+	if (PG_ARGISNULL(1))
+		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+	add_row(&state, PG_GETARG_HEAPTUPLEHEADER(0));
+	add_row(&state, PG_GETARG_HEAPTUPLEHEADER(1));
+	row = labels_to_row(&state, fcinfo, &isnull);
+	if (isnull)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(row);
 }
 
 /* What the ledger's row says of this cluster; read again when it changes. */

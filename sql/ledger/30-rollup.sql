@@ -215,16 +215,7 @@ CREATE TABLE cost_ledger.rollup_run (
     reasoning_tokens       numeric NOT NULL DEFAULT 0,
     cost                   numeric,
     adjustment_cost        numeric,
-    attributed_at          timestamptz,
-    attributed_call_id     bigint,
-    team                   text,
-    feature                text,
-    customer               text,
-    task_type              text,
-    environment            text,
-    user_id                text,
-    agent                  text,
-    session_id             text,
+    labels                 cost_ledger.call_labels,
     trace_url              text
 ) WITH (fillfactor = 80);
 
@@ -250,16 +241,7 @@ COMMENT ON COLUMN cost_ledger.rollup_run.output_tokens IS 'All output tokens, re
 COMMENT ON COLUMN cost_ledger.rollup_run.reasoning_tokens IS 'Output tokens spent on reasoning.';
 COMMENT ON COLUMN cost_ledger.rollup_run.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
 COMMENT ON COLUMN cost_ledger.rollup_run.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
-COMMENT ON COLUMN cost_ledger.rollup_run.attributed_at IS 'called_at of the call that the labels below are of: the first that has any of them.';
-COMMENT ON COLUMN cost_ledger.rollup_run.attributed_call_id IS 'Its call_id.';
-COMMENT ON COLUMN cost_ledger.rollup_run.team IS 'Team that pays.';
-COMMENT ON COLUMN cost_ledger.rollup_run.feature IS 'Product feature.';
-COMMENT ON COLUMN cost_ledger.rollup_run.customer IS 'Customer or tenant.';
-COMMENT ON COLUMN cost_ledger.rollup_run.task_type IS 'Workflow or kind of task.';
-COMMENT ON COLUMN cost_ledger.rollup_run.environment IS 'production, staging, ci, …';
-COMMENT ON COLUMN cost_ledger.rollup_run.user_id IS 'End user.';
-COMMENT ON COLUMN cost_ledger.rollup_run.agent IS 'Agent.';
-COMMENT ON COLUMN cost_ledger.rollup_run.session_id IS 'Conversation or session.';
+COMMENT ON COLUMN cost_ledger.rollup_run.labels IS 'Team, feature, customer, task type, environment, user, agent and session: each as the first call says it that says anything.';
 COMMENT ON COLUMN cost_ledger.rollup_run.trace_url IS 'Link to the trace; of several, the first in byte order.';
 
 CREATE INDEX rollup_run_started_at ON cost_ledger.rollup_run (started_at);
@@ -286,15 +268,7 @@ CREATE TABLE cost_ledger.rollup_session (
     reasoning_tokens       numeric NOT NULL DEFAULT 0,
     cost                   numeric,
     adjustment_cost        numeric,
-    attributed_at          timestamptz,
-    attributed_call_id     bigint,
-    team                   text,
-    feature                text,
-    customer               text,
-    task_type              text,
-    environment            text,
-    user_id                text,
-    agent                  text,
+    labels                 cost_ledger.call_labels,
     trace_url              text
 ) WITH (fillfactor = 80);
 
@@ -319,15 +293,7 @@ COMMENT ON COLUMN cost_ledger.rollup_session.output_tokens IS 'All output tokens
 COMMENT ON COLUMN cost_ledger.rollup_session.reasoning_tokens IS 'Output tokens spent on reasoning.';
 COMMENT ON COLUMN cost_ledger.rollup_session.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
 COMMENT ON COLUMN cost_ledger.rollup_session.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
-COMMENT ON COLUMN cost_ledger.rollup_session.attributed_at IS 'called_at of the call that the labels below are of: the first that has any of them.';
-COMMENT ON COLUMN cost_ledger.rollup_session.attributed_call_id IS 'Its call_id.';
-COMMENT ON COLUMN cost_ledger.rollup_session.team IS 'Team that pays.';
-COMMENT ON COLUMN cost_ledger.rollup_session.feature IS 'Product feature.';
-COMMENT ON COLUMN cost_ledger.rollup_session.customer IS 'Customer or tenant.';
-COMMENT ON COLUMN cost_ledger.rollup_session.task_type IS 'Workflow or kind of task.';
-COMMENT ON COLUMN cost_ledger.rollup_session.environment IS 'production, staging, ci, …';
-COMMENT ON COLUMN cost_ledger.rollup_session.user_id IS 'End user.';
-COMMENT ON COLUMN cost_ledger.rollup_session.agent IS 'Agent.';
+COMMENT ON COLUMN cost_ledger.rollup_session.labels IS 'Team, feature, customer, task type, environment, user, agent: each as the first call says it that says anything.';
 COMMENT ON COLUMN cost_ledger.rollup_session.trace_url IS 'Link to the trace; of several, the first in byte order.';
 
 CREATE INDEX rollup_session_started_at ON cost_ledger.rollup_session (started_at);

@@ -4,8 +4,9 @@
 -- A row of call with "corrects" is not a call: its cost and tokens are
 -- differences, so they are summed, but it is not counted.
 --
--- Days, weeks and months are those of the reporting zone.  The zone is read by
--- a scalar subquery, which the planner runs once per query.
+-- They read the live_ views: rollups, and the calls that are not in them yet, in
+-- one snapshot.  So their totals are those of the ledger at every instant, in
+-- milliseconds.  Days, weeks and months are those of the reporting zone.
 --
 -- Totals are sums of the ledger's own numbers, not rounded.  A cost is NULL
 -- where nothing has a price: unknown is not 0.  Ratios have 6 decimals, means
@@ -15,44 +16,14 @@ CREATE VIEW cost_ledger.run_cost WITH (security_invoker = true) AS
 SELECT r.run_id, r.parent_run_id,
        r.started_at, r.ended_at,
        (extract(epoch FROM r.ended_at - r.started_at) * 1000)::double precision AS duration_ms,
-       r.calls, r.retries, r.fallbacks, r.failed_calls, r.unpriced_calls, r.tool_calls,
-       r.input_tokens, r.cache_read_tokens, r.cache_write_tokens, r.output_tokens,
-       r.cost,
+       r.calls, r.turns, r.retries, r.fallbacks, r.failed_calls, r.unpriced_calls, r.tool_calls,
+       r.accepted_calls, r.rejected_calls,
+       CASE WHEN r.parent_run_id IS NULL THEN 0 ELSE cost_ledger.run_depth(r.run_id) END AS depth,
+       r.input_tokens, r.cache_read_tokens, r.cache_write_tokens + r.cache_write_1h_tokens AS cache_write_tokens, r.output_tokens,
+       r.cost, r.adjustment_cost,
        r.team, r.feature, r.customer, r.task_type, r.user_id, r.agent,
        r.session_id, r.environment, r.trace_url
-FROM (
-    SELECT c.run_id,
-           min(c.called_at) AS started_at,
-           -- At most 30 days each: one absurd duration must not end the report
-           -- with a timestamp out of range.
-           max(c.called_at + least(coalesce(c.duration_ms, 0), 2592000000) * interval '1 millisecond') AS ended_at,
-           count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
-           count(*) FILTER (WHERE c.corrects IS NULL AND c.operation = 'retry') + coalesce(sum(c.retry_count), 0) AS retries,
-           count(*) FILTER (WHERE c.corrects IS NULL AND c.operation = 'fallback') AS fallbacks,
-           count(*) FILTER (WHERE c.corrects IS NULL AND c.status <> 'success') AS failed_calls,
-           count(*) FILTER (WHERE c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))
-               - count(*) FILTER (WHERE c.usage_status IN ('repriced', 'completed')) AS unpriced_calls,
-           coalesce(sum(c.tool_calls_count), 0) AS tool_calls,
-           coalesce(sum(c.input_tokens), 0) AS input_tokens,
-           coalesce(sum(c.cache_read_tokens), 0) AS cache_read_tokens,
-           coalesce(sum(c.cache_write_tokens), 0) + coalesce(sum(c.cache_write_1h_tokens), 0) AS cache_write_tokens,
-           coalesce(sum(c.output_tokens), 0) AS output_tokens,
-           sum(c.cost) AS cost,
-           -- What a run is for, its first calls say: later ones may be those
-           -- of a sub-agent.
-           (array_agg(c.parent_run_id ORDER BY c.called_at, c.call_id) FILTER (WHERE c.parent_run_id IS NOT NULL))[1] AS parent_run_id,
-           (array_agg(c.team ORDER BY c.called_at, c.call_id) FILTER (WHERE c.team IS NOT NULL))[1] AS team,
-           (array_agg(c.feature ORDER BY c.called_at, c.call_id) FILTER (WHERE c.feature IS NOT NULL))[1] AS feature,
-           (array_agg(c.customer ORDER BY c.called_at, c.call_id) FILTER (WHERE c.customer IS NOT NULL))[1] AS customer,
-           (array_agg(c.task_type ORDER BY c.called_at, c.call_id) FILTER (WHERE c.task_type IS NOT NULL))[1] AS task_type,
-           (array_agg(c.user_id ORDER BY c.called_at, c.call_id) FILTER (WHERE c.user_id IS NOT NULL))[1] AS user_id,
-           (array_agg(c.agent ORDER BY c.called_at, c.call_id) FILTER (WHERE c.agent IS NOT NULL))[1] AS agent,
-           (array_agg(c.session_id ORDER BY c.called_at, c.call_id) FILTER (WHERE c.session_id IS NOT NULL))[1] AS session_id,
-           (array_agg(c.environment ORDER BY c.called_at, c.call_id) FILTER (WHERE c.environment IS NOT NULL))[1] AS environment,
-           (array_agg(c.trace_url ORDER BY c.called_at, c.call_id) FILTER (WHERE c.trace_url IS NOT NULL))[1] AS trace_url
-    FROM cost_ledger.call c
-    WHERE c.run_id IS NOT NULL
-    GROUP BY c.run_id) r;
+FROM cost_ledger.live_run r;
 
 COMMENT ON VIEW cost_ledger.run_cost IS 'What did each agent run cost? One row per run_id; calls without one are not in it. A sub-agent with a run_id of its own is a run of its own, linked by parent_run_id.';
 COMMENT ON COLUMN cost_ledger.run_cost.run_id IS 'The run.';
@@ -61,16 +32,21 @@ COMMENT ON COLUMN cost_ledger.run_cost.started_at IS 'called_at of its first cal
 COMMENT ON COLUMN cost_ledger.run_cost.ended_at IS 'End of its last call: called_at plus duration_ms, where that is known; a duration counts for 30 days at most.';
 COMMENT ON COLUMN cost_ledger.run_cost.duration_ms IS 'From started_at to ended_at, in milliseconds.';
 COMMENT ON COLUMN cost_ledger.run_cost.calls IS 'Calls of the run, every attempt counted; corrections are not calls.';
+COMMENT ON COLUMN cost_ledger.run_cost.turns IS 'Steps of the loop: calls of operation primary or subagent, or of none.';
 COMMENT ON COLUMN cost_ledger.run_cost.retries IS 'Calls with operation retry, plus the retries clients made inside calls (retry_count).';
 COMMENT ON COLUMN cost_ledger.run_cost.fallbacks IS 'Calls with operation fallback.';
 COMMENT ON COLUMN cost_ledger.run_cost.failed_calls IS 'Calls with a status other than success; an unknown status is no failure.';
 COMMENT ON COLUMN cost_ledger.run_cost.unpriced_calls IS 'Calls without a full price, as in unpriced_call: what they cost beyond that is missing in cost.';
 COMMENT ON COLUMN cost_ledger.run_cost.tool_calls IS 'Tool calls the models asked for.';
+COMMENT ON COLUMN cost_ledger.run_cost.accepted_calls IS 'Calls whose outcome was accepted.';
+COMMENT ON COLUMN cost_ledger.run_cost.rejected_calls IS 'Calls whose outcome was not accepted.';
+COMMENT ON COLUMN cost_ledger.run_cost.depth IS 'How many runs it is below the one without a parent, as far as refresh() has seen them: run_depth().';
 COMMENT ON COLUMN cost_ledger.run_cost.input_tokens IS 'All input tokens, cached ones included.';
 COMMENT ON COLUMN cost_ledger.run_cost.cache_read_tokens IS 'Input tokens read from the prompt cache: a subset of input_tokens.';
 COMMENT ON COLUMN cost_ledger.run_cost.cache_write_tokens IS 'Input tokens written to the prompt cache, for 5 minutes or for 1 hour: a subset of input_tokens.';
 COMMENT ON COLUMN cost_ledger.run_cost.output_tokens IS 'All output tokens, reasoning included.';
 COMMENT ON COLUMN cost_ledger.run_cost.cost IS 'Cost in the ledger''s currency, exact, corrections included; NULL if no call has a price.';
+COMMENT ON COLUMN cost_ledger.run_cost.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
 COMMENT ON COLUMN cost_ledger.run_cost.team IS 'Team that pays.';
 COMMENT ON COLUMN cost_ledger.run_cost.feature IS 'Product feature the run served.';
 COMMENT ON COLUMN cost_ledger.run_cost.customer IS 'Customer or tenant the run served.';
@@ -119,24 +95,22 @@ COMMENT ON COLUMN cost_ledger.most_expensive_run.user_id IS 'End user the run se
 COMMENT ON COLUMN cost_ledger.most_expensive_run.agent IS 'Agent: the one that made the first call.';
 COMMENT ON COLUMN cost_ledger.most_expensive_run.environment IS 'production, staging, ci, …';
 
--- Calls without a run stand in one group per day, so that one pass over the
--- ledger gives both columns and no cost is lost between them.
 CREATE VIEW cost_ledger.cost_per_run_by_day WITH (security_invoker = true) AS
 SELECT r.day,
        count(r.run_id) AS runs,
-       round(avg(r.cost) FILTER (WHERE r.run_id IS NOT NULL), 12) AS mean_cost,
-       round(cost_ledger.p95(r.cost) FILTER (WHERE r.run_id IS NOT NULL), 12) AS p95_cost,
-       max(r.cost) FILTER (WHERE r.run_id IS NOT NULL) AS max_cost,
-       sum(r.cost) FILTER (WHERE r.run_id IS NOT NULL) AS total_cost,
-       sum(r.cost) FILTER (WHERE r.run_id IS NULL) AS cost_without_run
+       round(avg(r.cost), 12) AS mean_cost,
+       round(cost_ledger.p95(r.cost), 12) AS p95_cost,
+       max(r.cost) AS max_cost,
+       sum(r.cost) AS total_cost,
+       sum(r.cost_without_run) AS cost_without_run
 FROM (
-    SELECT c.run_id,
-           min(c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS day,
-           sum(c.cost) AS cost
-    FROM cost_ledger.call c
-    GROUP BY c.run_id,
-             CASE WHEN c.run_id IS NULL
-                  THEN (c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date END) r
+    SELECT (l.started_at AT TIME ZONE (SELECT g.time_zone FROM cost_ledger.ledger g))::date AS day,
+           l.run_id, l.cost, NULL::numeric AS cost_without_run
+    FROM cost_ledger.live_run l
+    UNION ALL
+    SELECT d.day, NULL, NULL, d.cost_without_run
+    FROM cost_ledger.live_day d
+    WHERE d.cost_without_run IS NOT NULL) r
 GROUP BY r.day;
 
 COMMENT ON VIEW cost_ledger.cost_per_run_by_day IS 'What does a run cost, on average and at the expensive end? A run belongs to the day it started on, with all its cost. total_cost and cost_without_run together, over all days, are the cost of the ledger.';
@@ -157,11 +131,9 @@ SELECT u.month,
        sum(u.cost) FILTER (WHERE u.user_id IS NOT NULL) AS total_cost,
        sum(u.cost) FILTER (WHERE u.user_id IS NULL) AS cost_without_user
 FROM (
-    SELECT date_trunc('month', c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS month,
-           c.user_id,
-           sum(c.cost) AS cost
-    FROM cost_ledger.call c
-    GROUP BY 1, c.user_id) u
+    SELECT date_trunc('month', d.day::timestamp)::date AS month, d.user_id, sum(d.cost) AS cost
+    FROM cost_ledger.live_user_day d
+    GROUP BY 1, d.user_id) u
 GROUP BY u.month;
 
 COMMENT ON VIEW cost_ledger.cost_per_user_by_month IS 'What does a user cost per month, on average and at the expensive end? total_cost and cost_without_user together are the cost of the month.';
@@ -173,41 +145,42 @@ COMMENT ON COLUMN cost_ledger.cost_per_user_by_month.max_cost IS 'Cost of the mo
 COMMENT ON COLUMN cost_ledger.cost_per_user_by_month.total_cost IS 'Cost of the users, exact; NULL without any price.';
 COMMENT ON COLUMN cost_ledger.cost_per_user_by_month.cost_without_user IS 'Cost of the month''s calls that have no user_id, exact; NULL if there are none. In no other column.';
 
+-- Both in one grouping, so that neither calls nor runs lose a row to the other.
 CREATE VIEW cost_ledger.cost_by_task_type WITH (security_invoker = true) AS
 SELECT t.month,
        coalesce(t.task_type, '(untyped)') AS task_type,
        t.task_type IS NOT NULL AS is_typed,
        count(t.run_id) AS runs,
-       sum(t.calls)::bigint AS calls,
-       sum(t.unpriced_calls)::bigint AS unpriced_calls,
+       coalesce(sum(t.calls), 0)::bigint AS calls,
+       coalesce(sum(t.unpriced_calls), 0)::bigint AS unpriced_calls,
        sum(t.cost) AS cost,
-       round(avg(t.cost) FILTER (WHERE t.run_id IS NOT NULL), 12) AS mean_cost_per_run,
-       round(cost_ledger.p95(t.cost) FILTER (WHERE t.run_id IS NOT NULL), 12) AS p95_cost_per_run,
-       round(sum(t.cost) / nullif(sum(t.calls_with_cost), 0), 12) AS mean_cost_per_call,
+       round(avg(t.run_cost), 12) AS mean_cost_per_run,
+       round(cost_ledger.p95(t.run_cost), 12) AS p95_cost_per_run,
+       round(sum(t.cost) / nullif(sum(t.priced_calls), 0), 12) AS mean_cost_per_call,
        round(sum(t.cost) / nullif(sum(sum(t.cost)) OVER (PARTITION BY t.month), 0), 6) AS share_of_cost
 FROM (
-    SELECT date_trunc('month', c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS month,
-           c.task_type, c.run_id,
-           count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
-           count(c.cost) FILTER (WHERE c.corrects IS NULL) AS calls_with_cost,
-           count(*) FILTER (WHERE c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))
-               - count(*) FILTER (WHERE c.usage_status IN ('repriced', 'completed')) AS unpriced_calls,
-           sum(c.cost) AS cost
-    FROM cost_ledger.call c
-    GROUP BY 1, c.task_type, c.run_id) t
+    SELECT date_trunc('month', d.day::timestamp)::date AS month, d.task_type,
+           d.calls, d.priced_calls, d.unpriced_calls, d.cost,
+           NULL::text AS run_id, NULL::numeric AS run_cost
+    FROM cost_ledger.live_day d
+    UNION ALL
+    SELECT date_trunc('month', r.started_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date, r.task_type,
+           NULL, NULL, NULL, NULL,
+           r.run_id, r.cost
+    FROM cost_ledger.live_run r) t
 GROUP BY t.month, t.task_type;
 
-COMMENT ON VIEW cost_ledger.cost_by_task_type IS 'What does each workflow cost, in total, per run and per call? Goes by the task_type and the month of each call, so that the costs of a month are all in it: a run with calls of two task types, or in two months, counts once in each, with its cost there.';
+COMMENT ON VIEW cost_ledger.cost_by_task_type IS 'What does each workflow cost, in total, per run and per call? Calls and costs go by the task_type and the month of each call, so that the costs of a month are all in it; runs, whole, by the task_type of the run (run_cost) and the month in which it began.';
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.month IS 'First day of the month, in the reporting zone.';
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.task_type IS 'Workflow or kind of task; (untyped) for calls without one.';
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.is_typed IS 'Whether the calls have a task_type; false only for (untyped).';
-COMMENT ON COLUMN cost_ledger.cost_by_task_type.runs IS 'Runs with calls of the task type in the month, those without any price included.';
+COMMENT ON COLUMN cost_ledger.cost_by_task_type.runs IS 'Runs of the task type that began in the month, those without any price included.';
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.calls IS 'Calls, within runs or not; corrections are not calls.';
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.unpriced_calls IS 'Calls without a full price, as in unpriced_call: what they cost beyond that is missing in cost.';
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.cost IS 'Cost of all its calls in the ledger''s currency, exact, corrections included; NULL without any price.';
-COMMENT ON COLUMN cost_ledger.cost_by_task_type.mean_cost_per_run IS 'Mean of the runs'' costs. Calls without a run are in cost and mean_cost_per_call only.';
+COMMENT ON COLUMN cost_ledger.cost_by_task_type.mean_cost_per_run IS 'Mean of the runs'' whole costs, of those with a price. Calls without a run are in cost and mean_cost_per_call only.';
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.p95_cost_per_run IS '95th percentile of the runs'' costs: 95 of 100 runs cost at most this. Relative error at most 1 %.';
-COMMENT ON COLUMN cost_ledger.cost_by_task_type.mean_cost_per_call IS 'cost divided by the number of calls that were priced when recorded.';
+COMMENT ON COLUMN cost_ledger.cost_by_task_type.mean_cost_per_call IS 'cost divided by the number of calls that have a price.';
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.share_of_cost IS 'cost as a fraction of the month''s cost; NULL where that is 0 or unknown.';
 
 CREATE VIEW cost_ledger.cost_by_model WITH (security_invoker = true) AS
@@ -215,23 +188,22 @@ SELECT m.month, m.provider, m.model, m.service_class,
        m.calls, m.failed_calls, m.unpriced_calls,
        m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.output_tokens,
        m.cost,
-       round(m.cost / nullif(m.calls_with_cost, 0), 12) AS mean_cost_per_call,
+       round(m.cost / nullif(m.priced_calls, 0), 12) AS mean_cost_per_call,
        round(m.cost / nullif(sum(m.cost) OVER (PARTITION BY m.month), 0), 6) AS share_of_cost
 FROM (
-    SELECT date_trunc('month', c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS month,
-           c.provider, c.model, c.service_class,
-           count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
-           count(c.cost) FILTER (WHERE c.corrects IS NULL) AS calls_with_cost,
-           count(*) FILTER (WHERE c.corrects IS NULL AND c.status <> 'success') AS failed_calls,
-           count(*) FILTER (WHERE c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))
-               - count(*) FILTER (WHERE c.usage_status IN ('repriced', 'completed')) AS unpriced_calls,
-           coalesce(sum(c.input_tokens), 0) AS input_tokens,
-           coalesce(sum(c.cache_read_tokens), 0) AS cache_read_tokens,
-           coalesce(sum(c.cache_write_tokens), 0) + coalesce(sum(c.cache_write_1h_tokens), 0) AS cache_write_tokens,
-           coalesce(sum(c.output_tokens), 0) AS output_tokens,
-           sum(c.cost) AS cost
-    FROM cost_ledger.call c
-    GROUP BY 1, c.provider, c.model, c.service_class) m;
+    SELECT date_trunc('month', d.day::timestamp)::date AS month,
+           d.provider, d.model, d.service_class,
+           sum(d.calls)::bigint AS calls,
+           coalesce(sum(d.calls) FILTER (WHERE d.status <> 'success'), 0)::bigint AS failed_calls,
+           sum(d.unpriced_calls)::bigint AS unpriced_calls,
+           sum(d.priced_calls) AS priced_calls,
+           sum(d.input_tokens) AS input_tokens,
+           sum(d.cache_read_tokens) AS cache_read_tokens,
+           sum(d.cache_write_tokens + d.cache_write_1h_tokens) AS cache_write_tokens,
+           sum(d.output_tokens) AS output_tokens,
+           sum(d.cost) AS cost
+    FROM cost_ledger.live_day d
+    GROUP BY 1, d.provider, d.model, d.service_class) m;
 
 COMMENT ON VIEW cost_ledger.cost_by_model IS 'Which models does the money go to? Models by the names the calls carry.';
 COMMENT ON COLUMN cost_ledger.cost_by_model.month IS 'First day of the month, in the reporting zone.';
@@ -246,7 +218,7 @@ COMMENT ON COLUMN cost_ledger.cost_by_model.cache_read_tokens IS 'Input tokens r
 COMMENT ON COLUMN cost_ledger.cost_by_model.cache_write_tokens IS 'Input tokens written to the prompt cache, for 5 minutes or for 1 hour: a subset of input_tokens.';
 COMMENT ON COLUMN cost_ledger.cost_by_model.output_tokens IS 'All output tokens, reasoning included.';
 COMMENT ON COLUMN cost_ledger.cost_by_model.cost IS 'Cost in the ledger''s currency, exact, corrections included; NULL without any price.';
-COMMENT ON COLUMN cost_ledger.cost_by_model.mean_cost_per_call IS 'cost divided by the number of calls that were priced when recorded.';
+COMMENT ON COLUMN cost_ledger.cost_by_model.mean_cost_per_call IS 'cost divided by the number of calls that have a price.';
 COMMENT ON COLUMN cost_ledger.cost_by_model.share_of_cost IS 'cost as a fraction of the month''s cost; NULL where that is 0 or unknown.';
 
 CREATE VIEW cost_ledger.cost_by_operation WITH (security_invoker = true) AS
@@ -258,15 +230,14 @@ SELECT o.month,
        round(o.cost / nullif(sum(o.cost) OVER (PARTITION BY o.month), 0), 6) AS share_of_cost,
        round(o.calls / nullif(sum(o.calls) OVER (PARTITION BY o.month), 0), 6) AS share_of_calls
 FROM (
-    SELECT date_trunc('month', c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS month,
-           c.operation,
-           count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
-           count(*) FILTER (WHERE c.corrects IS NULL AND c.status <> 'success') AS failed_calls,
-           count(*) FILTER (WHERE c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))
-               - count(*) FILTER (WHERE c.usage_status IN ('repriced', 'completed')) AS unpriced_calls,
-           sum(c.cost) AS cost
-    FROM cost_ledger.call c
-    GROUP BY 1, c.operation) o;
+    SELECT date_trunc('month', d.day::timestamp)::date AS month,
+           d.operation,
+           sum(d.calls)::bigint AS calls,
+           coalesce(sum(d.calls) FILTER (WHERE d.status <> 'success'), 0)::bigint AS failed_calls,
+           sum(d.unpriced_calls)::bigint AS unpriced_calls,
+           sum(d.cost) AS cost
+    FROM cost_ledger.live_day d
+    GROUP BY 1, d.operation) o;
 
 COMMENT ON VIEW cost_ledger.cost_by_operation IS 'How much of the money goes to retries, fallbacks, evals and judges instead of the work itself?';
 COMMENT ON COLUMN cost_ledger.cost_by_operation.month IS 'First day of the month, in the reporting zone.';
@@ -289,16 +260,15 @@ SELECT f.month,
        f.input_tokens, f.cache_read_tokens, f.cache_write_tokens,
        round(f.cache_read_tokens / nullif(f.input_tokens, 0), 6) AS cache_hit_ratio
 FROM (
-    SELECT date_trunc('month', c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS month,
-           c.feature,
-           count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
-           count(*) FILTER (WHERE c.corrects IS NULL AND c.served_from = 'response_cache') AS response_cache_calls,
-           coalesce(sum(c.input_tokens) FILTER (WHERE c.served_from = 'model'), 0) AS input_tokens,
-           coalesce(sum(c.cache_read_tokens) FILTER (WHERE c.served_from = 'model'), 0) AS cache_read_tokens,
-           coalesce(sum(c.cache_write_tokens) FILTER (WHERE c.served_from = 'model'), 0)
-               + coalesce(sum(c.cache_write_1h_tokens) FILTER (WHERE c.served_from = 'model'), 0) AS cache_write_tokens
-    FROM cost_ledger.call c
-    GROUP BY 1, c.feature) f;
+    SELECT date_trunc('month', d.day::timestamp)::date AS month,
+           d.feature,
+           sum(d.calls)::bigint AS calls,
+           coalesce(sum(d.calls) FILTER (WHERE d.served_from = 'response_cache'), 0)::bigint AS response_cache_calls,
+           coalesce(sum(d.input_tokens) FILTER (WHERE d.served_from = 'model'), 0) AS input_tokens,
+           coalesce(sum(d.cache_read_tokens) FILTER (WHERE d.served_from = 'model'), 0) AS cache_read_tokens,
+           coalesce(sum(d.cache_write_tokens + d.cache_write_1h_tokens) FILTER (WHERE d.served_from = 'model'), 0) AS cache_write_tokens
+    FROM cost_ledger.live_day d
+    GROUP BY 1, d.feature) f;
 
 COMMENT ON VIEW cost_ledger.cache_hit_by_feature IS 'How well does each feature use the prompt cache? Tokens are those that models were sent; answers from the application''s own cache are counted apart.';
 COMMENT ON COLUMN cost_ledger.cache_hit_by_feature.month IS 'First day of the month, in the reporting zone.';
@@ -315,25 +285,16 @@ COMMENT ON COLUMN cost_ledger.cache_hit_by_feature.cache_hit_ratio IS 'cache_rea
 -- without calls is a drop and not a gap.
 CREATE VIEW cost_ledger.week_over_week WITH (security_invoker = true) AS
 WITH spent AS (
-    SELECT c.week_start,
-           CASE WHEN GROUPING(c.team) = 0 THEN 'team'
-                WHEN GROUPING(c.feature) = 0 THEN 'feature'
+    SELECT date_trunc('week', d.day::timestamp)::date AS week_start,
+           CASE WHEN GROUPING(d.team) = 0 THEN 'team'
+                WHEN GROUPING(d.feature) = 0 THEN 'feature'
                 ELSE 'total' END AS dimension,
-           coalesce(c.team, c.feature) AS name,  -- at most one of them is grouped by
-           min(c.called_on) AS called_on,
-           sum(c.cost) AS cost,
-           sum(c.unpriced_calls) AS unpriced_calls
-    FROM (
-        -- Grouped twice: grouping sets alone would know no parallel plan.
-        SELECT date_trunc('week', t.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS week_start,
-               t.team, t.feature,
-               min(t.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS called_on,
-               sum(t.cost) AS cost,
-               count(*) FILTER (WHERE t.corrects IS NULL AND t.pricing IN ('unpriced', 'partial'))
-                   - count(*) FILTER (WHERE t.usage_status IN ('repriced', 'completed')) AS unpriced_calls
-        FROM cost_ledger.call t
-        GROUP BY 1, t.team, t.feature) c
-    GROUP BY GROUPING SETS ((c.week_start), (c.week_start, c.team), (c.week_start, c.feature))
+           coalesce(d.team, d.feature) AS name,  -- at most one of them is grouped by
+           min(d.day) AS called_on,
+           sum(d.cost) AS cost,
+           sum(d.unpriced_calls) AS unpriced_calls
+    FROM cost_ledger.live_day d
+    GROUP BY 1, GROUPING SETS ((), (d.team), (d.feature))
 ), complete AS (
     -- A ledger that begins in mid-week has seen only a part of that week.
     SELECT date_trunc('week', min(s.called_on)::timestamp + interval '6 days')::date AS first_week,

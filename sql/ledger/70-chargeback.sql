@@ -11,22 +11,21 @@ SELECT t.month,
        t.cost, t.rated_cost, t.adjustment_cost,
        round(t.cost / nullif(sum(t.cost) OVER (PARTITION BY t.month), 0), 6) AS share_of_cost
 FROM (
-    SELECT date_trunc('month', c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS month,
-           c.team,
-           count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
-           count(*) FILTER (WHERE c.corrects IS NULL AND c.status <> 'success') AS failed_calls,
-           count(*) FILTER (WHERE c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))
-               - count(*) FILTER (WHERE c.usage_status IN ('repriced', 'completed')) AS unpriced_calls,
-           count(c.corrects) AS corrections,
-           coalesce(sum(c.input_tokens), 0) AS input_tokens,
-           coalesce(sum(c.cache_read_tokens), 0) AS cache_read_tokens,
-           coalesce(sum(c.cache_write_tokens), 0) + coalesce(sum(c.cache_write_1h_tokens), 0) AS cache_write_tokens,
-           coalesce(sum(c.output_tokens), 0) AS output_tokens,
-           sum(c.cost) AS cost,
-           sum(c.cost) FILTER (WHERE c.corrects IS NULL) AS rated_cost,
-           sum(c.cost) FILTER (WHERE c.corrects IS NOT NULL) AS adjustment_cost
-    FROM cost_ledger.call c
-    GROUP BY 1, c.team) t;
+    SELECT date_trunc('month', d.day::timestamp)::date AS month,
+           d.team,
+           sum(d.calls)::bigint AS calls,
+           coalesce(sum(d.calls) FILTER (WHERE d.status <> 'success'), 0)::bigint AS failed_calls,
+           sum(d.unpriced_calls)::bigint AS unpriced_calls,
+           sum(d.corrections)::bigint AS corrections,
+           sum(d.input_tokens) AS input_tokens,
+           sum(d.cache_read_tokens) AS cache_read_tokens,
+           sum(d.cache_write_tokens + d.cache_write_1h_tokens) AS cache_write_tokens,
+           sum(d.output_tokens) AS output_tokens,
+           sum(d.cost) AS cost,
+           sum(d.cost) - coalesce(sum(d.adjustment_cost), 0) AS rated_cost,
+           sum(d.adjustment_cost) AS adjustment_cost
+    FROM cost_ledger.live_day d
+    GROUP BY 1, d.team) t;
 
 COMMENT ON VIEW cost_ledger.chargeback_by_month IS 'What does each team owe for each month? All rows of a month together are the whole cost of the month: calls without a team are a row of their own.';
 COMMENT ON COLUMN cost_ledger.chargeback_by_month.month IS 'First day of the month, in the reporting zone.';
@@ -83,19 +82,18 @@ SELECT m.month,
        m.cost > m.revenue * 0.30 AS over_ceiling
 FROM (
     SELECT s.month, s.feature,
-           count(*) FILTER (WHERE s.is_call) AS calls,
-           count(*) FILTER (WHERE s.is_call AND s.pricing IN ('unpriced', 'partial'))
-               - count(*) FILTER (WHERE s.usage_status IN ('repriced', 'completed')) AS unpriced_calls,
+           coalesce(sum(s.calls), 0)::bigint AS calls,
+           coalesce(sum(s.unpriced_calls), 0)::bigint AS unpriced_calls,
            sum(s.revenue) AS revenue,
            -- No calls cost nothing; calls without a price cost nobody knows what.
-           CASE WHEN count(s.is_call) = 0 THEN 0 ELSE sum(s.cost) END AS cost
+           CASE WHEN count(s.calls) = 0 THEN 0 ELSE sum(s.cost) END AS cost
     FROM (
-        SELECT date_trunc('month', c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS month,
-               c.feature, c.corrects IS NULL AS is_call, c.pricing, c.usage_status, c.cost, NULL::numeric AS revenue
-        FROM cost_ledger.call c
+        SELECT date_trunc('month', d.day::timestamp)::date AS month,
+               d.feature, d.calls, d.unpriced_calls, d.cost, NULL::numeric AS revenue
+        FROM cost_ledger.live_day d
         UNION ALL
         SELECT date_trunc('month', r.earned_on::timestamp)::date,
-               r.feature, NULL, NULL, NULL, NULL, r.amount
+               r.feature, NULL, NULL, NULL, r.amount
         FROM cost_ledger.revenue r) s
     GROUP BY s.month, s.feature) m;
 

@@ -55,6 +55,10 @@ INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, fe
 SELECT cost_ledger.correct_call(c.called_at, c.call_id, '{"input_tokens": 100}', 'the client counted in tens') IS NOT NULL AS is_corrected
     FROM cost_ledger.call c WHERE c.run_id = 'r4';
 
+-- Nothing is in the rollups yet, so reports are read from the calls.  They are
+-- compared again when all is in, and when half of it is.
+SELECT count(*) FROM cost_ledger.unconsumed_call;
+
 -- September 30 = 10 + 20.  October: search 30 + 75 + 45 + 10 + 90 = 250,
 -- nobody 40, the namesake 138, together 428: 0.584112, 0.093458, 0.322430.
 -- November: search nothing but a free and an unpriced call, data 90.
@@ -129,9 +133,10 @@ SELECT * FROM cost_ledger.cost_per_run_by_day WHERE day <= '2025-12-31' ORDER BY
 -- October: u1 30 + 75 + 45 + 100 = 250, u2 138.  November: u2 0, u3 unknown,
 -- u4 15, u5 15, u6 60: 90 / 4.
 SELECT * FROM cost_ledger.cost_per_user_by_month WHERE month <= '2025-12-01' ORDER BY month;
--- October: untyped 40 + 138 in 2 calls and 1 run of 138; summarize 30 + 75 + 45
--- = 150 in 3 calls, r1 with 30, r2 with 120; refactor 10 + 90 in 1 call.
--- November: untyped r8's 50 and the free call: 50 / 2.
+-- September: r1 began there and cost 20 + 30.  October: untyped 40 + 138 in 2
+-- calls and 1 run of 138; summarize 30 + 75 + 45 = 150 in 3 calls, r2 with 120;
+-- refactor 10 + 90 in 1 call.  November: untyped 50 of r8 and the free call, 50
+-- / 2; r8 as a whole is an export, as its second call says: 15, 15, 60.
 SELECT * FROM cost_ledger.cost_by_task_type WHERE month <= '2025-12-01' ORDER BY month, is_typed, task_type;
 -- Ten of the twenty of December; equal costs and times in order of run_id.
 SELECT week_start, rank, run_id, cost, calls, team, task_type, user_id, trace_url
@@ -197,6 +202,7 @@ SELECT count(*) AS weeks, max(week_start) - min(week_start) AS days
 SELECT month, cost FROM cost_ledger.chargeback_by_month ORDER BY month;
 SELECT day, cost_without_run FROM cost_ledger.cost_per_run_by_day WHERE day >= '2025-10-19' ORDER BY day;
 
+CALL cost_ledger.refresh();
 -- Identities, over calls with every mix of NULLs: each report, added up, is
 -- the ledger.
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, feature, task_type, user_id, run_id, operation, status)
@@ -204,9 +210,20 @@ INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, fe
            CASE WHEN i % 97 = 0 THEN 'unknown' ELSE 'm' END, i * 7919 % 1000,
            'team' || nullif(i % 5, 0), 'feature' || nullif(i % 7, 0), 'task' || nullif(i % 3, 0),
            'user' || nullif(i % 11, 0), 'run' || nullif(i / 4 % 13, 0) || '.' || i / 52, 'op' || nullif(i % 4, 0), CASE i % 9 WHEN 0 THEN NULL WHEN 1 THEN 'error' ELSE 'success' END
-    FROM generate_series(1, 2000) AS i;
+    FROM generate_series(1, 2000) AS i
+    WHERE i % 2 = 0;
+CALL cost_ledger.refresh();
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, feature, task_type, user_id, run_id, operation, status)
+    SELECT '2025-06-01 00:00:00Z'::timestamptz + i * interval '3 hours 7 minutes', 'acme',
+           CASE WHEN i % 97 = 0 THEN 'unknown' ELSE 'm' END, i * 7919 % 1000,
+           'team' || nullif(i % 5, 0), 'feature' || nullif(i % 7, 0), 'task' || nullif(i % 3, 0),
+           'user' || nullif(i % 11, 0), 'run' || nullif(i / 4 % 13, 0) || '.' || i / 52, 'op' || nullif(i % 4, 0), CASE i % 9 WHEN 0 THEN NULL WHEN 1 THEN 'error' ELSE 'success' END
+    FROM generate_series(1, 2000) AS i
+    WHERE i % 2 = 1;
 SELECT count(cost_ledger.correct_call(c.called_at, c.call_id, jsonb_build_object('input_tokens', c.input_tokens / 2), 'half of it')) AS corrections
     FROM cost_ledger.call c WHERE c.call_id % 50 = 0 AND c.cost > 1;
+-- Half of it in the rollups, half not: runs, days and users on both sides.
+SELECT count(*) > 1000 AS unconsumed FROM cost_ledger.unconsumed_call;
 -- Each line is a report and the difference from the ledger's own sum.
 SELECT report, total - (SELECT sum(c.cost) FROM cost_ledger.call c) AS difference
     FROM (SELECT 'chargeback_by_month' AS report, sum(cost) AS total FROM cost_ledger.chargeback_by_month
@@ -239,6 +256,10 @@ CREATE TEMP TABLE local_call AS
 CREATE TEMP TABLE local_run AS
     SELECT run_id, min(called_at) AS started_at, min(day) AS day, min(week_start) AS week_start, sum((corrects IS NULL)::int) AS calls, sum(cost) AS cost
     FROM local_call WHERE run_id IS NOT NULL GROUP BY run_id;
+CREATE TEMP TABLE typed_run AS
+    SELECT r.*, to_char(r.started_at, 'YYYY-MM-01')::date AS month,
+           (SELECT k.task_type FROM local_call k WHERE k.run_id = r.run_id AND k.task_type IS NOT NULL AND k.corrects IS NULL ORDER BY k.called_at, k.call_id LIMIT 1) AS task_type
+    FROM local_run r;
 SET TIME ZONE 'UTC';
 CREATE FUNCTION pg_temp.differences(report text, recomputed text) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
@@ -248,54 +269,65 @@ BEGIN
     RETURN n;
 END
 $$;
-SELECT pg_temp.differences(
+CREATE TEMP TABLE report_check (report text, said text, recomputed text);
+INSERT INTO report_check VALUES ('chargeback_by_month',
     'SELECT month, CASE WHEN is_allocated THEN team END, calls, failed_calls, unpriced_calls, corrections, input_tokens, cost FROM cost_ledger.chargeback_by_month',
     'SELECT month, team, sum((corrects IS NULL)::int), sum((corrects IS NULL AND coalesce(status, ''success'') <> ''success'')::int),
             sum((pricing = ''unpriced'')::int), sum((corrects IS NOT NULL)::int), sum(coalesce(input_tokens, 0)), sum(cost)
-     FROM local_call GROUP BY month, team') AS chargeback_by_month;
-SELECT pg_temp.differences(
+     FROM local_call GROUP BY month, team');
+INSERT INTO report_check VALUES ('margin_by_feature',
     'SELECT month, CASE WHEN is_allocated THEN feature END, calls, unpriced_calls, cost FROM cost_ledger.margin_by_feature',
-    'SELECT month, feature, sum((corrects IS NULL)::int), sum((pricing = ''unpriced'')::int), sum(cost) FROM local_call GROUP BY month, feature') AS margin_by_feature;
-SELECT pg_temp.differences(
+    'SELECT month, feature, sum((corrects IS NULL)::int), sum((pricing = ''unpriced'')::int), sum(cost) FROM local_call GROUP BY month, feature');
+INSERT INTO report_check VALUES ('week_over_week',
     'SELECT dimension, CASE WHEN is_allocated THEN value END, week_start, cost FROM cost_ledger.week_over_week WHERE cost <> 0',
     'SELECT d.dimension, d.value, week_start, sum(cost) FROM local_call
      CROSS JOIN LATERAL (VALUES (''total'', NULL), (''team'', team), (''feature'', feature)) AS d (dimension, value)
      WHERE week_start >= ''2025-03-24'' AND week_start < date_trunc(''week'', now() AT TIME ZONE ''Europe/Berlin'')
-     GROUP BY 1, 2, 3 HAVING sum(cost) <> 0') AS week_over_week;
-SELECT pg_temp.differences(
+     GROUP BY 1, 2, 3 HAVING sum(cost) <> 0');
+INSERT INTO report_check VALUES ('previous_week',
     'SELECT dimension, value, is_allocated, week_start, previous_cost FROM cost_ledger.week_over_week WHERE previous_cost <> 0',
     'SELECT dimension, value, is_allocated, week_start + 7, cost FROM cost_ledger.week_over_week
-     WHERE cost <> 0 AND week_start + 14 <= date_trunc(''week'', now() AT TIME ZONE ''Europe/Berlin'')') AS previous_week;
-SELECT pg_temp.differences(
+     WHERE cost <> 0 AND week_start + 14 <= date_trunc(''week'', now() AT TIME ZONE ''Europe/Berlin'')');
+INSERT INTO report_check VALUES ('run_cost',
     'SELECT run_id, started_at, calls, cost, team, feature, task_type, user_id FROM cost_ledger.run_cost',
     'SELECT run_id, started_at, calls, cost,
             (SELECT k.team FROM local_call k WHERE k.run_id = r.run_id AND k.team IS NOT NULL ORDER BY called_at, call_id LIMIT 1),
             (SELECT k.feature FROM local_call k WHERE k.run_id = r.run_id AND k.feature IS NOT NULL ORDER BY called_at, call_id LIMIT 1),
             (SELECT k.task_type FROM local_call k WHERE k.run_id = r.run_id AND k.task_type IS NOT NULL ORDER BY called_at, call_id LIMIT 1),
             (SELECT k.user_id FROM local_call k WHERE k.run_id = r.run_id AND k.user_id IS NOT NULL ORDER BY called_at, call_id LIMIT 1)
-     FROM local_run r') AS run_cost;
+     FROM local_run r');
 -- Fewer than 17 runs a day, users a month: the quantile is exact.
-SELECT pg_temp.differences(
+INSERT INTO report_check VALUES ('cost_per_run_by_day',
     'SELECT day, runs, mean_cost, p95_cost, max_cost, total_cost FROM cost_ledger.cost_per_run_by_day WHERE runs > 0',
     'SELECT day, count(*), round(avg(cost), 12), round(percentile_disc(0.95) WITHIN GROUP (ORDER BY cost), 12), max(cost), sum(cost)
-     FROM local_run GROUP BY day') AS cost_per_run_by_day;
-SELECT pg_temp.differences(
+     FROM local_run GROUP BY day');
+INSERT INTO report_check VALUES ('cost_per_user_by_month',
     'SELECT month, users, mean_cost, p95_cost, max_cost, total_cost FROM cost_ledger.cost_per_user_by_month WHERE users > 0',
     'SELECT month, count(*), round(avg(cost), 12), round(percentile_disc(0.95) WITHIN GROUP (ORDER BY cost), 12), max(cost), sum(cost)
-     FROM (SELECT month, user_id, sum(cost) AS cost FROM local_call WHERE user_id IS NOT NULL GROUP BY month, user_id) u GROUP BY month') AS cost_per_user_by_month;
-SELECT pg_temp.differences(
+     FROM (SELECT month, user_id, sum(cost) AS cost FROM local_call WHERE user_id IS NOT NULL GROUP BY month, user_id) u GROUP BY month');
+INSERT INTO report_check VALUES ('cost_by_task_type',
     'SELECT month, CASE WHEN is_typed THEN task_type END, runs, calls, cost, mean_cost_per_run, share_of_cost FROM cost_ledger.cost_by_task_type',
-    'SELECT month, task_type, count(DISTINCT run_id), sum((corrects IS NULL)::int), sum(cost),
-            round((SELECT avg(r.cost) FROM (SELECT sum(k.cost) AS cost FROM local_call k WHERE k.month = c.month AND k.task_type IS NOT DISTINCT FROM c.task_type AND k.run_id IS NOT NULL GROUP BY k.run_id) r), 12),
+    'SELECT month, task_type,
+            (SELECT count(*) FROM typed_run r WHERE r.month = c.month AND r.task_type IS NOT DISTINCT FROM c.task_type),
+            sum((corrects IS NULL)::int), sum(cost),
+            (SELECT round(avg(r.cost), 12) FROM typed_run r WHERE r.month = c.month AND r.task_type IS NOT DISTINCT FROM c.task_type),
             round(sum(cost) / (SELECT sum(k.cost) FROM local_call k WHERE k.month = c.month), 6)
-     FROM local_call c GROUP BY month, task_type') AS cost_by_task_type;
-SELECT pg_temp.differences(
+     FROM local_call c GROUP BY month, task_type');
+INSERT INTO report_check VALUES ('most_expensive_run',
     'SELECT week_start, rank, run_id, cost FROM cost_ledger.most_expensive_run',
     'SELECT r.week_start, 1 + b.better, r.run_id, r.cost
      FROM local_run r
      CROSS JOIN LATERAL (SELECT count(*) AS better FROM local_run o
          WHERE o.week_start = r.week_start AND (-o.cost, o.started_at, o.run_id) < (-r.cost, r.started_at, r.run_id)) b
-     WHERE b.better < 10 AND r.cost IS NOT NULL') AS most_expensive_run;
+     WHERE b.better < 10 AND r.cost IS NOT NULL');
+SELECT report, pg_temp.differences(said, recomputed) AS differences FROM report_check ORDER BY report;
+
+-- The same when everything is in the rollups, which check themselves too.
+CALL cost_ledger.refresh();
+SELECT count(*) AS unconsumed FROM cost_ledger.unconsumed_call;
+SELECT report, pg_temp.differences(said, recomputed) AS differences FROM report_check ORDER BY report;
+SELECT count(*) AS differences FROM cost_ledger.check_rollups();
+SELECT cost_ledger.rebuild_rollups() AS put_right;
 DROP TABLE local_call, local_run;
 
 -- The contract of everything in a ledger, whoever wrote it: comments on each

@@ -1,0 +1,276 @@
+-- The rollups as they are this moment: what refresh() has brought in, and the
+-- calls it has not seen yet, in one snapshot.  So what reports say of these
+-- views is what they would say of the ledger itself, at every instant.
+
+CREATE VIEW cost_ledger.live_day WITH (security_invoker = true) AS
+SELECT r.day,
+       k.team, k.feature, k.customer, k.task_type, k.environment, k.provider, k.model, k.service_class, k.operation, k.status, k.served_from,
+       r.calls, r.priced_calls, r.unpriced_calls, r.corrections, r.retries, r.tool_calls,
+       r.accepted_calls, r.rejected_calls, r.input_tokens, r.cache_read_tokens, r.cache_write_tokens, r.cache_write_1h_tokens,
+       r.output_tokens, r.reasoning_tokens, r.cost, r.adjustment_cost, r.reported_cost, r.cost_without_run
+FROM cost_ledger.rollup_day r
+JOIN cost_ledger.rollup_key k ON k.key_id = r.key_id
+UNION ALL
+SELECT (c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date,
+       c.team, c.feature, c.customer, c.task_type, c.environment, c.provider, c.model, c.service_class, c.operation, c.status, c.served_from,
+       (c.corrects IS NULL)::integer,
+       (c.cost IS NOT NULL AND (c.corrects IS NULL OR coalesce(c.usage_status = 'repriced', false)))::integer,
+       (c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
+           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer,
+       (c.corrects IS NOT NULL)::integer,
+       (c.corrects IS NULL AND coalesce(c.operation = 'retry', false))::integer + coalesce(c.retry_count, 0)::bigint,
+       coalesce(c.tool_calls_count, 0),
+       (coalesce(c.accepted, false))::integer,
+       (NOT coalesce(c.accepted, true))::integer,
+       coalesce(c.input_tokens, 0),
+       coalesce(c.cache_read_tokens, 0),
+       coalesce(c.cache_write_tokens, 0),
+       coalesce(c.cache_write_1h_tokens, 0),
+       coalesce(c.output_tokens, 0),
+       coalesce(c.reasoning_tokens, 0),
+       c.cost,
+       CASE WHEN c.corrects IS NOT NULL THEN c.cost END,
+       c.reported_cost,
+       CASE WHEN c.run_id IS NULL THEN c.cost END
+FROM cost_ledger.unconsumed_call c;
+
+COMMENT ON VIEW cost_ledger.live_day IS 'What calls add up to by day of the reporting zone and labels, those included that are not in rollup_day yet. A day and its labels may be there more than once: add up what you need. Columns as in rollup_day and rollup_key.';
+
+CREATE VIEW cost_ledger.live_hour WITH (security_invoker = true) AS
+SELECT r.hour,
+       k.team, k.feature, k.customer, k.task_type, k.environment, k.provider, k.model, k.service_class, k.operation, k.status, k.served_from,
+       r.calls, r.priced_calls, r.unpriced_calls, r.corrections, r.retries, r.tool_calls,
+       r.accepted_calls, r.rejected_calls, r.input_tokens, r.cache_read_tokens, r.cache_write_tokens, r.cache_write_1h_tokens,
+       r.output_tokens, r.reasoning_tokens, r.cost, r.adjustment_cost, r.reported_cost, r.cost_without_run
+FROM cost_ledger.rollup_hour r
+JOIN cost_ledger.rollup_key k ON k.key_id = r.key_id
+UNION ALL
+SELECT date_trunc('hour', c.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)),
+       c.team, c.feature, c.customer, c.task_type, c.environment, c.provider, c.model, c.service_class, c.operation, c.status, c.served_from,
+       (c.corrects IS NULL)::integer,
+       (c.cost IS NOT NULL AND (c.corrects IS NULL OR coalesce(c.usage_status = 'repriced', false)))::integer,
+       (c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
+           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer,
+       (c.corrects IS NOT NULL)::integer,
+       (c.corrects IS NULL AND coalesce(c.operation = 'retry', false))::integer + coalesce(c.retry_count, 0)::bigint,
+       coalesce(c.tool_calls_count, 0),
+       (coalesce(c.accepted, false))::integer,
+       (NOT coalesce(c.accepted, true))::integer,
+       coalesce(c.input_tokens, 0),
+       coalesce(c.cache_read_tokens, 0),
+       coalesce(c.cache_write_tokens, 0),
+       coalesce(c.cache_write_1h_tokens, 0),
+       coalesce(c.output_tokens, 0),
+       coalesce(c.reasoning_tokens, 0),
+       c.cost,
+       CASE WHEN c.corrects IS NOT NULL THEN c.cost END,
+       c.reported_cost,
+       CASE WHEN c.run_id IS NULL THEN c.cost END
+FROM cost_ledger.unconsumed_call c;
+
+COMMENT ON VIEW cost_ledger.live_hour IS 'What calls add up to by hour of the reporting zone and labels, those included that are not in rollup_hour yet. An hour and its labels may be there more than once: add up what you need. Columns as in rollup_hour and rollup_key.';
+
+CREATE VIEW cost_ledger.live_minute WITH (security_invoker = true) AS
+SELECT r.minute,
+       k.team, k.feature, k.customer, k.task_type, k.environment, k.provider, k.model, k.service_class, k.operation, k.status, k.served_from,
+       r.calls, r.unpriced_calls, r.tool_calls, r.input_tokens, r.output_tokens, r.cost
+FROM cost_ledger.rollup_minute r
+JOIN cost_ledger.rollup_key k ON k.key_id = r.key_id
+UNION ALL
+SELECT date_trunc('minute', c.called_at),
+       c.team, c.feature, c.customer, c.task_type, c.environment, c.provider, c.model, c.service_class, c.operation, c.status, c.served_from,
+       (c.corrects IS NULL)::integer,
+       (c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
+           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer,
+       coalesce(c.tool_calls_count, 0),
+       coalesce(c.input_tokens, 0),
+       coalesce(c.output_tokens, 0),
+       c.cost
+FROM cost_ledger.unconsumed_call c
+WHERE c.called_at >= (SELECT s.minutes_from FROM cost_ledger.rollup_state s);
+
+COMMENT ON VIEW cost_ledger.live_minute IS 'What calls of the last two days add up to by minute and labels, those included that are not in rollup_minute yet. A minute and its labels may be there more than once: add up what you need. Columns as in rollup_minute and rollup_key.';
+
+CREATE VIEW cost_ledger.live_user_day WITH (security_invoker = true) AS
+SELECT r.day, r.user_id, r.calls, r.unpriced_calls, r.input_tokens, r.output_tokens, r.cost
+FROM cost_ledger.rollup_user_day r
+UNION ALL
+SELECT (c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date, c.user_id,
+       (c.corrects IS NULL)::integer,
+       (c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
+           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer,
+       coalesce(c.input_tokens, 0),
+       coalesce(c.output_tokens, 0),
+       c.cost
+FROM cost_ledger.unconsumed_call c;
+
+COMMENT ON VIEW cost_ledger.live_user_day IS 'What calls add up to by day of the reporting zone and user, those included that are not in rollup_user_day yet. A day and its user may be there more than once: add up what you need. Columns as in rollup_user_day.';
+
+-- A run that refresh() has not touched since is read as it is stored, with its
+-- indexes; the few others are put together here.
+CREATE VIEW cost_ledger.live_run WITH (security_invoker = true) AS
+WITH tail AS (
+    SELECT c.run_id COLLATE "C" AS run_id,
+           min(c.parent_run_id COLLATE "C") AS parent_run_id,
+           min(c.called_at) AS started_at,
+           -- At most 30 days each: one absurd duration must not end the report
+           -- with a timestamp out of range.
+           max(c.called_at + least(coalesce(c.duration_ms, 0), 2592000000) * interval '1 millisecond') AS ended_at,
+           count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
+           count(*) FILTER (WHERE c.corrects IS NULL AND coalesce(c.operation, 'primary') IN ('primary', 'subagent')) AS turns,
+           count(*) FILTER (WHERE c.corrects IS NULL AND c.status <> 'success') AS failed_calls,
+           count(*) FILTER (WHERE c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))
+               - count(*) FILTER (WHERE c.usage_status IN ('repriced', 'completed')) AS unpriced_calls,
+           count(*) FILTER (WHERE c.corrects IS NULL AND c.operation = 'retry') + coalesce(sum(c.retry_count), 0) AS retries,
+           count(*) FILTER (WHERE c.corrects IS NULL AND c.operation = 'fallback') AS fallbacks,
+           coalesce(sum(c.tool_calls_count), 0) AS tool_calls,
+           count(*) FILTER (WHERE c.accepted) AS accepted_calls,
+           count(*) FILTER (WHERE NOT c.accepted) AS rejected_calls,
+           coalesce(sum(c.input_tokens), 0) AS input_tokens,
+           coalesce(sum(c.cache_read_tokens), 0) AS cache_read_tokens,
+           coalesce(sum(c.cache_write_tokens), 0) AS cache_write_tokens,
+           coalesce(sum(c.cache_write_1h_tokens), 0) AS cache_write_1h_tokens,
+           coalesce(sum(c.output_tokens), 0) AS output_tokens,
+           coalesce(sum(c.reasoning_tokens), 0) AS reasoning_tokens,
+           sum(c.cost) AS cost,
+           sum(c.cost) FILTER (WHERE c.corrects IS NOT NULL) AS adjustment_cost,
+           min(c.trace_url COLLATE "C") AS trace_url,
+           cost_ledger.first_call(c.called_at, c.call_id, c.team, c.feature, c.customer, c.task_type, c.environment, c.user_id, c.agent, c.session_id)
+               FILTER (WHERE c.corrects IS NULL) AS labels
+    FROM cost_ledger.unconsumed_call c
+    WHERE c.run_id IS NOT NULL
+    GROUP BY 1
+)
+SELECT u.run_id, u.parent_run_id, u.started_at, u.ended_at, u.calls, u.turns, u.failed_calls, u.unpriced_calls,
+       u.retries, u.fallbacks, u.tool_calls, u.accepted_calls, u.rejected_calls, u.input_tokens, u.cache_read_tokens,
+       u.cache_write_tokens, u.cache_write_1h_tokens, u.output_tokens, u.reasoning_tokens, u.cost, u.adjustment_cost,
+       (u.labels).team, (u.labels).feature, (u.labels).customer, (u.labels).task_type, (u.labels).environment,
+       (u.labels).user_id, (u.labels).agent, (u.labels).session_id, u.trace_url
+FROM (
+    SELECT r.run_id, cost_ledger.merge(r.labels, t.labels) AS labels,
+           least(r.parent_run_id, t.parent_run_id) AS parent_run_id,
+           least(r.started_at, t.started_at) AS started_at,
+           greatest(r.ended_at, t.ended_at) AS ended_at,
+           r.calls + coalesce(t.calls, 0) AS calls,
+           r.turns + coalesce(t.turns, 0) AS turns,
+           r.failed_calls + coalesce(t.failed_calls, 0) AS failed_calls,
+           r.unpriced_calls + coalesce(t.unpriced_calls, 0) AS unpriced_calls,
+           r.retries + coalesce(t.retries, 0) AS retries,
+           r.fallbacks + coalesce(t.fallbacks, 0) AS fallbacks,
+           r.tool_calls + coalesce(t.tool_calls, 0) AS tool_calls,
+           r.accepted_calls + coalesce(t.accepted_calls, 0) AS accepted_calls,
+           r.rejected_calls + coalesce(t.rejected_calls, 0) AS rejected_calls,
+           r.input_tokens + coalesce(t.input_tokens, 0) AS input_tokens,
+           r.cache_read_tokens + coalesce(t.cache_read_tokens, 0) AS cache_read_tokens,
+           r.cache_write_tokens + coalesce(t.cache_write_tokens, 0) AS cache_write_tokens,
+           r.cache_write_1h_tokens + coalesce(t.cache_write_1h_tokens, 0) AS cache_write_1h_tokens,
+           r.output_tokens + coalesce(t.output_tokens, 0) AS output_tokens,
+           r.reasoning_tokens + coalesce(t.reasoning_tokens, 0) AS reasoning_tokens,
+           coalesce(r.cost + t.cost, r.cost, t.cost) AS cost,
+           coalesce(r.adjustment_cost + t.adjustment_cost, r.adjustment_cost, t.adjustment_cost) AS adjustment_cost,
+           least(r.trace_url, t.trace_url) AS trace_url
+    FROM cost_ledger.rollup_run r
+    LEFT JOIN tail t ON t.run_id = r.run_id
+    UNION ALL
+    SELECT t.run_id, t.labels,
+           t.parent_run_id, t.started_at, t.ended_at, t.calls, t.turns, t.failed_calls, t.unpriced_calls, t.retries,
+           t.fallbacks, t.tool_calls, t.accepted_calls, t.rejected_calls, t.input_tokens, t.cache_read_tokens,
+           t.cache_write_tokens, t.cache_write_1h_tokens, t.output_tokens, t.reasoning_tokens, t.cost, t.adjustment_cost,
+           t.trace_url
+    FROM tail t
+    WHERE NOT EXISTS (SELECT FROM cost_ledger.rollup_run r WHERE r.run_id = t.run_id)) u;
+
+COMMENT ON VIEW cost_ledger.live_run IS 'What the calls of a run add up to, those included that are not in rollup_run yet. Columns as in rollup_run.';
+
+-- A session that refresh() has not touched since is read as it is stored, with its
+-- indexes; the few others are put together here.
+CREATE VIEW cost_ledger.live_session WITH (security_invoker = true) AS
+WITH tail AS (
+    SELECT c.session_id COLLATE "C" AS session_id,
+           min(c.called_at) AS started_at,
+           -- At most 30 days each: one absurd duration must not end the report
+           -- with a timestamp out of range.
+           max(c.called_at + least(coalesce(c.duration_ms, 0), 2592000000) * interval '1 millisecond') AS ended_at,
+           count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
+           count(*) FILTER (WHERE c.corrects IS NULL AND coalesce(c.operation, 'primary') IN ('primary', 'subagent')) AS turns,
+           count(*) FILTER (WHERE c.corrects IS NULL AND c.status <> 'success') AS failed_calls,
+           count(*) FILTER (WHERE c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))
+               - count(*) FILTER (WHERE c.usage_status IN ('repriced', 'completed')) AS unpriced_calls,
+           count(*) FILTER (WHERE c.corrects IS NULL AND c.operation = 'retry') + coalesce(sum(c.retry_count), 0) AS retries,
+           count(*) FILTER (WHERE c.corrects IS NULL AND c.operation = 'fallback') AS fallbacks,
+           coalesce(sum(c.tool_calls_count), 0) AS tool_calls,
+           count(*) FILTER (WHERE c.accepted) AS accepted_calls,
+           count(*) FILTER (WHERE NOT c.accepted) AS rejected_calls,
+           coalesce(sum(c.input_tokens), 0) AS input_tokens,
+           coalesce(sum(c.cache_read_tokens), 0) AS cache_read_tokens,
+           coalesce(sum(c.cache_write_tokens), 0) AS cache_write_tokens,
+           coalesce(sum(c.cache_write_1h_tokens), 0) AS cache_write_1h_tokens,
+           coalesce(sum(c.output_tokens), 0) AS output_tokens,
+           coalesce(sum(c.reasoning_tokens), 0) AS reasoning_tokens,
+           sum(c.cost) AS cost,
+           sum(c.cost) FILTER (WHERE c.corrects IS NOT NULL) AS adjustment_cost,
+           min(c.trace_url COLLATE "C") AS trace_url,
+           cost_ledger.first_call(c.called_at, c.call_id, c.team, c.feature, c.customer, c.task_type, c.environment, c.user_id, c.agent, NULL)
+               FILTER (WHERE c.corrects IS NULL) AS labels
+    FROM cost_ledger.unconsumed_call c
+    WHERE c.session_id IS NOT NULL
+    GROUP BY 1
+)
+SELECT u.session_id, u.started_at, u.ended_at, u.calls, u.turns, u.failed_calls, u.unpriced_calls, u.retries,
+       u.fallbacks, u.tool_calls, u.accepted_calls, u.rejected_calls, u.input_tokens, u.cache_read_tokens,
+       u.cache_write_tokens, u.cache_write_1h_tokens, u.output_tokens, u.reasoning_tokens, u.cost, u.adjustment_cost,
+       (u.labels).team, (u.labels).feature, (u.labels).customer, (u.labels).task_type, (u.labels).environment,
+       (u.labels).user_id, (u.labels).agent, u.trace_url
+FROM (
+    SELECT r.session_id, cost_ledger.merge(r.labels, t.labels) AS labels,
+           least(r.started_at, t.started_at) AS started_at,
+           greatest(r.ended_at, t.ended_at) AS ended_at,
+           r.calls + coalesce(t.calls, 0) AS calls,
+           r.turns + coalesce(t.turns, 0) AS turns,
+           r.failed_calls + coalesce(t.failed_calls, 0) AS failed_calls,
+           r.unpriced_calls + coalesce(t.unpriced_calls, 0) AS unpriced_calls,
+           r.retries + coalesce(t.retries, 0) AS retries,
+           r.fallbacks + coalesce(t.fallbacks, 0) AS fallbacks,
+           r.tool_calls + coalesce(t.tool_calls, 0) AS tool_calls,
+           r.accepted_calls + coalesce(t.accepted_calls, 0) AS accepted_calls,
+           r.rejected_calls + coalesce(t.rejected_calls, 0) AS rejected_calls,
+           r.input_tokens + coalesce(t.input_tokens, 0) AS input_tokens,
+           r.cache_read_tokens + coalesce(t.cache_read_tokens, 0) AS cache_read_tokens,
+           r.cache_write_tokens + coalesce(t.cache_write_tokens, 0) AS cache_write_tokens,
+           r.cache_write_1h_tokens + coalesce(t.cache_write_1h_tokens, 0) AS cache_write_1h_tokens,
+           r.output_tokens + coalesce(t.output_tokens, 0) AS output_tokens,
+           r.reasoning_tokens + coalesce(t.reasoning_tokens, 0) AS reasoning_tokens,
+           coalesce(r.cost + t.cost, r.cost, t.cost) AS cost,
+           coalesce(r.adjustment_cost + t.adjustment_cost, r.adjustment_cost, t.adjustment_cost) AS adjustment_cost,
+           least(r.trace_url, t.trace_url) AS trace_url
+    FROM cost_ledger.rollup_session r
+    LEFT JOIN tail t ON t.session_id = r.session_id
+    UNION ALL
+    SELECT t.session_id, t.labels,
+           t.started_at, t.ended_at, t.calls, t.turns, t.failed_calls, t.unpriced_calls, t.retries, t.fallbacks,
+           t.tool_calls, t.accepted_calls, t.rejected_calls, t.input_tokens, t.cache_read_tokens, t.cache_write_tokens,
+           t.cache_write_1h_tokens, t.output_tokens, t.reasoning_tokens, t.cost, t.adjustment_cost, t.trace_url
+    FROM tail t
+    WHERE NOT EXISTS (SELECT FROM cost_ledger.rollup_session r WHERE r.session_id = t.session_id)) u;
+
+COMMENT ON VIEW cost_ledger.live_session IS 'What the calls of a session add up to, those included that are not in rollup_session yet. Columns as in rollup_session.';
+
+-- Their columns are those of the rollups, and so are their comments.
+DO $comments$
+DECLARE
+    c record;
+BEGIN
+    FOR c IN
+        SELECT DISTINCT ON (v.attrelid, v.attname) v.attrelid::regclass AS view, v.attname, col_description(t.attrelid, t.attnum) AS description
+        FROM pg_attribute v
+        JOIN pg_class w ON w.oid = v.attrelid AND w.relnamespace = 'cost_ledger'::regnamespace AND w.relname LIKE 'live\_%'
+        JOIN pg_attribute t ON t.attname = v.attname
+                           AND t.attrelid IN (('cost_ledger.rollup_' || substr(w.relname, 6))::regclass,
+                                          'cost_ledger.rollup_key'::regclass, 'cost_ledger.call_labels'::regclass)
+        WHERE v.attnum > 0
+        ORDER BY v.attrelid, v.attname, t.attrelid <> ('cost_ledger.rollup_' || substr(w.relname, 6))::regclass
+    LOOP
+        EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', c.view, c.attname, c.description);
+    END LOOP;
+END
+$comments$;
