@@ -55,10 +55,14 @@
 #define CLASS_PART 3
 #define CUSTOMER_PART 4
 
+/*
+ * The parts one after the other, so that one comparison does; where each ends
+ * tells them apart.
+ */
 typedef struct EntryKey
 {
-	const char *part[KEY_PARTS];	/* not terminated */
-	int			len[KEY_PARTS];
+	int			end[KEY_PARTS];
+	const char *bytes;
 } EntryKey;
 
 /* The columns of _find_rate_cards(), from 0. */
@@ -84,6 +88,7 @@ typedef struct CacheEntry
 	uint64		fingerprint;	/* of the rows it was made of */
 	bool		has_customers;	/* some customer has prices of its own */
 	int			nslices;
+	TimestampTz *starts;		/* from of each slice, close together */
 	PriceSlice *slices;			/* by from */
 } CacheEntry;
 
@@ -154,14 +159,8 @@ static uint32
 hash_key(const void *key, Size keysize)
 {
 	const EntryKey *k = key;
-	uint32		hash = 0;
 
-	for (int i = 0; i < KEY_PARTS; i++)
-	{
-		if (k->len[i] > 0)
-			hash = hash_combine(hash, hash_bytes((const unsigned char *) k->part[i], k->len[i]));
-	}
-	return hash;
+	return hash_bytes((const unsigned char *) k->bytes, k->end[KEY_PARTS - 1]);
 }
 
 static int
@@ -170,13 +169,8 @@ compare_keys(const void *a, const void *b, Size keysize)
 	const EntryKey *ka = a;
 	const EntryKey *kb = b;
 
-	for (int i = 0; i < KEY_PARTS; i++)
-	{
-		if (ka->len[i] != kb->len[i] ||
-			memcmp(ka->part[i], kb->part[i], ka->len[i]) != 0)
-			return 1;
-	}
-	return 0;
+	return memcmp(ka->end, kb->end, sizeof(ka->end)) != 0 ||
+		memcmp(ka->bytes, kb->bytes, ka->end[KEY_PARTS - 1]) != 0;
 }
 
 static void
@@ -538,6 +532,10 @@ read_slices(CacheEntry *entry, SPITupleTable *rows)
 			read_line(rows->vals[i], &slice->lines[slice->nlines++]);
 		finish_slice(slice);
 	}
+
+	entry->starts = palloc(Max(entry->nslices, 1) * sizeof(TimestampTz));
+	for (int i = 0; i < entry->nslices; i++)
+		entry->starts[i] = entry->slices[i].from;
 }
 
 /*
@@ -556,8 +554,9 @@ begin_reading(PriceReader *reader, const EntryKey *key)
 	reader->caller = cl_become_owner(price_table_oids[0]);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to the executor");
-	for (int i = 0; i < KEY_PARTS; i++)
-		reader->key[i] = PointerGetDatum(cstring_to_text_with_len(key->part[i], key->len[i]));
+	for (int i = 0, start = 0; i < KEY_PARTS; start = key->end[i++])
+		reader->key[i] = PointerGetDatum(cstring_to_text_with_len(key->bytes + start,
+																  key->end[i] - start));
 	reader->snapshot = RegisterSnapshot(GetCatalogSnapshot(price_table_oids[0]));
 }
 
@@ -637,14 +636,9 @@ load_entry(const EntryKey *key)
 	old = MemoryContextSwitchTo(entry.memory);
 	if (has_cards)
 		read_slices(&entry, SPI_tuptable);
-	for (int i = 0; i < KEY_PARTS; i++)
-	{
-		char	   *copy = palloc(key->len[i] + 1);
-
-		memcpy(copy, key->part[i], key->len[i]);
-		entry.key.part[i] = copy;
-		entry.key.len[i] = key->len[i];
-	}
+	entry.key = *key;
+	entry.key.bytes = memcpy(palloc(key->end[KEY_PARTS - 1] + 1), key->bytes,
+							 key->end[KEY_PARTS - 1]);
 	MemoryContextSwitchTo(old);
 	end_reading(&reader);
 	cache_loads++;
@@ -701,28 +695,37 @@ lookup_entry(const EntryKey *key)
 const PriceSlice *
 cl_price_cache_lookup(const PriceKey *key, TimestampTz at)
 {
-	EntryKey	entry_key = {
-		{key->provider, key->model, key->region, key->service_class, key->customer},
-		{key->provider_len, key->model_len, key->region_len, key->class_len, key->customer_len}
+	const char *parts[KEY_PARTS] = {
+		key->provider, key->model, key->region, key->service_class, key->customer
 	};
+	int			lens[KEY_PARTS] = {
+		key->provider_len, key->model_len, key->region_len, key->class_len, key->customer_len
+	};
+	char		buffer[256];
+	char	   *bytes = buffer;
+	EntryKey	entry_key;
 	const CacheEntry *entry;
+	int			size = 0;
 	int			low = 0;
 	int			high;
 
 	/* A long COPY takes no locks, and must hear of a new price all the same. */
 	AcceptInvalidationMessages();
 
+	for (int i = 0; i < KEY_PARTS; i++)
+		entry_key.end[i] = size += lens[i];
+	if (size > (int) sizeof(buffer))
+		bytes = palloc(size);
+	for (int i = 0; i < KEY_PARTS; i++)
+		memcpy(bytes + entry_key.end[i] - lens[i], parts[i], lens[i]);
+	entry_key.bytes = bytes;
+
 	/* Few customers have prices of their own; the others share an entry. */
-	if (key->customer_len > 0)
-	{
-		entry_key.part[CUSTOMER_PART] = "";
-		entry_key.len[CUSTOMER_PART] = 0;
-	}
+	entry_key.end[CUSTOMER_PART] -= key->customer_len;
 	entry = lookup_entry(&entry_key);
 	if (key->customer_len > 0 && entry->has_customers)
 	{
-		entry_key.part[CUSTOMER_PART] = key->customer;
-		entry_key.len[CUSTOMER_PART] = key->customer_len;
+		entry_key.end[CUSTOMER_PART] += key->customer_len;
 		entry = lookup_entry(&entry_key);
 	}
 	high = entry->nslices;
@@ -730,7 +733,7 @@ cl_price_cache_lookup(const PriceKey *key, TimestampTz at)
 	{
 		int			middle = (low + high) / 2;
 
-		if (entry->slices[middle].from <= at)
+		if (entry->starts[middle] <= at)
 			low = middle + 1;
 		else
 			high = middle;

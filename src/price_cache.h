@@ -17,6 +17,21 @@
 /* One rate, as it applies to the calls of a cache entry. */
 typedef struct PriceLine
 {
+	/* What a call needs comes first. */
+	bool		is_conditional;
+	bool		is_zero;
+	bool		is_fixed;		/* rate is usable; else go by price */
+	int128		rate;			/* price of one unit, at the slice's scale */
+
+	/* When it applies: context tier, and window of local time. */
+	int64		over_tokens;
+	bool		is_inclusive;
+	bool		is_graduated;
+	pg_tz	   *zone;			/* NULL: at any time */
+	int64		window_start;	/* microseconds of the day; -1: all of it */
+	int64		window_end;
+	int			window_days;	/* bit 1 for Monday … bit 7; 0: every day */
+
 	char	   *meter;
 	int			rank;			/* of its card: lower is more specific */
 	int64		price_id;
@@ -30,19 +45,6 @@ typedef struct PriceLine
 	int			per_digits;		/* per = 10^per_digits */
 	Numeric		multiplier;
 	Numeric		price;			/* unit_price × multiplier */
-	bool		is_zero;
-	bool		is_fixed;		/* rate is usable; else go by price */
-	int128		rate;			/* price of one unit, at the slice's scale */
-
-	/* When it applies: context tier, and window of local time. */
-	bool		is_conditional;
-	int64		over_tokens;
-	bool		is_inclusive;
-	bool		is_graduated;
-	pg_tz	   *zone;			/* NULL: at any time */
-	int64		window_start;	/* microseconds of the day; -1: all of it */
-	int64		window_end;
-	int			window_days;	/* bit 1 for Monday … bit 7; 0: every day */
 } PriceLine;
 
 /* The lines a meter is priced by, in the order in which they are tried. */

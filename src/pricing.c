@@ -208,14 +208,15 @@ price_fraction(Costing *costing, const char *meter, Numeric quantity,
 static void
 price_tokens(Costing *costing, const Usage *usage)
 {
-	for (int i = 0; i < NUM_TOKEN_METERS; i++)
+	for (int i = 0; i < usage->nmeters; i++)
 	{
-		MeterPrice	none = {0, NULL, -1};
-		MeterPrice	price = costing->slice ? costing->slice->tokens[i] : none;
+		MeterPrice	price = {0, NULL, -1};
 		const char *rule = "own rate";
 
 		if (!usage->given[i] && usage->rest[i] == 0)
 			continue;
+		if (costing->slice)
+			price = costing->slice->tokens[i];
 		if (costing->want_lines && price.nlines > 0)
 		{
 			if (price.meter != i)

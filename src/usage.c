@@ -25,23 +25,25 @@
 #include "utils/fmgrprotos.h"
 #include "utils/formatting.h"
 
+#define METER(name)	name, sizeof(name) - 1
+
 const TokenMeterInfo cl_token_meters[NUM_TOKEN_METERS] = {
-	[METER_INPUT] = {"input_tokens", -1, -1, -1},
-	[METER_CACHE_READ] = {"cache_read_tokens", METER_INPUT, -1, -1},
-	[METER_CACHE_WRITE] = {"cache_write_tokens", METER_INPUT, -1, -1},
-	[METER_CACHE_WRITE_1H] = {"cache_write_1h_tokens", METER_INPUT, -1, -1},
-	[METER_OUTPUT] = {"output_tokens", -1, -1, -1},
-	[METER_REASONING] = {"reasoning_tokens", METER_OUTPUT, -1, -1},
-	[METER_INPUT_AUDIO] = {"input_audio_tokens", METER_INPUT, -1, -1},
-	[METER_INPUT_IMAGE] = {"input_image_tokens", METER_INPUT, -1, -1},
-	[METER_INPUT_VIDEO] = {"input_video_tokens", METER_INPUT, -1, -1},
-	[METER_CACHE_READ_AUDIO] = {"cache_read_audio_tokens", METER_INPUT, METER_CACHE_READ, METER_INPUT_AUDIO},
-	[METER_CACHE_READ_IMAGE] = {"cache_read_image_tokens", METER_INPUT, METER_CACHE_READ, METER_INPUT_IMAGE},
-	[METER_CACHE_READ_VIDEO] = {"cache_read_video_tokens", METER_INPUT, METER_CACHE_READ, METER_INPUT_VIDEO},
-	[METER_CACHE_WRITE_AUDIO] = {"cache_write_audio_tokens", METER_INPUT, METER_CACHE_WRITE, METER_INPUT_AUDIO},
-	[METER_OUTPUT_AUDIO] = {"output_audio_tokens", METER_OUTPUT, -1, -1},
-	[METER_OUTPUT_IMAGE] = {"output_image_tokens", METER_OUTPUT, -1, -1},
-	[METER_OUTPUT_VIDEO] = {"output_video_tokens", METER_OUTPUT, -1, -1},
+	[METER_INPUT] = {METER("input_tokens"), -1, -1, -1},
+	[METER_CACHE_READ] = {METER("cache_read_tokens"), METER_INPUT, -1, -1},
+	[METER_CACHE_WRITE] = {METER("cache_write_tokens"), METER_INPUT, -1, -1},
+	[METER_CACHE_WRITE_1H] = {METER("cache_write_1h_tokens"), METER_INPUT, -1, -1},
+	[METER_OUTPUT] = {METER("output_tokens"), -1, -1, -1},
+	[METER_REASONING] = {METER("reasoning_tokens"), METER_OUTPUT, -1, -1},
+	[METER_INPUT_AUDIO] = {METER("input_audio_tokens"), METER_INPUT, -1, -1},
+	[METER_INPUT_IMAGE] = {METER("input_image_tokens"), METER_INPUT, -1, -1},
+	[METER_INPUT_VIDEO] = {METER("input_video_tokens"), METER_INPUT, -1, -1},
+	[METER_CACHE_READ_AUDIO] = {METER("cache_read_audio_tokens"), METER_INPUT, METER_CACHE_READ, METER_INPUT_AUDIO},
+	[METER_CACHE_READ_IMAGE] = {METER("cache_read_image_tokens"), METER_INPUT, METER_CACHE_READ, METER_INPUT_IMAGE},
+	[METER_CACHE_READ_VIDEO] = {METER("cache_read_video_tokens"), METER_INPUT, METER_CACHE_READ, METER_INPUT_VIDEO},
+	[METER_CACHE_WRITE_AUDIO] = {METER("cache_write_audio_tokens"), METER_INPUT, METER_CACHE_WRITE, METER_INPUT_AUDIO},
+	[METER_OUTPUT_AUDIO] = {METER("output_audio_tokens"), METER_OUTPUT, -1, -1},
+	[METER_OUTPUT_IMAGE] = {METER("output_image_tokens"), METER_OUTPUT, -1, -1},
+	[METER_OUTPUT_VIDEO] = {METER("output_video_tokens"), METER_OUTPUT, -1, -1},
 };
 
 /* Words only providers use: whoever sends them has not normalised yet. */
@@ -62,7 +64,7 @@ cl_token_meter_by_name(const char *name, int len)
 {
 	for (int i = 0; i < NUM_TOKEN_METERS; i++)
 	{
-		if ((int) strlen(cl_token_meters[i].name) == len &&
+		if (cl_token_meters[i].len == len &&
 			memcmp(cl_token_meters[i].name, name, len) == 0)
 			return i;
 	}
@@ -128,6 +130,33 @@ assume_overlap(int64 tokens[NUM_TOKEN_METERS], int64 excess)
 }
 
 /*
+ * Makes cached tokens and tokens of a modality fit into the input together,
+ * where nothing says which lie in both.  False if they cannot.
+ */
+static bool
+settle_overlap(Usage *usage, int64 tokens[NUM_TOKEN_METERS])
+{
+	int64		covered = 0;
+
+	for (int i = 0; i < NUM_TOKEN_METERS; i++)
+	{
+		const TokenMeterInfo *info = &cl_token_meters[i];
+
+		if (info->cache_part >= 0)
+		{
+			if (usage->given[i])
+				return true;	/* it is told; below it will show if it fits */
+		}
+		else if (info->total == METER_INPUT)
+			covered += tokens[i];
+	}
+	if (covered <= tokens[METER_INPUT])
+		return true;
+	usage->status = "unexplained";
+	return assume_overlap(tokens, covered - tokens[METER_INPUT]) <= 0;
+}
+
+/*
  * Divides the counts so that each token is in one: on return, usage->rest is
  * what each meter has beyond its parts, and the rests of a total add up to it.
  * False, with the meter whose parts exceed it, where that cannot be.
@@ -138,47 +167,32 @@ static bool
 split_tokens(Usage *usage, int *bad)
 {
 	static const bool none[NUM_TOKEN_METERS - NUM_TOKEN_COLUMNS] = {false};
-	int64		tokens[NUM_TOKEN_METERS] = {0};
+	int64		tokens[NUM_TOKEN_METERS];
 	int64	   *rest = usage->rest;
-	int64		covered = 0;
-	bool		is_told = false;
 	int			nmeters = NUM_TOKEN_METERS;
 
 	/* Most calls tell of no modality; then there is less to go through. */
 	if (memcmp(usage->given + NUM_TOKEN_COLUMNS, none, sizeof(none)) == 0)
 		nmeters = NUM_TOKEN_COLUMNS;
+	usage->nmeters = nmeters;
 
 	for (int i = 0; i < nmeters; i++)
-	{
-		const TokenMeterInfo *info = &cl_token_meters[i];
-
 		tokens[i] = usage->given[i] ? usage->tokens[i] : 0;
-		if (info->cache_part >= 0)
-		{
-			is_told |= usage->given[i];
-			covered -= tokens[i];
-		}
-		else if (info->total == METER_INPUT)
-			covered += tokens[i];
-	}
-	if (covered > tokens[METER_INPUT] && !is_told)
+	if (nmeters > NUM_TOKEN_COLUMNS && !settle_overlap(usage, tokens))
 	{
-		usage->status = "unexplained";
-		if (assume_overlap(tokens, covered - tokens[METER_INPUT]) > 0)
-		{
-			*bad = METER_INPUT;
-			return false;
-		}
+		*bad = METER_INPUT;
+		return false;
 	}
 
-	memcpy(rest, tokens, sizeof(tokens));
+	/* A meter follows those it is a part of. */
 	for (int i = 0; i < nmeters; i++)
 	{
 		const TokenMeterInfo *info = &cl_token_meters[i];
 
+		rest[i] = tokens[i];
 		if (info->cache_part >= 0)
 		{
-			/* In both parts, so taken out of the total twice below. */
+			/* In both parts, so taken out of the total twice before. */
 			rest[info->cache_part] -= tokens[i];
 			rest[info->modality_part] -= tokens[i];
 			rest[info->total] += tokens[i];
@@ -216,19 +230,13 @@ check_count(const char *name, int64 count)
 }
 
 /*
- * Refuses counts that cannot be: on return every count is in range and every
- * part within its total.
+ * Refuses parts that exceed their total: on return the counts are divided.
  */
-void
-cl_usage_check(Usage *usage)
+static void
+check_parts(Usage *usage)
 {
 	int			bad;
 
-	for (int i = 0; i < NUM_TOKEN_METERS; i++)
-	{
-		if (usage->given[i])
-			check_count(cl_token_meters[i].name, usage->tokens[i]);
-	}
 	if (!split_tokens(usage, &bad))
 		ereport(ERROR,
 				(errcode(ERRCODE_CHECK_VIOLATION),
@@ -238,6 +246,21 @@ cl_usage_check(Usage *usage)
 				 bad == METER_OUTPUT ?
 				 errhint("\"output_tokens\" counts all output, reasoning included. If your provider counts it apart, add it up, or send its object as \"raw_usage\".") :
 				 errhint("A part is counted in its total too.")));
+}
+
+/*
+ * Refuses counts that cannot be: on return every count is in range and every
+ * part within its total.
+ */
+void
+cl_usage_check(Usage *usage)
+{
+	for (int i = 0; i < NUM_TOKEN_METERS; i++)
+	{
+		if (usage->given[i])
+			check_count(cl_token_meters[i].name, usage->tokens[i]);
+	}
+	check_parts(usage);
 }
 
 static void
@@ -263,25 +286,34 @@ check_quantity(const char *name, Numeric quantity)
 }
 
 /*
- * A value of a usage object as a count.
+ * A number of a usage object as a count.
  */
 static int64
-count_of(const char *key, const JsonbValue *value)
+count_of_numeric(const char *key, Numeric number)
 {
 	int64		count;
 
-	if (value->type != jbvNumeric)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"%s\" in a usage object is not a number", key),
-				 errhint("A usage object counts tokens: {\"input_tokens\": 5800, \"output_tokens\": 600}.")));
-	if (!cl_numeric_to_int64(value->val.numeric, &count))
+	if (!cl_numeric_to_int64(number, &count))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("\"%s\" in a usage object is not a whole number of at most 2^53", key),
 				 errhint("A usage object counts tokens: {\"input_tokens\": 5800, \"output_tokens\": 600}.")));
 	check_count(key, count);
 	return count;
+}
+
+/*
+ * A value of a usage object as a count.
+ */
+static int64
+count_of(const char *key, const JsonbValue *value)
+{
+	if (value->type != jbvNumeric)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" in a usage object is not a number", key),
+				 errhint("A usage object counts tokens: {\"input_tokens\": 5800, \"output_tokens\": 600}.")));
+	return count_of_numeric(key, value->val.numeric);
 }
 
 static bool
@@ -321,7 +353,7 @@ string_is(const JsonbValue *value, const char *word)
 }
 
 static void
-add_other(Usage *usage, char *name, Numeric quantity)
+add_other(Usage *usage, const char *name, Numeric quantity)
 {
 	if (usage->other == NULL)
 		usage->other = palloc(sizeof(OtherMeter));
@@ -352,10 +384,10 @@ is_provider_word(const char *name)
 static void
 read_meters(JsonbContainer *object, bool tokens_too, Usage *usage)
 {
-	JsonbIterator *it;
-	JsonbValue	value;
-	JsonbIteratorToken token;
-	char	   *name = NULL;
+	int			npairs = JsonContainerSize(object);
+	const char *data = (const char *) &object->children[2 * npairs];
+	uint32		key_offset = 0;
+	uint32		value_offset = 0;
 
 	if (!JsonContainerIsObject(object))
 		ereport(ERROR,
@@ -363,26 +395,35 @@ read_meters(JsonbContainer *object, bool tokens_too, Usage *usage)
 				 errmsg("usage is not a JSON object"),
 				 errhint("Write {\"input_tokens\": 5800, \"output_tokens\": 600}.")));
 
-	it = JsonbIteratorInit(object);
-	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	/*
+	 * Read as jsonb.h describes it: all keys, then all values in the same
+	 * order, each entry with its length or the end of it.  An iterator costs
+	 * as much as all of the pricing.
+	 */
+	for (int i = 0; i < npairs; i++)
+		JBE_ADVANCE_OFFSET(value_offset, object->children[i]);
+	for (int i = 0; i < npairs; i++)
 	{
+		JEntry		entry = object->children[npairs + i];
+		const char *key = data + key_offset;
+		Numeric		number = (Numeric) (data + INTALIGN(value_offset));
+		const char *name;
 		int			meter;
 
-		if (token == WJB_KEY)
-			name = pnstrdup(value.val.string.val, value.val.string.len);
-		if (token != WJB_VALUE)
-			continue;
-
-		meter = cl_token_meter_by_name(name, strlen(name));
+		JBE_ADVANCE_OFFSET(key_offset, object->children[i]);
+		JBE_ADVANCE_OFFSET(value_offset, entry);
+		meter = cl_token_meter_by_name(key, data + key_offset - key);
+		name = meter >= 0 ? cl_token_meters[meter].name :
+			pnstrdup(key, data + key_offset - key);
 		if (meter < 0 && is_provider_word(name))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("\"%s\" is a provider's word, not a usage meter", name),
 					 errhint("Pass the provider's object through cost_ledger.normalize_usage(), or insert it as \"raw_usage\".")));
 
-		if (value.type == jbvNull)
+		if (JBE_ISNULL(entry))
 			continue;
-		if (value.type != jbvNumeric)
+		if (!JBE_ISNUMERIC(entry))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("quantity of meter \"%s\" is not a number", name),
@@ -390,12 +431,12 @@ read_meters(JsonbContainer *object, bool tokens_too, Usage *usage)
 
 		if (meter < 0)
 		{
-			check_quantity(name, value.val.numeric);
-			add_other(usage, name, value.val.numeric);
+			check_quantity(name, number);
+			add_other(usage, name, number);
 		}
 		else if (tokens_too || meter >= NUM_TOKEN_COLUMNS)
 		{
-			usage->tokens[meter] = count_of(name, &value);
+			usage->tokens[meter] = count_of_numeric(name, number);
 			usage->given[meter] = true;
 		}
 		else
@@ -423,7 +464,7 @@ cl_usage_from_jsonb(Jsonb *doc, Usage *usage)
 {
 	memset(usage, 0, sizeof(Usage));
 	read_meters(&doc->root, true, usage);
-	cl_usage_check(usage);
+	check_parts(usage);
 }
 
 /* What a key of a provider's usage object means. */

@@ -45,6 +45,7 @@ typedef enum TokenMeter
 typedef struct TokenMeterInfo
 {
 	const char *name;
+	int			len;
 	/* The total it is a part of, or -1; and where it lies in two, the parts. */
 	int			total;
 	int			cache_part;
@@ -58,7 +59,7 @@ extern const TokenMeterInfo cl_token_meters[NUM_TOKEN_METERS];
 
 typedef struct OtherMeter
 {
-	char	   *name;
+	const char *name;
 	Numeric		quantity;
 } OtherMeter;
 
@@ -67,6 +68,7 @@ typedef struct Usage
 	int64		tokens[NUM_TOKEN_METERS];
 	bool		given[NUM_TOKEN_METERS];	/* false: not reported, which is not 0 */
 	int64		rest[NUM_TOKEN_METERS]; /* beyond its parts: each token is in one */
+	int			nmeters;		/* those from here on are neither given nor left */
 	int			nother;
 	OtherMeter *other;
 	const char *status;			/* "unexplained" where the counts do not add up */
