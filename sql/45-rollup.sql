@@ -445,7 +445,7 @@ BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'rollups are refreshed at READ COMMITTED only'
             USING ERRCODE = 'invalid_transaction_state',
-                  HINT = 'Call it outside a transaction block, or BEGIN ISOLATION LEVEL READ COMMITTED;';
+                  HINT = 'SET default_transaction_isolation = ''read committed''; or BEGIN ISOLATION LEVEL READ COMMITTED;';
     END IF;
     SELECT s.snapshot, s.base_call_id INTO STRICT snapshot, base_call_id
         FROM cost_ledger.rollup_state s FOR UPDATE;
@@ -522,7 +522,7 @@ DECLARE
     resolved xid8[];
     still_open xid8[];
     condition text;
-    minutes_from timestamptz;
+    keep_from timestamptz := date_trunc('hour', now() - interval '2 days');
     consumed bigint;
 BEGIN
     -- Lock, then snapshot, then read: three statements.
@@ -553,10 +553,9 @@ BEGIN
     END IF;
 
     -- Once an hour, what is too old for minutes goes.
-    minutes_from := date_trunc('hour', now() - interval '2 days');
-    IF minutes_from > (SELECT s.minutes_from FROM cost_ledger.rollup_state s) THEN
-        DELETE FROM cost_ledger.rollup_minute m WHERE m.minute < minutes_from;
-        UPDATE cost_ledger.rollup_state s SET minutes_from = _refresh_batch.minutes_from;
+    IF keep_from > (SELECT s.minutes_from FROM cost_ledger.rollup_state s) THEN
+        DELETE FROM cost_ledger.rollup_minute m WHERE m.minute < keep_from;
+        UPDATE cost_ledger.rollup_state s SET minutes_from = keep_from;
     END IF;
 
     consumed := cost_ledger._consume(condition);
