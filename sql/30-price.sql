@@ -96,6 +96,8 @@ DECLARE
     rate jsonb;
     value numeric;
     text_value text;
+    condition text;
+    conditions text[] := '{}';
 BEGIN
     IF jsonb_typeof(rates) IS DISTINCT FROM 'object' OR rates = '{}' THEN
         RAISE EXCEPTION 'rates are not a JSON object of meter and price'
@@ -145,6 +147,11 @@ BEGIN
             RAISE EXCEPTION 'rate of meter "%" is negative', meter
                 USING ERRCODE = 'numeric_value_out_of_range',
                       HINT = 'A rate is 0 (free) or more.';
+        ELSIF unit_price >= 1000000000000 OR scale(unit_price) > 100 THEN
+            -- Not spelled out: it may have a hundred thousand digits.
+            RAISE EXCEPTION 'rate of meter "%" is not one that anybody charges', meter
+                USING ERRCODE = 'numeric_value_out_of_range',
+                      HINT = 'A rate is below 10^12 and has at most 100 decimals; write {"price": 3.00, "per": 1000000} for money per million units.';
         END IF;
         value := coalesce((rate ->> 'per')::numeric, CASE WHEN right(meter, 7) = '_tokens' THEN 1000000 END);
         IF value IS NULL OR value NOT IN (1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000) THEN
@@ -198,6 +205,15 @@ BEGIN
                 window_days := ARRAY(SELECT DISTINCT d::smallint FROM jsonb_array_elements_text(rate -> 'days') AS d ORDER BY 1);
             END IF;
         END IF;
+
+        -- Which of two would apply to a call?
+        condition := jsonb_build_array(meter, over_tokens, window_start, window_end, window_days, window_zone);
+        IF condition = ANY (conditions) THEN
+            RAISE EXCEPTION 'meter "%" has two rates for the same calls', meter
+                USING ERRCODE = 'invalid_parameter_value',
+                      HINT = format('Of several rates of a meter each has a tier ("over") or window of time of its own: {"%s": [3.00, {"price": 6.00, "over": 200000}]}.', meter);
+        END IF;
+        conditions := conditions || condition;
         RETURN NEXT;
     END LOOP;
 END
@@ -348,6 +364,10 @@ BEGIN
         RAISE EXCEPTION 'factor % is not a number of at least 0', coalesce(set_multiplier.factor::text, 'NULL')
             USING ERRCODE = 'numeric_value_out_of_range',
                   HINT = '0.9 is a discount of 10 percent, 1.1 an uplift, 1 ends a multiplier.';
+    ELSIF set_multiplier.factor >= 1000000 OR scale(set_multiplier.factor) > 100 THEN
+        RAISE EXCEPTION 'the factor is not one that anybody multiplies a price by'
+            USING ERRCODE = 'numeric_value_out_of_range',
+                  HINT = 'A factor is below 10^6 and has at most 100 decimals; 0.9 is a discount of 10 percent, 1.1 an uplift.';
     END IF;
     IF set_multiplier.valid_from IS NULL OR NOT isfinite(set_multiplier.valid_from) THEN
         RAISE EXCEPTION 'a multiplier is valid from a finite time'

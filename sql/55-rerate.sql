@@ -21,6 +21,7 @@ DECLARE
     filter jsonb;
     entry record;
     known record;
+    wanted text[];
     condition text;
     conditions text[] := '{}';
 BEGIN
@@ -63,13 +64,22 @@ BEGIN
                     USING ERRCODE = 'invalid_parameter_value',
                           HINT = format('Write {"%s": "value"}, {"%1$s": ["one", "other"]} or {"%1$s": null}.', entry.key);
             ELSE
+                wanted := ARRAY(SELECT v.value
+                                FROM jsonb_array_elements_text(CASE jsonb_typeof(entry.value) WHEN 'array' THEN entry.value
+                                                                    ELSE jsonb_build_array(entry.value) END) AS v);
+                IF known.atttypid <> 'text'::regtype THEN
+                    BEGIN
+                        EXECUTE format('SELECT %L::%s[]', wanted, known.type);
+                    EXCEPTION WHEN data_exception THEN
+                        RAISE EXCEPTION 'filter "%" has a value that is no %', entry.key, known.type
+                            USING ERRCODE = 'invalid_parameter_value',
+                                  DETAIL = format('The filter is %s.', left(entry.value::text, 200)),
+                                  HINT = format('Column "%s" of cost_ledger.call holds values of type %s; null finds the rows without one.', entry.key, known.type);
+                    END;
+                END IF;
                 -- null finds the rows without a value, alone or in a list.
-                SELECT condition || format(' AND (c.%I = ANY (%L::%s[])%s)', entry.key,
-                                           coalesce(array_agg(v.value) FILTER (WHERE v.value IS NOT NULL), '{}'), known.type,
-                                           CASE WHEN bool_or(v.value IS NULL) THEN format(' OR c.%I IS NULL', entry.key) END)
-                    INTO condition
-                    FROM jsonb_array_elements_text(CASE jsonb_typeof(entry.value) WHEN 'array' THEN entry.value
-                                                        ELSE jsonb_build_array(entry.value) END) AS v;
+                condition := condition || format(' AND (c.%I = ANY (%L::%s[])%s)', entry.key, array_remove(wanted, NULL), known.type,
+                                                 CASE WHEN array_position(wanted, NULL) IS NOT NULL THEN format(' OR c.%I IS NULL', entry.key) END);
             END IF;
         END LOOP;
         conditions := conditions || condition;

@@ -66,10 +66,13 @@ BEGIN
             USING ERRCODE = 'numeric_value_out_of_range',
                   HINT = 'An amount is greater than 0 and finite; to stop watching a budget, set is_active to false.';
     END IF;
-    IF new.thresholds IS NULL OR cardinality(new.thresholds) NOT BETWEEN 1 AND 10
-       OR array_position(new.thresholds, NULL) IS NOT NULL
-       OR 0 >= ANY (new.thresholds) OR 100 < ANY (new.thresholds)
-       OR EXISTS (SELECT FROM unnest(new.thresholds) AS t (threshold) WHERE scale(trim_scale(threshold)) > 6) THEN
+    -- CASE: what follows knows no arrays of arrays.
+    IF NOT coalesce(CASE WHEN array_ndims(new.thresholds) = 1
+                         THEN cardinality(new.thresholds) <= 10
+                              AND array_position(new.thresholds, NULL) IS NULL
+                              AND 0 < ALL (new.thresholds) AND 100 >= ALL (new.thresholds)
+                              AND NOT EXISTS (SELECT FROM unnest(new.thresholds) AS t (threshold) WHERE scale(trim_scale(threshold)) > 6)
+                    END, false) THEN
         RAISE EXCEPTION 'budget thresholds % are not fractions of the amount', coalesce(new.thresholds::text, 'NULL')
             USING ERRCODE = 'numeric_value_out_of_range',
                   HINT = 'Pass 1 to 10 fractions, each greater than 0 and at most 100, of at most six decimals: ARRAY[0.5, 0.8, 1.0] is 50, 80 and 100 percent.';

@@ -75,7 +75,7 @@ CREATE TABLE cost_ledger.price_line (
     price_id      bigint NOT NULL REFERENCES cost_ledger.price,
     line          smallint NOT NULL CHECK (line > 0),
     meter         text COLLATE "C" NOT NULL CHECK (meter ~ '^[a-z][a-z0-9_]{0,62}$'),
-    unit_price    numeric NOT NULL CHECK (unit_price >= 0 AND unit_price < 'Infinity'),
+    unit_price    numeric NOT NULL CHECK (unit_price >= 0 AND unit_price < 1000000000000 AND scale(unit_price) <= 100),
     -- Powers of ten only: quantity × unit_price / per is then exact.
     per           bigint NOT NULL DEFAULT 1000000
                   CHECK (per IN (1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000)),
@@ -118,7 +118,7 @@ CREATE TABLE cost_ledger.price_multiplier (
     customer       text COLLATE "C" NOT NULL DEFAULT '',
     name           text COLLATE "C" NOT NULL CHECK (name <> ''),
     valid_from     timestamptz NOT NULL CHECK (isfinite(valid_from)),
-    factor         numeric NOT NULL CHECK (factor >= 0 AND factor < 'Infinity'),
+    factor         numeric NOT NULL CHECK (factor >= 0 AND factor < 1000000 AND scale(factor) <= 100),
     tokens_only    boolean NOT NULL DEFAULT true,
     source         text,
     recorded_at    timestamptz NOT NULL DEFAULT now(),
@@ -143,7 +143,7 @@ COMMENT ON COLUMN cost_ledger.price_multiplier.recorded_by IS 'The role that rec
 CREATE TABLE cost_ledger.exchange_rate (
     currency     text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
     valid_from   timestamptz NOT NULL CHECK (isfinite(valid_from)),
-    rate         numeric NOT NULL CHECK (rate > 0 AND rate < 'Infinity'),
+    rate         numeric NOT NULL CHECK (rate > 0 AND rate < 1000000000000 AND scale(rate) <= 100),
     source       text,
     recorded_at  timestamptz NOT NULL DEFAULT now(),
     recorded_by  text NOT NULL DEFAULT current_user,

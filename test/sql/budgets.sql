@@ -74,6 +74,8 @@ SELECT cost_ledger.set_budget('b', '{}', 'month', 10, '{0.5,NaN}');
 SELECT cost_ledger.set_budget('b', '{}', 'month', 10, '{101}');
 SELECT cost_ledger.set_budget('b', '{}', 'month', 10, '{0.1234567}');
 SELECT cost_ledger.set_budget('b', '{}', 'month', 10, '{1,2,3,4,5,6,7,8,9,10,11}');
+SELECT cost_ledger.set_budget('b', '{}', 'month', 10, '{{0.5,1}}');
+SELECT cost_ledger.set_budget('b', '{}', 'month', 10, '{{0.5,NULL},{0.7,1}}');
 \set VERBOSITY default
 SELECT cost_ledger.set_budget('b', '{}', 'month', 10, '{80,100,101}');
 SELECT count(*) AS budgets FROM cost_ledger.budget;

@@ -149,11 +149,30 @@ SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": [3, {"price": 6, "from"
 SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": [3, {"price": 6, "zone": "UTC"}]}', '2026-01-01');
 SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": [3, {"price": 6, "days": [0, 8]}]}', '2026-01-01');
 SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": [3, {"price": 6, "days": [1], "zone": "Mars"}]}', '2026-01-01');
+-- two rates for the same calls; a rate for each is another thing
+SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": [3, 4]}', '2026-01-01');
+SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": [3, {"price": 6, "over": 5}, {"price": 6, "over": 5, "inclusive": true}]}', '2026-01-01');
+SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": [3, {"price": 6, "days": [1, 2]}, {"price": 7, "days": [2, 1], "zone": "UTC"}]}', '2026-01-01');
+-- rates nobody charges, which nothing could be multiplied with
+SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 1e131000}', '2026-01-01');
+SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 1000000000000}', '2026-01-01');
+SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 1e-101}', '2026-01-01');
+INSERT INTO cost_ledger.price_list (provider, model, meter, unit_price, valid_from) VALUES ('p', 'm', 'input_tokens', 1e131000, '2026-01-01');
+SELECT cost_ledger.set_multiplier('p', 'discount', 1e131000, '2026-01-01');
+SELECT cost_ledger.set_multiplier('p', 'discount', 1e-101, '2026-01-01');
 SELECT cost_ledger.set_multiplier('p', 'discount', -1, '2026-01-01');
 SELECT cost_ledger.set_multiplier('p', 'discount', 'NaN', '2026-01-01');
 SELECT cost_ledger.set_multiplier('p', '', 1, '2026-01-01');
 SELECT cost_ledger.set_multiplier('p', 'discount', 1, 'infinity');
+\set VERBOSITY sqlstate
+INSERT INTO cost_ledger.exchange_rate (currency, valid_from, rate) VALUES ('EUR', '2026-01-01', 1e131000);
+\set VERBOSITY default
 SELECT count(*) AS half_written FROM cost_ledger.rate_card WHERE provider = 'p';
+-- the dearest and the finest there can be, multiplied as far as can be
+SELECT cost_ledger.set_price('p', 'edge', '{"input_tokens": {"price": 999999999999, "per": 1}, "output_tokens": {"price": 1e-100, "per": 1000000000}}', '2026-01-01') > 0 AS set;
+SELECT cost_ledger.set_multiplier('p', 'markup', 999999, '2026-01-01', model => 'edge');
+SELECT cost_ledger.cost_at('2026-01-02', 'p', 'edge', '{"input_tokens": 9007199254740992}') = 9007199254740992::numeric * 999999999999 * 999999 AS dearest,
+       cost_ledger.cost_at('2026-01-02', 'p', 'edge', '{"output_tokens": 1}') = 1e-109 * 999999 AS finest;
 SELECT cost_ledger.cost_at('infinity', 'x', 'tiny', '{"input_tokens": 1}');
 SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"prompt_tokens": 1}');
 SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"input_tokens": "1"}');

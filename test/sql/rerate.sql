@@ -178,8 +178,13 @@ SELECT * FROM cost_ledger.rerate('2026-03-01', '2026-04-01', '{"colour": "red"}'
 SELECT * FROM cost_ledger.rerate('2026-03-01', '2026-04-01', '["p"]');
 SELECT * FROM cost_ledger.rerate('2026-03-01', '2026-04-01', '{"model": {"name": "m"}}');
 SELECT * FROM cost_ledger.rerate('2026-03-01', '2026-04-01', '{"model": [["m"]]}');
-\set VERBOSITY sqlstate
 SELECT * FROM cost_ledger.rerate('2026-03-01', '2026-04-01', '{"call_id": "one"}');
+SELECT * FROM cost_ledger.rerate('2026-03-01', '2026-04-01', '{"call_id": [1, null, 1e30]}');
+SELECT * FROM cost_ledger.rerate('2026-03-01', '2026-04-01', '{"called_at": "yesterday at noon"}');
+SELECT * FROM cost_ledger.what_if('2026-03-01', '2026-04-01', filters => '{"accepted": "perhaps"}');
+SELECT * FROM cost_ledger.what_if('2026-03-01', '2026-04-01', '[{"from": {"duration_ms": "long"}, "to": {"model": "m"}}]');
+SELECT count(*) FROM cost_ledger.rerate('2026-03-01', '2026-04-01', '{"accepted": [true, null], "duration_ms": [900, null], "called_at": []}');
+\set VERBOSITY sqlstate
 SELECT * FROM cost_ledger.booked_calls('2026-03-01', '2026-04-01', marks => '{}');
 UPDATE cost_ledger.rerate_batch SET reason = 'another';
 DELETE FROM cost_ledger.rerate_batch;
