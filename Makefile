@@ -30,6 +30,7 @@ PIECES = \
 	sql/55-rerate.sql \
 	sql/56-estimate.sql \
 	sql/60-budget.sql \
+	sql/65-alert.sql \
 	sql/70-jobs.sql
 
 LEDGER = \
@@ -90,6 +91,11 @@ all: META.json
 .PHONY: check-17 check-18
 check-17 check-18: check-%:
 	script/test-version $*
+
+# A long search for bytes that hurt the type summary.
+.PHONY: fuzz-summary
+fuzz-summary:
+	test/fuzz/run
 
 # The test of exactness on a million calls, on the server of PGHOST etc., in a
 # database made for it.

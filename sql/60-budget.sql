@@ -345,8 +345,10 @@ CREATE FUNCTION cost_ledger._keep_alerts() RETURNS trigger
 AS $$
 BEGIN
     IF TG_OP = 'UPDATE' THEN
-        IF old.acknowledged_at IS NULL AND new.acknowledged_at IS NOT NULL
-           AND (to_jsonb(new) - 'acknowledged_at' - 'acknowledged_by') = (to_jsonb(old) - 'acknowledged_at' - 'acknowledged_by') THEN
+        IF (old.acknowledged_at IS NULL AND new.acknowledged_at IS NOT NULL
+            AND (to_jsonb(new) - '{acknowledged_at,acknowledged_by}'::text[]) = (to_jsonb(old) - '{acknowledged_at,acknowledged_by}'::text[]))
+           OR (old.resolved_at IS NULL AND new.resolved_at IS NOT NULL AND new.rule_id IS NOT NULL
+               AND to_jsonb(new) - 'resolved_at' = to_jsonb(old) - 'resolved_at') THEN
             RETURN new;
         END IF;
     END IF;
@@ -358,7 +360,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger._keep_alerts() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger._keep_alerts() IS
-    'Trigger of alert: an alert can be acknowledged, once; every other change is refused (23001), for a deleted alert would be raised again.';
+    'Trigger of alert: an alert can be acknowledged, once, and that of a rule be resolved, once; every other change is refused (23001), for a deleted alert would be raised again.';
 
 CREATE FUNCTION cost_ledger.acknowledge(alert_id bigint, acknowledged_by text DEFAULT current_user) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
@@ -369,7 +371,7 @@ DECLARE
     known record;
     acknowledged bigint;
 BEGIN
-    SELECT a.budget_id, a.budget_version, a.period_start, a.basis, a.occurrence, a.threshold INTO known
+    SELECT a.budget_id, a.budget_version, a.period_start, a.basis, a.occurrence, a.threshold, a.rule_id, a.subject INTO known
         FROM cost_ledger.alert a
         WHERE a.alert_id = acknowledge.alert_id;
     IF NOT FOUND THEN
@@ -379,13 +381,16 @@ BEGIN
     END IF;
     UPDATE cost_ledger.alert a
         SET acknowledged_at = now(), acknowledged_by = coalesce(acknowledge.acknowledged_by, current_user)
-        WHERE a.budget_id = known.budget_id AND a.budget_version = known.budget_version
-          AND a.period_start = known.period_start AND a.basis = known.basis AND a.occurrence = known.occurrence
-          AND a.threshold <= known.threshold AND a.acknowledged_at IS NULL;
+        WHERE a.acknowledged_at IS NULL
+          AND CASE WHEN known.rule_id IS NULL
+                   THEN a.budget_id = known.budget_id AND a.budget_version = known.budget_version
+                        AND a.period_start = known.period_start AND a.basis = known.basis AND a.occurrence = known.occurrence
+                        AND a.threshold <= known.threshold
+                   ELSE a.rule_id = known.rule_id AND a.subject = known.subject AND a.occurrence <= known.occurrence END;
     GET DIAGNOSTICS acknowledged = ROW_COUNT;
     RETURN acknowledged;
 END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.acknowledge(bigint, text) IS
-    'Takes an alert off unacknowledged_alert, and with it those of lower thresholds of the same budget and period; returns how many were. acknowledged_by is who says so: by default the current role.';
+    'Takes an alert off unacknowledged_alert, and with it those of lower thresholds of the same budget and period, or earlier ones of the same rule and subject; returns how many were. acknowledged_by is who says so: by default the current role.';

@@ -45,6 +45,8 @@ BEGIN
                 PERFORM cost_ledger._refresh_batch(cut);
             WHEN 'check_budgets' THEN
                 PERFORM cost_ledger.check_budgets();
+            WHEN 'check_rules' THEN
+                PERFORM cost_ledger.check_rules();
             WHEN 'create_partitions' THEN
                 -- Attaching a partition locks the default one; who comes
                 -- after us waits behind us, so we must not wait long.
@@ -90,7 +92,7 @@ BEGIN
     END IF;
     COMMIT;
 
-    FOREACH step IN ARRAY '{refresh,check_budgets,create_partitions}'::text[] LOOP
+    FOREACH step IN ARRAY '{refresh,create_partitions,check_budgets,check_rules}'::text[] LOOP
         -- A backlog is brought in in several transactions.
         cuts := CASE step WHEN 'refresh' THEN cost_ledger._refresh_cuts(1000000) ELSE '{}' END || NULL::xid8;
         FOREACH cut IN ARRAY cuts LOOP
@@ -114,7 +116,7 @@ END
 $$;
 
 COMMENT ON PROCEDURE cost_ledger.run_jobs() IS
-    'Everything the ledger needs done every minute: refreshes the rollups, checks the budgets and makes partitions three months ahead. Each step is a transaction of its own, an error in one is recorded in job_status and does not stop the others, and a run that finds another one at work leaves. schedule_jobs() has pg_cron call it; any other scheduler, or a person, may as well (not inside a transaction block).';
+    'Everything the ledger needs done every minute: refreshes the rollups, makes partitions three months ahead, and checks budgets and alert rules. Each step is a transaction of its own, an error in one is recorded in job_status and does not stop the others, and a run that finds another one at work leaves. schedule_jobs() has pg_cron call it; any other scheduler, or a person, may as well (not inside a transaction block).';
 
 CREATE FUNCTION cost_ledger._cron_database() RETURNS text
     LANGUAGE plpgsql STABLE

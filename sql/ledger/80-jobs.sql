@@ -22,7 +22,7 @@ COMMENT ON COLUMN cost_ledger.job.runs IS 'How often it ended.';
 COMMENT ON COLUMN cost_ledger.job.failures IS 'How often it failed.';
 
 -- Here from the first moment, so that jobs which never ran are seen.
-INSERT INTO cost_ledger.job (name) VALUES ('run_jobs'), ('refresh'), ('check_budgets'), ('create_partitions');
+INSERT INTO cost_ledger.job (name) VALUES ('run_jobs'), ('refresh'), ('check_budgets'), ('check_rules'), ('create_partitions');
 
 CREATE VIEW cost_ledger.job_status WITH (security_invoker = true) AS
 SELECT j.name,
@@ -71,3 +71,49 @@ COMMENT ON COLUMN cost_ledger.rollup_status.needs_post_restore IS 'Whether the l
 COMMENT ON COLUMN cost_ledger.rollup_status.is_failing IS 'Whether the job''s refresh failed the last time.';
 COMMENT ON COLUMN cost_ledger.rollup_status.last_error_at IS 'When it last failed.';
 COMMENT ON COLUMN cost_ledger.rollup_status.last_error IS 'Why: SQLSTATE and message. Kept after it went well again.';
+
+-- What the rules of alert_rule compare: subject, value, and a detail as JSON.
+CREATE VIEW cost_ledger.signal_stale_job WITH (security_invoker = true) AS
+SELECT j.name AS subject,
+       round(extract(epoch FROM now() - coalesce(j.last_ok_at, l.created_at)), 0) AS value,
+       jsonb_build_object('job', j.name, 'last_error', j.last_error)::text AS detail
+FROM cost_ledger.job j
+CROSS JOIN cost_ledger.ledger l;
+
+COMMENT ON VIEW cost_ledger.signal_stale_job IS 'How long ago each job ended well, for alert_rule. When nothing calls the jobs, nothing evaluates this either: a listener that has heard nothing for long asks job_status.';
+COMMENT ON COLUMN cost_ledger.signal_stale_job.subject IS 'The job.';
+COMMENT ON COLUMN cost_ledger.signal_stale_job.value IS 'Seconds since it last ended well, or since the ledger was made.';
+COMMENT ON COLUMN cost_ledger.signal_stale_job.detail IS 'The job and its last error, as JSON.';
+
+CREATE VIEW cost_ledger.signal_rollup_lag WITH (security_invoker = true) AS
+SELECT 'rollups'::text AS subject,
+       round(coalesce(s.lag_seconds, 0)::numeric, 0) AS value,
+       jsonb_build_object('unconsumed_rows', s.unconsumed_rows, 'last_error', s.last_error)::text AS detail
+FROM cost_ledger.rollup_status s;
+
+COMMENT ON VIEW cost_ledger.signal_rollup_lag IS 'How far the rollups are behind the ledger, for alert_rule.';
+COMMENT ON COLUMN cost_ledger.signal_rollup_lag.subject IS 'rollups.';
+COMMENT ON COLUMN cost_ledger.signal_rollup_lag.value IS 'Seconds since the oldest row that is not in them was recorded; 0 when none waits.';
+COMMENT ON COLUMN cost_ledger.signal_rollup_lag.detail IS 'How many rows wait, and the last error of refresh(), as JSON.';
+
+CREATE VIEW cost_ledger.signal_needs_post_restore WITH (security_invoker = true) AS
+SELECT 'ledger'::text AS subject,
+       (l.system_identifier <> (SELECT c.system_identifier FROM pg_control_system() c))::integer::numeric AS value,
+       NULL::text AS detail
+FROM cost_ledger.ledger l;
+
+COMMENT ON VIEW cost_ledger.signal_needs_post_restore IS 'Whether the ledger was restored into another cluster and waits for post_restore(), for alert_rule.';
+COMMENT ON COLUMN cost_ledger.signal_needs_post_restore.subject IS 'ledger.';
+COMMENT ON COLUMN cost_ledger.signal_needs_post_restore.value IS '1 if it does, else 0.';
+COMMENT ON COLUMN cost_ledger.signal_needs_post_restore.detail IS 'NULL.';
+
+CREATE VIEW cost_ledger.signal_default_partition WITH (security_invoker = true) AS
+SELECT 'call_default'::text AS subject,
+       c.rows::numeric AS value,
+       jsonb_build_object('first_called_at', c.first_called_at, 'last_called_at', c.last_called_at)::text AS detail
+FROM cost_ledger.calls_without_partition() c;
+
+COMMENT ON VIEW cost_ledger.signal_default_partition IS 'How many calls wait in the default partition, for alert_rule.';
+COMMENT ON COLUMN cost_ledger.signal_default_partition.subject IS 'call_default.';
+COMMENT ON COLUMN cost_ledger.signal_default_partition.value IS 'Rows in it.';
+COMMENT ON COLUMN cost_ledger.signal_default_partition.detail IS 'Times of its first and last call, as JSON.';

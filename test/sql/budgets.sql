@@ -279,7 +279,7 @@ COMMIT;
 --
 CREATE ROLE regress_oncall;
 GRANT USAGE ON SCHEMA cost_ledger TO regress_oncall;
-GRANT SELECT ON cost_ledger.alert, cost_ledger.budget, cost_ledger.unacknowledged_alert TO regress_oncall;
+GRANT SELECT ON cost_ledger.alert, cost_ledger.alert_rule, cost_ledger.budget, cost_ledger.unacknowledged_alert TO regress_oncall;
 GRANT UPDATE (acknowledged_at, acknowledged_by) ON cost_ledger.alert TO regress_oncall;
 SET ROLE regress_oncall;
 SELECT cost_ledger.acknowledge(max(alert_id)) FROM cost_ledger.unacknowledged_alert WHERE budget = 'now';
