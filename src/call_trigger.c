@@ -56,6 +56,10 @@ typedef enum CallColumn
 	RETRY_COUNT,
 	ATTEMPT,
 	COST,
+	CACHE_READ_COST,			/* in CostPart's order */
+	CACHE_WRITE_COST,
+	OUTPUT_COST,
+	OTHER_COST,
 	REPORTED_COST,
 	PRICING,
 	USAGE_STATUS,
@@ -101,6 +105,10 @@ static const struct
 	[RETRY_COUNT] = {"retry_count", INT4OID},
 	[ATTEMPT] = {"attempt", INT4OID},
 	[COST] = {"cost", NUMERICOID},
+	[CACHE_READ_COST] = {"cache_read_cost", NUMERICOID},
+	[CACHE_WRITE_COST] = {"cache_write_cost", NUMERICOID},
+	[OUTPUT_COST] = {"output_cost", NUMERICOID},
+	[OTHER_COST] = {"other_cost", NUMERICOID},
 	[REPORTED_COST] = {"reported_cost", NUMERICOID},
 	[PRICING] = {"pricing", TEXTOID},
 	[USAGE_STATUS] = {"usage_status", TEXTOID},
@@ -227,7 +235,8 @@ static void
 refuse_computed_columns(const CallRow *row)
 {
 	static const CallColumn computed[] = {
-		RECORDED_AT, RECORDED_XID, PRICE_ID, COST, PRICING
+		RECORDED_AT, RECORDED_XID, PRICE_ID, COST, PRICING,
+		CACHE_READ_COST, CACHE_WRITE_COST, OUTPUT_COST, OTHER_COST
 	};
 
 	for (int i = 0; i < (int) lengthof(computed); i++)
@@ -664,7 +673,16 @@ price_row(CallRow *row)
 			put(row, PRICE_ID, Int64GetDatum(slice->price_id));
 	}
 	if (cost.amount)
+	{
 		put(row, COST, NumericGetDatum(cost.amount));
+		for (int part = PART_CACHE_READ; part < NUM_COST_PARTS; part++)
+		{
+			Numeric		amount = cl_cost_part(&cost, part);
+
+			if (amount)
+				put(row, CACHE_READ_COST + part - PART_CACHE_READ, NumericGetDatum(amount));
+		}
+	}
 	put(row, PRICING, row->words[cost.pricing]);
 }
 

@@ -29,6 +29,7 @@ typedef struct Costing
 	int64		input_tokens;	/* of the whole call: what tiers go by */
 	int128		fixed;
 	Numeric		exact;			/* what did not fit; NULL while all did */
+	CostPart	part;			/* that is being priced */
 	bool		priced;			/* some quantity had a rate */
 	bool		unpriced;		/* some quantity had none */
 	bool		costs;			/* some rate that applied is not 0 */
@@ -64,7 +65,10 @@ add_exact(Costing *costing, Numeric quantity, const PriceLine *line)
 {
 	Numeric		amount = exact_amount(quantity, line);
 
+	Numeric    *part = &costing->cost->exact[costing->part];
+
 	costing->exact = costing->exact ? cl_numeric_add(costing->exact, amount) : amount;
+	*part = *part ? cl_numeric_add(*part, amount) : amount;
 }
 
 static void
@@ -100,6 +104,7 @@ add_count(Costing *costing, const char *meter, int64 count,
 		  const PriceLine *line, const char *rule)
 {
 	int128		amount;
+	int128		sum;
 
 	if (costing->want_lines)
 		explain(costing, meter, int64_to_numeric(count), line, rule);
@@ -114,8 +119,11 @@ add_count(Costing *costing, const char *meter, int64 count,
 		costing->costs = true;
 	if (line->is_fixed &&
 		!__builtin_mul_overflow(line->rate, (int128) count, &amount) &&
-		!__builtin_add_overflow(costing->fixed, amount, &amount))
-		costing->fixed = amount;
+		!__builtin_add_overflow(costing->fixed, amount, &sum))
+	{
+		costing->fixed = sum;
+		costing->cost->fixed[costing->part] += amount;
+	}
 	else
 		add_exact(costing, int64_to_numeric(count), line);
 }
@@ -205,6 +213,30 @@ price_fraction(Costing *costing, const char *meter, Numeric quantity,
 				costing->slice ? "no rate for this meter" : "no price is in force");
 }
 
+static CostPart
+part_of_meter(int meter)
+{
+	switch (meter)
+	{
+		case METER_INPUT:
+		case METER_INPUT_AUDIO:
+		case METER_INPUT_IMAGE:
+		case METER_INPUT_VIDEO:
+			return PART_INPUT;
+		case METER_CACHE_READ:
+		case METER_CACHE_READ_AUDIO:
+		case METER_CACHE_READ_IMAGE:
+		case METER_CACHE_READ_VIDEO:
+			return PART_CACHE_READ;
+		case METER_CACHE_WRITE:
+		case METER_CACHE_WRITE_1H:
+		case METER_CACHE_WRITE_AUDIO:
+			return PART_CACHE_WRITE;
+		default:
+			return PART_OUTPUT;
+	}
+}
+
 static void
 price_tokens(Costing *costing, const Usage *usage)
 {
@@ -225,6 +257,7 @@ price_tokens(Costing *costing, const Usage *usage)
 			else if (usage->rest[i] != usage->tokens[i])
 				rule = "own rate; what its parts leave";
 		}
+		costing->part = part_of_meter(i);
 		price_count(costing, cl_token_meters[i].name, usage->rest[i], price, rule);
 	}
 }
@@ -235,6 +268,7 @@ price_others(Costing *costing, const Usage *usage)
 	MeterPrice	none = {0, NULL, -1};
 	MeterPrice	per_call = costing->slice ? costing->slice->requests : none;
 
+	costing->part = PART_OTHER;
 	for (int i = 0; i < usage->nother; i++)
 	{
 		const OtherMeter *other = &usage->other[i];
@@ -281,11 +315,29 @@ cl_price_usage(const PriceSlice *slice, const Usage *usage, TimestampTz at,
 		return;
 	}
 
+	cost->scale = slice->scale;
 	cost->amount = cl_fixed_to_numeric((Fixed) {costing.fixed, slice->scale});
 	if (costing.exact)
 		cost->amount = cl_numeric_trim(cl_numeric_add(cost->amount, costing.exact));
 	cost->pricing = costing.unpriced ? PRICING_PARTIAL :
 		costing.costs ? PRICING_PRICED : PRICING_FREE;
+}
+
+/*
+ * What a part of the usage cost, or NULL for nothing.  Of a priced cost only.
+ */
+Numeric
+cl_cost_part(const CallCost *cost, CostPart part)
+{
+	Numeric		amount = cost->exact[part];
+
+	if (cost->fixed[part] != 0)
+	{
+		Numeric		fixed = cl_fixed_to_numeric((Fixed) {cost->fixed[part], cost->scale});
+
+		amount = amount ? cl_numeric_trim(cl_numeric_add(fixed, amount)) : fixed;
+	}
+	return amount && cl_numeric_is_zero(amount) ? NULL : amount;
 }
 
 /* Arguments of cost_at() and explain_cost(), which are the same up to strict. */

@@ -17,6 +17,18 @@ typedef enum Pricing
 	PRICING_PRICED
 } Pricing;
 
+/* What a cost is made of; the rest of it is input that no cache had to do with. */
+typedef enum CostPart
+{
+	PART_INPUT,
+	PART_CACHE_READ,
+	PART_CACHE_WRITE,
+	PART_OUTPUT,
+	PART_OTHER					/* everything that is not tokens */
+} CostPart;
+
+#define NUM_COST_PARTS (PART_OTHER + 1)
+
 /* One meter's part in a cost. */
 typedef struct CostLine
 {
@@ -33,9 +45,15 @@ typedef struct CallCost
 	Numeric		amount;			/* NULL when unpriced */
 	int			nlines;			/* lines are made only when asked for */
 	CostLine   *lines;
+
+	/* In fixed point as far as that goes: cl_cost_part() adds them up. */
+	int			scale;
+	int128		fixed[NUM_COST_PARTS];
+	Numeric		exact[NUM_COST_PARTS];
 } CallCost;
 
 extern const char *cl_pricing_name(Pricing pricing);
+extern Numeric cl_cost_part(const CallCost *cost, CostPart part);
 extern void cl_price_usage(const PriceSlice *slice, const Usage *usage,
 						   TimestampTz at, bool want_lines, CallCost *cost);
 

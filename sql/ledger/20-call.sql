@@ -21,6 +21,10 @@ CREATE TABLE cost_ledger.call (
     attempt                integer,
     accepted               boolean,
     cost                   numeric,
+    cache_read_cost        numeric,
+    cache_write_cost       numeric,
+    output_cost            numeric,
+    other_cost             numeric,
     reported_cost          numeric,
     pricing                text NOT NULL,
     usage_status           text,
@@ -77,6 +81,10 @@ COMMENT ON COLUMN cost_ledger.call.raw_usage IS 'The provider''s usage object as
 COMMENT ON COLUMN cost_ledger.call.usage_status IS 'final; partial or estimated (said by the client); missing (no counts at all); unexplained (raw_usage has counts that do not add up or that have no meter; priced at the documented default); unrecognized (raw_usage of unknown shape). Of a correction: repriced, where it brought the full price to a call without one; completed, where to a partial one.';
 COMMENT ON COLUMN cost_ledger.call.served_from IS 'model, or response_cache: answered from the application''s own cache at no cost.';
 COMMENT ON COLUMN cost_ledger.call.cost IS 'Exact cost in the ledger''s currency, unrounded; NULL while unpriced. Set by the ledger.';
+COMMENT ON COLUMN cost_ledger.call.cache_read_cost IS 'The part of cost for input tokens read from the cache; NULL for nothing. Set by the ledger. What cache_read_cost, cache_write_cost, output_cost and other_cost leave of cost is for the other input tokens.';
+COMMENT ON COLUMN cost_ledger.call.cache_write_cost IS 'The part of cost for input tokens written to the cache; NULL for nothing. Set by the ledger.';
+COMMENT ON COLUMN cost_ledger.call.output_cost IS 'The part of cost for output tokens; NULL for nothing. Set by the ledger.';
+COMMENT ON COLUMN cost_ledger.call.other_cost IS 'The part of cost for meters that are not tokens; NULL for nothing. Set by the ledger.';
 COMMENT ON COLUMN cost_ledger.call.reported_cost IS 'What the provider said it cost, kept beside cost, never instead of it.';
 COMMENT ON COLUMN cost_ledger.call.price_id IS 'The price version that made the cost. Set by the ledger.';
 COMMENT ON COLUMN cost_ledger.call.pricing IS 'priced; free (at an explicit price of 0, or from the response cache); partial (some meter has no rate); unpriced (cost is NULL). Set by the ledger.';

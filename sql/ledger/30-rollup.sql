@@ -115,6 +115,10 @@ CREATE TABLE cost_ledger.rollup_hour (
     output_tokens          numeric NOT NULL DEFAULT 0,
     reasoning_tokens       numeric NOT NULL DEFAULT 0,
     cost                   numeric,
+    cache_read_cost        numeric,
+    cache_write_cost       numeric,
+    output_cost            numeric,
+    other_cost             numeric,
     adjustment_cost        numeric,
     reported_cost          numeric,
     cost_without_run       numeric,
@@ -140,6 +144,10 @@ COMMENT ON COLUMN cost_ledger.rollup_hour.cache_write_1h_tokens IS 'Input tokens
 COMMENT ON COLUMN cost_ledger.rollup_hour.output_tokens IS 'All output tokens, reasoning included.';
 COMMENT ON COLUMN cost_ledger.rollup_hour.reasoning_tokens IS 'Output tokens spent on reasoning.';
 COMMENT ON COLUMN cost_ledger.rollup_hour.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
+COMMENT ON COLUMN cost_ledger.rollup_hour.cache_read_cost IS 'The part of cost for input tokens read from the cache, as first priced; NULL for nothing. What these four parts and adjustment_cost leave of cost is for the other input tokens.';
+COMMENT ON COLUMN cost_ledger.rollup_hour.cache_write_cost IS 'The part of cost for input tokens written to the cache; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger.rollup_hour.output_cost IS 'The part of cost for output tokens; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger.rollup_hour.other_cost IS 'The part of cost for meters that are not tokens; NULL for nothing.';
 COMMENT ON COLUMN cost_ledger.rollup_hour.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
 COMMENT ON COLUMN cost_ledger.rollup_hour.reported_cost IS 'What providers said the calls cost; NULL where they said nothing.';
 COMMENT ON COLUMN cost_ledger.rollup_hour.cost_without_run IS 'The part of cost whose calls have no run_id; NULL where there is none.';
@@ -163,6 +171,10 @@ CREATE TABLE cost_ledger.rollup_day (
     output_tokens          numeric NOT NULL DEFAULT 0,
     reasoning_tokens       numeric NOT NULL DEFAULT 0,
     cost                   numeric,
+    cache_read_cost        numeric,
+    cache_write_cost       numeric,
+    output_cost            numeric,
+    other_cost             numeric,
     adjustment_cost        numeric,
     reported_cost          numeric,
     cost_without_run       numeric,
@@ -188,6 +200,10 @@ COMMENT ON COLUMN cost_ledger.rollup_day.cache_write_1h_tokens IS 'Input tokens 
 COMMENT ON COLUMN cost_ledger.rollup_day.output_tokens IS 'All output tokens, reasoning included.';
 COMMENT ON COLUMN cost_ledger.rollup_day.reasoning_tokens IS 'Output tokens spent on reasoning.';
 COMMENT ON COLUMN cost_ledger.rollup_day.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
+COMMENT ON COLUMN cost_ledger.rollup_day.cache_read_cost IS 'The part of cost for input tokens read from the cache, as first priced; NULL for nothing. What these four parts and adjustment_cost leave of cost is for the other input tokens.';
+COMMENT ON COLUMN cost_ledger.rollup_day.cache_write_cost IS 'The part of cost for input tokens written to the cache; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger.rollup_day.output_cost IS 'The part of cost for output tokens; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger.rollup_day.other_cost IS 'The part of cost for meters that are not tokens; NULL for nothing.';
 COMMENT ON COLUMN cost_ledger.rollup_day.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
 COMMENT ON COLUMN cost_ledger.rollup_day.reported_cost IS 'What providers said the calls cost; NULL where they said nothing.';
 COMMENT ON COLUMN cost_ledger.rollup_day.cost_without_run IS 'The part of cost whose calls have no run_id; NULL where there is none.';
@@ -322,7 +338,7 @@ COMMENT ON COLUMN cost_ledger.rollup_user_day.cost IS 'Exact cost in the ledger'
 -- are STABLE, so that the planner asks them how many rows to expect.
 CREATE VIEW cost_ledger.unconsumed_call WITH (security_invoker = true) AS
 SELECT c.called_at, c.call_id, c.recorded_at, c.corrects,
-       c.pricing, c.usage_status, c.cost, c.reported_cost,
+       c.pricing, c.usage_status, c.cost, c.cache_read_cost, c.cache_write_cost, c.output_cost, c.other_cost, c.reported_cost,
        c.input_tokens, c.cache_read_tokens, c.cache_write_tokens, c.cache_write_1h_tokens, c.output_tokens, c.reasoning_tokens,
        c.retry_count, c.tool_calls_count, c.accepted, c.duration_ms,
        c.team, c.feature, c.customer, c.task_type, c.environment,

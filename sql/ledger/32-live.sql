@@ -7,7 +7,8 @@ SELECT r.day,
        k.team, k.feature, k.customer, k.task_type, k.environment, k.provider, k.model, k.service_class, k.operation, k.status, k.served_from,
        r.calls, r.priced_calls, r.unpriced_calls, r.corrections, r.retries, r.tool_calls,
        r.accepted_calls, r.rejected_calls, r.input_tokens, r.cache_read_tokens, r.cache_write_tokens, r.cache_write_1h_tokens,
-       r.output_tokens, r.reasoning_tokens, r.cost, r.adjustment_cost, r.reported_cost, r.cost_without_run
+       r.output_tokens, r.reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost, r.output_cost,
+       r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run
 FROM cost_ledger.rollup_day r
 JOIN cost_ledger.rollup_key k ON k.key_id = r.key_id
 UNION ALL
@@ -29,6 +30,10 @@ SELECT (c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))
        coalesce(c.output_tokens, 0),
        coalesce(c.reasoning_tokens, 0),
        c.cost,
+       c.cache_read_cost,
+       c.cache_write_cost,
+       c.output_cost,
+       c.other_cost,
        CASE WHEN c.corrects IS NOT NULL THEN c.cost END,
        c.reported_cost,
        CASE WHEN c.run_id IS NULL THEN c.cost END
@@ -41,7 +46,8 @@ SELECT r.hour,
        k.team, k.feature, k.customer, k.task_type, k.environment, k.provider, k.model, k.service_class, k.operation, k.status, k.served_from,
        r.calls, r.priced_calls, r.unpriced_calls, r.corrections, r.retries, r.tool_calls,
        r.accepted_calls, r.rejected_calls, r.input_tokens, r.cache_read_tokens, r.cache_write_tokens, r.cache_write_1h_tokens,
-       r.output_tokens, r.reasoning_tokens, r.cost, r.adjustment_cost, r.reported_cost, r.cost_without_run
+       r.output_tokens, r.reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost, r.output_cost,
+       r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run
 FROM cost_ledger.rollup_hour r
 JOIN cost_ledger.rollup_key k ON k.key_id = r.key_id
 UNION ALL
@@ -63,6 +69,10 @@ SELECT date_trunc('hour', c.called_at, (SELECT l.time_zone FROM cost_ledger.ledg
        coalesce(c.output_tokens, 0),
        coalesce(c.reasoning_tokens, 0),
        c.cost,
+       c.cache_read_cost,
+       c.cache_write_cost,
+       c.output_cost,
+       c.other_cost,
        CASE WHEN c.corrects IS NOT NULL THEN c.cost END,
        c.reported_cost,
        CASE WHEN c.run_id IS NULL THEN c.cost END

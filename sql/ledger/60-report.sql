@@ -188,6 +188,8 @@ SELECT m.month, m.provider, m.model, m.service_class,
        m.calls, m.failed_calls, m.unpriced_calls,
        m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.output_tokens,
        m.cost,
+       m.cost - m.cache_read_cost - m.cache_write_cost - m.output_cost - m.other_cost - m.adjustment_cost AS input_cost,
+       m.cache_read_cost, m.cache_write_cost, m.output_cost, m.other_cost, m.adjustment_cost,
        round(m.cost / nullif(m.priced_calls, 0), 12) AS mean_cost_per_call,
        round(m.cost / nullif(sum(m.cost) OVER (PARTITION BY m.month), 0), 6) AS share_of_cost
 FROM (
@@ -201,7 +203,12 @@ FROM (
            sum(d.cache_read_tokens) AS cache_read_tokens,
            sum(d.cache_write_tokens + d.cache_write_1h_tokens) AS cache_write_tokens,
            sum(d.output_tokens) AS output_tokens,
-           sum(d.cost) AS cost
+           sum(d.cost) AS cost,
+           coalesce(sum(d.cache_read_cost), 0) AS cache_read_cost,
+           coalesce(sum(d.cache_write_cost), 0) AS cache_write_cost,
+           coalesce(sum(d.output_cost), 0) AS output_cost,
+           coalesce(sum(d.other_cost), 0) AS other_cost,
+           coalesce(sum(d.adjustment_cost), 0) AS adjustment_cost
     FROM cost_ledger.live_day d
     GROUP BY 1, d.provider, d.model, d.service_class) m;
 
@@ -218,6 +225,12 @@ COMMENT ON COLUMN cost_ledger.cost_by_model.cache_read_tokens IS 'Input tokens r
 COMMENT ON COLUMN cost_ledger.cost_by_model.cache_write_tokens IS 'Input tokens written to the prompt cache, for 5 minutes or for 1 hour: a subset of input_tokens.';
 COMMENT ON COLUMN cost_ledger.cost_by_model.output_tokens IS 'All output tokens, reasoning included.';
 COMMENT ON COLUMN cost_ledger.cost_by_model.cost IS 'Cost in the ledger''s currency, exact, corrections included; NULL without any price.';
+COMMENT ON COLUMN cost_ledger.cost_by_model.input_cost IS 'The part of cost for input tokens that no cache had to do with, as first priced; NULL without any price.';
+COMMENT ON COLUMN cost_ledger.cost_by_model.cache_read_cost IS 'The part of cost for input tokens read from the cache, as first priced.';
+COMMENT ON COLUMN cost_ledger.cost_by_model.cache_write_cost IS 'The part of cost for input tokens written to the cache, as first priced.';
+COMMENT ON COLUMN cost_ledger.cost_by_model.output_cost IS 'The part of cost for output tokens, as first priced.';
+COMMENT ON COLUMN cost_ledger.cost_by_model.other_cost IS 'The part of cost for meters that are not tokens, as first priced.';
+COMMENT ON COLUMN cost_ledger.cost_by_model.adjustment_cost IS 'The part of cost that corrections and re-ratings booked.';
 COMMENT ON COLUMN cost_ledger.cost_by_model.mean_cost_per_call IS 'cost divided by the number of calls that have a price.';
 COMMENT ON COLUMN cost_ledger.cost_by_model.share_of_cost IS 'cost as a fraction of the month''s cost; NULL where that is 0 or unknown.';
 

@@ -71,6 +71,19 @@ FROM cost_ledger.rollup_day d JOIN cost_ledger.rollup_key k USING (key_id)
 WHERE k.team = 'search' ORDER BY d.day, k.model, k.operation;
 SELECT count(*) FROM cost_ledger.check_rollups();
 
+-- what a cost is made of: 40, 0.1 × 50, 1.25 × 16 and 4 at the rate of input, 2 × 10,
+-- and a fee of 2 × 3
+SELECT cost_ledger.set_price('acme', 'parts', '{"input_tokens": 1000000, "cache_read_tokens": 100000, "cache_write_tokens": 1250000, "output_tokens": 2000000, "searches": {"price": 3, "per": 1}}', '2025-01-01') > 0 AS is_set;
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens, reasoning_tokens, other_usage)
+    VALUES ('2026-04-01', 'acme', 'parts', 110, 50, 16, 4, 10, 5, '{"searches": 2}'), ('2026-04-01', 'acme', 'parts', 1, NULL, NULL, NULL, NULL, NULL, NULL)
+    RETURNING cost, cache_read_cost, cache_write_cost, output_cost, other_cost;
+SELECT month, cost, input_cost, cache_read_cost, cache_write_cost, output_cost, other_cost, adjustment_cost FROM cost_ledger.cost_by_model WHERE model = 'parts';
+CALL cost_ledger.refresh();
+SELECT cost_ledger.correct_call(c.called_at, c.call_id, '{"input_tokens": 111}', 'one more') IS NOT NULL AS corrected FROM cost_ledger.call c WHERE c.model = 'parts' AND c.input_tokens = 1;
+SELECT month, cost, input_cost, cache_read_cost, cache_write_cost, output_cost, other_cost, adjustment_cost FROM cost_ledger.cost_by_model WHERE model = 'parts';
+CALL cost_ledger.refresh();
+INSERT INTO cost_ledger.call (provider, model, input_tokens, output_cost) VALUES ('acme', 'parts', 1, 1);
+
 -- a call that came late, before all others of its run
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, user_id, session_id, run_id, agent)
     VALUES ('2026-03-05 00:00Z', 'acme', 'm', 1000, NULL, NULL, 's0', 'r1', 'planner');
