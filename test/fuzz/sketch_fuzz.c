@@ -6,10 +6,8 @@
  * values to summarize in two orders and groupings.  Whatever is accepted must
  * come out again as it went in, and equal multisets must have equal bytes.
  *
- *	  clang -g -O1 -fsanitize=fuzzer,address,undefined \
- *		-fno-sanitize-recover=all -Isrc test/fuzz/sketch_fuzz.c src/sketch.c \
- *		-lm -o sketch_fuzz
- *	  ./sketch_fuzz -max_len=4096 -max_total_time=600 [corpus folder]
+ * test/fuzz/run builds it and lets it run.  With SKETCH_REPLAY it has a main()
+ * that takes inputs from files, for valgrind.
  *-------------------------------------------------------------------------
  */
 #include <math.h>
@@ -63,8 +61,10 @@ cl_sketch_alloc(void *arena, size_t size)
 	allocated += size;
 	if (chunk == NULL || allocated > (size_t) 256 << 20)
 		abort();
-	/* nothing may rely on fresh memory */
+#ifndef SKETCH_REPLAY
+	/* nothing may rely on fresh memory; valgrind sees that by itself */
 	memset(chunk + 1, 0xa5, size);
+#endif
 	link_chunk(chunk);
 	return chunk + 1;
 }
@@ -290,3 +290,33 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	free_all();
 	return 0;
 }
+
+#ifdef SKETCH_REPLAY
+int
+main(int argc, char **argv)
+{
+	static uint8_t buffer[1 << 16];
+
+	for (int i = 1; i < argc; i++)
+	{
+		FILE	   *file = fopen(argv[i], "rb");
+		uint8_t    *data;
+		size_t		size;
+
+		if (file == NULL)
+		{
+			perror(argv[i]);
+			return 1;
+		}
+		size = fread(buffer, 1, sizeof(buffer), file);
+		fclose(file);
+		/* of its very size, so that reading beyond it is seen */
+		data = malloc(size);
+		memcpy(data, buffer, size);
+		LLVMFuzzerTestOneInput(data, size);
+		free(data);
+	}
+	printf("%d inputs\n", argc - 1);
+	return 0;
+}
+#endif
