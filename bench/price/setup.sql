@@ -1,9 +1,7 @@
 CREATE EXTENSION cost_ledger;
 SELECT cost_ledger.create_ledger();
-SELECT count(cost_ledger.set_price('p', 'model-' || m,
-    jsonb_build_object('input_tokens', 1 + m % 17 + v * 0.25, 'cache_read_tokens', 0.1 + (m % 17) * 0.1, 'output_tokens', 4 + m % 60 + v),
-    timestamptz '2025-01-01' + v * interval '120 days'))
-FROM generate_series(1, :models) AS m, generate_series(0, 4) AS v;
+\set more_than 0
+\ir prices.sql
 
 CREATE TABLE traffic AS
 SELECT i AS id, timestamptz '2025-01-01' + (i * 7919) % 50000000 * interval '1 second' AS at, 'p'::text AS provider,
