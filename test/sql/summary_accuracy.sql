@@ -27,13 +27,19 @@ FROM unnest(ARRAY[1, 10, 17, 100, 3000]) AS n,
         ('large', 1e11 + u::numeric * 8e11),
         ('whole range', round(10::numeric ^ (u::numeric * 23.9 - 12), 20)),
         ('powers of ten', 10::numeric ^ (i % 24 - 12)),
-        ('few values', ((i * i) % 19)::numeric / 8)
+        ('few values', ((i * i) % 19)::numeric / 8),
+        ('denormals', (u * 2e-308 * 2 ^ -20)::double precision::numeric),
+        ('1e-12 and 1e12', CASE WHEN w < 0.5 THEN 1e-12 + u::numeric * 1e-14 ELSE 1e12 - 1 - u::numeric * 1e9 END),
+        ('mixture', CASE WHEN w < 0.1 THEN 0 WHEN w < 0.2 THEN -round(u::numeric, 4) WHEN w < 0.3 THEN 0.002
+                         WHEN w < 0.4 THEN 1e-20 * i WHEN w < 0.6 THEN round(((1 - u) ^ -2)::numeric, 6)
+                         ELSE round(exp(u * 9 - 7)::numeric, 8) END)
     ) AS value (distribution, x);
 
 CREATE FUNCTION pg_temp.off(distribution text, n integer, accuracy double precision)
     RETURNS numeric
     LANGUAGE sql AS $$
-    SELECT max(CASE WHEN e.estimate = t.truth THEN 0 ELSE abs(e.estimate - t.truth) / nullif(abs(t.truth), 0) END)
+    -- what is nearer to zero than 1e-12 counts as zero
+    SELECT max(CASE WHEN e.estimate = t.truth OR greatest(abs(e.estimate), abs(t.truth)) < 1e-12 THEN 0 ELSE abs(e.estimate - t.truth) / nullif(abs(t.truth), 0) END)
     FROM unnest(ARRAY[0, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1]::double precision[],
             (SELECT cost_ledger.quantiles(cost_ledger.summarize(s.x, $3), ARRAY[0, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1])
              FROM sample AS s WHERE s.distribution = $1 AND s.n = $2)) AS e (fraction, estimate)
@@ -55,6 +61,19 @@ SELECT count(*) AS samples, bool_and(ok) AS exact
 FROM (SELECT num_values(s) = c AND total(s) = t AND minimum(s) = a AND maximum(s) = z AS ok
       FROM (SELECT summarize(x) AS s, count(x) AS c, sum(x) AS t, min(x) AS a, max(x) AS z
             FROM sample GROUP BY distribution, n) AS v) AS w;
+
+-- order and grouping leave no trace in the bytes
+SELECT count(*) AS samples, bool_and(s = ascending) AS ascending, bool_and(s = descending) AS descending,
+    bool_and(s = shuffled) AS shuffled, bool_and(s = merged) AS merged
+FROM (SELECT distribution, n, summarize(x) AS s, summarize(x ORDER BY x) AS ascending, summarize(x ORDER BY x DESC) AS descending,
+          summarize(x ORDER BY hashtext(x::text)) AS shuffled
+      FROM sample GROUP BY distribution, n) AS v
+    JOIN (SELECT distribution, n, merge(s ORDER BY a DESC) AS merged
+          FROM (SELECT distribution, n, a, merge(s) AS s
+                FROM (SELECT distribution, n, abs(hashtext(x::text)) % 5 AS a, abs(hashtext(x::text || 'b')) % 7 AS b, summarize(x) AS s
+                      FROM sample GROUP BY distribution, n, a, b) AS leaf
+                GROUP BY distribution, n, a) AS twig
+          GROUP BY distribution, n) AS w USING (distribution, n);
 
 -- every bucket has the bounds the manual gives, and no value strays from them
 SELECT count(*) AS buckets, bool_and(upper_bound / lower_bound < 1.01 / 0.99) AS narrow,

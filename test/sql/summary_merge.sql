@@ -64,6 +64,14 @@ FROM (SELECT summarize(x) FILTER (WHERE x <= k) AS a, summarize(x) FILTER (WHERE
       FROM generate_series(0, 40) AS k, generate_series(1, 40) AS x GROUP BY k) AS v;
 SELECT merge(NULL, NULL::summary) IS NULL AS none, merge(summarize(1), NULL) = summarize(1) AS first,
     merge(NULL, summarize(1)) = summarize(1) AS second;
+-- in an upsert, where either side may be NULL
+CREATE TEMP TABLE kept (g integer PRIMARY KEY, s summary);
+INSERT INTO kept VALUES (1, (SELECT summarize(1))), (2, NULL);
+INSERT INTO kept AS k VALUES (1, (SELECT summarize(2))), (2, (SELECT summarize(3))), (3, (SELECT summarize(4)))
+ON CONFLICT (g) DO UPDATE SET s = merge(k.s, excluded.s);
+INSERT INTO kept AS k VALUES (1, NULL), (4, NULL)
+ON CONFLICT (g) DO UPDATE SET s = merge(k.s, excluded.s);
+SELECT * FROM kept ORDER BY g;
 
 -- parallel plans
 SET parallel_setup_cost = 0;
