@@ -51,7 +51,13 @@ SELECT count(*) AS calls, sum(difference) FROM cost_ledger.rerate('2026-03-01', 
 CREATE FUNCTION pg_temp.leaks(OUT view text, OUT rows bigint, OUT leaked bigint) RETURNS SETOF record LANGUAGE plpgsql AS $$
 BEGIN
     FOR view IN SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'cost_ledger'::regnamespace AND c.relkind = 'v' ORDER BY 1 LOOP
-        EXECUTE format('SELECT count(*), count(*) FILTER (WHERE to_jsonb(v)::text ~ ''theirs'') FROM cost_ledger.%I v', view) INTO rows, leaked;
+        BEGIN
+            EXECUTE format('SELECT count(*), count(*) FILTER (WHERE to_jsonb(v)::text ~ ''theirs'') FROM cost_ledger.%I v', view) INTO rows, leaked;
+        EXCEPTION WHEN insufficient_privilege THEN
+            -- what looks at a partition by itself is for the owner
+            rows := NULL;
+            leaked := NULL;
+        END;
         RETURN NEXT;
     END LOOP;
 END
@@ -60,7 +66,7 @@ GRANT EXECUTE ON FUNCTION pg_temp.leaks() TO regress_team_reader;
 SELECT count(*) FILTER (WHERE leaked > 0) > 5 AS the_owner_sees_both FROM pg_temp.leaks();
 SET ROLE regress_team_reader;
 SELECT view, rows, leaked FROM pg_temp.leaks() WHERE leaked > 0;
-SELECT count(*) FILTER (WHERE rows > 0) > 5 AS sees_own FROM pg_temp.leaks();
+SELECT count(*) FILTER (WHERE rows > 0) > 5 AS sees_own, count(*) FILTER (WHERE rows IS NULL) < 5 AS may_read_most FROM pg_temp.leaks();
 SELECT month, team, calls, cost FROM cost_ledger.chargeback_by_month;
 SELECT count(*) FROM cost_ledger.unpriced_call;
 
