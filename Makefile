@@ -27,6 +27,7 @@ PIECES = \
 	sql/40-summary.sql \
 	sql/45-rollup.sql \
 	sql/50-ledger.sql \
+	sql/52-partition.sql \
 	sql/55-rerate.sql \
 	sql/56-estimate.sql \
 	sql/60-budget.sql \
@@ -39,6 +40,7 @@ LEDGER = \
 	sql/ledger/20-call.sql \
 	sql/ledger/25-rerate.sql \
 	sql/ledger/30-rollup.sql \
+	sql/ledger/35-retention.sql \
 	sql/ledger/32-live.sql \
 	sql/ledger/40-budget.sql \
 	sql/ledger/50-alert.sql \

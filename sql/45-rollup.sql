@@ -645,15 +645,21 @@ CREATE FUNCTION cost_ledger._stored_condition(rollup text, range_start timestamp
 AS $$
 DECLARE
     zone text := (cost_ledger._ledger()).time_zone;
+    calls_from timestamptz := (SELECT s.calls_from FROM cost_ledger.rollup_state s);
 BEGIN
     RETURN CASE
         WHEN rollup IN ('minute', 'hour') THEN format('r.%1$s >= %2$L AND r.%1$s < %3$L', rollup, range_start, range_end)
         WHEN rollup IN ('day', 'user_day') THEN format('r.day >= %L AND r.day < %L',
                                                        (range_start AT TIME ZONE zone)::date, (range_end AT TIME ZONE zone)::date)
         -- Runs and sessions that have a call in the range, or should.
+        -- Not those that began before the first call that retention has left.
         ELSE format('r.%1$s_id IN (SELECT c.%1$s_id FROM cost_ledger.call c WHERE c.called_at >= %2$L AND c.called_at < %3$L
                                    UNION SELECT s.%1$s_id FROM cost_ledger.rollup_%1$s s WHERE s.started_at >= %2$L AND s.started_at < %3$L)',
                     rollup, range_start, range_end)
+             || CASE WHEN isfinite(calls_from)
+                     THEN format(' AND NOT EXISTS (SELECT FROM cost_ledger.rollup_%1$s s WHERE s.%1$s_id = r.%1$s_id AND s.started_at < %2$L)',
+                                 rollup, calls_from)
+                     ELSE '' END
     END;
 END
 $$;

@@ -202,6 +202,7 @@ BEGIN
     rerate.filters := coalesce(rerate.filters, '{}');
     -- Checks the arguments, and finds nothing.
     PERFORM FROM cost_ledger.booked_calls(rerate.range_start, rerate.range_end, rerate.filters || '{"call_id": []}');
+    PERFORM cost_ledger._refuse_dropped(rerate.range_start, rerate.range_end, rerate.filters);
     IF NOT rerate.dry_run THEN
         IF coalesce(rerate.reason, '') = '' THEN
             RAISE EXCEPTION 'a re-rating needs a reason'

@@ -17,8 +17,9 @@ CREATE TABLE cost_ledger.rollup_state (
     consumed_at   timestamptz
 ) WITH (fillfactor = 50);
 
+-- Which does not see the transaction that makes the ledger: it may record calls.
 INSERT INTO cost_ledger.rollup_state (snapshot, minutes_from)
-    VALUES (pg_current_snapshot(), date_trunc('hour', now() - interval '2 days'));
+    VALUES (cost_ledger._ledger_snapshot(pg_current_snapshot(), 0, pg_current_xact_id()), date_trunc('hour', now() - interval '2 days'));
 
 COMMENT ON TABLE cost_ledger.rollup_state IS 'How far the rollups are: exactly one row, locked while refresh() works.';
 COMMENT ON COLUMN cost_ledger.rollup_state.singleton IS 'Always true.';
