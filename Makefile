@@ -107,3 +107,9 @@ exactness-million:
 	psql -Xqd cost_ledger_exactness -c 'CREATE EXTENSION cost_ledger'
 	psql -Xqd cost_ledger_exactness -v ON_ERROR_STOP=1 -v rows=1000000 -f test/sql/exactness.sql
 	psql -Xqd postgres -c 'DROP DATABASE cost_ledger_exactness'
+
+# The crash harness in its long form, with the installed extension: FAULTS=1000,
+# SEED=42 to repeat a run.  As root, with a full disk among the faults.
+.PHONY: crash
+crash:
+	PATH="$(bindir):$$PATH" test/crash/crash $(if $(FAULTS),--faults=$(FAULTS)) $(if $(SEED),--seed=$(SEED))
