@@ -96,37 +96,22 @@ COMMENT ON FUNCTION cost_ledger.merge(cost_ledger.call_labels, cost_ledger.call_
 -- Where the rollups end.  Asked for by the view unconsumed_call, so by everybody
 -- who reads reports: they need SELECT on rollup_state.
 CREATE FUNCTION cost_ledger.unconsumed_from() RETURNS xid8
-    LANGUAGE plpgsql STABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    RETURN (SELECT pg_snapshot_xmax(s.snapshot) FROM cost_ledger.rollup_state s);
-END
-$$;
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cl_unconsumed_from';
 
 COMMENT ON FUNCTION cost_ledger.unconsumed_from() IS
     'Rows of call with this recorded_xid or a later one are not in the rollups yet.';
 
 CREATE FUNCTION cost_ledger.unconsumed_xids() RETURNS xid8[]
-    LANGUAGE plpgsql STABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    RETURN ARRAY(SELECT x FROM cost_ledger.rollup_state s, pg_snapshot_xip(s.snapshot) x);
-END
-$$;
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cl_unconsumed_xids';
 
 COMMENT ON FUNCTION cost_ledger.unconsumed_xids() IS
     'Earlier transactions whose rows are not in the rollups either: they were open when refresh() last looked.';
 
 CREATE FUNCTION cost_ledger.unconsumed_base() RETURNS bigint
-    LANGUAGE plpgsql STABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    RETURN (SELECT s.base_call_id FROM cost_ledger.rollup_state s);
-END
-$$;
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cl_unconsumed_base';
 
 COMMENT ON FUNCTION cost_ledger.unconsumed_base() IS
     'Rows of call without a recorded_xid, which a restored ledger makes until post_restore(), are in the rollups up to this call_id.';
