@@ -21,6 +21,7 @@
 #include "funcapi.h"
 #include "port/pg_bswap.h"
 #include "utils/array.h"
+#include "utils/datum.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -462,7 +463,8 @@ Datum
 cl_unconsumed_xids(PG_FUNCTION_ARGS)
 {
 	read_state();
-	PG_RETURN_ARRAYTYPE_P(state.xids);
+	/* A copy: another query may read the state anew while this one holds it. */
+	PG_RETURN_DATUM(datumCopy(PointerGetDatum(state.xids), false, -1));
 }
 
 Datum
