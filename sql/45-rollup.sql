@@ -117,6 +117,18 @@ CREATE FUNCTION cost_ledger.unconsumed_base() RETURNS bigint
 COMMENT ON FUNCTION cost_ledger.unconsumed_base() IS
     'Rows of call without a recorded_xid, which a restored ledger makes until post_restore(), are in the rollups up to this call_id.';
 
+CREATE FUNCTION cost_ledger.live_call_from() RETURNS timestamptz
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN CASE WHEN row_security_active('cost_ledger.call'::regclass) THEN '-infinity' ELSE 'infinity' END::timestamptz;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.live_call_from() IS
+    'Calls from this time on are read instead of rollups: all for a reader under row-level security of call (-infinity), else none (infinity).';
+
 CREATE FUNCTION cost_ledger.run_depth(run_id text) RETURNS integer
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
