@@ -6,6 +6,9 @@
 -- down to those that a reader may see, so a reader under a policy of call sees
 -- no rollup, and gets the same answers from the calls themselves.  For all
 -- others that branch is pruned before it runs.
+--
+-- Both sides of a UNION ALL have the same types, to the letter: only then does
+-- the planner leave out what a query does not ask for.
 
 ALTER TABLE cost_ledger.rollup_key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE cost_ledger.rollup_minute ENABLE ROW LEVEL SECURITY;
@@ -54,21 +57,21 @@ WHERE NOT row_security_active('cost_ledger.call'::regclass)
 UNION ALL
 SELECT (c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date,
        c.team, c.feature, c.customer, c.task_type, c.environment, c.provider, c.model, c.service_class, c.operation, c.status, c.served_from,
-       (c.corrects IS NULL)::integer,
-       (c.cost IS NOT NULL AND (c.corrects IS NULL OR coalesce(c.usage_status = 'repriced', false)))::integer,
-       (c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
-           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer,
-       (c.corrects IS NOT NULL)::integer,
+       (c.corrects IS NULL)::integer::bigint,
+       (c.cost IS NOT NULL AND (c.corrects IS NULL OR coalesce(c.usage_status = 'repriced', false)))::integer::bigint,
+       ((c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
+           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer)::bigint,
+       (c.corrects IS NOT NULL)::integer::bigint,
        (c.corrects IS NULL AND coalesce(c.operation = 'retry', false))::integer + coalesce(c.retry_count, 0)::bigint,
-       coalesce(c.tool_calls_count, 0),
-       (coalesce(c.accepted, false))::integer,
-       (NOT coalesce(c.accepted, true))::integer,
-       coalesce(c.input_tokens, 0),
-       coalesce(c.cache_read_tokens, 0),
-       coalesce(c.cache_write_tokens, 0),
-       coalesce(c.cache_write_1h_tokens, 0),
-       coalesce(c.output_tokens, 0),
-       coalesce(c.reasoning_tokens, 0),
+       coalesce(c.tool_calls_count, 0)::bigint,
+       coalesce(c.accepted, false)::integer::bigint,
+       (NOT coalesce(c.accepted, true))::integer::bigint,
+       coalesce(c.input_tokens, 0)::numeric,
+       coalesce(c.cache_read_tokens, 0)::numeric,
+       coalesce(c.cache_write_tokens, 0)::numeric,
+       coalesce(c.cache_write_1h_tokens, 0)::numeric,
+       coalesce(c.output_tokens, 0)::numeric,
+       coalesce(c.reasoning_tokens, 0)::numeric,
        c.cost,
        c.cache_read_cost,
        c.cache_write_cost,
@@ -94,21 +97,21 @@ WHERE NOT row_security_active('cost_ledger.call'::regclass)
 UNION ALL
 SELECT date_trunc('hour', c.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)),
        c.team, c.feature, c.customer, c.task_type, c.environment, c.provider, c.model, c.service_class, c.operation, c.status, c.served_from,
-       (c.corrects IS NULL)::integer,
-       (c.cost IS NOT NULL AND (c.corrects IS NULL OR coalesce(c.usage_status = 'repriced', false)))::integer,
-       (c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
-           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer,
-       (c.corrects IS NOT NULL)::integer,
+       (c.corrects IS NULL)::integer::bigint,
+       (c.cost IS NOT NULL AND (c.corrects IS NULL OR coalesce(c.usage_status = 'repriced', false)))::integer::bigint,
+       ((c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
+           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer)::bigint,
+       (c.corrects IS NOT NULL)::integer::bigint,
        (c.corrects IS NULL AND coalesce(c.operation = 'retry', false))::integer + coalesce(c.retry_count, 0)::bigint,
-       coalesce(c.tool_calls_count, 0),
-       (coalesce(c.accepted, false))::integer,
-       (NOT coalesce(c.accepted, true))::integer,
-       coalesce(c.input_tokens, 0),
-       coalesce(c.cache_read_tokens, 0),
-       coalesce(c.cache_write_tokens, 0),
-       coalesce(c.cache_write_1h_tokens, 0),
-       coalesce(c.output_tokens, 0),
-       coalesce(c.reasoning_tokens, 0),
+       coalesce(c.tool_calls_count, 0)::bigint,
+       coalesce(c.accepted, false)::integer::bigint,
+       (NOT coalesce(c.accepted, true))::integer::bigint,
+       coalesce(c.input_tokens, 0)::numeric,
+       coalesce(c.cache_read_tokens, 0)::numeric,
+       coalesce(c.cache_write_tokens, 0)::numeric,
+       coalesce(c.cache_write_1h_tokens, 0)::numeric,
+       coalesce(c.output_tokens, 0)::numeric,
+       coalesce(c.reasoning_tokens, 0)::numeric,
        c.cost,
        c.cache_read_cost,
        c.cache_write_cost,
@@ -131,12 +134,12 @@ WHERE NOT row_security_active('cost_ledger.call'::regclass)
 UNION ALL
 SELECT date_trunc('minute', c.called_at),
        c.team, c.feature, c.customer, c.task_type, c.environment, c.provider, c.model, c.service_class, c.operation, c.status, c.served_from,
-       (c.corrects IS NULL)::integer,
-       (c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
-           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer,
-       coalesce(c.tool_calls_count, 0),
-       coalesce(c.input_tokens, 0),
-       coalesce(c.output_tokens, 0),
+       (c.corrects IS NULL)::integer::bigint,
+       ((c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
+           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer)::bigint,
+       coalesce(c.tool_calls_count, 0)::bigint,
+       coalesce(c.input_tokens, 0)::numeric,
+       coalesce(c.output_tokens, 0)::numeric,
        c.cost
 FROM cost_ledger.live_call c
 WHERE c.called_at >= (SELECT s.minutes_from FROM cost_ledger.rollup_state s);
@@ -149,11 +152,11 @@ FROM cost_ledger.rollup_user_day r
 WHERE NOT row_security_active('cost_ledger.call'::regclass)
 UNION ALL
 SELECT (c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date, c.user_id,
-       (c.corrects IS NULL)::integer,
-       (c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
-           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer,
-       coalesce(c.input_tokens, 0),
-       coalesce(c.output_tokens, 0),
+       (c.corrects IS NULL)::integer::bigint,
+       ((c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
+           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer)::bigint,
+       coalesce(c.input_tokens, 0)::numeric,
+       coalesce(c.output_tokens, 0)::numeric,
        c.cost
 FROM cost_ledger.live_call c;
 
