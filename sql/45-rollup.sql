@@ -179,6 +179,7 @@ AS $$
         -- Measures.
         ('parent_run_id', '{run}',                  false, 'min(c.parent_run_id COLLATE "C")', 'least'),
         ('started_at',    '{run,session}',          false, 'min(c.called_at)', 'least'),
+        ('started_on',    '{run,session}',          false, '(min(c.called_at) AT TIME ZONE @ZONE@)::date', 'start'),
         -- At most 30 days each: one absurd duration must not end the report
         -- with a timestamp out of range.
         ('ended_at',      '{run,session}',          false, 'max(c.called_at + least(coalesce(c.duration_ms, 0), 2592000000) * interval ''1 millisecond'')', 'greatest'),
@@ -216,7 +217,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger._rollup_column() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger._rollup_column() IS
-    'The columns of the rollups: in which they are, the expression over rows c of call, and how two parts are put together (+, sum of which NULL is nothing, least, greatest, or merge()).';
+    'The columns of the rollups: in which they are, the expression over rows c of call, and how two parts are put together (+, sum of which NULL is nothing, least, greatest, start: that of the part that began first, or merge()).';
 
 CREATE FUNCTION cost_ledger._rollup_query(rollup text, condition text) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -261,6 +262,8 @@ AS $$
                    WHEN '+' THEN '%1$s = r.%1$s + excluded.%1$s'
                    WHEN 'sum' THEN '%1$s = coalesce(r.%1$s + excluded.%1$s, r.%1$s, excluded.%1$s)'
                    WHEN 'least' THEN '%1$s = least(r.%1$s, excluded.%1$s)'
+                   -- Not the lesser day: some zones turn their clocks back over midnight.
+                   WHEN 'start' THEN '%1$s = CASE WHEN excluded.started_at < r.started_at THEN excluded.%1$s ELSE r.%1$s END'
                    WHEN 'greatest' THEN '%1$s = greatest(r.%1$s, excluded.%1$s)'
                    WHEN 'merge' THEN '%1$s = cost_ledger.merge(r.%1$s, excluded.%1$s)'
                END, c.column_name), ', ' ORDER BY c.number)
