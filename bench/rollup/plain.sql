@@ -69,9 +69,9 @@ BEGIN
     END LOOP;
 
     FOR bucket IN VALUES ('run'), ('session') LOOP
-        EXECUTE 'INSERT INTO plain.' || bucket.column1 || ' (' || bucket.column1 || '_id, started_at, ended_at, calls, turns, failed_calls, unpriced_calls, retries, fallbacks,
+        EXECUTE 'INSERT INTO plain.' || bucket.column1 || ' (' || bucket.column1 || '_id, started_at, started_on, ended_at, calls, turns, failed_calls, unpriced_calls, retries, fallbacks,
                 tool_calls, accepted_calls, rejected_calls, ' || token_columns || ', cost, adjustment_cost)
-            SELECT c.' || bucket.column1 || '_id, min(c.called_at), max(c.called_at),
+            SELECT c.' || bucket.column1 || '_id, min(c.called_at), (min(c.called_at) AT TIME ZONE ''UTC'')::date, max(c.called_at),
                    count(*) FILTER (WHERE c.corrects IS NULL),
                    count(*) FILTER (WHERE c.corrects IS NULL AND coalesce(c.operation, ''primary'') IN (''primary'', ''subagent'')),
                    count(*) FILTER (WHERE c.status <> ''success''),
