@@ -186,7 +186,7 @@ BEGIN
                   HINT = 'Use a name of pg_timezone_names, e.g. UTC, Europe/Berlin or Asia/Kolkata; NULL is the zone of the ledger.';
     END IF;
     new.scope := cost_ledger._check_scope(new.scope);
-    new.match_key := coalesce((SELECT c.name || '=' || (new.scope ->> c.name)
+    new.match_key := coalesce((SELECT c.name || '=' || cost_ledger.shorten_id(new.scope ->> c.name)
                                FROM unnest(cost_ledger.budget_columns()) WITH ORDINALITY AS c (name, n)
                                WHERE new.scope ? c.name
                                ORDER BY c.n LIMIT 1), '');
@@ -310,7 +310,7 @@ BEGIN
         unit,
         (SELECT string_agg(format('c.%I, ', c), '') FROM unnest(columns) c),
         (SELECT string_agg(format('c.%I, ', c), '') FROM unnest(columns) c),
-        (SELECT string_agg(format(', %L || f.%I', c || '=', c), '') FROM unnest(columns) c),
+        (SELECT string_agg(format(', %L || cost_ledger.shorten_id(f.%I)', c || '=', c), '') FROM unnest(columns) c),
         (SELECT string_agg(format('%L, f.%I', c, c), ', ') FROM unnest(columns) c),
         relation, condition, budget_condition);
 END
@@ -793,6 +793,15 @@ BEGIN
     PERFORM cost_ledger._ledger();
     made := cost_ledger._check_budgets(now());
     PERFORM cost_ledger._expire_holds();
+    -- Minutes that nobody looks at any more.
+    DELETE FROM cost_ledger.budget_balance s
+        USING (SELECT o.budget_id, o.entity, o.period_start
+               FROM cost_ledger.budget b
+               JOIN cost_ledger.budget_balance o USING (budget_id)
+               WHERE b.period IN ('minute', 'rolling') AND o.held = 0
+                 AND o.period_start > '-infinity' AND o.period_start < now() - coalesce(b.period_length, '0') - interval '1 day'
+               FOR UPDATE OF o SKIP LOCKED) o
+        WHERE s.budget_id = o.budget_id AND s.entity = o.entity AND s.period_start = o.period_start;
     RETURN made;
 END
 $$;
@@ -871,6 +880,7 @@ CREATE FUNCTION cost_ledger._settle_holds(called_at timestamptz[], call_ids bigi
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     SET jit = off
+    SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -950,8 +960,8 @@ BEGIN
               JOIN cost_ledger.call c ON c.called_at = u.called_at AND c.call_id = u.call_id
               OFFSET 0) f
         LEFT JOIN cost_ledger.hold p ON p.hold_id = f.hold_id AND p.call_id = f.call_id AND p.exchanged_at IS NULL
-        CROSS JOIN LATERAL (SELECT '' AS key UNION ALL SELECT e.key || '=' || e.value FROM jsonb_each_text(f.labels) e) k
-        JOIN cost_ledger.budget b ON b.match_key = k.key AND b.is_active
+        CROSS JOIN LATERAL (SELECT ARRAY(SELECT '' UNION ALL SELECT e.key || '=' || cost_ledger.shorten_id(e.value) FROM jsonb_each_text(f.labels) e) AS keys OFFSET 0) k
+        JOIN cost_ledger.budget b ON b.match_key = ANY (k.keys) AND b.is_active
                                  AND b.period <> 'request' AND b.metric NOT IN ('concurrent_calls', 'depth')
                                  AND f.labels @> b.scope AND (b.each_of IS NULL OR f.labels ? b.each_of)
         CROSS JOIN cost_ledger.ledger l
@@ -1032,6 +1042,8 @@ CREATE FUNCTION cost_ledger.reserve(
     LANGUAGE plpgsql VOLATILE ROWS 1
     SET search_path = pg_catalog, pg_temp
     SET jit = off
+    -- Every step is a look-up by index: planning anew would be most of the work.
+    SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -1039,6 +1051,8 @@ DECLARE
     soft constant text[] := '{allow,warn,throttle,degrade}';
     at timestamptz := clock_timestamp();
     wanted jsonb := '{}';
+    keys text[];
+    ledger_zone text;
     request jsonb;
     known record;
     b record;
@@ -1127,24 +1141,27 @@ BEGIN
                                             jsonb_build_object('input_tokens', coalesce(input_tokens, 0), 'output_tokens', coalesce(max_output_tokens, 0)),
                                             wanted ->> 'service_class', wanted ->> 'region', customer => wanted ->> 'customer');
         END IF;
+        keys := ARRAY(SELECT '' UNION ALL SELECT l.key || '=' || cost_ledger.shorten_id(l.value) FROM jsonb_each_text(wanted) l);
+        ledger_zone := (SELECT l.time_zone FROM cost_ledger.ledger l);
         FOR b IN
             SELECT b.budget_id, b.name, b.metric, b.period, b.each_of, v.amount, v.thresholds, v.actions, v.degrade_to,
                    n.entity, CASE WHEN b.period = 'rolling' THEN '-infinity' ELSE p.period_start END AS period_start,
                    p.period_start AS window_start, p.period_end,
                    s.budget_id IS NOT NULL AS is_known, coalesce(s.posted, 0) + coalesce(r.posted, 0) AS posted, coalesce(s.held, 0) AS held,
                    coalesce(x.expired, 0) AS expired, s.first_at, r.first_minute, h.threshold AS hard_threshold, h.action AS hard_action
-            FROM (SELECT '' AS key UNION ALL SELECT l.key || '=' || l.value FROM jsonb_each_text(wanted) l) k
-            JOIN cost_ledger.budget b ON b.match_key = k.key AND b.is_active
-                                     AND wanted @> b.scope AND (b.each_of IS NULL OR wanted ? b.each_of)
+            FROM cost_ledger.budget b
             CROSS JOIN LATERAL (
                 SELECT v.* FROM cost_ledger.budget_version v
                 WHERE v.budget_id = b.budget_id AND v.valid_from <= at AND (v.valid_to IS NULL OR v.valid_to > at)
                 ORDER BY v.version DESC LIMIT 1) v
             CROSS JOIN LATERAL (SELECT coalesce(cost_ledger.shorten_id(wanted ->> b.each_of), '') COLLATE "C" AS entity) n
-            CROSS JOIN cost_ledger.ledger l
-            CROSS JOIN LATERAL cost_ledger.budget_period(b.period, at, coalesce(b.time_zone, l.time_zone), b.week_start, b.period_length) p
-            LEFT JOIN cost_ledger.budget_balance s ON s.budget_id = b.budget_id AND s.entity = n.entity
-                                                  AND s.period_start = CASE WHEN b.period = 'rolling' THEN '-infinity' ELSE p.period_start END
+            CROSS JOIN LATERAL cost_ledger.budget_period(b.period, at, coalesce(b.time_zone, ledger_zone), b.week_start, b.period_length) p
+            -- LIMIT: looked up one by one, whatever the statistics say.
+            LEFT JOIN LATERAL (
+                SELECT s.* FROM cost_ledger.budget_balance s
+                WHERE s.budget_id = b.budget_id AND s.entity = n.entity
+                  AND s.period_start = CASE WHEN b.period = 'rolling' THEN '-infinity' ELSE p.period_start END
+                LIMIT 1) s ON true
             LEFT JOIN LATERAL (
                 SELECT sum(m.posted) AS posted, min(m.period_start) FILTER (WHERE m.posted > 0) AS first_minute
                 FROM cost_ledger.budget_balance m
@@ -1158,6 +1175,8 @@ BEGIN
                 FROM unnest(v.thresholds, v.actions) AS t (threshold, action)
                 WHERE t.action IN ('stop', 'defer')
                 ORDER BY t.threshold LIMIT 1) h ON true
+            WHERE b.match_key = ANY (keys) AND b.is_active
+              AND wanted @> b.scope AND (b.each_of IS NULL OR wanted ? b.each_of)
             ORDER BY b.budget_id
         LOOP
             hard := coalesce(b.hard_threshold * b.amount, 'Infinity');

@@ -18,11 +18,11 @@ CREATE TABLE cost_ledger.budget (
     time_zone      text,
     week_start     smallint NOT NULL DEFAULT 1,
     is_active      boolean NOT NULL DEFAULT true,
-    match_key      text NOT NULL,
+    match_key      text COLLATE "C" NOT NULL,
     created_at     timestamptz NOT NULL DEFAULT now()
 );
--- What a call is looked up by; a hash, for values of any length.
-CREATE INDEX budget_match_key ON cost_ledger.budget USING hash (match_key);
+-- What a call looks its budgets up by.
+CREATE INDEX budget_match_key ON cost_ledger.budget (match_key);
 
 COMMENT ON TABLE cost_ledger.budget IS 'Budgets: what they count and for whom. Set by set_budget(), or edited here; how much is in budget_version. A budget with alerts stays; set is_active to false to stop it.';
 COMMENT ON COLUMN cost_ledger.budget.budget_id IS 'Identity of the budget.';
@@ -35,7 +35,7 @@ COMMENT ON COLUMN cost_ledger.budget.period_length IS 'Length of a rolling perio
 COMMENT ON COLUMN cost_ledger.budget.time_zone IS 'Zone of the period; NULL for the reporting zone of the ledger.';
 COMMENT ON COLUMN cost_ledger.budget.week_start IS 'Day on which a week begins: 1 Monday … 7 Sunday.';
 COMMENT ON COLUMN cost_ledger.budget.is_active IS 'Whether the budget is kept and checked. Switched on again, it starts with what was spent meanwhile.';
-COMMENT ON COLUMN cost_ledger.budget.match_key IS 'The most selective pair of scope, by which calls find it. Set by the ledger.';
+COMMENT ON COLUMN cost_ledger.budget.match_key IS 'The most selective pair of scope, by which calls find it; shortened as ids are. Set by the ledger.';
 COMMENT ON COLUMN cost_ledger.budget.created_at IS 'When the budget was first set.';
 
 CREATE TABLE cost_ledger.budget_version (

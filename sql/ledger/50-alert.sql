@@ -150,3 +150,37 @@ COMMENT ON COLUMN cost_ledger.unacknowledged_alert.currency IS 'ISO 4217 code of
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.unpriced_calls IS 'Calls of the period without a full price then.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.scope IS 'Scope of the budget then, as JSON: object of column to value.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.message IS 'The JSON message that NOTIFY cost_ledger_alert carries for it.';
+
+-- How fast money is spent: kinds of rules for budgets, teams and everything.
+CREATE VIEW cost_ledger.signal_velocity WITH (security_invoker = true) AS
+SELECT v.name AS subject,
+       v.velocity AS value,
+       jsonb_build_object('budget', v.name, 'pace', v.pace::text, 'rate_5m', v.rate_5m::text, 'rate_1h', v.rate_1h::text, 'exhausted_at', v.exhausted_at)::text AS detail
+FROM cost_ledger.budget_velocity() v;
+
+COMMENT ON VIEW cost_ledger.signal_velocity IS 'How many times faster than its pace a budget is being used, for alert_rule: both in the last 5 minutes and in the last hour.';
+COMMENT ON COLUMN cost_ledger.signal_velocity.subject IS 'Name of the budget.';
+COMMENT ON COLUMN cost_ledger.signal_velocity.value IS 'The lower of both rates / (amount / length of the period).';
+COMMENT ON COLUMN cost_ledger.signal_velocity.detail IS 'Budget, pace and rates per hour, and when the limit is used up, as JSON.';
+
+CREATE VIEW cost_ledger.signal_spend_rate WITH (security_invoker = true) AS
+SELECT s.subject,
+       s.rate_5m AS value,
+       jsonb_strip_nulls(jsonb_build_object('subject', s.subject, 'team', s.team, 'rate_1h', s.rate_1h::text))::text AS detail
+FROM cost_ledger.spend_rate() s;
+
+COMMENT ON VIEW cost_ledger.signal_spend_rate IS 'What is spent per hour, by the last 5 minutes, in all and by team, for alert_rule.';
+COMMENT ON COLUMN cost_ledger.signal_spend_rate.subject IS 'all, or a team.';
+COMMENT ON COLUMN cost_ledger.signal_spend_rate.value IS 'Cost per hour in the ledger''s currency.';
+COMMENT ON COLUMN cost_ledger.signal_spend_rate.detail IS 'Subject, team and the rate of the last hour, as JSON.';
+
+CREATE VIEW cost_ledger.signal_spend_vs_usual WITH (security_invoker = true) AS
+SELECT s.subject,
+       s.times_usual AS value,
+       jsonb_strip_nulls(jsonb_build_object('subject', s.subject, 'team', s.team, 'rate_1h', s.rate_1h::text, 'usual_rate', s.usual_rate::text))::text AS detail
+FROM cost_ledger.spend_rate() s;
+
+COMMENT ON VIEW cost_ledger.signal_spend_vs_usual IS 'How many times what is usual was spent in the last hour, in all and by team, for alert_rule.';
+COMMENT ON COLUMN cost_ledger.signal_spend_vs_usual.subject IS 'all, or a team.';
+COMMENT ON COLUMN cost_ledger.signal_spend_vs_usual.value IS 'Cost of the last hour / median of the same hour of the last four weeks; NULL where nothing is usual.';
+COMMENT ON COLUMN cost_ledger.signal_spend_vs_usual.detail IS 'Subject, team and both rates, as JSON.';

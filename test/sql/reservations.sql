@@ -349,6 +349,13 @@ SELECT cost_ledger.check_budgets() > 0 AS alerted, cost_ledger.check_budgets() A
 SELECT budget, entity, threshold, level, spent, limit_amount, currency FROM cost_ledger.unacknowledged_alert
 WHERE budget IN ('turns', 'tools', 'hour', 'tokens', 'calls') ORDER BY 1, 2, 3;
 
+-- minutes that no window sees any more go
+INSERT INTO cost_ledger.budget_balance (budget_id, period_start, posted)
+    SELECT b.budget_id, date_trunc('minute', now() - v.ago), 1 FROM cost_ledger.budget b, (VALUES (interval '24 hours'), ('26 hours')) AS v (ago) WHERE b.name = 'hour';
+SELECT cost_ledger.check_budgets();
+SELECT count(*) AS old_minutes FROM cost_ledger.budget_balance s JOIN cost_ledger.budget b USING (budget_id)
+WHERE b.name = 'hour' AND s.period_start > '-infinity' AND s.period_start < now() - interval '2 hours';
+
 --
 -- the kill switch
 --
