@@ -28,6 +28,7 @@ PIECES = \
 	sql/40-summary.sql \
 	sql/45-rollup.sql \
 	sql/50-ledger.sql \
+	sql/52-partition.sql \
 	sql/55-rerate.sql \
 	sql/56-estimate.sql \
 	sql/60-budget.sql \
@@ -40,6 +41,7 @@ LEDGER = \
 	sql/ledger/20-call.sql \
 	sql/ledger/25-rerate.sql \
 	sql/ledger/30-rollup.sql \
+	sql/ledger/35-retention.sql \
 	sql/ledger/32-live.sql \
 	sql/ledger/40-budget.sql \
 	sql/ledger/50-alert.sql \
@@ -106,3 +108,9 @@ exactness-million:
 	psql -Xqd cost_ledger_exactness -c 'CREATE EXTENSION cost_ledger'
 	psql -Xqd cost_ledger_exactness -v ON_ERROR_STOP=1 -v rows=1000000 -f test/sql/exactness.sql
 	psql -Xqd postgres -c 'DROP DATABASE cost_ledger_exactness'
+
+# The crash harness in its long form, with the installed extension: FAULTS=1000,
+# SEED=42 to repeat a run.  As root, with a full disk among the faults.
+.PHONY: crash
+crash:
+	PATH="$(bindir):$$PATH" test/crash/crash $(if $(FAULTS),--faults=$(FAULTS)) $(if $(SEED),--seed=$(SEED))

@@ -94,42 +94,40 @@ COMMENT ON FUNCTION cost_ledger.merge(cost_ledger.call_labels, cost_ledger.call_
     'The labels of two parts of a run or session together, in any order; of one that is NULL, the other.';
 
 -- Where the rollups end.  Asked for by the view unconsumed_call, so by everybody
--- who reads reports: they need SELECT on rollup_state.
+-- who reads reports: they need SELECT on rollup_state.  What has not been seen is
+-- a minute's calls as a rule: too few to start workers for.
 CREATE FUNCTION cost_ledger.unconsumed_from() RETURNS xid8
-    LANGUAGE plpgsql STABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    RETURN (SELECT pg_snapshot_xmax(s.snapshot) FROM cost_ledger.rollup_state s);
-END
-$$;
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'cl_unconsumed_from';
 
 COMMENT ON FUNCTION cost_ledger.unconsumed_from() IS
     'Rows of call with this recorded_xid or a later one are not in the rollups yet.';
 
 CREATE FUNCTION cost_ledger.unconsumed_xids() RETURNS xid8[]
-    LANGUAGE plpgsql STABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    RETURN ARRAY(SELECT x FROM cost_ledger.rollup_state s, pg_snapshot_xip(s.snapshot) x);
-END
-$$;
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'cl_unconsumed_xids';
 
 COMMENT ON FUNCTION cost_ledger.unconsumed_xids() IS
     'Earlier transactions whose rows are not in the rollups either: they were open when refresh() last looked.';
 
 CREATE FUNCTION cost_ledger.unconsumed_base() RETURNS bigint
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'cl_unconsumed_base';
+
+COMMENT ON FUNCTION cost_ledger.unconsumed_base() IS
+    'Rows of call without a recorded_xid, which a restored ledger makes until post_restore(), are in the rollups up to this call_id.';
+
+CREATE FUNCTION cost_ledger.live_call_from() RETURNS timestamptz
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RETURN (SELECT s.base_call_id FROM cost_ledger.rollup_state s);
+    RETURN CASE WHEN row_security_active('cost_ledger.call'::regclass) THEN '-infinity' ELSE 'infinity' END::timestamptz;
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger.unconsumed_base() IS
-    'Rows of call without a recorded_xid, which a restored ledger makes until post_restore(), are in the rollups up to this call_id.';
+COMMENT ON FUNCTION cost_ledger.live_call_from() IS
+    'Calls from this time on are read instead of rollups: all for a reader under row-level security of call (-infinity), else none (infinity).';
 
 CREATE FUNCTION cost_ledger.run_depth(run_id text) RETURNS integer
     LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -181,6 +179,7 @@ AS $$
         -- Measures.
         ('parent_run_id', '{run}',                  false, 'min(c.parent_run_id COLLATE "C")', 'least'),
         ('started_at',    '{run,session}',          false, 'min(c.called_at)', 'least'),
+        ('started_on',    '{run,session}',          false, '(min(c.called_at) AT TIME ZONE @ZONE@)::date', 'start'),
         -- At most 30 days each: one absurd duration must not end the report
         -- with a timestamp out of range.
         ('ended_at',      '{run,session}',          false, 'max(c.called_at + least(coalesce(c.duration_ms, 0), 2592000000) * interval ''1 millisecond'')', 'greatest'),
@@ -218,7 +217,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger._rollup_column() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger._rollup_column() IS
-    'The columns of the rollups: in which they are, the expression over rows c of call, and how two parts are put together (+, sum of which NULL is nothing, least, greatest, or merge()).';
+    'The columns of the rollups: in which they are, the expression over rows c of call, and how two parts are put together (+, sum of which NULL is nothing, least, greatest, start: that of the part that began first, or merge()).';
 
 CREATE FUNCTION cost_ledger._rollup_query(rollup text, condition text) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -263,6 +262,8 @@ AS $$
                    WHEN '+' THEN '%1$s = r.%1$s + excluded.%1$s'
                    WHEN 'sum' THEN '%1$s = coalesce(r.%1$s + excluded.%1$s, r.%1$s, excluded.%1$s)'
                    WHEN 'least' THEN '%1$s = least(r.%1$s, excluded.%1$s)'
+                   -- Not the lesser day: some zones turn their clocks back over midnight.
+                   WHEN 'start' THEN '%1$s = CASE WHEN excluded.started_at < r.started_at THEN excluded.%1$s ELSE r.%1$s END'
                    WHEN 'greatest' THEN '%1$s = greatest(r.%1$s, excluded.%1$s)'
                    WHEN 'merge' THEN '%1$s = cost_ledger.merge(r.%1$s, excluded.%1$s)'
                END, c.column_name), ', ' ORDER BY c.number)
@@ -366,6 +367,9 @@ CREATE FUNCTION cost_ledger._consume(condition text) RETURNS bigint
     SET search_path = pg_catalog, pg_temp
     -- Compiling would be most of the work of a small batch.
     SET jit = off
+    -- The planner knows little of how many groups there will be, and sorting by
+    -- a dozen texts costs more than all the sums.
+    SET enable_sort = off
 AS $$
 DECLARE
     rollup text;
@@ -647,15 +651,21 @@ CREATE FUNCTION cost_ledger._stored_condition(rollup text, range_start timestamp
 AS $$
 DECLARE
     zone text := (cost_ledger._ledger()).time_zone;
+    calls_from timestamptz := (SELECT s.calls_from FROM cost_ledger.rollup_state s);
 BEGIN
     RETURN CASE
         WHEN rollup IN ('minute', 'hour') THEN format('r.%1$s >= %2$L AND r.%1$s < %3$L', rollup, range_start, range_end)
         WHEN rollup IN ('day', 'user_day') THEN format('r.day >= %L AND r.day < %L',
                                                        (range_start AT TIME ZONE zone)::date, (range_end AT TIME ZONE zone)::date)
         -- Runs and sessions that have a call in the range, or should.
+        -- Not those that began before the first call that retention has left.
         ELSE format('r.%1$s_id IN (SELECT c.%1$s_id FROM cost_ledger.call c WHERE c.called_at >= %2$L AND c.called_at < %3$L
                                    UNION SELECT s.%1$s_id FROM cost_ledger.rollup_%1$s s WHERE s.started_at >= %2$L AND s.started_at < %3$L)',
                     rollup, range_start, range_end)
+             || CASE WHEN isfinite(calls_from)
+                     THEN format(' AND NOT EXISTS (SELECT FROM cost_ledger.rollup_%1$s s WHERE s.%1$s_id = r.%1$s_id AND s.started_at < %2$L)',
+                                 rollup, calls_from)
+                     ELSE '' END
     END;
 END
 $$;

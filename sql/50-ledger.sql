@@ -111,121 +111,6 @@ $$;
 COMMENT ON FUNCTION cost_ledger.drop_ledger(boolean) IS
     'Removes the ledger with all its data, and its job. Refused unless i_mean_it => true, and while objects outside the ledger depend on it (2BP01).';
 
-CREATE FUNCTION cost_ledger._new_partition(partition text) RETURNS void
-    LANGUAGE plpgsql VOLATILE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    -- Identity stays with the parent.
-    EXECUTE format('CREATE TABLE cost_ledger.%I (LIKE cost_ledger.call INCLUDING ALL EXCLUDING IDENTITY)', partition);
-    EXECUTE format('ALTER TABLE cost_ledger.%I OWNER TO %I', partition,
-                   (SELECT pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.oid = 'cost_ledger.call'::regclass));
-    EXECUTE format('CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON cost_ledger.%I
-                    FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger._refuse_change()', partition);
-    EXECUTE format('ALTER TABLE cost_ledger.%I ENABLE ALWAYS TRIGGER append_only_truncate', partition);
-END
-$$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._new_partition(text) FROM PUBLIC;
-
-COMMENT ON FUNCTION cost_ledger._new_partition(text) IS
-    'Makes a table that can be attached to call. It has no row triggers until then.';
-
-CREATE FUNCTION cost_ledger.create_partitions(range_start timestamptz, range_end timestamptz) RETURNS SETOF text
-    LANGUAGE plpgsql VOLATILE
-    SET search_path = pg_catalog, pg_temp
-    -- Bounds go through text; an abbreviated zone may be read back as another.
-    SET DateStyle = 'ISO'
-    SET TimeZone = 'UTC'
-    SET client_min_messages = warning
-AS $$
-DECLARE
-    zone text;
-    columns text;
-    has_rows boolean;
-    has_default_rows boolean := false;
-    m record;
-    made text[] := '{}';
-    lower_bounds timestamptz[] := '{}';
-    upper_bounds timestamptz[] := '{}';
-BEGIN
-    IF NOT coalesce(isfinite(range_start) AND isfinite(range_end) AND range_start <= range_end, false) THEN
-        RAISE EXCEPTION 'partitions need a finite range of time'
-            USING ERRCODE = 'datetime_field_overflow',
-                  HINT = 'Pass the first and the last time that calls will carry.';
-    END IF;
-    IF range_end - range_start > interval '36525 days' THEN
-        RAISE EXCEPTION 'range of partitions is longer than a century'
-            USING ERRCODE = 'program_limit_exceeded',
-                  HINT = 'Each month becomes a table; pass the range that calls really carry.';
-    END IF;
-
-    zone := (cost_ledger._ledger()).time_zone;
-    -- One maker at a time; writers go on.
-    PERFORM pg_advisory_xact_lock(hashtextextended('cost_ledger.create_partitions', 0));
-
-    -- The months of the range that have no partition yet.
-    FOR m IN
-        SELECT to_char(month, '"call_p"YYYY_MM') AS partition,
-               month AT TIME ZONE zone AS lower_bound,
-               (month + interval '1 month') AT TIME ZONE zone AS upper_bound
-        FROM generate_series(date_trunc('month', range_start AT TIME ZONE zone),
-                             range_end AT TIME ZONE zone, interval '1 month') AS month
-        WHERE to_regclass('cost_ledger.' || to_char(month, '"call_p"YYYY_MM')) IS NULL
-        ORDER BY month
-    LOOP
-        made := made || m.partition;
-        lower_bounds := lower_bounds || m.lower_bound;
-        upper_bounds := upper_bounds || m.upper_bound;
-        SELECT EXISTS (SELECT FROM cost_ledger.call_default c
-                       WHERE c.called_at >= m.lower_bound AND c.called_at < m.upper_bound) INTO has_rows;
-        has_default_rows := has_default_rows OR has_rows;
-    END LOOP;
-
-    -- Rows that came before their partition are moved to it.  A re-insert
-    -- through the ledger would price and stamp them again; between tables that
-    -- are not part of it they keep ids, costs and transactions.
-    IF has_default_rows THEN
-        ALTER TABLE cost_ledger.call DETACH PARTITION cost_ledger.call_default;
-        ALTER TABLE cost_ledger.call_default RENAME TO call_default_drained;
-        PERFORM cost_ledger._new_partition('call_default');
-        SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO columns
-            FROM pg_attribute a
-            WHERE a.attrelid = 'cost_ledger.call'::regclass AND a.attnum > 0 AND NOT a.attisdropped;
-        EXECUTE format('INSERT INTO cost_ledger.call_default (%1$s) SELECT %1$s FROM cost_ledger.call_default_drained c
-                        WHERE NOT EXISTS (SELECT FROM unnest($1, $2) AS b (lower_bound, upper_bound)
-                                          WHERE c.called_at >= b.lower_bound AND c.called_at < b.upper_bound)', columns)
-            USING lower_bounds, upper_bounds;
-        EXECUTE 'COMMENT ON TABLE cost_ledger.call_default IS '
-            || quote_literal(obj_description('cost_ledger.call_default_drained'::regclass, 'pg_class'));
-        ALTER TABLE cost_ledger.call ATTACH PARTITION cost_ledger.call_default DEFAULT;
-    END IF;
-
-    FOR m IN
-        SELECT * FROM unnest(made, lower_bounds, upper_bounds) AS u (partition, lower_bound, upper_bound)
-    LOOP
-        -- Attached rather than created in place, which would lock out writers.
-        PERFORM cost_ledger._new_partition(m.partition);
-        IF has_default_rows THEN
-            EXECUTE format('INSERT INTO cost_ledger.%2$I (%1$s) SELECT %1$s FROM cost_ledger.call_default_drained
-                            WHERE called_at >= $1 AND called_at < $2', columns, m.partition)
-                USING m.lower_bound, m.upper_bound;
-        END IF;
-        EXECUTE format('ALTER TABLE cost_ledger.call ATTACH PARTITION cost_ledger.%I FOR VALUES FROM (%L) TO (%L)',
-                       m.partition, m.lower_bound, m.upper_bound);
-        EXECUTE format('COMMENT ON TABLE cost_ledger.%I IS %L', m.partition,
-                       format('Calls of %s, %s.', to_char(m.lower_bound AT TIME ZONE zone, 'FMMonth YYYY'), zone));
-        RETURN NEXT m.partition;
-    END LOOP;
-
-    IF has_default_rows THEN
-        DROP TABLE cost_ledger.call_default_drained;
-    END IF;
-END
-$$;
-
-COMMENT ON FUNCTION cost_ledger.create_partitions(timestamptz, timestamptz) IS
-    'Makes the monthly partitions of call (months of the reporting zone) that a range of time needs and that are missing, and returns their names; for backfills, and for the job, which makes them ahead. Calls of those months that wait in call_default are moved, unchanged; only then are writers locked out meanwhile.';
-
 CREATE FUNCTION cost_ledger.correct_call(called_at timestamptz, call_id bigint, usage jsonb, reason text) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -261,6 +146,7 @@ BEGIN
         FROM cost_ledger.call c
         WHERE c.called_at = correct_call.called_at AND c.call_id = correct_call.call_id AND c.corrects IS NULL;
     IF NOT FOUND THEN
+        PERFORM cost_ledger._refuse_dropped(correct_call.called_at);
         RAISE EXCEPTION 'there is no call % at %', correct_call.call_id, correct_call.called_at
             USING ERRCODE = 'no_data_found',
                   HINT = 'Pass called_at and call_id of a call; a correction itself cannot be corrected.';

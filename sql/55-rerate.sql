@@ -202,6 +202,10 @@ BEGIN
     rerate.filters := coalesce(rerate.filters, '{}');
     -- Checks the arguments, and finds nothing.
     PERFORM FROM cost_ledger.booked_calls(rerate.range_start, rerate.range_end, rerate.filters || '{"call_id": []}');
+    -- Others may not read retention_log, and book nothing.
+    IF pg_has_role((SELECT c.relowner FROM pg_class c WHERE c.oid = 'cost_ledger.call'::regclass), 'USAGE') THEN
+        PERFORM cost_ledger._refuse_dropped(rerate.range_start, rerate.range_end, rerate.filters);
+    END IF;
     IF NOT rerate.dry_run THEN
         IF coalesce(rerate.reason, '') = '' THEN
             RAISE EXCEPTION 'a re-rating needs a reason'

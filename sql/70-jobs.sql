@@ -48,10 +48,11 @@ BEGIN
             WHEN 'check_rules' THEN
                 PERFORM cost_ledger.check_rules();
             WHEN 'create_partitions' THEN
-                -- Attaching a partition locks the default one; who comes
-                -- after us waits behind us, so we must not wait long.
-                PERFORM set_config('lock_timeout', '200ms', true);
                 PERFORM cost_ledger.create_partitions(now(), now() + interval '3 months');
+            WHEN 'drain_default' THEN
+                PERFORM cost_ledger._drain_default();
+            WHEN 'prune_event_keys' THEN
+                PERFORM cost_ledger._prune_event_keys();
         END CASE;
     EXCEPTION
         WHEN query_canceled THEN
@@ -92,7 +93,7 @@ BEGIN
     END IF;
     COMMIT;
 
-    FOREACH step IN ARRAY '{refresh,create_partitions,check_budgets,check_rules}'::text[] LOOP
+    FOREACH step IN ARRAY '{refresh,create_partitions,drain_default,prune_event_keys,check_budgets,check_rules}'::text[] LOOP
         -- A backlog is brought in in several transactions.
         cuts := CASE step WHEN 'refresh' THEN cost_ledger._refresh_cuts(1000000) ELSE '{}' END || NULL::xid8;
         FOREACH cut IN ARRAY cuts LOOP
@@ -116,7 +117,7 @@ END
 $$;
 
 COMMENT ON PROCEDURE cost_ledger.run_jobs() IS
-    'Everything the ledger needs done every minute: refreshes the rollups, makes partitions three months ahead, and checks budgets and alert rules. Each step is a transaction of its own, an error in one is recorded in job_status and does not stop the others, and a run that finds another one at work leaves. schedule_jobs() has pg_cron call it; any other scheduler, or a person, may as well (not inside a transaction block).';
+    'Everything the ledger needs done every minute: refreshes the rollups, makes partitions three months ahead and for calls that wait for one, forgets event keys that are old enough (set_retention()), and checks budgets and alert rules. Each step is a transaction of its own, an error in one is recorded in job_status and does not stop the others, and a run that finds another one at work leaves. schedule_jobs() has pg_cron call it; any other scheduler, or a person, may as well (not inside a transaction block).';
 
 CREATE FUNCTION cost_ledger._cron_database() RETURNS text
     LANGUAGE plpgsql STABLE

@@ -20,11 +20,15 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "port/pg_bswap.h"
+#include "utils/array.h"
+#include "utils/datum.h"
 #include "utils/inval.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
+#include "utils/xid8.h"
 
 /* Arguments of the aggregate: the state, the call's time and id, its labels. */
 #define FIRST_LABEL_ARG 3
@@ -272,6 +276,23 @@ cl_merge_labels(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(row);
 }
 
+/*
+ * Where the rollups end, as one snapshot sees it.  A scan of the calls asks for
+ * every row; what one snapshot sees does not change.
+ */
+static struct
+{
+	bool		is_known;
+	TransactionId xmin;			/* the snapshot */
+	TransactionId xmax;
+	uint32		xcnt;
+	int32		subxcnt;		/* on a standby, all of them */
+	CommandId	curcid;
+	FullTransactionId from;
+	ArrayType  *xids;			/* in TopMemoryContext */
+	int64		base_call_id;
+}			state;
+
 /* What the ledger's row says of this cluster; read again when it changes. */
 static bool numbering_is_known = false;
 static bool is_foreign;
@@ -285,10 +306,25 @@ forget_numbering(Datum arg, Oid relid)
 		numbering_is_known = false;
 }
 
+static void
+forget_state_at_end(XactEvent event, void *arg)
+{
+	state.is_known = false;
+}
+
+static void
+forget_state_at_subend(SubXactEvent event, SubTransactionId mySubid,
+					   SubTransactionId parentSubid, void *arg)
+{
+	state.is_known = false;
+}
+
 void
 cl_rollup_init(void)
 {
 	CacheRegisterRelcacheCallback(forget_numbering, (Datum) 0);
+	RegisterXactCallback(forget_state_at_end, NULL);
+	RegisterSubXactCallback(forget_state_at_subend, NULL);
 }
 
 static void
@@ -364,4 +400,76 @@ cl_ledger_changed(PG_FUNCTION_ARGS)
 
 	CacheInvalidateRelcache(trigger->tg_relation);
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * Reads the state of the rollups under the query's snapshot, with the caller's
+ * rights.
+ */
+static void
+read_state(void)
+{
+	static SPIPlanPtr plan = NULL;
+	Snapshot	snapshot = GetActiveSnapshot();
+	bool		isnull;
+	HeapTuple	tuple;
+	ArrayType  *xids;
+
+	if (state.is_known && state.xmin == snapshot->xmin && state.xmax == snapshot->xmax &&
+		state.xcnt == snapshot->xcnt && state.subxcnt == snapshot->subxcnt &&
+		state.curcid == snapshot->curcid)
+		return;
+	state.is_known = false;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to the executor");
+	cl_prepare_once(&plan,
+					"SELECT pg_catalog.pg_snapshot_xmax(s.snapshot), "
+					"ARRAY(SELECT x FROM pg_catalog.pg_snapshot_xip(s.snapshot) x), s.base_call_id "
+					"FROM cost_ledger.rollup_state s",
+					0, NULL);
+	if (SPI_execute_plan(plan, NULL, NULL, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+		elog(ERROR, "could not read the state of the rollups");
+	tuple = SPI_tuptable->vals[0];
+	state.from = DatumGetFullTransactionId(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull));
+	xids = DatumGetArrayTypeP(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &isnull));
+	state.base_call_id = DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 3, &isnull));
+	if (state.xids)
+		pfree(state.xids);
+	state.xids = MemoryContextAlloc(TopMemoryContext, VARSIZE(xids));
+	memcpy(state.xids, xids, VARSIZE(xids));
+	SPI_finish();
+
+	state.xmin = snapshot->xmin;
+	state.xmax = snapshot->xmax;
+	state.xcnt = snapshot->xcnt;
+	state.subxcnt = snapshot->subxcnt;
+	state.curcid = snapshot->curcid;
+	state.is_known = true;
+}
+
+PG_FUNCTION_INFO_V1(cl_unconsumed_from);
+PG_FUNCTION_INFO_V1(cl_unconsumed_xids);
+PG_FUNCTION_INFO_V1(cl_unconsumed_base);
+
+Datum
+cl_unconsumed_from(PG_FUNCTION_ARGS)
+{
+	read_state();
+	return FullTransactionIdGetDatum(state.from);
+}
+
+Datum
+cl_unconsumed_xids(PG_FUNCTION_ARGS)
+{
+	read_state();
+	/* A copy: another query may read the state anew while this one holds it. */
+	PG_RETURN_DATUM(datumCopy(PointerGetDatum(state.xids), false, -1));
+}
+
+Datum
+cl_unconsumed_base(PG_FUNCTION_ARGS)
+{
+	read_state();
+	PG_RETURN_INT64(state.base_call_id);
 }

@@ -731,6 +731,31 @@ store_get(const Store *store, int slot)
 	}
 }
 
+/* The first slot from this one on that has a count, or nslots. */
+static inline int
+next_used(const Store *store, int slot)
+{
+	int			step = 8 >> store->width;
+
+	/* few values leave wide gaps */
+	for (; slot + step <= store->nslots; slot += step)
+	{
+		uint64_t	counts;
+
+		memcpy(&counts, (const char *) store->counts +
+			   ((size_t) slot << store->width), sizeof(counts));
+		if (counts != 0)
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+			return slot + (__builtin_ctzll(counts) >> (3 + store->width));
+#else
+			return slot + (__builtin_clzll(counts) >> (3 + store->width));
+#endif
+	}
+	while (slot < store->nslots && store_get(store, slot) == 0)
+		slot++;
+	return slot;
+}
+
 static inline void
 store_set(Store *store, int slot, uint64_t count)
 {
@@ -1486,13 +1511,9 @@ merge_store(Sketch *into, Store *to, const Store *from)
 			store_add(to, into->arena, limit, ((uint16_t *) from->counts)[i], 1);
 		return;
 	}
-	for (int i = 0; i < from->nslots; i++)
-	{
-		uint64_t	count = store_get(from, i);
-
-		if (count > 0)
-			store_add(to, into->arena, limit, from->first + i, count);
-	}
+	for (int i = next_used(from, 0); i < from->nslots;
+		 i = next_used(from, i + 1))
+		store_add(to, into->arena, limit, from->first + i, store_get(from, i));
 }
 
 void
@@ -1803,13 +1824,10 @@ cl_sketch_each_bucket(const Sketch *sketch, SketchBucketCallback callback,
 	}
 	if (sketch->zeros > 0)
 		callback(context, 0, (int64_t) sketch->zeros);
-	for (int i = 0; i < sketch->positive.nslots; i++)
-	{
-		uint64_t	count = store_get(&sketch->positive, i);
-
-		if (count > 0)
-			callback(context, sketch->positive.first + i + 1, (int64_t) count);
-	}
+	for (int i = next_used(&sketch->positive, 0); i < sketch->positive.nslots;
+		 i = next_used(&sketch->positive, i + 1))
+		callback(context, sketch->positive.first + i + 1,
+				 (int64_t) store_get(&sketch->positive, i));
 }
 
 typedef struct CountContext

@@ -17,8 +17,9 @@ CREATE TABLE cost_ledger.rollup_state (
     consumed_at   timestamptz
 ) WITH (fillfactor = 50);
 
+-- Which does not see the transaction that makes the ledger: it may record calls.
 INSERT INTO cost_ledger.rollup_state (snapshot, minutes_from)
-    VALUES (pg_current_snapshot(), date_trunc('hour', now() - interval '2 days'));
+    VALUES (cost_ledger._ledger_snapshot(pg_current_snapshot(), 0, pg_current_xact_id()), date_trunc('hour', now() - interval '2 days'));
 
 COMMENT ON TABLE cost_ledger.rollup_state IS 'How far the rollups are: exactly one row, locked while refresh() works.';
 COMMENT ON COLUMN cost_ledger.rollup_state.singleton IS 'Always true.';
@@ -213,6 +214,7 @@ CREATE TABLE cost_ledger.rollup_run (
     run_id                 text COLLATE "C" PRIMARY KEY,
     parent_run_id          text COLLATE "C",
     started_at             timestamptz NOT NULL,
+    started_on             date NOT NULL,
     ended_at               timestamptz NOT NULL,
     calls                  bigint NOT NULL DEFAULT 0,
     turns                  bigint NOT NULL DEFAULT 0,
@@ -239,6 +241,7 @@ COMMENT ON TABLE cost_ledger.rollup_run IS 'What the calls of a run add up to.';
 COMMENT ON COLUMN cost_ledger.rollup_run.run_id IS 'The run.';
 COMMENT ON COLUMN cost_ledger.rollup_run.parent_run_id IS 'Run that started this run; of several, the first in byte order.';
 COMMENT ON COLUMN cost_ledger.rollup_run.started_at IS 'called_at of its first call.';
+COMMENT ON COLUMN cost_ledger.rollup_run.started_on IS 'Day of the reporting zone on which it began.';
 COMMENT ON COLUMN cost_ledger.rollup_run.ended_at IS 'When its last call ended: called_at and duration_ms, of which at most 30 days count.';
 COMMENT ON COLUMN cost_ledger.rollup_run.calls IS 'Calls; corrections are not calls.';
 COMMENT ON COLUMN cost_ledger.rollup_run.turns IS 'Steps of the conversation or loop: calls of operation primary or subagent, or of none.';
@@ -260,12 +263,14 @@ COMMENT ON COLUMN cost_ledger.rollup_run.adjustment_cost IS 'The part of it that
 COMMENT ON COLUMN cost_ledger.rollup_run.labels IS 'Team, feature, customer, task type, environment, user, agent and session: each as the first call says it that says anything.';
 COMMENT ON COLUMN cost_ledger.rollup_run.trace_url IS 'Link to the trace; of several, the first in byte order.';
 
-CREATE INDEX rollup_run_started_at ON cost_ledger.rollup_run (started_at);
+-- All that cost_per_run_by_day reads, in a tenth of the table's space.
+CREATE INDEX rollup_run_started_on ON cost_ledger.rollup_run (started_on) INCLUDE (cost, run_id);
 CREATE INDEX rollup_run_parent ON cost_ledger.rollup_run (parent_run_id) WHERE parent_run_id IS NOT NULL;
 
 CREATE TABLE cost_ledger.rollup_session (
     session_id             text COLLATE "C" PRIMARY KEY,
     started_at             timestamptz NOT NULL,
+    started_on             date NOT NULL,
     ended_at               timestamptz NOT NULL,
     calls                  bigint NOT NULL DEFAULT 0,
     turns                  bigint NOT NULL DEFAULT 0,
@@ -291,6 +296,7 @@ CREATE TABLE cost_ledger.rollup_session (
 COMMENT ON TABLE cost_ledger.rollup_session IS 'What the calls of a session add up to.';
 COMMENT ON COLUMN cost_ledger.rollup_session.session_id IS 'The session.';
 COMMENT ON COLUMN cost_ledger.rollup_session.started_at IS 'called_at of its first call.';
+COMMENT ON COLUMN cost_ledger.rollup_session.started_on IS 'Day of the reporting zone on which it began.';
 COMMENT ON COLUMN cost_ledger.rollup_session.ended_at IS 'When its last call ended: called_at and duration_ms, of which at most 30 days count.';
 COMMENT ON COLUMN cost_ledger.rollup_session.calls IS 'Calls; corrections are not calls.';
 COMMENT ON COLUMN cost_ledger.rollup_session.turns IS 'Steps of the conversation or loop: calls of operation primary or subagent, or of none.';
@@ -311,8 +317,6 @@ COMMENT ON COLUMN cost_ledger.rollup_session.cost IS 'Exact cost in the ledger''
 COMMENT ON COLUMN cost_ledger.rollup_session.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
 COMMENT ON COLUMN cost_ledger.rollup_session.labels IS 'Team, feature, customer, task type, environment, user, agent: each as the first call says it that says anything.';
 COMMENT ON COLUMN cost_ledger.rollup_session.trace_url IS 'Link to the trace; of several, the first in byte order.';
-
-CREATE INDEX rollup_session_started_at ON cost_ledger.rollup_session (started_at);
 
 CREATE TABLE cost_ledger.rollup_user_day (
     day                    date NOT NULL,

@@ -1,6 +1,48 @@
 -- The rollups as they are this moment: what refresh() has brought in, and the
 -- calls it has not seen yet, in one snapshot.  So what reports say of these
 -- views is what they would say of the ledger itself, at every instant.
+--
+-- Row-level security of call holds here too.  Sums of many calls cannot be cut
+-- down to those that a reader may see, so a reader under a policy of call sees
+-- no rollup, and gets the same answers from the calls themselves.  For all
+-- others that branch is pruned before it runs.
+--
+-- Both sides of a UNION ALL have the same types, to the letter: only then does
+-- the planner leave out what a query does not ask for.
+
+ALTER TABLE cost_ledger.rollup_key ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cost_ledger.rollup_minute ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cost_ledger.rollup_hour ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cost_ledger.rollup_day ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cost_ledger.rollup_run ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cost_ledger.rollup_session ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cost_ledger.rollup_user_day ENABLE ROW LEVEL SECURITY;
+CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_key FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
+CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_minute FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
+CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_hour FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
+CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_day FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
+CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_run FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
+CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_session FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
+CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_user_day FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
+
+CREATE VIEW cost_ledger.live_call WITH (security_invoker = true) AS
+SELECT c.*
+FROM cost_ledger.unconsumed_call c
+WHERE NOT row_security_active('cost_ledger.call'::regclass)
+UNION ALL
+SELECT c.called_at, c.call_id, c.recorded_at, c.corrects,
+       c.pricing, c.usage_status, c.cost, c.cache_read_cost, c.cache_write_cost, c.output_cost, c.other_cost, c.reported_cost,
+       c.input_tokens, c.cache_read_tokens, c.cache_write_tokens, c.cache_write_1h_tokens, c.output_tokens, c.reasoning_tokens,
+       c.retry_count, c.tool_calls_count, c.accepted, c.duration_ms,
+       c.team, c.feature, c.customer, c.task_type, c.environment,
+       c.provider, c.model, c.service_class, c.operation, c.status, c.served_from,
+       c.user_id, c.api_key, c.agent, c.session_id, c.run_id, c.parent_run_id, c.trace_url, c.hold_id::text AS hold_id
+FROM cost_ledger.call c
+-- Not row_security_active() itself: of that the planner would expect all calls,
+-- and plan, and compile, for as many.  Of a time it can ask the histogram.
+WHERE c.called_at >= cost_ledger.live_call_from();
+
+COMMENT ON VIEW cost_ledger.live_call IS 'The calls that the live views read one by one: those that are not in the rollups yet; for a reader under row-level security of call, all that reader may see. Columns as in call.';
 
 CREATE VIEW cost_ledger.live_day WITH (security_invoker = true) AS
 SELECT r.day,
@@ -11,24 +53,25 @@ SELECT r.day,
        r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run
 FROM cost_ledger.rollup_day r
 JOIN cost_ledger.rollup_key k ON k.key_id = r.key_id
+WHERE NOT row_security_active('cost_ledger.call'::regclass)
 UNION ALL
 SELECT (c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date,
        c.team, c.feature, c.customer, c.task_type, c.environment, c.provider, c.model, c.service_class, c.operation, c.status, c.served_from,
-       (c.corrects IS NULL)::integer,
-       (c.cost IS NOT NULL AND (c.corrects IS NULL OR coalesce(c.usage_status = 'repriced', false)))::integer,
-       (c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
-           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer,
-       (c.corrects IS NOT NULL)::integer,
+       (c.corrects IS NULL)::integer::bigint,
+       (c.cost IS NOT NULL AND (c.corrects IS NULL OR coalesce(c.usage_status = 'repriced', false)))::integer::bigint,
+       ((c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
+           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer)::bigint,
+       (c.corrects IS NOT NULL)::integer::bigint,
        (c.corrects IS NULL AND coalesce(c.operation = 'retry', false))::integer + coalesce(c.retry_count, 0)::bigint,
-       coalesce(c.tool_calls_count, 0),
-       (coalesce(c.accepted, false))::integer,
-       (NOT coalesce(c.accepted, true))::integer,
-       coalesce(c.input_tokens, 0),
-       coalesce(c.cache_read_tokens, 0),
-       coalesce(c.cache_write_tokens, 0),
-       coalesce(c.cache_write_1h_tokens, 0),
-       coalesce(c.output_tokens, 0),
-       coalesce(c.reasoning_tokens, 0),
+       coalesce(c.tool_calls_count, 0)::bigint,
+       coalesce(c.accepted, false)::integer::bigint,
+       (NOT coalesce(c.accepted, true))::integer::bigint,
+       coalesce(c.input_tokens, 0)::numeric,
+       coalesce(c.cache_read_tokens, 0)::numeric,
+       coalesce(c.cache_write_tokens, 0)::numeric,
+       coalesce(c.cache_write_1h_tokens, 0)::numeric,
+       coalesce(c.output_tokens, 0)::numeric,
+       coalesce(c.reasoning_tokens, 0)::numeric,
        c.cost,
        c.cache_read_cost,
        c.cache_write_cost,
@@ -37,7 +80,7 @@ SELECT (c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))
        CASE WHEN c.corrects IS NOT NULL THEN c.cost END,
        c.reported_cost,
        CASE WHEN c.run_id IS NULL THEN c.cost END
-FROM cost_ledger.unconsumed_call c;
+FROM cost_ledger.live_call c;
 
 COMMENT ON VIEW cost_ledger.live_day IS 'What calls add up to by day of the reporting zone and labels, those included that are not in rollup_day yet. A day and its labels may be there more than once: add up what you need. Columns as in rollup_day and rollup_key.';
 
@@ -50,24 +93,25 @@ SELECT r.hour,
        r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run
 FROM cost_ledger.rollup_hour r
 JOIN cost_ledger.rollup_key k ON k.key_id = r.key_id
+WHERE NOT row_security_active('cost_ledger.call'::regclass)
 UNION ALL
 SELECT date_trunc('hour', c.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)),
        c.team, c.feature, c.customer, c.task_type, c.environment, c.provider, c.model, c.service_class, c.operation, c.status, c.served_from,
-       (c.corrects IS NULL)::integer,
-       (c.cost IS NOT NULL AND (c.corrects IS NULL OR coalesce(c.usage_status = 'repriced', false)))::integer,
-       (c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
-           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer,
-       (c.corrects IS NOT NULL)::integer,
+       (c.corrects IS NULL)::integer::bigint,
+       (c.cost IS NOT NULL AND (c.corrects IS NULL OR coalesce(c.usage_status = 'repriced', false)))::integer::bigint,
+       ((c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
+           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer)::bigint,
+       (c.corrects IS NOT NULL)::integer::bigint,
        (c.corrects IS NULL AND coalesce(c.operation = 'retry', false))::integer + coalesce(c.retry_count, 0)::bigint,
-       coalesce(c.tool_calls_count, 0),
-       (coalesce(c.accepted, false))::integer,
-       (NOT coalesce(c.accepted, true))::integer,
-       coalesce(c.input_tokens, 0),
-       coalesce(c.cache_read_tokens, 0),
-       coalesce(c.cache_write_tokens, 0),
-       coalesce(c.cache_write_1h_tokens, 0),
-       coalesce(c.output_tokens, 0),
-       coalesce(c.reasoning_tokens, 0),
+       coalesce(c.tool_calls_count, 0)::bigint,
+       coalesce(c.accepted, false)::integer::bigint,
+       (NOT coalesce(c.accepted, true))::integer::bigint,
+       coalesce(c.input_tokens, 0)::numeric,
+       coalesce(c.cache_read_tokens, 0)::numeric,
+       coalesce(c.cache_write_tokens, 0)::numeric,
+       coalesce(c.cache_write_1h_tokens, 0)::numeric,
+       coalesce(c.output_tokens, 0)::numeric,
+       coalesce(c.reasoning_tokens, 0)::numeric,
        c.cost,
        c.cache_read_cost,
        c.cache_write_cost,
@@ -76,7 +120,7 @@ SELECT date_trunc('hour', c.called_at, (SELECT l.time_zone FROM cost_ledger.ledg
        CASE WHEN c.corrects IS NOT NULL THEN c.cost END,
        c.reported_cost,
        CASE WHEN c.run_id IS NULL THEN c.cost END
-FROM cost_ledger.unconsumed_call c;
+FROM cost_ledger.live_call c;
 
 COMMENT ON VIEW cost_ledger.live_hour IS 'What calls add up to by hour of the reporting zone and labels, those included that are not in rollup_hour yet. An hour and its labels may be there more than once: add up what you need. Columns as in rollup_hour and rollup_key.';
 
@@ -86,17 +130,18 @@ SELECT r.minute,
        r.calls, r.unpriced_calls, r.tool_calls, r.input_tokens, r.output_tokens, r.cost
 FROM cost_ledger.rollup_minute r
 JOIN cost_ledger.rollup_key k ON k.key_id = r.key_id
+WHERE NOT row_security_active('cost_ledger.call'::regclass)
 UNION ALL
 SELECT date_trunc('minute', c.called_at),
        c.team, c.feature, c.customer, c.task_type, c.environment, c.provider, c.model, c.service_class, c.operation, c.status, c.served_from,
-       (c.corrects IS NULL)::integer,
-       (c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
-           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer,
-       coalesce(c.tool_calls_count, 0),
-       coalesce(c.input_tokens, 0),
-       coalesce(c.output_tokens, 0),
+       (c.corrects IS NULL)::integer::bigint,
+       ((c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
+           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer)::bigint,
+       coalesce(c.tool_calls_count, 0)::bigint,
+       coalesce(c.input_tokens, 0)::numeric,
+       coalesce(c.output_tokens, 0)::numeric,
        c.cost
-FROM cost_ledger.unconsumed_call c
+FROM cost_ledger.live_call c
 WHERE c.called_at >= (SELECT s.minutes_from FROM cost_ledger.rollup_state s);
 
 COMMENT ON VIEW cost_ledger.live_minute IS 'What calls of the last two days add up to by minute and labels, those included that are not in rollup_minute yet. A minute and its labels may be there more than once: add up what you need. Columns as in rollup_minute and rollup_key.';
@@ -104,15 +149,16 @@ COMMENT ON VIEW cost_ledger.live_minute IS 'What calls of the last two days add 
 CREATE VIEW cost_ledger.live_user_day WITH (security_invoker = true) AS
 SELECT r.day, r.user_id, r.calls, r.unpriced_calls, r.input_tokens, r.output_tokens, r.cost
 FROM cost_ledger.rollup_user_day r
+WHERE NOT row_security_active('cost_ledger.call'::regclass)
 UNION ALL
 SELECT (c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date, c.user_id,
-       (c.corrects IS NULL)::integer,
-       (c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
-           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer,
-       coalesce(c.input_tokens, 0),
-       coalesce(c.output_tokens, 0),
+       (c.corrects IS NULL)::integer::bigint,
+       ((c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
+           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer)::bigint,
+       coalesce(c.input_tokens, 0)::numeric,
+       coalesce(c.output_tokens, 0)::numeric,
        c.cost
-FROM cost_ledger.unconsumed_call c;
+FROM cost_ledger.live_call c;
 
 COMMENT ON VIEW cost_ledger.live_user_day IS 'What calls add up to by day of the reporting zone and user, those included that are not in rollup_user_day yet. A day and its user may be there more than once: add up what you need. Columns as in rollup_user_day.';
 
@@ -147,7 +193,7 @@ WITH tail AS (
            min(c.trace_url COLLATE "C") AS trace_url,
            cost_ledger.first_call(c.called_at, c.call_id, c.team, c.feature, c.customer, c.task_type, c.environment, c.user_id, c.agent, c.session_id)
                FILTER (WHERE c.corrects IS NULL) AS labels
-    FROM cost_ledger.unconsumed_call c
+    FROM cost_ledger.live_call c
     WHERE c.run_id IS NOT NULL
     GROUP BY 1
 )
@@ -181,6 +227,7 @@ FROM (
            least(r.trace_url, t.trace_url) AS trace_url
     FROM cost_ledger.rollup_run r
     LEFT JOIN tail t ON t.run_id = r.run_id
+    WHERE NOT row_security_active('cost_ledger.call'::regclass)
     UNION ALL
     SELECT t.run_id, t.labels,
            t.parent_run_id, t.started_at, t.ended_at, t.calls, t.turns, t.failed_calls, t.unpriced_calls, t.retries,
@@ -188,7 +235,7 @@ FROM (
            t.cache_write_tokens, t.cache_write_1h_tokens, t.output_tokens, t.reasoning_tokens, t.cost, t.adjustment_cost,
            t.trace_url
     FROM tail t
-    WHERE NOT EXISTS (SELECT FROM cost_ledger.rollup_run r WHERE r.run_id = t.run_id)) u;
+    WHERE NOT EXISTS (SELECT FROM cost_ledger.rollup_run r WHERE r.run_id = t.run_id AND NOT row_security_active('cost_ledger.call'::regclass))) u;
 
 COMMENT ON VIEW cost_ledger.live_run IS 'What the calls of a run add up to, those included that are not in rollup_run yet. Columns as in rollup_run.';
 
@@ -222,7 +269,7 @@ WITH tail AS (
            min(c.trace_url COLLATE "C") AS trace_url,
            cost_ledger.first_call(c.called_at, c.call_id, c.team, c.feature, c.customer, c.task_type, c.environment, c.user_id, c.agent, NULL)
                FILTER (WHERE c.corrects IS NULL) AS labels
-    FROM cost_ledger.unconsumed_call c
+    FROM cost_ledger.live_call c
     WHERE c.session_id IS NOT NULL
     GROUP BY 1
 )
@@ -255,13 +302,14 @@ FROM (
            least(r.trace_url, t.trace_url) AS trace_url
     FROM cost_ledger.rollup_session r
     LEFT JOIN tail t ON t.session_id = r.session_id
+    WHERE NOT row_security_active('cost_ledger.call'::regclass)
     UNION ALL
     SELECT t.session_id, t.labels,
            t.started_at, t.ended_at, t.calls, t.turns, t.failed_calls, t.unpriced_calls, t.retries, t.fallbacks,
            t.tool_calls, t.accepted_calls, t.rejected_calls, t.input_tokens, t.cache_read_tokens, t.cache_write_tokens,
            t.cache_write_1h_tokens, t.output_tokens, t.reasoning_tokens, t.cost, t.adjustment_cost, t.trace_url
     FROM tail t
-    WHERE NOT EXISTS (SELECT FROM cost_ledger.rollup_session r WHERE r.session_id = t.session_id)) u;
+    WHERE NOT EXISTS (SELECT FROM cost_ledger.rollup_session r WHERE r.session_id = t.session_id AND NOT row_security_active('cost_ledger.call'::regclass))) u;
 
 COMMENT ON VIEW cost_ledger.live_session IS 'What the calls of a session add up to, those included that are not in rollup_session yet. Columns as in rollup_session.';
 
@@ -275,10 +323,10 @@ BEGIN
         FROM pg_attribute v
         JOIN pg_class w ON w.oid = v.attrelid AND w.relnamespace = 'cost_ledger'::regnamespace AND w.relname LIKE 'live\_%'
         JOIN pg_attribute t ON t.attname = v.attname
-                           AND t.attrelid IN (('cost_ledger.rollup_' || substr(w.relname, 6))::regclass,
+                           AND t.attrelid IN (coalesce(to_regclass('cost_ledger.rollup_' || substr(w.relname, 6)), 'cost_ledger.call'),
                                           'cost_ledger.rollup_key'::regclass, 'cost_ledger.call_labels'::regclass)
         WHERE v.attnum > 0
-        ORDER BY v.attrelid, v.attname, t.attrelid <> ('cost_ledger.rollup_' || substr(w.relname, 6))::regclass
+        ORDER BY v.attrelid, v.attname, t.attrelid <> coalesce(to_regclass('cost_ledger.rollup_' || substr(w.relname, 6)), 'cost_ledger.call')
     LOOP
         EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', c.view, c.attname, c.description);
     END LOOP;

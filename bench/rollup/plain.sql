@@ -1,0 +1,112 @@
+-- What anybody would write instead of refresh(): one statement for each rollup,
+-- sums and counts only, into tables with the same columns and indexes.  They
+-- are spared everything else: summaries, the labels of runs and sessions, what
+-- to do with a row that is there, which calls are new, and finding keys for
+-- labels that have none yet (rollup_key is filled before).
+CREATE SCHEMA plain;
+CREATE TABLE plain.minute (LIKE cost_ledger.rollup_minute INCLUDING ALL);
+CREATE TABLE plain.hour (LIKE cost_ledger.rollup_hour INCLUDING ALL);
+CREATE TABLE plain.day (LIKE cost_ledger.rollup_day INCLUDING ALL);
+CREATE TABLE plain.run (LIKE cost_ledger.rollup_run INCLUDING ALL);
+CREATE TABLE plain.session (LIKE cost_ledger.rollup_session INCLUDING ALL);
+CREATE TABLE plain.user_day (LIKE cost_ledger.rollup_user_day INCLUDING ALL);
+
+CREATE PROCEDURE plain.refresh() LANGUAGE plpgsql
+    SET jit = off
+AS $$
+DECLARE
+    -- The same key for the same labels, found once per group.
+    key_of text := 'JOIN cost_ledger.rollup_key k ON k.fingerprint = md5('
+        || (SELECT string_agg(format('quote_nullable(c.%s)', label), ' || '','' || ')
+            FROM unnest('{team,feature,customer,task_type,environment,provider,model,service_class,operation,status,served_from}'::text[]) AS label)
+        || ')::uuid';
+    labels text := 'c.team, c.feature, c.customer, c.task_type, c.environment, c.provider, c.model, c.service_class, c.operation, c.status, c.served_from';
+    tokens text := 'coalesce(sum(c.input_tokens), 0) AS input_tokens,
+        coalesce(sum(c.cache_read_tokens), 0) AS cache_read_tokens,
+        coalesce(sum(c.cache_write_tokens), 0) AS cache_write_tokens,
+        coalesce(sum(c.cache_write_1h_tokens), 0) AS cache_write_1h_tokens,
+        coalesce(sum(c.output_tokens), 0) AS output_tokens,
+        coalesce(sum(c.reasoning_tokens), 0) AS reasoning_tokens';
+    token_columns text := 'input_tokens, cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens, reasoning_tokens';
+    bucket record;
+BEGIN
+    PERFORM set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')), 64 * 1024 * 1024) / 1024 || 'kB', true);
+
+    EXECUTE 'INSERT INTO plain.minute (minute, key_id, calls, unpriced_calls, tool_calls, input_tokens, output_tokens, cost)
+        SELECT c.minute, k.key_id, c.calls, c.unpriced_calls, c.tool_calls, c.input_tokens, c.output_tokens, c.cost
+        FROM (SELECT date_trunc(''minute'', c.called_at) AS minute, ' || labels || ',
+                     count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
+                     count(*) FILTER (WHERE c.pricing IN (''unpriced'', ''partial'')) AS unpriced_calls,
+                     coalesce(sum(c.tool_calls_count), 0) AS tool_calls,
+                     coalesce(sum(c.input_tokens), 0) AS input_tokens,
+                     coalesce(sum(c.output_tokens), 0) AS output_tokens,
+                     sum(c.cost) AS cost
+              FROM cost_ledger.call c
+              WHERE c.called_at >= ' || quote_literal((SELECT s.minutes_from FROM cost_ledger.rollup_state s)) || '
+              GROUP BY 1, ' || labels || ') c ' || key_of;
+
+    FOR bucket IN VALUES ('hour', 'date_trunc(''hour'', c.called_at, ''UTC'')'), ('day', '(c.called_at AT TIME ZONE ''UTC'')::date') LOOP
+        EXECUTE 'INSERT INTO plain.' || bucket.column1 || ' (' || bucket.column1 || ', key_id, calls, priced_calls, unpriced_calls, corrections, retries, tool_calls,
+                accepted_calls, rejected_calls, ' || token_columns || ', cost, adjustment_cost, reported_cost, cost_without_run)
+            SELECT c.bucket, k.key_id, c.calls, c.priced_calls, c.unpriced_calls, c.corrections, c.retries, c.tool_calls,
+                   c.accepted_calls, c.rejected_calls, ' || token_columns || ', c.cost, c.adjustment_cost, c.reported_cost, c.cost_without_run
+            FROM (SELECT ' || bucket.column2 || ' AS bucket, ' || labels || ',
+                         count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
+                         count(c.cost) AS priced_calls,
+                         count(*) FILTER (WHERE c.pricing IN (''unpriced'', ''partial'')) AS unpriced_calls,
+                         count(c.corrects) AS corrections,
+                         count(*) FILTER (WHERE c.operation = ''retry'') + coalesce(sum(c.retry_count), 0) AS retries,
+                         coalesce(sum(c.tool_calls_count), 0) AS tool_calls,
+                         count(*) FILTER (WHERE c.accepted) AS accepted_calls,
+                         count(*) FILTER (WHERE NOT c.accepted) AS rejected_calls,
+                         ' || tokens || ',
+                         sum(c.cost) AS cost,
+                         sum(c.cost) FILTER (WHERE c.corrects IS NOT NULL) AS adjustment_cost,
+                         sum(c.reported_cost) AS reported_cost,
+                         sum(c.cost) FILTER (WHERE c.run_id IS NULL) AS cost_without_run
+                  FROM cost_ledger.call c
+                  GROUP BY 1, ' || labels || ') c ' || key_of;
+    END LOOP;
+
+    FOR bucket IN VALUES ('run'), ('session') LOOP
+        EXECUTE 'INSERT INTO plain.' || bucket.column1 || ' (' || bucket.column1 || '_id, started_at, ended_at, calls, turns, failed_calls, unpriced_calls, retries, fallbacks,
+                tool_calls, accepted_calls, rejected_calls, ' || token_columns || ', cost, adjustment_cost)
+            SELECT c.' || bucket.column1 || '_id, min(c.called_at), max(c.called_at),
+                   count(*) FILTER (WHERE c.corrects IS NULL),
+                   count(*) FILTER (WHERE c.corrects IS NULL AND coalesce(c.operation, ''primary'') IN (''primary'', ''subagent'')),
+                   count(*) FILTER (WHERE c.status <> ''success''),
+                   count(*) FILTER (WHERE c.pricing IN (''unpriced'', ''partial'')),
+                   count(*) FILTER (WHERE c.operation = ''retry'') + coalesce(sum(c.retry_count), 0),
+                   count(*) FILTER (WHERE c.operation = ''fallback''),
+                   coalesce(sum(c.tool_calls_count), 0),
+                   count(*) FILTER (WHERE c.accepted),
+                   count(*) FILTER (WHERE NOT c.accepted),
+                   ' || tokens || ',
+                   sum(c.cost), sum(c.cost) FILTER (WHERE c.corrects IS NOT NULL)
+            FROM cost_ledger.call c
+            WHERE c.' || bucket.column1 || '_id IS NOT NULL
+            GROUP BY c.' || bucket.column1 || '_id';
+    END LOOP;
+
+    INSERT INTO plain.user_day (day, user_id, calls, unpriced_calls, input_tokens, output_tokens, cost)
+    SELECT (c.called_at AT TIME ZONE 'UTC')::date, c.user_id,
+           count(*) FILTER (WHERE c.corrects IS NULL),
+           count(*) FILTER (WHERE c.pricing IN ('unpriced', 'partial')),
+           coalesce(sum(c.input_tokens), 0),
+           coalesce(sum(c.output_tokens), 0),
+           sum(c.cost)
+    FROM cost_ledger.call c
+    GROUP BY 1, c.user_id;
+END
+$$;
+
+-- Nothing in the rollups: refresh() may do it all again.  Keys stay.
+CREATE PROCEDURE empty_cost_ledger(snapshot pg_snapshot) LANGUAGE sql AS $$
+    TRUNCATE cost_ledger.rollup_minute, cost_ledger.rollup_hour, cost_ledger.rollup_day,
+             cost_ledger.rollup_run, cost_ledger.rollup_session, cost_ledger.rollup_user_day;
+    UPDATE cost_ledger.rollup_state s SET snapshot = empty_cost_ledger.snapshot, rows_consumed = 0, batches = 0;
+$$;
+
+CREATE PROCEDURE empty_plain(snapshot pg_snapshot) LANGUAGE sql AS $$
+    TRUNCATE plain.minute, plain.hour, plain.day, plain.run, plain.session, plain.user_day;
+$$;

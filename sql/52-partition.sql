@@ -1,0 +1,657 @@
+-- Partitions of call: made ahead, filled late, and dropped when they are old.
+--
+-- Who changes them takes locks in one order: the advisory lock
+-- cost_ledger.create_partitions, the row of rollup_state (only to drop), call,
+-- call_default, the partition.  refresh() takes rollup_state and then reads
+-- call; writers lock call and one partition.  Whoever waits for an exclusive
+-- lock has everybody after it waiting too, so no wait is longer than 0.1 s: a
+-- try that does not get all its locks gives them back, and is made again.
+
+CREATE FUNCTION cost_ledger.partitions() RETURNS TABLE (
+        relation regclass, partition text, range_start timestamptz, range_end timestamptz, is_default boolean)
+    LANGUAGE sql STABLE ROWS 36
+    SET search_path = pg_catalog, pg_temp
+    -- Bounds are read from text; an abbreviated zone may be read back as another.
+    SET DateStyle = 'ISO'
+    SET TimeZone = 'UTC'
+AS $$
+    SELECT c.oid::regclass, c.relname::text,
+           CASE WHEN b.bounds[1] = 'MINVALUE' THEN '-infinity' ELSE trim(b.bounds[1], '''')::timestamptz END,
+           CASE WHEN b.bounds[2] = 'MAXVALUE' THEN 'infinity' ELSE trim(b.bounds[2], '''')::timestamptz END,
+           b.bounds IS NULL
+    FROM pg_inherits i
+    JOIN pg_class c ON c.oid = i.inhrelid
+    CROSS JOIN LATERAL (SELECT regexp_match(pg_get_expr(c.relpartbound, c.oid), '^FOR VALUES FROM \((.+)\) TO \((.+)\)$') AS bounds) b
+    WHERE i.inhparent = to_regclass('cost_ledger.call')
+    ORDER BY b.bounds IS NULL, 3
+$$;
+
+COMMENT ON FUNCTION cost_ledger.partitions() IS
+    'The partitions of call with their ranges (end exclusive), oldest first, the default one last; in the view partition_status there is more of each.';
+
+CREATE FUNCTION cost_ledger.has_waiting_calls() RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT has_table_privilege('cost_ledger.call_default', 'SELECT') THEN
+        RETURN NULL;
+    END IF;
+    RETURN EXISTS (SELECT FROM cost_ledger.call_default);
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.has_waiting_calls() IS
+    'Whether call_default holds calls: of months without a partition. NULL for who may not read it.';
+
+CREATE FUNCTION cost_ledger._new_partition(partition text) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- Identity stays with the parent.
+    EXECUTE format('CREATE TABLE cost_ledger.%I (LIKE cost_ledger.call INCLUDING ALL EXCLUDING IDENTITY)', partition);
+    EXECUTE format('ALTER TABLE cost_ledger.%I OWNER TO %I', partition,
+                   (SELECT pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.oid = 'cost_ledger.call'::regclass));
+    EXECUTE format('CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON cost_ledger.%I
+                    FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger._refuse_change()', partition);
+    EXECUTE format('ALTER TABLE cost_ledger.%I ENABLE ALWAYS TRIGGER append_only_truncate', partition);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._new_partition(text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._new_partition(text) IS
+    'Makes a table that can be attached to call. It has no row triggers until then.';
+
+CREATE FUNCTION cost_ledger._missing_partitions(months timestamp[]) RETURNS TABLE (
+        partition text, lower_bound timestamptz, upper_bound timestamptz)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT m.*
+    FROM (SELECT to_char(n.month, '"call_p"YYYY_MM') AS partition,
+                 n.month AT TIME ZONE z.time_zone AS lower_bound,
+                 (n.month + interval '1 month') AT TIME ZONE z.time_zone AS upper_bound
+          FROM cost_ledger._ledger() z, unnest(months) AS n (month)) m
+    WHERE to_regclass('cost_ledger.' || m.partition) IS NULL
+      -- Somebody may have attached a partition of another size.
+      AND NOT EXISTS (SELECT FROM cost_ledger.partitions() p
+                      WHERE p.range_start < m.upper_bound AND p.range_end > m.lower_bound)
+    ORDER BY m.lower_bound
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._missing_partitions(timestamp[]) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._missing_partitions(timestamp[]) IS
+    'Those of some months (their first instants, local to the reporting zone) that have no partition, nor a table of its name.';
+
+CREATE FUNCTION cost_ledger._holders(relations regclass[]) RETURNS text
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT 'Locks are held by ' || coalesce(string_agg(DISTINCT coalesce('process ' || l.pid, 'a prepared transaction'), ', '), 'nobody any more') || '.'
+    FROM pg_locks l
+    WHERE l.locktype = 'relation' AND l.granted
+      AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+      AND l.relation = ANY (relations::oid[])
+      AND l.pid IS DISTINCT FROM pg_backend_pid()
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._holders(regclass[]) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._holders(regclass[]) IS
+    'Who else has locks on some tables, as the detail of an error.';
+
+CREATE FUNCTION cost_ledger._make_partitions(months timestamp[], tries integer DEFAULT 20) RETURNS SETOF text
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    -- Bounds go through text; an abbreviated zone may be read back as another.
+    SET DateStyle = 'ISO'
+    SET TimeZone = 'UTC'
+    SET client_min_messages = warning
+    SET lock_timeout = '100ms'
+AS $$
+DECLARE
+    zone text := (cost_ledger._ledger()).time_zone;
+    columns text;
+    is_draining boolean;
+    m record;
+    made text[];
+    lower_bounds timestamptz[];
+    upper_bounds timestamptz[];
+BEGIN
+    SELECT array_agg(p.partition), array_agg(p.lower_bound), array_agg(p.upper_bound)
+        INTO made, lower_bounds, upper_bounds
+        FROM cost_ledger._missing_partitions(months) p;
+    IF made IS NULL THEN
+        RETURN;  -- somebody else has made them
+    END IF;
+    FOR m IN SELECT u.partition FROM unnest(made) AS u (partition) LOOP
+        PERFORM cost_ledger._new_partition(m.partition);
+    END LOOP;
+
+    -- A partition is attached under locks that keep writers out of call_default
+    -- only.  Where that has rows of the months, nobody may write until they are
+    -- moved.
+    FOR try IN 1 .. tries LOOP
+        is_draining := EXISTS (SELECT
+                               FROM unnest(lower_bounds, upper_bounds) AS u (lower_bound, upper_bound)
+                               WHERE EXISTS (SELECT FROM cost_ledger.call_default c
+                                             WHERE c.called_at >= u.lower_bound AND c.called_at < u.upper_bound));
+        IF is_draining AND current_setting('transaction_isolation') <> 'read committed' THEN
+            -- Rows that an older snapshot does not see would be left behind.
+            RAISE EXCEPTION 'calls are moved to their partition at READ COMMITTED only'
+                USING ERRCODE = 'invalid_transaction_state',
+                      HINT = 'BEGIN ISOLATION LEVEL READ COMMITTED;';
+        END IF;
+        BEGIN
+            IF is_draining THEN
+                LOCK TABLE ONLY cost_ledger.call IN ACCESS EXCLUSIVE MODE;
+            ELSE
+                LOCK TABLE ONLY cost_ledger.call IN SHARE UPDATE EXCLUSIVE MODE;
+            END IF;
+            LOCK TABLE cost_ledger.call_default IN ACCESS EXCLUSIVE MODE;
+            IF NOT is_draining AND EXISTS (SELECT
+                                           FROM unnest(lower_bounds, upper_bounds) AS u (lower_bound, upper_bound)
+                                           WHERE EXISTS (SELECT FROM cost_ledger.call_default c
+                                                         WHERE c.called_at >= u.lower_bound AND c.called_at < u.upper_bound)) THEN
+                -- They came while we waited.  The stronger lock is taken anew:
+                -- from this one, it would wait for writers that wait for us.
+                RAISE lock_not_available;
+            END IF;
+            EXIT;
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            IF try >= tries THEN
+                RAISE EXCEPTION 'the ledger is too busy to attach a partition'
+                    USING ERRCODE = 'lock_not_available',
+                          DETAIL = cost_ledger._holders(ARRAY['cost_ledger.call', 'cost_ledger.call_default']::regclass[]),
+                          HINT = 'Try again when they have ended; calls go on being recorded meanwhile, and the job tries again every minute.';
+            END IF;
+        END;
+        PERFORM pg_sleep(0.1 + 0.2 * random());
+    END LOOP;
+
+    -- Rows that came before their partition are moved to it.  A re-insert
+    -- through the ledger would price and stamp them again; between tables that
+    -- are not part of it they keep ids, costs and transactions, and a
+    -- publication of the ledger tells nobody.
+    IF is_draining THEN
+        ALTER TABLE cost_ledger.call DETACH PARTITION cost_ledger.call_default;
+        SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO columns
+            FROM pg_attribute a
+            WHERE a.attrelid = 'cost_ledger.call'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '';
+    END IF;
+    FOR m IN
+        SELECT * FROM unnest(made, lower_bounds, upper_bounds) AS u (partition, lower_bound, upper_bound)
+    LOOP
+        IF is_draining THEN
+            EXECUTE format('INSERT INTO cost_ledger.%2$I (%1$s) SELECT %1$s FROM cost_ledger.call_default
+                            WHERE called_at >= $1 AND called_at < $2', columns, m.partition)
+                USING m.lower_bound, m.upper_bound;
+            -- Deleted, not truncated away: who reads the whole ledger with an
+            -- older snapshot still finds them here.
+            DELETE FROM cost_ledger.call_default c WHERE c.called_at >= m.lower_bound AND c.called_at < m.upper_bound;
+        END IF;
+        -- Attached rather than created in place, which would lock out writers.
+        EXECUTE format('ALTER TABLE cost_ledger.call ATTACH PARTITION cost_ledger.%I FOR VALUES FROM (%L) TO (%L)',
+                       m.partition, m.lower_bound, m.upper_bound);
+        EXECUTE format('COMMENT ON TABLE cost_ledger.%I IS %L', m.partition,
+                       format('Calls of %s, %s.', to_char(m.lower_bound AT TIME ZONE zone, 'FMMonth YYYY'), zone));
+        RETURN NEXT m.partition;
+    END LOOP;
+    IF is_draining THEN
+        ALTER TABLE cost_ledger.call ATTACH PARTITION cost_ledger.call_default DEFAULT;
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._make_partitions(timestamp[], integer) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._make_partitions(timestamp[], integer) IS
+    'Makes the partitions that some months lack, with the calls of these months that wait in call_default, and returns their names. 55P03 when it has not got its locks in so many tries of 0.1 s.';
+
+CREATE FUNCTION cost_ledger.create_partitions(range_start timestamptz, range_end timestamptz) RETURNS SETOF text
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    zone text;
+    months timestamp[];
+BEGIN
+    IF NOT coalesce(isfinite(range_start) AND isfinite(range_end) AND range_start <= range_end, false) THEN
+        RAISE EXCEPTION 'partitions need a finite range of time'
+            USING ERRCODE = 'datetime_field_overflow',
+                  HINT = 'Pass the first and the last time that calls will carry.';
+    END IF;
+    IF range_end - range_start > interval '36525 days' THEN
+        RAISE EXCEPTION 'range of partitions is longer than a century'
+            USING ERRCODE = 'program_limit_exceeded',
+                  HINT = 'Each month becomes a table; pass the range that calls really carry.';
+    END IF;
+
+    zone := (cost_ledger._ledger()).time_zone;
+    months := ARRAY(SELECT generate_series(date_trunc('month', range_start AT TIME ZONE zone),
+                                           range_end AT TIME ZONE zone, interval '1 month'));
+    IF EXISTS (SELECT FROM cost_ledger._missing_partitions(months)) THEN
+        -- One maker at a time; nobody else waits for this lock.
+        PERFORM pg_advisory_xact_lock(hashtextextended('cost_ledger.create_partitions', 0));
+        RETURN QUERY SELECT * FROM cost_ledger._make_partitions(months);
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.create_partitions(timestamptz, timestamptz) IS
+    'Makes the monthly partitions of call (months of the reporting zone) that a range of time needs and that are missing, and returns their names; for backfills, and for the job, which makes them ahead. Calls of those months that wait in call_default are moved, unchanged; only then are writers locked out meanwhile. On a busy ledger it waits for its locks in tries of 0.1 s, so that nobody queues up behind it, and gives up after a few seconds (55P03).';
+
+CREATE FUNCTION cost_ledger._drain_default(as_of timestamptz DEFAULT now()) RETURNS SETOF text
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    zone text := (cost_ledger._ledger()).time_zone;
+    months timestamp[];
+BEGIN
+    -- A client with a broken clock must not make a table for each month there
+    -- is.
+    months := ARRAY(SELECT DISTINCT date_trunc('month', c.called_at AT TIME ZONE zone) AS month
+                    FROM cost_ledger.call_default c
+                    WHERE c.called_at >= as_of - interval '10 years' AND c.called_at < as_of + interval '3 months'
+                    ORDER BY month
+                    LIMIT 12);
+    IF months <> '{}' THEN
+        PERFORM pg_advisory_xact_lock(hashtextextended('cost_ledger.create_partitions', 0));
+        RETURN QUERY SELECT * FROM cost_ledger._make_partitions(months);
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._drain_default(timestamptz) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._drain_default(timestamptz) IS
+    'Makes partitions for the calls that wait in call_default, up to 12 at a time, moves the calls there, and returns their names. Only of the last 10 years and the next 3 months: other times are rather wrong than early.';
+
+CREATE FUNCTION cost_ledger.set_retention(
+    retain_calls interval DEFAULT NULL, retain_event_keys interval DEFAULT NULL
+) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM cost_ledger._ledger();
+    IF retain_calls < interval '1 month' OR retain_event_keys < interval '1 month' THEN
+        RAISE EXCEPTION 'calls and event keys are kept for a month at least'
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Pass e.g. retain_calls => ''13 months''; what is left out is kept for ever.';
+    END IF;
+    UPDATE cost_ledger.retention r
+        SET retain_calls = set_retention.retain_calls, retain_event_keys = set_retention.retain_event_keys;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger.set_retention(interval, interval) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger.set_retention(interval, interval) IS
+    'How long calls are kept, and event keys; what is left out, or NULL, is kept for ever, as is everything at first. Calls are dropped by whole months of the reporting zone, each when its last day is older than retain_calls and its rollups are proved; rollups stay. A replay of an event whose key is no longer kept counts twice. Both at least a month (22023). Only for the owner of the ledger.';
+
+CREATE FUNCTION cost_ledger._retained_from(retain interval, as_of timestamptz) RETURNS timestamptz
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT (as_of AT TIME ZONE l.time_zone - retain) AT TIME ZONE l.time_zone FROM cost_ledger._ledger() l
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._retained_from(interval, timestamptz) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._retained_from(interval, timestamptz) IS
+    'An interval before a moment, counted in the reporting zone; NULL for no interval.';
+
+CREATE FUNCTION cost_ledger._expired_partitions(as_of timestamptz) RETURNS TABLE (
+        relation regclass, partition text, range_start timestamptz, range_end timestamptz)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN QUERY
+        SELECT p.relation, p.partition, p.range_start, p.range_end
+        FROM cost_ledger.partitions() p
+        WHERE NOT p.is_default
+          AND p.range_end <= cost_ledger._retained_from((SELECT r.retain_calls FROM cost_ledger.retention r), as_of)
+        ORDER BY p.range_start;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._expired_partitions(timestamptz) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._expired_partitions(timestamptz) IS
+    'Partitions all of whose time is older than calls are kept, oldest first.';
+
+CREATE FUNCTION cost_ledger.partition_digest(relation regclass) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    -- Whatever the session has set: the text of a row must not change with it.
+    SET DateStyle = 'ISO'
+    SET IntervalStyle = 'postgres'
+    SET TimeZone = 'UTC'
+    SET extra_float_digits = 1
+    SET bytea_output = 'hex'
+    SET jit = off
+AS $$
+DECLARE
+    digest text;
+BEGIN
+    -- Of digests of rows, a thousand at a time: no value grows large.
+    EXECUTE format($query$
+        SELECT encode(sha256(coalesce(string_agg(t.digest, '' ORDER BY t.n), '')), 'hex')
+        FROM (SELECT r.n, sha256(string_agg(r.digest, '' ORDER BY r.called_at, r.call_id)) AS digest
+              FROM (SELECT c.called_at, c.call_id, sha256(convert_to(c::text, 'UTF8')) AS digest,
+                           (row_number() OVER (ORDER BY c.called_at, c.call_id) - 1) / 1000 AS n
+                    FROM %s c) r
+              GROUP BY r.n) t
+        $query$, relation)
+        INTO digest;
+    RETURN digest;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.partition_digest(regclass) IS
+    'SHA-256 over the rows of a partition of call, in the order of called_at and call_id, as retention_log keeps it: of the digests of thousands of rows, which are of the digests of rows, which are of their text in UTF-8 (as from SELECT c::text, with dates in ISO and UTC). A copy kept elsewhere that has the same columns in the same order has the same digest.';
+
+CREATE FUNCTION cost_ledger._check_partition(relation regclass) RETURNS text
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    SET DateStyle = 'ISO'
+    SET TimeZone = 'UTC'
+AS $$
+#variable_conflict use_column
+DECLARE
+    bounds record;
+    state record;
+    found_rows record;
+    waiting bigint;
+    differences bigint;
+BEGIN
+    -- No rows must move meanwhile, nor somebody else drop what we read.
+    PERFORM pg_advisory_xact_lock(hashtextextended('cost_ledger.create_partitions', 0));
+    IF (SELECT l.system_identifier <> c.system_identifier FROM cost_ledger.ledger l, pg_control_system() c) THEN
+        PERFORM cost_ledger._refuse_foreign();
+    END IF;
+    DELETE FROM cost_ledger.partition_check k WHERE k.relation = _check_partition.relation::oid;
+    SELECT p.partition, p.range_start, p.range_end INTO bounds
+        FROM cost_ledger.partitions() p WHERE p.relation = _check_partition.relation;
+    IF NOT FOUND THEN
+        RETURN 'it is no partition any more';
+    END IF;
+
+    -- The state first: rows that come after it are seen to be new when the
+    -- partition is dropped.
+    SELECT * INTO STRICT state FROM cost_ledger.rollup_state;
+    EXECUTE format('SELECT count(*) FROM %s c WHERE c.recorded_xid >= %L OR c.recorded_xid = ANY (%L) OR (c.recorded_xid IS NULL AND c.call_id > %s)',
+                   relation, pg_snapshot_xmax(state.snapshot), ARRAY(SELECT x FROM pg_snapshot_xip(state.snapshot) x), state.base_call_id)
+        INTO waiting;
+    IF waiting > 0 THEN
+        RETURN format('it has rows that are not in the rollups yet (%s)', waiting);
+    END IF;
+
+    IF bounds.range_end <= state.calls_from THEN
+        -- Of a month that was dropped before; these rows came later.
+        SELECT count(*) INTO differences
+            FROM cost_ledger.retention_check r
+            WHERE r.range_start < bounds.range_end AND r.range_end > bounds.range_start AND NOT r.is_equal;
+    ELSE
+        SELECT count(*) INTO differences FROM cost_ledger.check_rollups(bounds.range_start, bounds.range_end);
+    END IF;
+    EXECUTE format('SELECT count(*) AS rows, sum(c.cost) AS cost, min(c.call_id) AS first_call_id, max(c.call_id) AS last_call_id FROM %s c', relation)
+        INTO found_rows;
+    INSERT INTO cost_ledger.partition_check (relation, partition, range_start, range_end, snapshot, base_call_id,
+                                             rows, cost, first_call_id, last_call_id, digest, problem)
+        VALUES (_check_partition.relation, bounds.partition, bounds.range_start, bounds.range_end, state.snapshot, state.base_call_id,
+                found_rows.rows, found_rows.cost, found_rows.first_call_id, found_rows.last_call_id,
+                CASE WHEN differences = 0 THEN cost_ledger.partition_digest(_check_partition.relation) END,
+                CASE WHEN differences > 0 THEN format('its rollups differ from its calls (in %s rows)', differences) END);
+    RETURN CASE WHEN differences > 0 THEN format('its rollups differ from its calls (in %s rows)', differences) END;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._check_partition(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._check_partition(regclass) IS
+    'Proves that all rows of a partition are in the rollups, and rightly, and records that with their digest in partition_check. Returns what is in the way, or NULL. It only reads call: nobody waits for it but who makes or drops partitions.';
+
+CREATE FUNCTION cost_ledger._drop_partition(relation regclass, tries integer DEFAULT 20) RETURNS text
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    SET client_min_messages = warning
+    SET lock_timeout = '100ms'
+AS $$
+DECLARE
+    checked record;
+    is_stale boolean;
+BEGIN
+    FOR try IN 1 .. tries LOOP
+        BEGIN
+            -- First the rollups, as refresh() does: no row of the partition
+            -- can be brought in between the question and the drop.
+            PERFORM cost_ledger._lock_rollups();
+            LOCK TABLE ONLY cost_ledger.call IN ACCESS EXCLUSIVE MODE;
+            LOCK TABLE cost_ledger.call_default IN ACCESS EXCLUSIVE MODE;
+            EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
+            EXIT;
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            IF try >= tries THEN
+                RAISE EXCEPTION 'partition % is due to be dropped, but in use', relation
+                    USING ERRCODE = 'lock_not_available',
+                          DETAIL = cost_ledger._holders(ARRAY['cost_ledger.call', 'cost_ledger.call_default', 'cost_ledger.rollup_state', relation]::regclass[]),
+                          HINT = 'Try again when they have ended; the job does so every minute.';
+            END IF;
+        END;
+        PERFORM pg_sleep(0.1 + 0.2 * random());
+    END LOOP;
+
+    SELECT * INTO checked
+        FROM cost_ledger.partition_check k
+        WHERE k.relation = _drop_partition.relation::oid AND k.problem IS NULL;
+    IF NOT FOUND THEN
+        RETURN 'it has not been checked';
+    END IF;
+    -- Rows that came since: they may be in the rollups or not, and have not
+    -- been checked.
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s c WHERE c.recorded_xid >= %L OR c.recorded_xid = ANY (%L) OR (c.recorded_xid IS NULL AND c.call_id > %s))',
+                   relation, pg_snapshot_xmax(checked.snapshot), ARRAY(SELECT x FROM pg_snapshot_xip(checked.snapshot) x), checked.base_call_id)
+        INTO is_stale;
+    DELETE FROM cost_ledger.partition_check k WHERE k.relation = _drop_partition.relation::oid;
+    IF is_stale THEN
+        RETURN 'calls have been recorded in it since it was checked';
+    END IF;
+
+    INSERT INTO cost_ledger.retention_log (partition, range_start, range_end, rows, cost, first_call_id, last_call_id, digest, retain_calls, checked_at)
+        SELECT checked.partition, checked.range_start, checked.range_end, checked.rows, checked.cost,
+               checked.first_call_id, checked.last_call_id, checked.digest, r.retain_calls, checked.checked_at
+        FROM cost_ledger.retention r;
+    UPDATE cost_ledger.rollup_state s SET calls_from = greatest(s.calls_from, checked.range_end);
+    EXECUTE format('DROP TABLE %s', relation);
+    RETURN NULL;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._drop_partition(regclass, integer) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._drop_partition(regclass, integer) IS
+    'Drops a partition that _check_partition() has proved and that has got no row since, and writes retention_log, in one transaction. Returns what is in the way, or NULL. Writers and readers wait for some milliseconds; 55P03 when it has not got its locks in so many tries of 0.1 s.';
+
+CREATE FUNCTION cost_ledger._check_old_partition(as_of timestamptz DEFAULT now()) RETURNS text
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    oldest record;
+BEGIN
+    SELECT * INTO oldest FROM cost_ledger._expired_partitions(as_of) p LIMIT 1;
+    DELETE FROM cost_ledger.partition_check k WHERE k.relation IS DISTINCT FROM oldest.relation::oid;
+    IF oldest.relation IS NULL
+       -- A check reads much; what it has found wrong is looked at again within
+       -- the hour.
+       OR EXISTS (SELECT FROM cost_ledger.partition_check k
+                  WHERE k.problem IS NULL OR k.checked_at > clock_timestamp() - interval '1 hour') THEN
+        RETURN NULL;
+    END IF;
+    RETURN cost_ledger._check_partition(oldest.relation);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._check_old_partition(timestamptz) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._check_old_partition(timestamptz) IS
+    'Step of the jobs: checks the oldest partition that is due to be dropped, if there is one and it has not been checked. Returns what is in the way of dropping it, or NULL.';
+
+CREATE FUNCTION cost_ledger._drop_old_partition(as_of timestamptz DEFAULT now(), tries integer DEFAULT 20) RETURNS text
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    SET DateStyle = 'ISO'
+    SET TimeZone = 'UTC'
+AS $$
+DECLARE
+    oldest record;
+BEGIN
+    SELECT p.*, k.problem INTO oldest
+        FROM cost_ledger._expired_partitions(as_of) p
+        JOIN cost_ledger.partition_check k ON k.relation = p.relation::oid
+        ORDER BY p.range_start
+        LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    IF oldest.problem IS NOT NULL THEN
+        RAISE EXCEPTION 'partition % is due to be dropped, but %', oldest.partition, oldest.problem
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = CASE WHEN oldest.range_end <= (SELECT s.calls_from FROM cost_ledger.rollup_state s)
+                              THEN 'See cost_ledger.retention_check: the rollups of this month, whose first calls have been dropped, were changed by somebody.'
+                              ELSE format('See SELECT * FROM cost_ledger.check_rollups(%L, %L); rebuild_rollups() of the same range puts it right.',
+                                          oldest.range_start, oldest.range_end) END;
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended('cost_ledger.create_partitions', 0));
+    RETURN CASE WHEN cost_ledger._drop_partition(oldest.relation, tries) IS NULL THEN oldest.partition END;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._drop_old_partition(timestamptz, integer) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._drop_old_partition(timestamptz, integer) IS
+    'Step of the jobs: drops the oldest partition that is due, if it has been checked, and returns its name; NULL where there is none, or where calls have come since (then it is checked again). An error where the check found its rollups wrong (55000), or it is in use (55P03).';
+
+CREATE FUNCTION cost_ledger.apply_retention(as_of timestamptz DEFAULT now(), tries integer DEFAULT 20) RETURNS TABLE (partition text, outcome text)
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    expired record;
+BEGIN
+    PERFORM cost_ledger._ledger();
+    IF as_of IS NULL OR as_of > now() THEN
+        RAISE EXCEPTION 'retention is applied as of a moment that has been'
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Leave as_of out for now.';
+    END IF;
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'retention is applied at READ COMMITTED only'
+            USING ERRCODE = 'invalid_transaction_state',
+                  HINT = 'BEGIN ISOLATION LEVEL READ COMMITTED;';
+    END IF;
+    -- In order: what is before the first call that is kept is gone.
+    FOR expired IN SELECT * FROM cost_ledger._expired_partitions(as_of) LOOP
+        partition := expired.partition;
+        outcome := cost_ledger._check_partition(expired.relation);
+        IF outcome IS NULL THEN
+            outcome := cost_ledger._drop_partition(expired.relation, tries);
+        END IF;
+        IF outcome IS NOT NULL THEN
+            outcome := 'kept: ' || outcome;
+            RETURN NEXT;
+            RETURN;
+        END IF;
+        outcome := 'dropped';
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger.apply_retention(timestamptz, integer) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger.apply_retention(timestamptz, integer) IS
+    'Drops the partitions of call that are older than set_retention() has it, oldest first, each only when all of its rows are in the rollups and these are right, and writes a row of retention_log for each. Stops at the first that has to stay, and says why. What the jobs do one partition a minute, at once. as_of is the moment to count from; tries is how often to ask for the locks, for 0.1 s each (55P03 when none got them). Only for the owner of the ledger, at READ COMMITTED (25000).';
+
+CREATE FUNCTION cost_ledger._prune_event_keys(as_of timestamptz DEFAULT now(), max_keys bigint DEFAULT 50000) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    keys_from timestamptz;
+    pruned bigint;
+BEGIN
+    SELECT cost_ledger._retained_from(r.retain_event_keys, as_of) INTO keys_from
+        FROM cost_ledger.retention r
+        WHERE r.retain_event_keys IS NOT NULL
+          -- There is no index for it, so it is a task of once a day.
+          AND (r.event_keys_pruned_at IS NULL OR r.event_keys_pruned_at <= as_of - interval '1 day');
+    IF keys_from IS NULL THEN
+        RETURN 0;
+    END IF;
+    WITH old AS (
+        SELECT k.event_key
+        FROM cost_ledger.event_key k
+        WHERE k.called_at < keys_from
+          -- An old call that was recorded lately may be sent again.
+          AND NOT EXISTS (SELECT FROM cost_ledger.call c
+                          WHERE c.called_at = k.called_at AND c.call_id = k.call_id AND c.recorded_at >= keys_from)
+        LIMIT max_keys
+    ), gone AS (
+        DELETE FROM cost_ledger.event_key k USING old o WHERE k.event_key = o.event_key RETURNING 1
+    )
+    SELECT count(*) INTO pruned FROM gone;
+    IF pruned < max_keys THEN
+        UPDATE cost_ledger.retention r SET event_keys_pruned_at = as_of;
+    END IF;
+    RETURN pruned;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._prune_event_keys(timestamptz, bigint) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._prune_event_keys(timestamptz, bigint) IS
+    'Step of the jobs: forgets event keys of calls made and recorded longer ago than set_retention() has it, up to max_keys at a time, and then not again for a day. Returns how many.';
+
+CREATE FUNCTION cost_ledger._refuse_dropped(called_at timestamptz) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    dropped record;
+BEGIN
+    SELECT r.partition INTO dropped
+        FROM cost_ledger.retention_log r
+        WHERE _refuse_dropped.called_at >= r.range_start AND _refuse_dropped.called_at < r.range_end
+        ORDER BY r.log_id DESC
+        LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'calls of % were dropped by retention', _refuse_dropped.called_at
+            USING ERRCODE = 'no_data_found',
+                  DETAIL = format('Partition %s is gone; retention_log says when.', dropped.partition),
+                  HINT = 'What is in the rollups of a dropped call stays as it is; book a difference as a call of today, with what it is for in tags.';
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._refuse_dropped(timestamptz) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._refuse_dropped(timestamptz) IS
+    'The error of a function that looks for a call where retention has dropped the calls (P0002); nothing elsewhere.';
+
+CREATE FUNCTION cost_ledger._refuse_dropped(range_start timestamptz, range_end timestamptz, filters jsonb) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET DateStyle = 'ISO'
+AS $$
+DECLARE
+    dropped_to timestamptz;
+BEGIN
+    SELECT max(r.range_end) INTO dropped_to
+        FROM cost_ledger.retention_log r
+        WHERE r.range_start < _refuse_dropped.range_end AND r.range_end > _refuse_dropped.range_start AND r.rows > 0;
+    -- Calls that are named are there, or nobody expects them.
+    IF dropped_to IS NOT NULL AND NOT coalesce(filters ? 'call_id', false) THEN
+        RAISE EXCEPTION 'calls made before % were dropped by retention', dropped_to
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'What is in the rollups of them stays as it is; see retention_log.',
+                  HINT = format('Start the range at %L; calls that were recorded for that time since can be named: filters => ''{"call_id": [1, 2]}''.', dropped_to);
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._refuse_dropped(timestamptz, timestamptz, jsonb) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._refuse_dropped(timestamptz, timestamptz, jsonb) IS
+    'The error of a function that takes all calls of a range of time where retention has dropped some (22023), unless the filters name calls.';
