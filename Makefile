@@ -14,6 +14,7 @@ OBJS = \
 	src/price_cache.o \
 	src/pricing.o \
 	src/call_trigger.o \
+	src/hold.o \
 	src/rollup.o \
 	src/sketch.o \
 	src/summary.o

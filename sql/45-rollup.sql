@@ -429,13 +429,15 @@ BEGIN
                        cost_ledger._expected_rows(rollup, condition),
                        cost_ledger._rollup_merge(rollup));
     END LOOP;
+    -- Last, so that balances, which reserve() wants, are locked briefly.
+    PERFORM cost_ledger._post_spend(condition);
     RETURN consumed;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger._consume(text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger._consume(text) IS
-    'Brings the rows c of call for which a condition holds into every rollup, and returns how many. The caller has locked rollup_state and answers for each row being brought in once.';
+    'Brings the rows c of call for which a condition holds into every rollup and, without a hold, into the balances of budgets, and returns how many. The caller has locked rollup_state and answers for each row being brought in once.';
 
 CREATE FUNCTION cost_ledger._lock_rollups(OUT snapshot pg_snapshot, OUT base_call_id bigint, OUT xid_offset bigint, OUT is_foreign boolean)
     LANGUAGE plpgsql VOLATILE

@@ -1,39 +1,83 @@
--- Budgets: what may be spent, and who is told when it is.
+-- Budgets: what may be spent, who is told when it is, and who may go on.
+--
+-- A call reaches the balances of its budgets by one of two ways, never both:
+-- with a hold at the commit of its transaction, without one when refresh()
+-- brings it into the rollups.
 
-CREATE FUNCTION cost_ledger.budget_period(
-    period     text,
-    at         timestamptz,
-    time_zone  text,
-    OUT period_start  timestamptz,
-    OUT period_end    timestamptz
-) RETURNS record
+CREATE FUNCTION cost_ledger.shorten_id(id text) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cl_shorten_id';
+
+COMMENT ON FUNCTION cost_ledger.shorten_id(text) IS
+    'An id as the ledger keeps it: beyond 512 bytes its beginning, "#" and its MD5, 512 bytes at most.';
+
+CREATE FUNCTION cost_ledger.budget_columns() RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    -- A zone may set its clock back over midnight, which then comes twice: the
-    -- day begins at the first one, as it does where reports truncate local
-    -- times.  AT TIME ZONE would answer the second.
-    SELECT min(b.instant), max(b.instant)
-    FROM (SELECT date_trunc(budget_period.period, budget_period.at AT TIME ZONE budget_period.time_zone) AS local_start) AS p
-    CROSS JOIN LATERAL (VALUES
-        (p.local_start),
-        (p.local_start + CASE budget_period.period
-                             WHEN 'day' THEN interval '1 day'
-                             WHEN 'week' THEN interval '7 days'
-                             WHEN 'month' THEN interval '1 month'
-                         END)) AS l (midnight)
-    CROSS JOIN LATERAL (SELECT l.midnight AT TIME ZONE budget_period.time_zone AS last) AS s
-    CROSS JOIN LATERAL (SELECT s.last - interval '1 day' AS yesterday) AS y
-    CROSS JOIN LATERAL (SELECT (l.midnight - (y.yesterday AT TIME ZONE budget_period.time_zone
-                                              - y.yesterday AT TIME ZONE 'UTC')) AT TIME ZONE 'UTC' AS first) AS f
-    CROSS JOIN LATERAL (SELECT CASE WHEN f.first AT TIME ZONE budget_period.time_zone = l.midnight
-                                    THEN least(f.first, s.last)
-                                    ELSE s.last
-                               END AS instant) AS b
+    SELECT '{run_id,session_id,user_id,api_key,customer,agent,feature,team,task_type,model,provider,operation,service_class,environment}'::text[]
 $$;
 
-COMMENT ON FUNCTION cost_ledger.budget_period(text, timestamptz, text) IS
-    'The day, week (from Monday) or month of a time zone that an instant falls in: from period_start, inclusive, to period_end, exclusive. Every instant is in exactly one period, also where clocks change.';
+COMMENT ON FUNCTION cost_ledger.budget_columns() IS
+    'Columns of call that a budget can be limited to, the most selective first.';
+
+CREATE FUNCTION cost_ledger.budget_period(
+    period         text,
+    at             timestamptz,
+    time_zone      text,
+    week_start     integer DEFAULT 1,
+    period_length  interval DEFAULT NULL,
+    OUT period_start  timestamptz,
+    OUT period_end    timestamptz
+) RETURNS record
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    CASE
+        WHEN period IN ('total', 'request') THEN
+            period_start := '-infinity';
+            period_end := 'infinity';
+        WHEN period IN ('minute', 'hour') THEN
+            period_start := date_trunc(period, at, time_zone);
+            period_end := period_start + CASE period WHEN 'hour' THEN interval '1 hour' ELSE interval '1 minute' END;
+        WHEN period = 'rolling' THEN
+            -- Every minute that the window touches: rather a little more than
+            -- a limit exceeded.
+            period_start := date_trunc('minute', at - period_length);
+            period_end := date_trunc('minute', at) + interval '1 minute';
+        ELSE
+            -- A zone may set its clock back over midnight, which then comes
+            -- twice: the day begins at the first one, as it does where reports
+            -- truncate local times.  AT TIME ZONE would answer the second.
+            SELECT min(b.instant), max(b.instant) INTO period_start, period_end
+            FROM (SELECT CASE WHEN budget_period.period = 'week'
+                              THEN date_trunc('week', l.at - (budget_period.week_start - 1) * interval '1 day')
+                                   + (budget_period.week_start - 1) * interval '1 day'
+                              ELSE date_trunc(budget_period.period, l.at) END AS local_start
+                  FROM (SELECT budget_period.at AT TIME ZONE budget_period.time_zone AS at) AS l) AS p
+            CROSS JOIN LATERAL (VALUES
+                (p.local_start),
+                (p.local_start + CASE budget_period.period
+                                     WHEN 'day' THEN interval '1 day'
+                                     WHEN 'week' THEN interval '7 days'
+                                     WHEN 'month' THEN interval '1 month'
+                                     WHEN 'quarter' THEN interval '3 months'
+                                 END)) AS l (midnight)
+            CROSS JOIN LATERAL (SELECT l.midnight AT TIME ZONE budget_period.time_zone AS last) AS s
+            CROSS JOIN LATERAL (SELECT s.last - interval '1 day' AS yesterday) AS y
+            CROSS JOIN LATERAL (SELECT (l.midnight - (y.yesterday AT TIME ZONE budget_period.time_zone
+                                                      - y.yesterday AT TIME ZONE 'UTC')) AT TIME ZONE 'UTC' AS first) AS f
+            CROSS JOIN LATERAL (SELECT CASE WHEN f.first AT TIME ZONE budget_period.time_zone = l.midnight
+                                            THEN least(f.first, s.last)
+                                            ELSE s.last
+                                       END AS instant) AS b;
+    END CASE;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.budget_period(text, timestamptz, text, integer, interval) IS
+    'The minute, hour, day, week (from day week_start, 1 Monday … 7 Sunday), month or quarter of a time zone that an instant falls in: from period_start, inclusive, to period_end, exclusive. Every instant is in exactly one period, also where clocks change. total has no ends; rolling is the minutes that the last period_length touches.';
 
 CREATE FUNCTION cost_ledger.budget_level(threshold numeric) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -48,21 +92,120 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION cost_ledger.budget_level(numeric) IS
-    'What crossing a threshold asks for: warn below 0.9, throttle from 0.9, stop from 1; ok when none is crossed (NULL).';
+    'What crossing a threshold asks for where no action is given: warn below 0.9, throttle from 0.9, stop from 1; ok when none is crossed (NULL).';
+
+CREATE FUNCTION cost_ledger._check_scope(scope jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    dimension text;
+    wanted jsonb;
+    checked jsonb := '{}';
+BEGIN
+    IF coalesce(jsonb_typeof(scope), 'null') NOT IN ('object', 'null') THEN
+        RAISE EXCEPTION 'budget scope is not a JSON object'
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Write {"team": "search"}, or {} for every call.';
+    END IF;
+    IF jsonb_typeof(scope) = 'object' THEN
+        FOR dimension, wanted IN SELECT e.key, e.value FROM jsonb_each(scope) e ORDER BY e.key COLLATE "C" LOOP
+            IF dimension <> ALL (cost_ledger.budget_columns()) THEN
+                RAISE EXCEPTION 'budget scope has unknown key "%"', dimension
+                    USING ERRCODE = 'invalid_parameter_value',
+                          HINT = format('The keys are columns of the call: %s.', array_to_string(cost_ledger.budget_columns(), ', '));
+            ELSIF jsonb_typeof(wanted) <> 'string' OR wanted = '""' THEN
+                RAISE EXCEPTION 'value of budget scope "%" is not a name', dimension
+                    USING ERRCODE = 'invalid_parameter_value',
+                          HINT = format('Write {"%s": "…"} with the text that the calls carry; leave the key out for every %1$s.', dimension);
+            END IF;
+            checked := checked || jsonb_build_object(dimension, CASE WHEN dimension IN ('run_id', 'session_id', 'user_id')
+                                                                     THEN cost_ledger.shorten_id(wanted #>> '{}') ELSE wanted #>> '{}' END);
+        END LOOP;
+    END IF;
+    RETURN checked;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._check_scope(jsonb) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._check_scope(jsonb) IS
+    'A scope as it is kept, ids shortened as calls have them; an error (22023) if it is none.';
 
 CREATE FUNCTION cost_ledger._check_budget() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF new.period IS NULL OR new.period NOT IN ('day', 'week', 'month') THEN
+    IF new.period IS NULL OR new.period NOT IN ('request', 'minute', 'hour', 'day', 'week', 'month', 'quarter', 'total', 'rolling') THEN
         RAISE EXCEPTION 'budget period "%" is not known', new.period
             USING ERRCODE = 'invalid_parameter_value',
-                  HINT = 'The periods are day, week and month.';
+                  HINT = 'The periods are request, minute, hour, day, week, month, quarter, total, rolling, run and session.';
     END IF;
+    IF new.metric IS NULL OR new.metric NOT IN ('cost', 'tokens', 'calls', 'tool_calls', 'turns', 'concurrent_calls', 'duration', 'depth') THEN
+        RAISE EXCEPTION 'budget metric "%" is not known', new.metric
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'The metrics are cost, tokens, calls, tool_calls, turns, concurrent_calls, duration and depth.';
+    END IF;
+    IF NOT (CASE new.metric
+               WHEN 'concurrent_calls' THEN new.period = 'total'
+               WHEN 'duration' THEN new.period = 'total'
+               WHEN 'depth' THEN new.period = 'request'
+               WHEN 'cost' THEN true
+               WHEN 'tokens' THEN true
+               ELSE new.period <> 'request'
+           END) THEN
+        RAISE EXCEPTION 'a budget of % has no period "%"', new.metric, new.period
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = CASE WHEN new.metric = 'depth' THEN 'Depth is a property of one request: write the period request.'
+                              WHEN new.period = 'request' THEN 'One request has a cost, tokens and a depth.'
+                              ELSE 'Write the period total; or run or session, for each of them.' END;
+    END IF;
+    IF (new.period = 'rolling') <> (new.period_length IS NOT NULL)
+       OR new.period_length < interval '1 minute' OR new.period_length > interval '400 days'
+       OR extract(month FROM new.period_length) + extract(year FROM new.period_length) <> 0
+       OR extract(epoch FROM new.period_length) % 60 <> 0 THEN
+        RAISE EXCEPTION 'budget period "%" with a period_length of %', new.period, coalesce(new.period_length::text, 'NULL')
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'The period rolling has a period_length of whole minutes or days, at most 400 days, and no other period has one.';
+    END IF;
+    IF new.each_of <> ALL (cost_ledger.budget_columns()) THEN
+        RAISE EXCEPTION 'a budget is not for each "%"', new.each_of
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = format('Name a column of the call: %s.', array_to_string(cost_ledger.budget_columns(), ', '));
+    END IF;
+    IF new.week_start IS NULL OR new.week_start NOT BETWEEN 1 AND 7 THEN
+        RAISE EXCEPTION 'a week does not begin on day %', new.week_start
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'The days are 1 (Monday) to 7 (Sunday).';
+    END IF;
+    IF new.time_zone IS NOT NULL
+       AND (TG_OP = 'INSERT' OR new.time_zone IS DISTINCT FROM old.time_zone)
+       AND NOT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = new.time_zone) THEN
+        RAISE EXCEPTION 'time zone "%" is not known', new.time_zone
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Use a name of pg_timezone_names, e.g. UTC, Europe/Berlin or Asia/Kolkata; NULL is the zone of the ledger.';
+    END IF;
+    new.scope := cost_ledger._check_scope(new.scope);
+    new.match_key := coalesce((SELECT c.name || '=' || cost_ledger.shorten_id(new.scope ->> c.name)
+                               FROM unnest(cost_ledger.budget_columns()) WITH ORDINALITY AS c (name, n)
+                               WHERE new.scope ? c.name
+                               ORDER BY c.n LIMIT 1), '');
+    RETURN new;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._check_budget() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._check_budget() IS
+    'Trigger of budget: checks what it counts and for whom, and by what calls find it.';
+
+CREATE FUNCTION cost_ledger._check_budget_version() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
     -- Infinity is the largest but for NaN, which sorts after it.
     IF new.amount IS NULL OR new.amount <= 0 OR new.amount >= 'Infinity' THEN
-        RAISE EXCEPTION 'budget amount % is not a sum of money', coalesce(new.amount::text, 'NULL')
+        RAISE EXCEPTION 'budget amount % is not an amount', coalesce(new.amount::text, 'NULL')
             USING ERRCODE = 'numeric_value_out_of_range',
                   HINT = 'An amount is greater than 0 and finite; to stop watching a budget, set is_active to false.';
     END IF;
@@ -77,50 +220,320 @@ BEGIN
             USING ERRCODE = 'numeric_value_out_of_range',
                   HINT = 'Pass 1 to 10 fractions, each greater than 0 and at most 100, of at most six decimals: ARRAY[0.5, 0.8, 1.0] is 50, 80 and 100 percent.';
     END IF;
-    SELECT array_agg(DISTINCT trim_scale(threshold) ORDER BY trim_scale(threshold)) INTO new.thresholds
-        FROM unnest(new.thresholds) AS t (threshold);
-    IF new.time_zone IS NOT NULL
-       AND (TG_OP = 'INSERT' OR new.time_zone IS DISTINCT FROM old.time_zone)
-       AND NOT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = new.time_zone) THEN
-        RAISE EXCEPTION 'time zone "%" is not known', new.time_zone
+    IF new.actions IS NULL THEN
+        new.actions := ARRAY(SELECT cost_ledger.budget_level(t.threshold) FROM unnest(new.thresholds) WITH ORDINALITY AS t (threshold, n) ORDER BY t.n);
+    END IF;
+    IF array_ndims(new.actions) IS DISTINCT FROM 1 OR cardinality(new.actions) <> cardinality(new.thresholds)
+       OR NOT coalesce(new.actions <@ '{warn,throttle,degrade,defer,stop}'::text[], false) THEN
+        RAISE EXCEPTION 'budget actions % are not one for each threshold', new.actions
             USING ERRCODE = 'invalid_parameter_value',
-                  HINT = 'Use a name of pg_timezone_names, e.g. UTC, Europe/Berlin or Asia/Kolkata; NULL is the zone of the ledger.';
+                  HINT = 'Pass as many actions as thresholds, each warn, throttle, degrade, defer or stop; or none, for warn below 0.9, throttle below 1 and stop from there.';
     END IF;
-
-    -- Alerts are once per version: another limit has thresholds of its own.
-    IF TG_OP = 'UPDATE'
-       AND (new.amount, new.thresholds, new.period, new.time_zone,
-            new.team, new.feature, new.customer, new.user_id, new.provider, new.model)
-           IS DISTINCT FROM
-           (old.amount, old.thresholds, old.period, old.time_zone,
-            old.team, old.feature, old.customer, old.user_id, old.provider, old.model) THEN
-        new.version := old.version + 1;
-        new.version_since := now();
+    IF 'degrade' = ANY (new.actions) AND new.degrade_to IS NULL THEN
+        RAISE EXCEPTION 'a budget that degrades needs a model to degrade to'
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Pass degrade_to => the name of a cheaper model.';
     END IF;
+    SELECT array_agg(u.threshold ORDER BY u.threshold), array_agg(u.action ORDER BY u.threshold)
+        INTO new.thresholds, new.actions
+        FROM (SELECT DISTINCT ON (t.threshold) trim_scale(t.threshold) AS threshold, t.action
+              FROM unnest(new.thresholds, new.actions) WITH ORDINALITY AS t (threshold, action, n)
+              ORDER BY t.threshold, t.n) u;
     RETURN new;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._check_budget() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger._check_budget_version() FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._check_budget() IS
-    'Trigger of budget: checks a budget, sorts its thresholds, and gives it a new version when its limit changes.';
+COMMENT ON FUNCTION cost_ledger._check_budget_version() IS
+    'Trigger of budget_version: checks a limit, and sorts its thresholds and actions.';
+
+CREATE FUNCTION cost_ledger.budget_spend_query(relation text, condition text, budget_condition text DEFAULT 'true') RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    columns text[];
+    unit text;
+BEGIN
+    -- Only what some budget asks for keeps groups apart.
+    EXECUTE format($query$
+        SELECT array_agg(DISTINCT u.name) FILTER (WHERE u.name <> ''),
+               CASE WHEN bool_or(b.period IN ('minute', 'rolling')) THEN '1 minute' ELSE '15 minutes' END
+        FROM cost_ledger.budget b
+        CROSS JOIN LATERAL (SELECT jsonb_object_keys(b.scope) UNION ALL SELECT coalesce(b.each_of, '')) AS u (name)
+        WHERE b.is_active AND (%s)
+        $query$, budget_condition)
+        INTO columns, unit;
+    RETURN format($query$
+        WITH found AS MATERIALIZED (
+            SELECT b.budget_id, b.period, coalesce(b.time_zone, l.time_zone) AS time_zone, b.week_start, f.bucket,
+                   coalesce(cost_ledger.shorten_id(f.labels ->> b.each_of), '') COLLATE "C" AS entity,
+                   CASE b.metric WHEN 'cost' THEN f.cost WHEN 'tokens' THEN f.tokens WHEN 'calls' THEN f.calls
+                                 WHEN 'tool_calls' THEN f.tool_calls WHEN 'turns' THEN f.turns ELSE 0 END AS posted,
+                   f.unpriced_calls, f.first_at, f.last_at
+            FROM (SELECT f.*, jsonb_strip_nulls(jsonb_build_object(%5$s)) AS labels
+                  FROM (SELECT date_bin(%1$L, c.called_at, '2000-01-01Z') AS bucket, %2$s
+                               coalesce(sum(c.cost), 0) - coalesce(sum(x.provisional), 0) + coalesce(sum(p.provisional), 0) AS cost,
+                               coalesce(sum(c.input_tokens), 0) + coalesce(sum(c.output_tokens), 0) AS tokens,
+                               count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
+                               coalesce(sum(c.tool_calls_count), 0) AS tool_calls,
+                               count(*) FILTER (WHERE c.corrects IS NULL AND coalesce(c.operation, 'primary') IN ('primary', 'subagent')) AS turns,
+                               count(*) FILTER (WHERE c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))
+                                   - count(*) FILTER (WHERE c.usage_status IN ('repriced', 'completed')) AS unpriced_calls,
+                               min(c.called_at) AS first_at, max(c.called_at) AS last_at
+                        FROM %6$s c
+                        -- An estimate stands in for a cost until the price comes.
+                        LEFT JOIN cost_ledger.hold x ON c.usage_status = 'repriced' AND x.call_id = c.corrects
+                                                    AND x.provisional IS NOT NULL AND x.exchanged_at IS NULL
+                        LEFT JOIN cost_ledger.hold p ON c.hold_id IS NOT NULL AND p.call_id = c.call_id
+                                                    AND p.provisional IS NOT NULL AND p.exchanged_at IS NULL
+                        WHERE %7$s
+                        GROUP BY %3$s 1) f
+                  OFFSET 0) f
+            CROSS JOIN LATERAL unnest(ARRAY['' %4$s]) AS k (key)
+            JOIN cost_ledger.budget b ON b.match_key = k.key AND b.is_active AND (%8$s)
+                                     AND b.period <> 'request' AND b.metric NOT IN ('concurrent_calls', 'depth')
+                                     AND f.labels @> b.scope AND (b.each_of IS NULL OR f.labels ? b.each_of)
+            CROSS JOIN cost_ledger.ledger l
+        ), periods AS MATERIALIZED (
+            SELECT d.period, d.time_zone, d.week_start, d.bucket,
+                   CASE WHEN d.period = 'rolling' THEN d.bucket
+                        ELSE (cost_ledger.budget_period(d.period, d.bucket, d.time_zone, d.week_start)).period_start END AS period_start
+            FROM (SELECT DISTINCT f.period, f.time_zone, f.week_start, f.bucket FROM found f) d
+        )
+        SELECT f.budget_id, f.entity, p.period_start,
+               sum(f.posted) AS posted, sum(f.unpriced_calls)::bigint AS unpriced_calls, min(f.first_at) AS first_at, max(f.last_at) AS last_at
+        FROM found f
+        JOIN periods p USING (period, time_zone, week_start, bucket)
+        GROUP BY 1, 2, 3
+        $query$,
+        unit,
+        (SELECT string_agg(format('c.%I, ', c), '') FROM unnest(columns) c),
+        (SELECT string_agg(format('c.%I, ', c), '') FROM unnest(columns) c),
+        (SELECT string_agg(format(', %L || cost_ledger.shorten_id(f.%I)', c || '=', c), '') FROM unnest(columns) c),
+        (SELECT string_agg(format('%L, f.%I', c, c), ', ') FROM unnest(columns) c),
+        relation, condition, budget_condition);
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.budget_spend_query(text, text, text) IS
+    'The query for what rows c of call, or of a view of it, for which a condition holds add to the balances of active budgets b for which another holds.';
+
+CREATE FUNCTION cost_ledger._post_spend(condition text) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+DECLARE
+    exchanges boolean := EXISTS (SELECT FROM cost_ledger.hold h WHERE h.provisional IS NOT NULL AND h.exchanged_at IS NULL);
+    posted text := format('(%s) AND (c.hold_id IS NULL OR c.corrects IS NOT NULL)', condition);
+    exchanged text := format('(%s) AND c.usage_status = ''repriced'' AND h.call_id = c.corrects AND h.provisional IS NOT NULL AND h.exchanged_at IS NULL',
+                             condition);
+BEGIN
+    -- Holds before balances, as everywhere.
+    IF exchanges THEN
+        EXECUTE 'SELECT FROM cost_ledger.hold h, cost_ledger.call c WHERE ' || exchanged || ' ORDER BY h.hold_id FOR UPDATE OF h';
+    END IF;
+    IF EXISTS (SELECT FROM cost_ledger.budget b WHERE b.is_active) THEN
+        EXECUTE format('INSERT INTO cost_ledger.budget_balance AS b (budget_id, entity, period_start, posted, unpriced_calls, first_at, last_at)
+                        %s
+                        ORDER BY 1, 2, 3
+                        ON CONFLICT (budget_id, entity, period_start) DO UPDATE SET
+                            posted = b.posted + excluded.posted, unpriced_calls = b.unpriced_calls + excluded.unpriced_calls,
+                            first_at = least(b.first_at, excluded.first_at), last_at = greatest(b.last_at, excluded.last_at)',
+                       cost_ledger.budget_spend_query('cost_ledger.call', posted));
+    END IF;
+    IF exchanges THEN
+        EXECUTE 'UPDATE cost_ledger.hold h SET exchanged_at = clock_timestamp(), cost = c.cost FROM cost_ledger.call c WHERE ' || exchanged;
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._post_spend(text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._post_spend(text) IS
+    'Adds the rows c of call for which a condition holds, and that have no hold, to the balances of their budgets; for refresh(), which answers for each row coming here once. A price that comes for a call with a hold takes the place of the estimate.';
+
+CREATE FUNCTION cost_ledger.unposted_spend()
+    RETURNS TABLE (budget_id bigint, entity text, period_start timestamptz, posted numeric, unpriced_calls bigint, first_at timestamptz, last_at timestamptz)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+BEGIN
+    IF EXISTS (SELECT FROM cost_ledger.budget b WHERE b.is_active) THEN
+        RETURN QUERY EXECUTE cost_ledger.budget_spend_query('cost_ledger.unconsumed_call', 'c.hold_id IS NULL OR c.corrects IS NOT NULL');
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.unposted_spend() IS
+    'What calls that refresh() has not seen yet will add to the balances of budgets.';
+
+CREATE FUNCTION cost_ledger._recorded_condition(since timestamptz) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    -- With a hold as soon as they are there, without one once they are in the
+    -- rollups.
+    SELECT format('c.called_at >= %L AND ((c.hold_id IS NOT NULL AND c.corrects IS NULL) OR pg_visible_in_snapshot(c.recorded_xid, %L) OR (c.recorded_xid IS NULL AND c.call_id <= %s))',
+                  _recorded_condition.since, s.snapshot, s.base_call_id)
+    FROM cost_ledger.rollup_state s
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._recorded_condition(timestamptz) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._recorded_condition(timestamptz) IS
+    'The rows c of call since a time that balances have.';
+
+CREATE FUNCTION cost_ledger._kept_from(budget_id bigint) RETURNS timestamptz
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN b.period IN ('total', 'request') THEN '-infinity'
+                WHEN b.period = 'rolling' THEN c.period_start
+                WHEN b.period = 'minute' THEN c.period_start - interval '10 minutes'
+                ELSE (cost_ledger.budget_period(b.period, c.period_start - interval '1 microsecond', z.zone, b.week_start)).period_start END
+    FROM cost_ledger.budget b
+    CROSS JOIN LATERAL (SELECT coalesce(b.time_zone, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS zone) z
+    CROSS JOIN LATERAL cost_ledger.budget_period(b.period, now(), z.zone, b.week_start, b.period_length) c
+    WHERE b.budget_id = _kept_from.budget_id
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._kept_from(bigint) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._kept_from(bigint) IS
+    'Where the balances of a budget begin that is set now: with the period before the current one.';
+
+CREATE FUNCTION cost_ledger._start_budget() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+DECLARE
+    kept_from timestamptz;
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        DELETE FROM cost_ledger.hold_line l WHERE l.budget_id = old.budget_id;
+        DELETE FROM cost_ledger.budget_balance s WHERE s.budget_id = old.budget_id;
+        RETURN NULL;
+    END IF;
+    IF TG_OP = 'UPDATE'
+       AND (new.metric, new.scope, new.each_of, new.period, new.period_length, new.time_zone, new.week_start)
+           IS DISTINCT FROM
+           (old.metric, old.scope, old.each_of, old.period, old.period_length, old.time_zone, old.week_start) THEN
+        -- Alerts are once per version: what counts otherwise is another limit.
+        PERFORM cost_ledger._add_budget_version(new.budget_id, v.amount, v.thresholds, v.actions, v.degrade_to, v.reason)
+            FROM cost_ledger.budget_version v
+            WHERE v.budget_id = new.budget_id AND v.valid_to IS NULL
+            ORDER BY v.version DESC LIMIT 1;
+    ELSIF TG_OP = 'UPDATE' AND (old.is_active OR NOT new.is_active) THEN
+        RETURN NULL;
+    END IF;
+    IF NOT new.is_active THEN
+        RETURN NULL;
+    END IF;
+
+    -- Neither refresh() nor a settlement may be between reading which budgets
+    -- there are and writing their balances.
+    PERFORM cost_ledger._lock_rollups();
+    LOCK TABLE cost_ledger.budget_balance IN SHARE ROW EXCLUSIVE MODE;
+    DELETE FROM cost_ledger.hold_line l WHERE l.budget_id = new.budget_id;
+    DELETE FROM cost_ledger.budget_balance s WHERE s.budget_id = new.budget_id;
+    kept_from := cost_ledger._kept_from(new.budget_id);
+    EXECUTE format('INSERT INTO cost_ledger.budget_balance (budget_id, entity, period_start, posted, unpriced_calls, first_at, last_at) %s',
+                   cost_ledger.budget_spend_query('cost_ledger.call',
+                                                  cost_ledger._recorded_condition(kept_from)
+                                                  || coalesce((SELECT string_agg(format(' AND c.%I = %L', e.key, e.value), '') FROM jsonb_each_text(new.scope) e), ''),
+                                                  format('b.budget_id = %s', new.budget_id)));
+    RETURN NULL;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._start_budget() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._start_budget() IS
+    'Trigger of budget: one that is new, counts otherwise or is switched on again starts with what was spent already in the period and the one before, and with nothing held. Refresh and settlements wait meanwhile.';
+
+CREATE FUNCTION cost_ledger.check_balances()
+    RETURNS TABLE (budget_id bigint, entity text, period_start timestamptz, posted numeric, expected numeric, held numeric, lines numeric)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+BEGIN
+    PERFORM cost_ledger._ledger();
+    RETURN QUERY EXECUTE format($query$
+        WITH expected AS MATERIALIZED (%s),
+        lines AS (SELECT l.budget_id, l.entity, l.period_start, sum(l.amount) AS amount FROM cost_ledger.hold_line l GROUP BY 1, 2, 3),
+        kept AS MATERIALIZED (SELECT b.budget_id, cost_ledger._kept_from(b.budget_id) AS since FROM cost_ledger.budget b WHERE b.is_active)
+        SELECT budget_id, entity, period_start, coalesce(s.posted, 0), coalesce(e.posted, 0), coalesce(s.held, 0), coalesce(l.amount, 0)
+        FROM cost_ledger.budget_balance s
+        FULL JOIN expected e USING (budget_id, entity, period_start)
+        FULL JOIN lines l USING (budget_id, entity, period_start)
+        JOIN kept k USING (budget_id)
+        WHERE (period_start >= k.since OR period_start = '-infinity')
+          AND (coalesce(s.posted, 0), coalesce(s.unpriced_calls, 0), coalesce(s.held, 0))
+              IS DISTINCT FROM (coalesce(e.posted, 0), coalesce(e.unpriced_calls, 0), coalesce(l.amount, 0))
+        ORDER BY 1, 2, 3
+        $query$,
+        cost_ledger.budget_spend_query('cost_ledger.call',
+                                       cost_ledger._recorded_condition((SELECT min(cost_ledger._kept_from(b.budget_id)) FROM cost_ledger.budget b WHERE b.is_active))));
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger.check_balances() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger.check_balances() IS
+    'Makes the balances of active budgets anew, of the current period and the one before, from the rows of call that are in them and from the lines of open holds, in one snapshot, and returns what differs. No rows: all is well.';
+
+CREATE FUNCTION cost_ledger._add_budget_version(
+    budget_id bigint, amount numeric, thresholds numeric[], actions text[], degrade_to text, reason text, valid_to timestamptz DEFAULT NULL
+) RETURNS integer
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    made integer;
+BEGIN
+    IF _add_budget_version.valid_to IS NULL THEN
+        UPDATE cost_ledger.budget_version v SET valid_to = now()
+            WHERE v.budget_id = _add_budget_version.budget_id AND (v.valid_to IS NULL OR v.valid_to > now());
+    END IF;
+    INSERT INTO cost_ledger.budget_version (budget_id, version, amount, thresholds, actions, degrade_to, valid_to, reason)
+        VALUES (_add_budget_version.budget_id,
+                1 + coalesce((SELECT max(v.version) FROM cost_ledger.budget_version v WHERE v.budget_id = _add_budget_version.budget_id), 0),
+                _add_budget_version.amount, _add_budget_version.thresholds, _add_budget_version.actions, _add_budget_version.degrade_to,
+                _add_budget_version.valid_to, _add_budget_version.reason)
+        RETURNING version INTO made;
+    RETURN made;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._add_budget_version(bigint, numeric, numeric[], text[], text, text, timestamptz) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._add_budget_version(bigint, numeric, numeric[], text[], text, text, timestamptz) IS
+    'Another limit for a budget: for good, which ends every other, or until valid_to.';
 
 CREATE FUNCTION cost_ledger.set_budget(
-    name        text,
-    scope       jsonb,
-    period      text,
-    amount      numeric,
-    thresholds  numeric[] DEFAULT '{0.7,0.9,1.0}',
-    time_zone   text DEFAULT NULL
+    name           text,
+    scope          jsonb,
+    period         text,
+    amount         numeric,
+    thresholds     numeric[] DEFAULT '{0.7,0.9,1.0}',
+    time_zone      text DEFAULT NULL,
+    metric         text DEFAULT 'cost',
+    each_of        text DEFAULT NULL,
+    actions        text[] DEFAULT NULL,
+    degrade_to     text DEFAULT NULL,
+    week_start     integer DEFAULT 1,
+    period_length  interval DEFAULT NULL,
+    reason         text DEFAULT NULL
 ) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-    dimension text;
-    wanted jsonb;
     id bigint;
+    is_new boolean;
+    wanted record;
+    current_version record;
 BEGIN
     PERFORM cost_ledger._ledger();
     -- Alerts carry the name in a message of less than 1 kB.
@@ -130,43 +543,91 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Give a short name that people know the budget by.';
     END IF;
-    IF coalesce(jsonb_typeof(set_budget.scope), 'null') NOT IN ('object', 'null') THEN
-        RAISE EXCEPTION 'budget scope is not a JSON object'
-            USING ERRCODE = 'invalid_parameter_value',
-                  HINT = 'Write {"team": "search"}, or {} for every call.';
-    END IF;
-    IF jsonb_typeof(set_budget.scope) = 'object' THEN
-        FOR dimension, wanted IN SELECT e.key, e.value FROM jsonb_each(set_budget.scope) e ORDER BY e.key COLLATE "C" LOOP
-            IF dimension NOT IN ('team', 'feature', 'customer', 'user_id', 'provider', 'model') THEN
-                RAISE EXCEPTION 'budget scope has unknown key "%"', dimension
-                    USING ERRCODE = 'invalid_parameter_value',
-                          HINT = 'The keys are columns of the call: team, feature, customer, user_id, provider, model.';
-            ELSIF jsonb_typeof(wanted) <> 'string' OR wanted = '""' THEN
-                RAISE EXCEPTION 'value of budget scope "%" is not a name', dimension
-                    USING ERRCODE = 'invalid_parameter_value',
-                          HINT = format('Write {"%s": "…"} with the text that the calls carry; leave the key out for every %1$s.', dimension);
-            END IF;
-        END LOOP;
+    IF set_budget.period IN ('run', 'session') THEN
+        IF set_budget.each_of IS NOT NULL THEN
+            RAISE EXCEPTION 'period "%" is for each of them already', set_budget.period
+                USING ERRCODE = 'invalid_parameter_value',
+                      HINT = 'Leave each_of out, or write the period total.';
+        END IF;
+        set_budget.each_of := set_budget.period || '_id';
+        set_budget.period := 'total';
     END IF;
 
-    INSERT INTO cost_ledger.budget AS b (name, team, feature, customer, user_id, provider, model, period, time_zone, amount, thresholds)
-        VALUES (set_budget.name,
-                set_budget.scope ->> 'team', set_budget.scope ->> 'feature', set_budget.scope ->> 'customer',
-                set_budget.scope ->> 'user_id', set_budget.scope ->> 'provider', set_budget.scope ->> 'model',
-                set_budget.period, set_budget.time_zone, set_budget.amount,
-                coalesce(set_budget.thresholds, '{0.7,0.9,1.0}'))
+    SELECT b.budget_id INTO id FROM cost_ledger.budget b WHERE b.name = set_budget.name FOR UPDATE;
+    is_new := NOT FOUND;
+    INSERT INTO cost_ledger.budget AS b (name, metric, scope, each_of, period, period_length, time_zone, week_start, match_key)
+        VALUES (set_budget.name, set_budget.metric, coalesce(nullif(set_budget.scope, 'null'), '{}'), set_budget.each_of, set_budget.period,
+                set_budget.period_length, set_budget.time_zone, set_budget.week_start, '')
         ON CONFLICT ON CONSTRAINT budget_name DO UPDATE SET
-            team = excluded.team, feature = excluded.feature, customer = excluded.customer,
-            user_id = excluded.user_id, provider = excluded.provider, model = excluded.model,
-            period = excluded.period, time_zone = excluded.time_zone, amount = excluded.amount,
-            thresholds = excluded.thresholds, is_active = true
+            metric = excluded.metric, scope = excluded.scope, each_of = excluded.each_of, period = excluded.period,
+            period_length = excluded.period_length, time_zone = excluded.time_zone, week_start = excluded.week_start, is_active = true
         RETURNING b.budget_id INTO id;
+
+    SELECT v.* INTO current_version
+        FROM cost_ledger.budget_version v
+        WHERE v.budget_id = id AND v.valid_to IS NULL
+        ORDER BY v.version DESC LIMIT 1;
+    IF NOT FOUND THEN
+        PERFORM cost_ledger._add_budget_version(id, set_budget.amount, coalesce(set_budget.thresholds, '{0.7,0.9,1.0}'), set_budget.actions,
+                                                set_budget.degrade_to, set_budget.reason);
+    ELSE
+        -- Put in the form that is kept, and compared with it.
+        UPDATE cost_ledger.budget_version v
+            SET amount = set_budget.amount, thresholds = coalesce(set_budget.thresholds, '{0.7,0.9,1.0}'), actions = set_budget.actions,
+                degrade_to = set_budget.degrade_to
+            WHERE v.budget_id = id AND v.version = current_version.version
+            RETURNING v.* INTO wanted;
+        IF (wanted.amount, wanted.thresholds, wanted.actions, wanted.degrade_to)
+           IS DISTINCT FROM (current_version.amount, current_version.thresholds, current_version.actions, current_version.degrade_to)
+           -- One this transaction has just made is not history yet.
+           AND current_version.valid_from < now() THEN
+            UPDATE cost_ledger.budget_version v
+                SET amount = current_version.amount, thresholds = current_version.thresholds, actions = current_version.actions,
+                    degrade_to = current_version.degrade_to
+                WHERE v.budget_id = id AND v.version = current_version.version;
+            PERFORM cost_ledger._add_budget_version(id, wanted.amount, wanted.thresholds, wanted.actions, wanted.degrade_to, set_budget.reason);
+        END IF;
+    END IF;
+    -- What was reached before anybody asked is recorded, and nobody is called.
+    IF is_new THEN
+        PERFORM cost_ledger._check_budgets(now(), id);
+    END IF;
     RETURN id;
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger.set_budget(text, jsonb, text, numeric, numeric[], text) IS
-    'Sets a budget, new or known by its name, and returns its budget_id. scope names what it limits by columns of the call, {"team": "search", "model": "…"}: all of them must match; {} is every call. period is day, week or month in time_zone (NULL: the ledger''s); amount is in the ledger''s currency; thresholds are fractions of it at which an alert is raised. A changed limit is a new version, which alerts anew; the same again changes nothing.';
+COMMENT ON FUNCTION cost_ledger.set_budget(text, jsonb, text, numeric, numeric[], text, text, text, text[], text, integer, interval, text) IS
+    'Sets a budget, new or known by its name, and returns its budget_id. scope names what it limits by columns of the call, {"team": "search", "model": "…"}: all of them must match; {} is every call. period is request, minute, hour, day, week, month, quarter or total in time_zone (NULL: the ledger''s), weeks from day week_start (1 Monday … 7 Sunday); rolling, the last period_length; run or session, for each of them. amount is in the unit of metric: cost (in the ledger''s currency), tokens, calls, tool_calls, turns, concurrent_calls, duration (seconds) or depth. each_of is a column of the call each value of which has the limit for itself. thresholds are fractions of amount at which an alert is raised; actions what each asks for: warn, throttle, degrade (to the model degrade_to), defer or stop. A changed limit is a new version, which alerts anew; the same again changes nothing. A new budget starts with what was spent in the period already; thresholds reached by that are recorded as alerts of kind seeded, without a message.';
+
+CREATE FUNCTION cost_ledger.raise_budget(name text, amount numeric, until timestamptz, reason text) RETURNS integer
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v record;
+BEGIN
+    PERFORM cost_ledger._ledger();
+    SELECT v1.* INTO v
+        FROM cost_ledger.budget b
+        JOIN cost_ledger.budget_version v1 USING (budget_id)
+        WHERE b.name = raise_budget.name AND v1.valid_to IS NULL
+        ORDER BY v1.version DESC LIMIT 1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no budget "%"', raise_budget.name
+            USING ERRCODE = 'no_data_found',
+                  HINT = 'Pass the name of a budget of cost_ledger.budget.';
+    END IF;
+    IF NOT coalesce(raise_budget.until > now(), false) OR coalesce(raise_budget.reason, '') = '' THEN
+        RAISE EXCEPTION 'a temporary limit needs an end in the future and a reason'
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Write until => now() + interval ''1 day'', reason => ''…''; a limit for good is set with cost_ledger.set_budget().';
+    END IF;
+    RETURN cost_ledger._add_budget_version(v.budget_id, raise_budget.amount, v.thresholds, v.actions, v.degrade_to, raise_budget.reason, raise_budget.until);
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.raise_budget(text, numeric, timestamptz, text) IS
+    'Another amount for a budget until a time, with a reason, and returns its version; then the limit is again what it was. A set_budget() that changes the limit meanwhile ends it.';
 
 CREATE FUNCTION cost_ledger._fit_message(message jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -194,7 +655,7 @@ REVOKE EXECUTE ON FUNCTION cost_ledger._fit_message(jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger._fit_message(jsonb) IS
     'A message in less than 1 kB: values of its scope are shortened as far as that needs, and end in "..." then.';
 
-CREATE FUNCTION cost_ledger._check_budgets(at timestamptz) RETURNS bigint
+CREATE FUNCTION cost_ledger._check_budgets(at timestamptz, seeded_budget bigint DEFAULT NULL) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     -- Every minute, mostly over few rows: compiling would be most of the work.
@@ -205,6 +666,8 @@ DECLARE
     ledger_currency text;
     due record;
     fraction numeric;
+    action text;
+    kind text := CASE WHEN seeded_budget IS NULL THEN 'threshold' ELSE 'seeded' END;
     id bigint;
     message jsonb;
     news jsonb;
@@ -213,84 +676,76 @@ BEGIN
     SELECT l.time_zone, l.currency INTO STRICT ledger_zone, ledger_currency FROM cost_ledger.ledger l;
 
     -- Each budget's period of now, and the one before for calls that came
-    -- late, unless the limit is younger than that.  Alerts that are all there
-    -- need no sum, and budgets of one period that limit the same dimensions
-    -- share one pass over the calls.
+    -- late (of minutes, ten), unless the limit is younger than that.  Entities
+    -- whose alerts are all there are left out.
     FOR due IN
-        WITH due AS MATERIALIZED (
-            SELECT b.budget_id, b.version, b.name, b.period, b.amount, b.thresholds,
-                   jsonb_strip_nulls(jsonb_build_object('team', b.team, 'feature', b.feature, 'customer', b.customer,
-                                                        'user_id', b.user_id, 'provider', b.provider, 'model', b.model)) AS scope,
-                   ARRAY[b.team, b.feature, b.customer, b.user_id, b.provider, b.model] AS members,
-                   ARRAY[b.team IS NOT NULL, b.feature IS NOT NULL, b.customer IS NOT NULL,
-                         b.user_id IS NOT NULL, b.provider IS NOT NULL, b.model IS NOT NULL] AS dimensions,
-                   p.period_start, p.period_end, p.is_late
-            FROM cost_ledger.budget b
-            CROSS JOIN LATERAL (
-                SELECT c.period_start, c.period_end, false AS is_late
-                FROM cost_ledger.budget_period(b.period, at, coalesce(b.time_zone, ledger_zone)) c
-                UNION ALL
-                SELECT o.period_start, o.period_end, true
-                FROM cost_ledger.budget_period(b.period, at, coalesce(b.time_zone, ledger_zone)) c
-                CROSS JOIN LATERAL cost_ledger.budget_period(b.period, c.period_start - interval '1 microsecond',
-                                                             coalesce(b.time_zone, ledger_zone)) o
-                WHERE b.version_since < o.period_end) p
-            WHERE b.is_active
-              AND EXISTS (
-                SELECT FROM unnest(b.thresholds) AS t (threshold)
-                WHERE NOT EXISTS (
-                    SELECT FROM cost_ledger.alert a
-                    WHERE a.budget_id = b.budget_id AND a.budget_version = b.version AND a.period_start = p.period_start
-                      AND a.basis = 'actual' AND a.threshold = t.threshold))
-        ), spend AS (
-            SELECT w.period_start, w.period_end, w.dimensions, s.members, s.spent, s.unpriced_calls
-            FROM (SELECT DISTINCT d.period_start, d.period_end, d.dimensions FROM due d) w
-            CROSS JOIN LATERAL (
-                SELECT ARRAY[CASE WHEN w.dimensions[1] THEN c.team END,
-                             CASE WHEN w.dimensions[2] THEN c.feature END,
-                             CASE WHEN w.dimensions[3] THEN c.customer END,
-                             CASE WHEN w.dimensions[4] THEN c.user_id END,
-                             CASE WHEN w.dimensions[5] THEN c.provider END,
-                             CASE WHEN w.dimensions[6] THEN c.model END] AS members,
-                       sum(c.cost) AS spent,
-                       count(*) FILTER (WHERE c.pricing IN ('unpriced', 'partial') AND c.corrects IS NULL)
-                           - count(*) FILTER (WHERE c.usage_status IN ('repriced', 'completed')) AS unpriced_calls
-                FROM cost_ledger.call c
-                WHERE c.called_at >= w.period_start AND c.called_at < w.period_end
-                GROUP BY 1) s
-        )
-        SELECT d.budget_id, d.version, d.name, d.period, d.amount, d.thresholds, d.scope,
-               d.period_start, d.period_end, d.is_late,
-               coalesce(s.spent, 0) AS spent, coalesce(s.unpriced_calls, 0) AS unpriced_calls
-        FROM due d
-        LEFT JOIN spend s ON s.period_start = d.period_start AND s.period_end = d.period_end
-                         AND s.dimensions = d.dimensions AND s.members = d.members
+        SELECT b.budget_id, v.version, b.name, b.metric, b.period, v.amount, v.thresholds, v.actions, v.degrade_to,
+               s.entity, CASE WHEN b.each_of IS NULL THEN b.scope ELSE b.scope || jsonb_build_object(b.each_of, s.entity) END AS scope,
+               s.period_start, s.period_end, s.period_start < c.period_start AND b.period <> 'rolling' AS is_late,
+               s.spent, s.unpriced_calls
+        FROM cost_ledger.budget b
+        CROSS JOIN LATERAL (
+            SELECT v.* FROM cost_ledger.budget_version v
+            WHERE v.budget_id = b.budget_id AND v.valid_from <= now() AND (v.valid_to IS NULL OR v.valid_to > now())
+            ORDER BY v.version DESC LIMIT 1) v
+        CROSS JOIN LATERAL (SELECT coalesce(b.time_zone, ledger_zone) AS zone) z
+        CROSS JOIN LATERAL cost_ledger.budget_period(b.period, at, z.zone, b.week_start, b.period_length) c
+        CROSS JOIN LATERAL (
+            SELECT x.entity, x.period_start,
+                   CASE WHEN x.period_start = c.period_start THEN c.period_end
+                        ELSE (cost_ledger.budget_period(b.period, x.period_start, z.zone, b.week_start)).period_end END AS period_end,
+                   CASE b.metric WHEN 'duration' THEN extract(epoch FROM x.last_at - x.first_at) ELSE x.posted END AS spent,
+                   x.unpriced_calls
+            FROM cost_ledger.budget_balance x
+            WHERE b.period <> 'rolling' AND x.budget_id = b.budget_id
+              AND x.period_start <= c.period_start
+              AND x.period_start >= CASE WHEN b.period = 'total' THEN c.period_start
+                                         WHEN b.period = 'minute' THEN c.period_start - interval '10 minutes'
+                                         ELSE (cost_ledger.budget_period(b.period, c.period_start - interval '1 microsecond', z.zone, b.week_start)).period_start END
+            UNION ALL
+            -- A rolling period has no beginning: once per its length it is.
+            SELECT x.entity, date_bin(b.period_length, at, '2000-01-03Z'), date_bin(b.period_length, at, '2000-01-03Z') + b.period_length,
+                   sum(x.posted), sum(x.unpriced_calls)::bigint
+            FROM cost_ledger.budget_balance x
+            WHERE b.period = 'rolling' AND x.budget_id = b.budget_id AND x.period_start >= c.period_start AND x.period_start < c.period_end
+            GROUP BY x.entity) s
+        WHERE b.is_active AND b.budget_id = coalesce(seeded_budget, b.budget_id)
+          AND b.period <> 'request' AND b.metric <> 'concurrent_calls'
+          AND s.spent >= v.thresholds[1] * v.amount
+          AND (s.period_start >= c.period_start OR b.period = 'rolling' OR (seeded_budget IS NULL AND v.valid_from < s.period_end))
+          AND EXISTS (
+            SELECT FROM unnest(v.thresholds) AS t (threshold)
+            WHERE s.spent >= t.threshold * v.amount
+              AND NOT EXISTS (
+                SELECT FROM cost_ledger.alert a
+                WHERE a.budget_id = b.budget_id AND a.budget_version = v.version AND a.entity = s.entity AND a.period_start = s.period_start
+                  AND a.basis = 'actual' AND a.threshold = t.threshold))
         -- The order in which everybody inserts: two evaluators wait for each
         -- other, and never in a circle.
-        ORDER BY d.budget_id, d.period_start
+        ORDER BY b.budget_id, s.entity, s.period_start
     LOOP
         news := NULL;
-        FOREACH fraction IN ARRAY due.thresholds LOOP
+        FOR fraction, action IN SELECT t.threshold, t.action FROM unnest(due.thresholds, due.actions) AS t (threshold, action) LOOP
             EXIT WHEN due.spent < fraction * due.amount;
             -- Asked first, so that nothing but a race uses up an identity.
             CONTINUE WHEN EXISTS (
                 SELECT FROM cost_ledger.alert a
-                WHERE a.budget_id = due.budget_id AND a.budget_version = due.version AND a.period_start = due.period_start
+                WHERE a.budget_id = due.budget_id AND a.budget_version = due.version AND a.entity = due.entity AND a.period_start = due.period_start
                   AND a.basis = 'actual' AND a.threshold = fraction);
             id := nextval(pg_get_serial_sequence('cost_ledger.alert', 'alert_id'));
             message := cost_ledger._fit_message(jsonb_build_object(
                 'v', 1,
                 'id', id,
-                'kind', 'threshold',
-                'level', cost_ledger.budget_level(fraction),
+                'kind', kind,
+                'level', action,
                 'budget', due.name,
                 'budget_id', due.budget_id,
                 'budget_version', due.version,
                 'scope', due.scope,
                 'period', jsonb_build_object(
                     'kind', due.period,
-                    'start', to_char(due.period_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-                    'end', to_char(due.period_end AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
+                    'start', CASE WHEN isfinite(due.period_start) THEN to_char(due.period_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') END,
+                    'end', CASE WHEN isfinite(due.period_end) THEN to_char(due.period_end AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') END),
                 'basis', 'actual',
                 'threshold', fraction::text,
                 'crossed', (SELECT jsonb_agg(t.threshold::text ORDER BY t.threshold)
@@ -298,15 +753,17 @@ BEGIN
                 -- Strings: JSON numbers become binary fractions in most hands.
                 'spent', trim_scale(CASE WHEN length(due.spent::text) > 40 THEN round(due.spent, 10) ELSE due.spent END)::text,
                 'limit', trim_scale(CASE WHEN length(due.amount::text) > 40 THEN round(due.amount, 10) ELSE due.amount END)::text,
-                'currency', ledger_currency,
+                'currency', CASE WHEN due.metric = 'cost' THEN ledger_currency ELSE due.metric END,
                 'unpriced_calls', due.unpriced_calls,
                 'as_of', to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
                 'occurrence', 1,
-                'late', due.is_late));
-            INSERT INTO cost_ledger.alert (alert_id, budget_id, budget_version, period_start, period_end, kind, basis, threshold,
+                'late', due.is_late)
+                || CASE action WHEN 'degrade' THEN jsonb_build_object('degrade_to', left(due.degrade_to, 100)) ELSE '{}' END);
+            INSERT INTO cost_ledger.alert (alert_id, budget_id, budget_version, entity, period_start, period_end, kind, basis, threshold,
                                            level, is_late, spent, limit_amount, currency, unpriced_calls, scope, payload)
-                VALUES (id, due.budget_id, due.version, due.period_start, due.period_end, 'threshold', 'actual', fraction,
-                        cost_ledger.budget_level(fraction), due.is_late, due.spent, due.amount, ledger_currency, due.unpriced_calls, due.scope, message)
+                VALUES (id, due.budget_id, due.version, due.entity, due.period_start, due.period_end, kind, 'actual', fraction,
+                        action, due.is_late, due.spent, due.amount, CASE WHEN due.metric = 'cost' THEN ledger_currency ELSE due.metric END,
+                        due.unpriced_calls, due.scope, message)
                 ON CONFLICT ON CONSTRAINT alert_once DO NOTHING;
             IF FOUND THEN
                 made := made + 1;
@@ -314,30 +771,43 @@ BEGIN
             END IF;
         END LOOP;
         -- One bell for all thresholds crossed at once: that of the highest.
-        IF news IS NOT NULL THEN
+        IF news IS NOT NULL AND seeded_budget IS NULL THEN
             PERFORM pg_notify('cost_ledger_alert', news::text);
         END IF;
     END LOOP;
     RETURN made;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._check_budgets(timestamptz) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger._check_budgets(timestamptz, bigint) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._check_budgets(timestamptz) IS
-    'check_budgets() for the periods that an instant falls in.';
+COMMENT ON FUNCTION cost_ledger._check_budgets(timestamptz, bigint) IS
+    'check_budgets() for the periods that an instant falls in; or what has been reached of one budget that is set then, of which nobody is told.';
 
 CREATE FUNCTION cost_ledger.check_budgets() RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    made bigint;
 BEGIN
     PERFORM cost_ledger._ledger();
-    RETURN cost_ledger._check_budgets(now());
+    made := cost_ledger._check_budgets(now());
+    PERFORM cost_ledger._expire_holds();
+    -- Minutes that nobody looks at any more.
+    DELETE FROM cost_ledger.budget_balance s
+        USING (SELECT o.budget_id, o.entity, o.period_start
+               FROM cost_ledger.budget b
+               JOIN cost_ledger.budget_balance o USING (budget_id)
+               WHERE b.period IN ('minute', 'rolling') AND o.held = 0
+                 AND o.period_start > '-infinity' AND o.period_start < now() - coalesce(b.period_length, '0') - interval '1 day'
+               FOR UPDATE OF o SKIP LOCKED) o
+        WHERE s.budget_id = o.budget_id AND s.entity = o.entity AND s.period_start = o.period_start;
+    RETURN made;
 END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.check_budgets() IS
-    'Compares every active budget with what was spent in its current period, and in the one before for calls that came late; records an alert for each threshold crossed, once per budget version and period, and returns how many. With the commit, channel cost_ledger_alert gets one JSON message per budget and period, of its highest new alert. The job calls it every minute.';
+    'Compares every active budget, and each of its entities, with what was spent in its current period, and in the one before for calls that came late; records an alert for each threshold crossed, once per budget version, entity and period, and returns how many. What was spent is what refresh() has seen, and every call with a hold. With the commit, channel cost_ledger_alert gets one JSON message per budget, entity and period, of its highest new alert. The job calls it every minute.';
 
 CREATE FUNCTION cost_ledger._keep_alerts() RETURNS trigger
     LANGUAGE plpgsql
@@ -371,7 +841,7 @@ DECLARE
     known record;
     acknowledged bigint;
 BEGIN
-    SELECT a.budget_id, a.budget_version, a.period_start, a.basis, a.occurrence, a.threshold, a.rule_id, a.subject INTO known
+    SELECT a.budget_id, a.budget_version, a.entity, a.period_start, a.basis, a.occurrence, a.threshold, a.rule_id, a.subject INTO known
         FROM cost_ledger.alert a
         WHERE a.alert_id = acknowledge.alert_id;
     IF NOT FOUND THEN
@@ -384,6 +854,7 @@ BEGIN
         WHERE a.acknowledged_at IS NULL
           AND CASE WHEN known.rule_id IS NULL
                    THEN a.budget_id = known.budget_id AND a.budget_version = known.budget_version
+                        AND a.entity = known.entity
                         AND a.period_start = known.period_start AND a.basis = known.basis AND a.occurrence = known.occurrence
                         AND a.threshold <= known.threshold
                    ELSE a.rule_id = known.rule_id AND a.subject = known.subject AND a.occurrence <= known.occurrence END;
@@ -394,3 +865,598 @@ $$;
 
 COMMENT ON FUNCTION cost_ledger.acknowledge(bigint, text) IS
     'Takes an alert off unacknowledged_alert, and with it those of lower thresholds of the same budget and period, or earlier ones of the same rule and subject; returns how many were. acknowledged_by is who says so: by default the current role.';
+
+-- Decisions.
+
+CREATE FUNCTION cost_ledger._settle_calls() RETURNS trigger
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'cl_settle_calls';
+REVOKE EXECUTE ON FUNCTION cost_ledger._settle_calls() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._settle_calls() IS
+    'Trigger of call: the first that fires at the end of a transaction settles the holds of all its calls.';
+
+CREATE FUNCTION cost_ledger._settle_holds(called_at timestamptz[], call_ids bigint[]) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+    SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    holds uuid[];
+    ended timestamptz := clock_timestamp();
+BEGIN
+    -- An older snapshot might not have a budget that is being set.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'holds are settled at READ COMMITTED only'
+            USING ERRCODE = 'invalid_transaction_state',
+                  HINT = 'BEGIN ISOLATION LEVEL READ COMMITTED; or insert the call without its hold_id and release() the hold.';
+    END IF;
+    -- _start_budget() waits for this, and this for it: the statements after
+    -- it see the same budgets as what it made.
+    LOCK TABLE cost_ledger.budget_balance IN ROW EXCLUSIVE MODE;
+
+    holds := ARRAY(SELECT DISTINCT c.hold_id
+                   FROM unnest(_settle_holds.called_at, _settle_holds.call_ids) AS u (called_at, call_id)
+                   JOIN cost_ledger.call c ON c.called_at = u.called_at AND c.call_id = u.call_id
+                   ORDER BY 1);
+    -- A hold_id that nobody has granted is spent money all the same.
+    INSERT INTO cost_ledger.hold (hold_id, state, is_unknown)
+        SELECT h.id, 'settled', true
+        FROM unnest(holds) AS h (id)
+        WHERE NOT EXISTS (SELECT FROM cost_ledger.hold k WHERE k.hold_id = h.id)
+        ORDER BY 1
+        ON CONFLICT DO NOTHING;
+    IF cardinality(holds) > 1 THEN
+        PERFORM FROM cost_ledger.hold h WHERE h.hold_id = ANY (holds) ORDER BY h.hold_id FOR UPDATE;
+    END IF;
+    -- The first call gets the hold; what more come with it were not reserved.
+    UPDATE cost_ledger.hold h
+        SET is_late = h.is_late OR h.state IN ('released', 'expired') OR (h.state = 'open' AND h.expires_at <= ended),
+            state = CASE h.state WHEN 'open' THEN 'settled' ELSE h.state END,
+            ended_at = coalesce(h.ended_at, ended),
+            call_id = coalesce(h.call_id, f.call_id),
+            cost = CASE WHEN h.call_id IS NULL THEN f.cost ELSE h.cost END,
+            overrun = CASE WHEN h.call_id IS NULL AND f.cost > h.estimate THEN f.cost - h.estimate ELSE h.overrun END,
+            provisional = CASE WHEN h.call_id IS NULL AND f.is_unpriced THEN h.estimate ELSE h.provisional END,
+            calls = h.calls + f.calls
+        FROM (SELECT c.hold_id, count(*) AS calls, min(c.call_id) AS call_id,
+                     (array_agg(c.cost ORDER BY c.call_id))[1] AS cost,
+                     -- A failure without a price has cost nothing anybody knows of.
+                     (array_agg(c.pricing = 'unpriced' AND coalesce(c.status, 'success') = 'success' ORDER BY c.call_id))[1] AS is_unpriced
+              FROM unnest(_settle_holds.called_at, _settle_holds.call_ids) AS u (called_at, call_id)
+              JOIN cost_ledger.call c ON c.called_at = u.called_at AND c.call_id = u.call_id
+              GROUP BY c.hold_id) f
+        WHERE h.hold_id = f.hold_id;
+
+    -- The measures of budget_spend_query(), for a few rows: planned once, not
+    -- at every commit.  check_balances() compares the two.
+    WITH gone AS (
+        DELETE FROM cost_ledger.hold_line l WHERE l.hold_id = ANY (holds)
+        RETURNING l.budget_id, l.entity, l.period_start, l.amount
+    ), change AS (
+        SELECT b.budget_id, coalesce(cost_ledger.shorten_id(f.labels ->> b.each_of), '') COLLATE "C" AS entity,
+               CASE b.period WHEN 'total' THEN '-infinity'
+                             WHEN 'rolling' THEN date_trunc('minute', f.called_at)
+                             ELSE (cost_ledger.budget_period(b.period, f.called_at, coalesce(b.time_zone, l.time_zone), b.week_start)).period_start
+               END AS period_start,
+               CASE b.metric
+                   WHEN 'cost' THEN coalesce(f.cost, p.provisional, 0)
+                   WHEN 'tokens' THEN coalesce(f.input_tokens, 0) + coalesce(f.output_tokens, 0)
+                   WHEN 'calls' THEN 1
+                   WHEN 'tool_calls' THEN coalesce(f.tool_calls_count, 0)
+                   WHEN 'turns' THEN (coalesce(f.operation, 'primary') IN ('primary', 'subagent'))::integer
+                   ELSE 0
+               END AS posted,
+               0::numeric AS held,
+               (f.pricing IN ('unpriced', 'partial'))::integer AS unpriced_calls,
+               f.called_at
+        FROM (SELECT c.*, jsonb_strip_nulls(jsonb_build_object(
+                         'run_id', c.run_id, 'session_id', c.session_id, 'user_id', c.user_id, 'api_key', c.api_key, 'customer', c.customer,
+                         'agent', c.agent, 'feature', c.feature, 'team', c.team, 'task_type', c.task_type, 'model', c.model,
+                         'provider', c.provider, 'operation', c.operation, 'service_class', c.service_class, 'environment', c.environment)) AS labels
+              FROM unnest(_settle_holds.called_at, _settle_holds.call_ids) AS u (called_at, call_id)
+              JOIN cost_ledger.call c ON c.called_at = u.called_at AND c.call_id = u.call_id
+              OFFSET 0) f
+        LEFT JOIN cost_ledger.hold p ON p.hold_id = f.hold_id AND p.call_id = f.call_id AND p.exchanged_at IS NULL
+        CROSS JOIN LATERAL (SELECT ARRAY(SELECT '' UNION ALL SELECT e.key || '=' || cost_ledger.shorten_id(e.value) FROM jsonb_each_text(f.labels) e) AS keys OFFSET 0) k
+        JOIN cost_ledger.budget b ON b.match_key = ANY (k.keys) AND b.is_active
+                                 AND b.period <> 'request' AND b.metric NOT IN ('concurrent_calls', 'depth')
+                                 AND f.labels @> b.scope AND (b.each_of IS NULL OR f.labels ? b.each_of)
+        CROSS JOIN cost_ledger.ledger l
+        UNION ALL
+        SELECT g.budget_id, g.entity, g.period_start, 0, -g.amount, 0, NULL FROM gone g
+    )
+    INSERT INTO cost_ledger.budget_balance AS b (budget_id, entity, period_start, posted, held, unpriced_calls, first_at, last_at)
+        SELECT c.budget_id, c.entity, c.period_start, sum(c.posted), sum(c.held), sum(c.unpriced_calls), min(c.called_at), max(c.called_at)
+        FROM change c
+        GROUP BY 1, 2, 3
+        ORDER BY 1, 2, 3
+        ON CONFLICT (budget_id, entity, period_start) DO UPDATE SET
+            posted = b.posted + excluded.posted, held = b.held + excluded.held, unpriced_calls = b.unpriced_calls + excluded.unpriced_calls,
+            first_at = least(b.first_at, excluded.first_at), last_at = greatest(b.last_at, excluded.last_at);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._settle_holds(timestamptz[], bigint[]) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._settle_holds(timestamptz[], bigint[]) IS
+    'Settles the holds of calls: what was held is given back, what the calls cost is posted to the budgets they belong to by their own labels, in the periods of called_at, all in one pass over the balances.';
+
+CREATE FUNCTION cost_ledger.give_back(hold_ids uuid[]) RETURNS void
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH gone AS (
+        DELETE FROM cost_ledger.hold_line l WHERE l.hold_id = ANY (give_back.hold_ids)
+        RETURNING l.budget_id, l.entity, l.period_start, l.amount
+    )
+    INSERT INTO cost_ledger.budget_balance AS b (budget_id, entity, period_start, held)
+        SELECT g.budget_id, g.entity, g.period_start, -sum(g.amount)
+        FROM gone g
+        GROUP BY 1, 2, 3
+        ORDER BY 1, 2, 3
+        ON CONFLICT (budget_id, entity, period_start) DO UPDATE SET held = b.held + excluded.held
+$$;
+
+COMMENT ON FUNCTION cost_ledger.give_back(uuid[]) IS
+    'Takes what holds have reserved out of the balances.';
+
+CREATE FUNCTION cost_ledger._expire_holds() RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    expired uuid[];
+BEGIN
+    -- Those that are being settled are no business of ours.
+    expired := ARRAY(SELECT h.hold_id FROM cost_ledger.hold h
+                     WHERE h.state = 'open' AND h.expires_at <= clock_timestamp()
+                     ORDER BY h.hold_id
+                     LIMIT 10000
+                     FOR UPDATE SKIP LOCKED);
+    IF cardinality(expired) > 0 THEN
+        UPDATE cost_ledger.hold h SET state = 'expired', ended_at = clock_timestamp() WHERE h.hold_id = ANY (expired);
+        PERFORM cost_ledger.give_back(expired);
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._expire_holds() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._expire_holds() IS
+    'Puts expired holds on record and their amounts back. Only tidying up: they reserve nothing from the moment they expire.';
+
+CREATE FUNCTION cost_ledger.reserve(
+    hold_key           text,
+    labels             jsonb,
+    estimate           numeric DEFAULT NULL,
+    provider           text DEFAULT NULL,
+    model              text DEFAULT NULL,
+    input_tokens       bigint DEFAULT NULL,
+    max_output_tokens  bigint DEFAULT NULL,
+    ttl                interval DEFAULT '10 minutes',
+    check_only         boolean DEFAULT false
+) RETURNS TABLE (
+        decision text, hold_id uuid, budget_id bigint, reason text, spent numeric, held numeric, "limit" numeric,
+        resets_at timestamptz, retry_after interval, degrade_to text)
+    LANGUAGE plpgsql VOLATILE ROWS 1
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+    -- Every step is a look-up by index: planning anew would be most of the work.
+    SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    -- The soft ones, from the weakest.
+    soft constant text[] := '{allow,warn,throttle,degrade}';
+    at timestamptz := clock_timestamp();
+    wanted jsonb := '{}';
+    keys text[];
+    ledger_zone text;
+    request jsonb;
+    known record;
+    b record;
+    e record;
+    asked numeric;
+    hard numeric;
+    refusal text;
+    now_posted numeric;
+    now_held numeric;
+    is_granted boolean;
+    action text;
+    strength integer := 0;
+    ratio numeric := -1;
+    lines bigint[] := '{}';
+    line_entities text[] := '{}';
+    line_periods timestamptz[] := '{}';
+    line_amounts numeric[] := '{}';
+    made boolean;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'budgets are reserved at READ COMMITTED only'
+            USING ERRCODE = 'invalid_transaction_state',
+                  HINT = 'SET default_transaction_isolation = ''read committed''; or BEGIN ISOLATION LEVEL READ COMMITTED;';
+    END IF;
+    IF to_regclass('cost_ledger.hold') IS NULL THEN
+        PERFORM cost_ledger._ledger();
+    END IF;
+    check_only := coalesce(check_only, false);
+    IF NOT check_only AND coalesce(octet_length(reserve.hold_key), 0) NOT BETWEEN 1 AND 512 THEN
+        RAISE EXCEPTION 'a hold needs a key of 1 to 512 bytes'
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Pass a key that is the same in every retry of this request, e.g. its request_id.';
+    END IF;
+    IF coalesce(jsonb_typeof(reserve.labels), 'object') <> 'object' THEN
+        RAISE EXCEPTION 'labels are not a JSON object'
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Write {"team": "search", "user_id": "u1"}: what the call will carry.';
+    END IF;
+    IF NOT coalesce(estimate >= 0 AND estimate < 'Infinity', true) OR input_tokens < 0 OR max_output_tokens < 0
+       OR NOT coalesce(ttl > interval '0' AND ttl <= interval '7 days', false) THEN
+        RAISE EXCEPTION 'estimate, tokens or ttl of a reservation are out of range'
+            USING ERRCODE = 'numeric_value_out_of_range',
+                  HINT = 'An estimate and token counts are not negative; ttl is more than 0 and at most 7 days.';
+    END IF;
+    FOR e IN SELECT l.key, l.value FROM jsonb_each(coalesce(reserve.labels, '{}')) l LOOP
+        IF e.key <> ALL (cost_ledger.budget_columns() || '{parent_run_id,cohort,step,region,request_id,tool,depth}'::text[])
+           OR jsonb_typeof(e.value) IN ('object', 'array') THEN
+            RAISE EXCEPTION 'label "%" is not one of a call, or no text', e.key
+                USING ERRCODE = 'invalid_parameter_value',
+                      HINT = format('The labels are columns of the call: %s, parent_run_id, cohort, step, region, request_id, tool; and depth.',
+                                    array_to_string(cost_ledger.budget_columns(), ', '));
+        END IF;
+        IF e.value <> 'null' THEN
+            wanted := wanted || jsonb_build_object(e.key, CASE WHEN e.key IN ('run_id', 'session_id', 'user_id', 'parent_run_id')
+                                                               THEN cost_ledger.shorten_id(e.value #>> '{}') ELSE e.value #>> '{}' END);
+        END IF;
+    END LOOP;
+    provider := coalesce(provider, wanted ->> 'provider');
+    model := coalesce(model, wanted ->> 'model');
+    request := jsonb_strip_nulls(jsonb_build_object('labels', wanted, 'estimate', estimate, 'provider', provider, 'model', model,
+                                                    'input_tokens', input_tokens, 'max_output_tokens', max_output_tokens, 'ttl', ttl));
+    wanted := jsonb_strip_nulls(jsonb_build_object('service_class', 'standard') || wanted || jsonb_build_object('provider', provider, 'model', model));
+
+    -- The kill switch is before everything.
+    SELECT p.reason, p.until INTO known
+        FROM cost_ledger.pause p
+        WHERE p.resumed_at IS NULL AND (p.until IS NULL OR p.until > at) AND wanted @> p.scope
+        ORDER BY p.pause_id LIMIT 1;
+    IF FOUND THEN
+        decision := 'stop';
+        reason := 'paused: ' || known.reason;
+        resets_at := known.until;
+        retry_after := known.until - at;
+        RETURN NEXT;
+        RETURN;
+    END IF;
+
+    IF NOT check_only THEN
+        SELECT h.hold_id, h.request, h.answer, h.state, h.expires_at INTO known FROM cost_ledger.hold h WHERE h.hold_key = reserve.hold_key;
+        made := FOUND;
+    END IF;
+
+    IF made IS NOT TRUE THEN
+        IF estimate IS NULL AND model IS NOT NULL AND provider IS NOT NULL AND num_nonnulls(input_tokens, max_output_tokens) > 0 THEN
+            estimate := cost_ledger.cost_at(at, provider, model,
+                                            jsonb_build_object('input_tokens', coalesce(input_tokens, 0), 'output_tokens', coalesce(max_output_tokens, 0)),
+                                            wanted ->> 'service_class', wanted ->> 'region', customer => wanted ->> 'customer');
+        END IF;
+        keys := ARRAY(SELECT '' UNION ALL SELECT l.key || '=' || cost_ledger.shorten_id(l.value) FROM jsonb_each_text(wanted) l);
+        ledger_zone := (SELECT l.time_zone FROM cost_ledger.ledger l);
+        FOR b IN
+            SELECT b.budget_id, b.name, b.metric, b.period, b.each_of, v.amount, v.thresholds, v.actions, v.degrade_to,
+                   n.entity, CASE WHEN b.period = 'rolling' THEN '-infinity' ELSE p.period_start END AS period_start,
+                   p.period_start AS window_start, p.period_end,
+                   s.budget_id IS NOT NULL AS is_known, coalesce(s.posted, 0) + coalesce(r.posted, 0) AS posted, coalesce(s.held, 0) AS held,
+                   coalesce(x.expired, 0) AS expired, s.first_at, r.first_minute, h.threshold AS hard_threshold, h.action AS hard_action
+            FROM cost_ledger.budget b
+            CROSS JOIN LATERAL (
+                SELECT v.* FROM cost_ledger.budget_version v
+                WHERE v.budget_id = b.budget_id AND v.valid_from <= at AND (v.valid_to IS NULL OR v.valid_to > at)
+                ORDER BY v.version DESC LIMIT 1) v
+            CROSS JOIN LATERAL (SELECT coalesce(cost_ledger.shorten_id(wanted ->> b.each_of), '') COLLATE "C" AS entity) n
+            CROSS JOIN LATERAL cost_ledger.budget_period(b.period, at, coalesce(b.time_zone, ledger_zone), b.week_start, b.period_length) p
+            -- LIMIT: looked up one by one, whatever the statistics say.
+            LEFT JOIN LATERAL (
+                SELECT s.* FROM cost_ledger.budget_balance s
+                WHERE s.budget_id = b.budget_id AND s.entity = n.entity
+                  AND s.period_start = CASE WHEN b.period = 'rolling' THEN '-infinity' ELSE p.period_start END
+                LIMIT 1) s ON true
+            LEFT JOIN LATERAL (
+                SELECT sum(m.posted) AS posted, min(m.period_start) FILTER (WHERE m.posted > 0) AS first_minute
+                FROM cost_ledger.budget_balance m
+                WHERE b.period = 'rolling' AND m.budget_id = b.budget_id AND m.entity = n.entity AND m.period_start >= p.period_start) r ON true
+            LEFT JOIN LATERAL (
+                SELECT sum(i.amount) AS expired
+                FROM cost_ledger.hold_line i
+                WHERE i.budget_id = s.budget_id AND i.entity = s.entity AND i.period_start = s.period_start AND i.expires_at <= at) x ON true
+            LEFT JOIN LATERAL (
+                SELECT t.threshold, t.action
+                FROM unnest(v.thresholds, v.actions) AS t (threshold, action)
+                WHERE t.action IN ('stop', 'defer')
+                ORDER BY t.threshold LIMIT 1) h ON true
+            WHERE b.match_key = ANY (keys) AND b.is_active
+              AND wanted @> b.scope AND (b.each_of IS NULL OR wanted ? b.each_of)
+            ORDER BY b.budget_id
+        LOOP
+            hard := coalesce(b.hard_threshold * b.amount, 'Infinity');
+            now_posted := b.posted;
+            now_held := b.held - b.expired;
+            is_granted := true;
+            CASE b.metric
+                WHEN 'cost' THEN asked := coalesce(estimate, 0);
+                WHEN 'tokens' THEN asked := coalesce(input_tokens, 0)::numeric + coalesce(max_output_tokens, 0);
+                WHEN 'calls' THEN asked := 1;
+                WHEN 'concurrent_calls' THEN asked := 1;
+                WHEN 'turns' THEN asked := (coalesce(wanted ->> 'operation', 'primary') IN ('primary', 'subagent'))::integer;
+                ELSE asked := 0;
+            END CASE;
+            -- What is no turn is not stopped for turns.
+            CONTINUE WHEN b.metric = 'turns' AND asked = 0;
+
+            IF b.metric = 'depth' THEN
+                now_posted := coalesce(CASE WHEN wanted ->> 'depth' ~ '^\d{1,9}$' THEN (wanted ->> 'depth')::numeric END,
+                                       CASE WHEN wanted ? 'parent_run_id' THEN 1 + cost_ledger.run_depth(wanted ->> 'parent_run_id')
+                                            ELSE cost_ledger.run_depth(wanted ->> 'run_id') END);
+                is_granted := now_posted <= hard;
+            ELSIF b.metric = 'duration' THEN
+                now_posted := coalesce(greatest(extract(epoch FROM at - b.first_at), 0), 0);
+                is_granted := now_posted < hard;
+                IF NOT b.is_known AND NOT check_only THEN
+                    -- The time runs from the first call that was asked for.
+                    INSERT INTO cost_ledger.budget_balance (budget_id, entity, period_start, first_at, last_at)
+                        VALUES (b.budget_id, b.entity, b.period_start, at, at)
+                        ON CONFLICT DO NOTHING;
+                END IF;
+            ELSIF b.period = 'request' THEN
+                is_granted := asked <= hard;
+                now_posted := 0;
+                now_held := asked;
+            ELSIF asked = 0 THEN
+                is_granted := now_posted + now_held < hard;
+            ELSIF now_posted + now_held + asked > hard THEN
+                -- As of this statement's snapshot there is no room, expired
+                -- holds left out: nothing has to be locked to say so.
+                is_granted := false;
+            ELSIF check_only THEN
+                now_held := now_held + asked;
+            ELSIF b.period = 'rolling' THEN
+                INSERT INTO cost_ledger.budget_balance (budget_id, entity, period_start)
+                    VALUES (b.budget_id, b.entity, b.period_start)
+                    ON CONFLICT DO NOTHING;
+                -- Who posts to a minute for a hold has the gate too.
+                PERFORM FROM cost_ledger.budget_balance s
+                    WHERE s.budget_id = b.budget_id AND s.entity = b.entity AND s.period_start = b.period_start FOR UPDATE;
+                IF b.expired > 0 THEN
+                    PERFORM cost_ledger.sweep_holds(b.budget_id, b.entity, b.period_start, at);
+                END IF;
+                SELECT coalesce(sum(m.posted), 0), coalesce(sum(m.held), 0) INTO now_posted, now_held
+                    FROM cost_ledger.budget_balance m
+                    WHERE m.budget_id = b.budget_id AND m.entity = b.entity AND (m.period_start >= b.window_start OR m.period_start = b.period_start);
+                is_granted := now_posted + now_held + asked <= hard;
+                IF is_granted THEN
+                    UPDATE cost_ledger.budget_balance s SET held = s.held + asked
+                        WHERE s.budget_id = b.budget_id AND s.entity = b.entity AND s.period_start = b.period_start;
+                    now_held := now_held + asked;
+                END IF;
+            ELSE
+                -- The guard: who comes second waits, and sees what the first
+                -- has left.
+                FOR attempt IN 1 .. 2 LOOP
+                    INSERT INTO cost_ledger.budget_balance AS s (budget_id, entity, period_start, held)
+                        VALUES (b.budget_id, b.entity, b.period_start, asked)
+                        ON CONFLICT (budget_id, entity, period_start) DO UPDATE SET held = s.held + excluded.held
+                            WHERE s.posted + s.held + excluded.held <= hard
+                        RETURNING s.posted, s.held INTO now_posted, now_held;
+                    is_granted := FOUND;
+                    EXIT WHEN is_granted OR attempt = 2;
+                    -- Expired holds may be in the way.
+                    PERFORM cost_ledger.sweep_holds(b.budget_id, b.entity, b.period_start, clock_timestamp());
+                END LOOP;
+                IF NOT is_granted THEN
+                    SELECT s.posted, s.held INTO now_posted, now_held
+                        FROM cost_ledger.budget_balance s
+                        WHERE s.budget_id = b.budget_id AND s.entity = b.entity AND s.period_start = b.period_start;
+                END IF;
+            END IF;
+
+            IF NOT is_granted THEN
+                decision := b.hard_action;
+                budget_id := b.budget_id;
+                spent := now_posted;
+                held := CASE WHEN b.period = 'request' THEN 0 ELSE now_held END;
+                "limit" := hard;
+                degrade_to := b.degrade_to;
+                reason := format('budget "%s"%s: %s of %s spent%s, %s more asked for', b.name,
+                                 CASE WHEN b.each_of IS NOT NULL THEN format(' of %s %s', b.each_of, left(b.entity, 100)) END,
+                                 trim_scale(round(spent, 12)), trim_scale(hard),
+                                 CASE WHEN held <> 0 THEN format(' and %s held', trim_scale(held)) END, trim_scale(asked));
+                resets_at := CASE WHEN b.period = 'rolling' THEN b.first_minute + (b.period_end - b.window_start)
+                                  WHEN isfinite(b.period_end) THEN b.period_end END;
+                retry_after := resets_at - at;
+                EXIT;
+            END IF;
+
+            IF asked > 0 AND b.period <> 'request' AND NOT check_only THEN
+                lines := lines || b.budget_id;
+                line_entities := line_entities || b.entity;
+                line_periods := line_periods || b.period_start;
+                line_amounts := line_amounts || asked;
+            END IF;
+            -- The strongest thing that is asked for decides; of equals, the
+            -- budget that is nearest to its end is named.
+            SELECT coalesce(max(array_position(soft, t.action)), 1) AS level INTO known
+                FROM unnest(b.thresholds, b.actions) AS t (threshold, action)
+                WHERE t.threshold * b.amount <= now_posted + now_held;
+            IF (known.level, (now_posted + now_held) / b.amount) > (strength, ratio) THEN
+                strength := known.level;
+                ratio := (now_posted + now_held) / b.amount;
+                decision := soft[strength];
+                budget_id := b.budget_id;
+                spent := now_posted;
+                held := CASE WHEN b.period = 'request' THEN 0 ELSE now_held END;
+                "limit" := CASE WHEN hard < 'Infinity' THEN hard ELSE b.amount END;
+                degrade_to := CASE WHEN decision = 'degrade' THEN b.degrade_to END;
+                resets_at := CASE WHEN b.period <> 'rolling' AND isfinite(b.period_end) THEN b.period_end END;
+                reason := CASE WHEN strength > 1 THEN format('budget "%s": %s of %s spent or held', b.name, trim_scale(round(spent + held, 12)), trim_scale("limit")) END;
+            END IF;
+        END LOOP;
+
+        IF is_granted IS NOT FALSE THEN
+            decision := coalesce(decision, 'allow');
+            IF check_only THEN
+                RETURN NEXT;
+                RETURN;
+            END IF;
+            hold_id := gen_random_uuid();
+            INSERT INTO cost_ledger.hold AS h (hold_id, hold_key, request, estimate, answer, created_at, expires_at)
+                VALUES (hold_id, reserve.hold_key, request, estimate,
+                        jsonb_build_object('decision', decision, 'budget_id', budget_id, 'reason', reason, 'spent', spent, 'held', held, 'limit', "limit",
+                                           'resets_at', resets_at, 'degrade_to', degrade_to),
+                        at, at + ttl)
+                ON CONFLICT ON CONSTRAINT hold_key DO NOTHING;
+            IF FOUND THEN
+                INSERT INTO cost_ledger.hold_line (hold_id, budget_id, entity, period_start, amount, expires_at)
+                    SELECT reserve.hold_id, l.budget_id, l.entity, l.period_start, l.amount, at + ttl
+                    FROM unnest(lines, line_entities, line_periods, line_amounts) AS l (budget_id, entity, period_start, amount);
+                RETURN NEXT;
+                RETURN;
+            END IF;
+        END IF;
+
+        -- All or nothing.
+        IF cardinality(lines) > 0 THEN
+            UPDATE cost_ledger.budget_balance s SET held = s.held - l.amount
+                FROM unnest(lines, line_entities, line_periods, line_amounts) AS l (budget_id, entity, period_start, amount)
+                WHERE s.budget_id = l.budget_id AND s.entity = l.entity AND s.period_start = l.period_start;
+        END IF;
+        IF check_only THEN
+            RETURN NEXT;
+            RETURN;
+        END IF;
+        -- The same request in another session may have come first, and what
+        -- was in the way may be its own hold.
+        SELECT h.hold_id, h.request, h.answer, h.state, h.expires_at INTO known FROM cost_ledger.hold h WHERE h.hold_key = reserve.hold_key;
+        IF NOT FOUND THEN
+            RETURN NEXT;
+            RETURN;
+        END IF;
+    END IF;
+
+    -- A retry.
+    IF known.request IS DISTINCT FROM request THEN
+        RAISE EXCEPTION 'hold key "%" has already been used for another request', reserve.hold_key
+            USING ERRCODE = 'LC003',
+                  HINT = 'Send a retry with the same arguments, and a new request with a new key.';
+    ELSIF known.state IN ('released', 'expired') OR (known.state = 'open' AND known.expires_at <= at) THEN
+        RAISE EXCEPTION 'the hold of key "%" is over', reserve.hold_key
+            USING ERRCODE = 'LC003',
+                  HINT = 'It was released or has expired: reserve again with a new key.';
+    END IF;
+    hold_id := known.hold_id;
+    decision := known.answer ->> 'decision';
+    budget_id := (known.answer ->> 'budget_id')::bigint;
+    reason := known.answer ->> 'reason';
+    spent := (known.answer ->> 'spent')::numeric;
+    held := (known.answer ->> 'held')::numeric;
+    "limit" := (known.answer ->> 'limit')::numeric;
+    resets_at := (known.answer ->> 'resets_at')::timestamptz;
+    retry_after := NULL;
+    degrade_to := known.answer ->> 'degrade_to';
+    RETURN NEXT;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.reserve(text, jsonb, numeric, text, text, bigint, bigint, interval, boolean) IS
+    'May this call be made? Decides by every budget that the labels (columns the call will carry) belong to, and holds the estimate of all of them, or of none, until the call is inserted with hold_id, release(), or ttl is over. decision is allow; warn, throttle or degrade (to the model degrade_to), granted with a level reached; defer or stop, refused, by the budget budget_id or a pause. estimate is in the ledger''s currency; left out, it is what input_tokens and max_output_tokens cost now on the model, or unknown: then only a limit that is used up already refuses. Exact under any concurrency: what is spent through holds and held never exceeds a limit, nor is anything refused that fits. hold_key makes retries safe: the same key and arguments give the same hold (LC003 for other arguments, or when the hold is over). check_only tells the decision and holds nothing. Only at READ COMMITTED (25000).';
+
+CREATE FUNCTION cost_ledger.sweep_holds(budget_id bigint, entity text, period_start timestamptz, at timestamptz) RETURNS void
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    -- We may have balances already: what others are at, they will give back.
+    WITH expired AS (
+        SELECT l.hold_id
+        FROM cost_ledger.hold_line l
+        WHERE l.budget_id = sweep_holds.budget_id AND l.entity = sweep_holds.entity AND l.period_start = sweep_holds.period_start AND l.expires_at <= sweep_holds.at
+        FOR UPDATE SKIP LOCKED
+    ), gone AS (
+        DELETE FROM cost_ledger.hold_line l USING expired e
+        WHERE l.hold_id = e.hold_id AND l.budget_id = sweep_holds.budget_id
+        RETURNING l.amount
+    )
+    UPDATE cost_ledger.budget_balance s SET held = s.held - g.amount
+        FROM (SELECT sum(g.amount) AS amount FROM gone g) g
+        WHERE g.amount > 0 AND s.budget_id = sweep_holds.budget_id AND s.entity = sweep_holds.entity AND s.period_start = sweep_holds.period_start
+$$;
+
+COMMENT ON FUNCTION cost_ledger.sweep_holds(bigint, text, timestamptz, timestamptz) IS
+    'Takes what expired holds have reserved out of one balance.';
+
+CREATE FUNCTION cost_ledger.release(hold_key text) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    id uuid;
+BEGIN
+    IF to_regclass('cost_ledger.hold') IS NULL THEN
+        PERFORM cost_ledger._ledger();
+    END IF;
+    UPDATE cost_ledger.hold h SET state = 'released', ended_at = clock_timestamp()
+        WHERE h.hold_key = release.hold_key AND h.state = 'open'
+        RETURNING h.hold_id INTO id;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM cost_ledger.give_back(ARRAY[id]);
+    RETURN true;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.release(text) IS
+    'Gives back what a hold has reserved, when its call is not made or has failed without cost. True if it was open; again, or for a hold that has been settled or is not known, false.';
+
+CREATE FUNCTION cost_ledger.pause(scope jsonb, reason text, until timestamptz DEFAULT NULL) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    id bigint;
+BEGIN
+    PERFORM cost_ledger._ledger();
+    IF coalesce(pause.reason, '') = '' OR pause.until <= now() THEN
+        RAISE EXCEPTION 'a pause needs a reason, and an end in the future or none'
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Write SELECT cost_ledger.pause(''{"agent": "crawler"}'', ''runs away'');';
+    END IF;
+    INSERT INTO cost_ledger.pause (scope, reason, until)
+        VALUES (cost_ledger._check_scope(pause.scope), pause.reason, pause.until)
+        RETURNING pause_id INTO id;
+    RETURN id;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.pause(jsonb, text, timestamptz) IS
+    'Has reserve() answer stop for every call of a scope (as of a budget; {} is every call) from the commit on, until a time or resume(). Returns the pause_id.';
+
+CREATE FUNCTION cost_ledger.resume(scope jsonb) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    ended bigint;
+BEGIN
+    PERFORM cost_ledger._ledger();
+    UPDATE cost_ledger.pause p SET resumed_at = now(), resumed_by = current_user
+        WHERE p.resumed_at IS NULL AND (p.until IS NULL OR p.until > now()) AND p.scope = cost_ledger._check_scope(resume.scope);
+    GET DIAGNOSTICS ended = ROW_COUNT;
+    RETURN ended;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.resume(jsonb) IS
+    'Ends every pause of exactly this scope, and returns how many there were. Who did it is in the table pause.';
+

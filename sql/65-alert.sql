@@ -101,3 +101,93 @@ $$;
 
 COMMENT ON FUNCTION cost_ledger.calls_without_partition() IS
     'How many calls wait in the default partition, and the times of the first and the last.';
+
+CREATE FUNCTION cost_ledger.spend_rate(at timestamptz DEFAULT now())
+    RETURNS TABLE (subject text, team text, rate_5m numeric, rate_1h numeric, usual_rate numeric, times_usual numeric)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+    -- The windows begin with a whole minute; what is divided by is the time
+    -- from there.
+    WITH windows AS (
+        SELECT date_trunc('minute', spend_rate.at - interval '5 minutes') AS start_5m,
+               date_trunc('minute', spend_rate.at - interval '1 hour') AS start_1h
+    ), recent AS MATERIALIZED (
+        SELECT m.team, sum(m.cost) AS cost, sum(m.cost) FILTER (WHERE m.minute >= w.start_5m) AS cost_5m
+        FROM windows w JOIN cost_ledger.live_minute m ON m.minute >= w.start_1h AND m.minute <= spend_rate.at
+        GROUP BY m.team
+    ), weeks AS (
+        SELECT n.weeks, date_trunc('hour', spend_rate.at AT TIME ZONE l.time_zone - n.weeks * interval '7 days') AT TIME ZONE l.time_zone AS hour
+        FROM cost_ledger.ledger l, generate_series(1, 4) AS n (weeks)
+    ), before AS MATERIALIZED (
+        SELECT w.weeks, h.team, sum(h.cost) AS cost
+        FROM weeks w JOIN cost_ledger.live_hour h ON h.hour = w.hour
+        GROUP BY w.weeks, h.team
+    ), subjects AS (
+        SELECT 'all' AS subject, NULL AS team, coalesce(sum(r.cost), 0) AS cost, coalesce(sum(r.cost_5m), 0) AS cost_5m FROM recent r
+        UNION ALL
+        SELECT 'team ' || r.team, r.team, coalesce(r.cost, 0), coalesce(r.cost_5m, 0) FROM recent r WHERE r.team IS NOT NULL
+    )
+    SELECT s.subject, s.team, round(r.rate_5m, 12), round(r.rate_1h, 12), round(u.usual, 12), round(r.rate_1h / nullif(u.usual, 0), 6)
+    FROM subjects s
+    CROSS JOIN windows w
+    CROSS JOIN LATERAL (
+        SELECT s.cost_5m * 3600 / extract(epoch FROM spend_rate.at - w.start_5m) AS rate_5m,
+               s.cost * 3600 / extract(epoch FROM spend_rate.at - w.start_1h) AS rate_1h) r
+    -- The median of four is the mean of the two in the middle.
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN count(*) FILTER (WHERE c.weeks = 4 AND c.is_known) = 1 THEN (sum(c.cost) - min(c.cost) - max(c.cost)) / 2 END AS usual
+        FROM (SELECT k.weeks, coalesce(sum(b.cost), 0) AS cost,
+                     EXISTS (SELECT FROM cost_ledger.rollup_day d WHERE d.day <= (k.hour AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date) AS is_known
+              FROM weeks k LEFT JOIN before b ON b.weeks = k.weeks AND (s.team IS NULL OR b.team = s.team)
+              GROUP BY k.weeks, k.hour) c) u
+$$;
+
+COMMENT ON FUNCTION cost_ledger.spend_rate(timestamptz) IS
+    'How fast money is spent, in all and by each team that spent in the last hour: cost per hour of the last 5 minutes and of the last hour (12 decimals), what is usual, the median of the same hour of the last four weeks (NULL while the ledger is younger), and rate_1h / usual_rate (6 decimals; NULL where nothing is usual). Minutes are kept for two days.';
+
+CREATE FUNCTION cost_ledger.budget_velocity(at timestamptz DEFAULT now())
+    RETURNS TABLE (budget_id bigint, name text, pace numeric, rate_5m numeric, rate_1h numeric, velocity numeric, exhausted_at timestamptz)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+    WITH windows AS (
+        SELECT date_trunc('minute', budget_velocity.at - interval '5 minutes') AS start_5m,
+               date_trunc('minute', budget_velocity.at - interval '1 hour') AS start_1h
+    ), recent AS MATERIALIZED (
+        SELECT jsonb_strip_nulls(jsonb_build_object('team', m.team, 'feature', m.feature, 'customer', m.customer, 'task_type', m.task_type,
+                                                    'environment', m.environment, 'provider', m.provider, 'model', m.model,
+                                                    'service_class', m.service_class, 'operation', m.operation)) AS labels,
+               sum(m.cost) AS cost, sum(m.cost) FILTER (WHERE m.minute >= w.start_5m) AS cost_5m
+        FROM windows w JOIN cost_ledger.live_minute m ON m.minute >= w.start_1h AND m.minute <= budget_velocity.at
+        GROUP BY 1
+    )
+    SELECT b.budget_id, b.name, round(r.pace, 12), round(r.rate_5m, 12), round(r.rate_1h, 12), round(least(r.rate_5m, r.rate_1h) / r.pace, 6),
+           CASE WHEN a.spent >= v.amount THEN budget_velocity.at
+                WHEN r.rate_1h > 0 AND (v.amount - a.spent) / r.rate_1h < 876000
+                THEN budget_velocity.at + ((v.amount - a.spent) / r.rate_1h)::double precision * interval '1 hour' END
+    FROM cost_ledger.budget b
+    CROSS JOIN windows w
+    CROSS JOIN LATERAL (
+        SELECT v.amount FROM cost_ledger.budget_version v
+        WHERE v.budget_id = b.budget_id AND v.valid_from <= now() AND (v.valid_to IS NULL OR v.valid_to > now())
+        ORDER BY v.version DESC LIMIT 1) v
+    CROSS JOIN LATERAL cost_ledger.budget_period(b.period, budget_velocity.at, coalesce(b.time_zone, (SELECT l.time_zone FROM cost_ledger.ledger l)), b.week_start) p
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(s.posted), 0) AS spent FROM cost_ledger.budget_balance s
+        WHERE s.budget_id = b.budget_id AND s.entity = '' AND s.period_start = p.period_start) a
+    CROSS JOIN LATERAL (
+        SELECT v.amount * 3600 / extract(epoch FROM p.period_end - p.period_start) AS pace,
+               coalesce(sum(c.cost_5m), 0) * 3600 / extract(epoch FROM budget_velocity.at - w.start_5m) AS rate_5m,
+               coalesce(sum(c.cost), 0) * 3600 / extract(epoch FROM budget_velocity.at - w.start_1h) AS rate_1h
+        FROM recent c
+        WHERE c.labels @> b.scope) r
+    WHERE b.is_active AND b.metric = 'cost' AND b.each_of IS NULL AND b.period IN ('hour', 'day', 'week', 'month', 'quarter')
+      -- Minutes are kept by these labels only.
+      AND b.scope - '{team,feature,customer,task_type,environment,provider,model,service_class,operation}'::text[] = '{}'
+$$;
+
+COMMENT ON FUNCTION cost_ledger.budget_velocity(timestamptz) IS
+    'How fast each active cost budget of an hour, day, week, month or quarter is being used: its pace (amount / length of the period), the rates of the last 5 minutes and the last hour, all per hour (12 decimals), velocity, the lower rate as a multiple of the pace (6 decimals), so that one burst or one quiet minute is none, and when the limit is used up at the rate of the last hour. Not for budgets for each of something, nor of users, runs, sessions, agents or API keys.';

@@ -24,6 +24,7 @@
 #include "common/md5.h"
 #include "common/sha2.h"
 #include "fmgr.h"
+#include "hold.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -52,6 +53,7 @@ typedef enum CallColumn
 	OUTPUT_TOKENS,
 	REASONING_TOKENS,
 	DURATION_MS,
+	HOLD_ID,
 	TOOL_CALLS_COUNT,
 	RETRY_COUNT,
 	ATTEMPT,
@@ -101,6 +103,7 @@ static const struct
 	[OUTPUT_TOKENS] = {"output_tokens", INT8OID},
 	[REASONING_TOKENS] = {"reasoning_tokens", INT8OID},
 	[DURATION_MS] = {"duration_ms", FLOAT8OID},
+	[HOLD_ID] = {"hold_id", UUIDOID},
 	[TOOL_CALLS_COUNT] = {"tool_calls_count", INT4OID},
 	[RETRY_COUNT] = {"retry_count", INT4OID},
 	[ATTEMPT] = {"attempt", INT4OID},
@@ -297,6 +300,25 @@ sum_of_counts(Datum object, const char *column)
  * beyond it keeps its beginning and what tells it from others: the call has
  * been paid for and must not be lost over its label.
  */
+static text *
+shorten_id(text *id)
+{
+	const char *error = NULL;
+	StringInfoData shortened;
+	char		md5[MD5_HASH_LEN + 1];
+	int			len = VARSIZE_ANY_EXHDR(id);
+
+	if (len <= MAX_ID_LEN)
+		return id;
+	if (!pg_md5_hash(VARDATA_ANY(id), len, md5, &error))
+		elog(ERROR, "could not compute an MD5 hash: %s", error);
+	initStringInfo(&shortened);
+	appendBinaryStringInfo(&shortened, VARDATA_ANY(id),
+						   pg_mbcliplen(VARDATA_ANY(id), len, MAX_ID_LEN - 1 - MD5_HASH_LEN));
+	appendStringInfo(&shortened, "#%s", md5);
+	return cstring_to_text_with_len(shortened.data, shortened.len);
+}
+
 static void
 shorten_ids(CallRow *row)
 {
@@ -304,24 +326,21 @@ shorten_ids(CallRow *row)
 
 	for (int i = 0; i < (int) lengthof(ids); i++)
 	{
-		text	   *id;
-		const char *error = NULL;
-		StringInfoData shortened;
-		char		md5[MD5_HASH_LEN + 1];
-		int			len;
-
 		if (ISNULL(row, ids[i]) || toast_raw_datum_size(VALUE(row, ids[i])) - VARHDRSZ <= MAX_ID_LEN)
 			continue;
-		id = DatumGetTextPP(VALUE(row, ids[i]));
-		len = VARSIZE_ANY_EXHDR(id);
-		if (!pg_md5_hash(VARDATA_ANY(id), len, md5, &error))
-			elog(ERROR, "could not compute an MD5 hash: %s", error);
-		initStringInfo(&shortened);
-		appendBinaryStringInfo(&shortened, VARDATA_ANY(id),
-							   pg_mbcliplen(VARDATA_ANY(id), len, MAX_ID_LEN - 1 - MD5_HASH_LEN));
-		appendStringInfo(&shortened, "#%s", md5);
-		put(row, ids[i], PointerGetDatum(cstring_to_text_with_len(shortened.data, shortened.len)));
+		put(row, ids[i], PointerGetDatum(shorten_id(DatumGetTextPP(VALUE(row, ids[i])))));
 	}
+}
+
+PG_FUNCTION_INFO_V1(cl_shorten_id);
+
+/*
+ * shorten_id(text) → text
+ */
+Datum
+cl_shorten_id(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(shorten_id(PG_GETARG_TEXT_PP(0)));
 }
 
 /*
@@ -762,6 +781,9 @@ cl_price_call(PG_FUNCTION_ARGS)
 			price_row(row);
 			if (payload && !claim_event_key(row, payload))
 				return PointerGetDatum(NULL);	/* a replay: nothing happens */
+			if (!ISNULL(row, HOLD_ID))
+				cl_note_settlement(DatumGetTimestampTz(VALUE(row, CALLED_AT)),
+								   DatumGetInt64(VALUE(row, CALL_ID)));
 		}
 		put(row, RECORDED_AT, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
 	}

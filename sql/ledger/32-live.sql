@@ -36,7 +36,7 @@ SELECT c.called_at, c.call_id, c.recorded_at, c.corrects,
        c.retry_count, c.tool_calls_count, c.accepted, c.duration_ms,
        c.team, c.feature, c.customer, c.task_type, c.environment,
        c.provider, c.model, c.service_class, c.operation, c.status, c.served_from,
-       c.user_id, c.agent, c.session_id, c.run_id, c.parent_run_id, c.trace_url
+       c.user_id, c.api_key, c.agent, c.session_id, c.run_id, c.parent_run_id, c.trace_url, c.hold_id::text AS hold_id
 FROM cost_ledger.call c
 -- Not row_security_active() itself: of that the planner would expect all calls,
 -- and plan, and compile, for as many.  Of a time it can ask the histogram.

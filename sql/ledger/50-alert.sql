@@ -45,6 +45,7 @@ CREATE TABLE cost_ledger.alert (
     created_at       timestamptz NOT NULL DEFAULT now(),
     budget_id        bigint REFERENCES cost_ledger.budget,
     budget_version   integer,
+    entity           text COLLATE "C" NOT NULL DEFAULT '',
     period_start     timestamptz,
     period_end       timestamptz,
     rule_id          bigint REFERENCES cost_ledger.alert_rule,
@@ -54,7 +55,7 @@ CREATE TABLE cost_ledger.alert (
     kind             text NOT NULL CHECK (kind <> ''),
     basis            text NOT NULL CHECK (basis <> ''),
     threshold        numeric NOT NULL,
-    level            text NOT NULL CHECK (level IN ('warn', 'throttle', 'stop', 'review', 'page')),
+    level            text NOT NULL CHECK (level IN ('warn', 'throttle', 'degrade', 'defer', 'stop', 'review', 'page')),
     is_late          boolean NOT NULL DEFAULT false,
     spent            numeric,
     limit_amount     numeric,
@@ -66,7 +67,7 @@ CREATE TABLE cost_ledger.alert (
     acknowledged_by  text,
     resolved_at      timestamptz,
     -- The once in "once per threshold and period", whoever evaluates.
-    CONSTRAINT alert_once UNIQUE (budget_id, budget_version, period_start, basis, threshold, occurrence),
+    CONSTRAINT alert_once UNIQUE (budget_id, budget_version, entity, period_start, basis, threshold, occurrence),
     CONSTRAINT alert_rule_once UNIQUE (rule_id, subject, occurrence),
     CONSTRAINT alert_of_budget_or_rule CHECK (
         CASE WHEN rule_id IS NULL
@@ -77,25 +78,26 @@ CREATE TABLE cost_ledger.alert (
 CREATE INDEX alert_unresolved ON cost_ledger.alert (rule_id, subject) WHERE resolved_at IS NULL AND rule_id IS NOT NULL;
 CREATE INDEX alert_unacknowledged ON cost_ledger.alert (alert_id) WHERE acknowledged_at IS NULL;
 
-COMMENT ON TABLE cost_ledger.alert IS 'Every alert that was raised, as it was: once per budget, version, period, basis, threshold and occurrence, or per rule, subject and occurrence. Written by check_budgets() and check_rules(); only acknowledge() and being resolved change it.';
+COMMENT ON TABLE cost_ledger.alert IS 'Every alert that was raised, as it was: once per budget, version, entity, period, basis, threshold and occurrence, or per rule, subject and occurrence. Written by check_budgets() and check_rules(); only acknowledge() and being resolved change it.';
 COMMENT ON COLUMN cost_ledger.alert.alert_id IS 'Identity of the alert: the id of its message.';
 COMMENT ON COLUMN cost_ledger.alert.created_at IS 'When it was raised.';
 COMMENT ON COLUMN cost_ledger.alert.budget_id IS 'The budget it is about; NULL for an alert of a rule.';
 COMMENT ON COLUMN cost_ledger.alert.budget_version IS 'Version of the budget''s limit.';
+COMMENT ON COLUMN cost_ledger.alert.entity IS 'Value of the budget''s each_of column; empty for a budget of one limit, and for a rule.';
 COMMENT ON COLUMN cost_ledger.alert.period_start IS 'First instant of the budget''s period.';
 COMMENT ON COLUMN cost_ledger.alert.period_end IS 'First instant after it.';
 COMMENT ON COLUMN cost_ledger.alert.rule_id IS 'The rule it is of; NULL for an alert of a budget.';
 COMMENT ON COLUMN cost_ledger.alert.subject IS 'What the rule found: a job, a partition, …';
 COMMENT ON COLUMN cost_ledger.alert.value IS 'Its value then, in the unit of the rule''s threshold.';
 COMMENT ON COLUMN cost_ledger.alert.occurrence IS 'Counts the times this alert was raised, of a budget in its period, from 1.';
-COMMENT ON COLUMN cost_ledger.alert.kind IS 'What happened: threshold, a threshold of a budget was reached; else the kind of the rule.';
+COMMENT ON COLUMN cost_ledger.alert.kind IS 'What happened: threshold, a threshold of a budget was reached; seeded, it had been when the budget was set; else the kind of the rule.';
 COMMENT ON COLUMN cost_ledger.alert.basis IS 'What was compared with the limit: actual, what was spent; signal, for a rule.';
 COMMENT ON COLUMN cost_ledger.alert.threshold IS 'The threshold that was reached: a fraction of limit_amount, or the rule''s.';
-COMMENT ON COLUMN cost_ledger.alert.level IS 'What it asks for: warn, throttle or stop of a budget; review or page of a rule.';
+COMMENT ON COLUMN cost_ledger.alert.level IS 'What it asks for: warn, throttle, degrade, defer or stop of a budget; review or page of a rule.';
 COMMENT ON COLUMN cost_ledger.alert.is_late IS 'Whether the period was over: its last calls came after the last check.';
 COMMENT ON COLUMN cost_ledger.alert.spent IS 'What was spent in the period when the alert was raised, unrounded; unpriced calls come on top.';
 COMMENT ON COLUMN cost_ledger.alert.limit_amount IS 'The budget''s amount then.';
-COMMENT ON COLUMN cost_ledger.alert.currency IS 'ISO 4217 code of the amounts.';
+COMMENT ON COLUMN cost_ledger.alert.currency IS 'ISO 4217 code of the amounts; of a budget that counts no money, what it counts.';
 COMMENT ON COLUMN cost_ledger.alert.unpriced_calls IS 'Calls of the period without a full price then.';
 COMMENT ON COLUMN cost_ledger.alert.scope IS 'Scope of the budget then: object of column to value; {} is every call.';
 COMMENT ON COLUMN cost_ledger.alert.payload IS 'The alert as a message of less than 1 kB, amounts as strings; see NOTIFY cost_ledger_alert.';
@@ -113,7 +115,7 @@ CREATE TRIGGER keep_alerts_truncate
 CREATE VIEW cost_ledger.unacknowledged_alert WITH (security_invoker = true) AS
 SELECT a.alert_id, a.created_at, a.level, a.kind,
        b.name AS budget,
-       a.budget_id, a.budget_version, a.period_start, a.period_end,
+       a.budget_id, a.budget_version, a.entity, a.period_start, a.period_end,
        r.name AS rule, a.subject, a.value, a.resolved_at,
        a.basis, a.threshold, a.is_late,
        a.spent, a.limit_amount, a.currency, a.unpriced_calls,
@@ -127,11 +129,12 @@ WHERE a.acknowledged_at IS NULL;
 COMMENT ON VIEW cost_ledger.unacknowledged_alert IS 'Alerts nobody has acknowledged: what a listener reads when it connects, and after each NOTIFY. message is what NOTIFY carries.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.alert_id IS 'Identity of the alert: pass it to acknowledge().';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.created_at IS 'When it was raised.';
-COMMENT ON COLUMN cost_ledger.unacknowledged_alert.level IS 'What it asks for: warn, throttle or stop of a budget; review or page of a rule.';
-COMMENT ON COLUMN cost_ledger.unacknowledged_alert.kind IS 'What happened: threshold, a threshold of a budget was reached; else the kind of the rule.';
+COMMENT ON COLUMN cost_ledger.unacknowledged_alert.level IS 'What it asks for: warn, throttle, degrade, defer or stop of a budget; review or page of a rule.';
+COMMENT ON COLUMN cost_ledger.unacknowledged_alert.kind IS 'What happened: threshold, a threshold of a budget was reached; seeded, it had been when the budget was set; else the kind of the rule.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.budget IS 'Name of the budget, as it is now; NULL for an alert of a rule.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.budget_id IS 'The budget.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.budget_version IS 'Version of the budget''s limit.';
+COMMENT ON COLUMN cost_ledger.unacknowledged_alert.entity IS 'Value of the budget''s each_of column; empty for a budget of one limit, and for a rule.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.period_start IS 'First instant of the budget''s period.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.period_end IS 'First instant after it.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.rule IS 'Name of the rule, as it is now; NULL for an alert of a budget.';
@@ -143,7 +146,41 @@ COMMENT ON COLUMN cost_ledger.unacknowledged_alert.threshold IS 'The threshold t
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.is_late IS 'Whether the period was over: its last calls came after the last check.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.spent IS 'What was spent in the period when the alert was raised, unrounded.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.limit_amount IS 'The budget''s amount then.';
-COMMENT ON COLUMN cost_ledger.unacknowledged_alert.currency IS 'ISO 4217 code of the amounts.';
+COMMENT ON COLUMN cost_ledger.unacknowledged_alert.currency IS 'ISO 4217 code of the amounts; of a budget that counts no money, what it counts.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.unpriced_calls IS 'Calls of the period without a full price then.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.scope IS 'Scope of the budget then, as JSON: object of column to value.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.message IS 'The JSON message that NOTIFY cost_ledger_alert carries for it.';
+
+-- How fast money is spent: kinds of rules for budgets, teams and everything.
+CREATE VIEW cost_ledger.signal_velocity WITH (security_invoker = true) AS
+SELECT v.name AS subject,
+       v.velocity AS value,
+       jsonb_build_object('budget', v.name, 'pace', v.pace::text, 'rate_5m', v.rate_5m::text, 'rate_1h', v.rate_1h::text, 'exhausted_at', v.exhausted_at)::text AS detail
+FROM cost_ledger.budget_velocity() v;
+
+COMMENT ON VIEW cost_ledger.signal_velocity IS 'How many times faster than its pace a budget is being used, for alert_rule: both in the last 5 minutes and in the last hour.';
+COMMENT ON COLUMN cost_ledger.signal_velocity.subject IS 'Name of the budget.';
+COMMENT ON COLUMN cost_ledger.signal_velocity.value IS 'The lower of both rates / (amount / length of the period).';
+COMMENT ON COLUMN cost_ledger.signal_velocity.detail IS 'Budget, pace and rates per hour, and when the limit is used up, as JSON.';
+
+CREATE VIEW cost_ledger.signal_spend_rate WITH (security_invoker = true) AS
+SELECT s.subject,
+       s.rate_5m AS value,
+       jsonb_strip_nulls(jsonb_build_object('subject', s.subject, 'team', s.team, 'rate_1h', s.rate_1h::text))::text AS detail
+FROM cost_ledger.spend_rate() s;
+
+COMMENT ON VIEW cost_ledger.signal_spend_rate IS 'What is spent per hour, by the last 5 minutes, in all and by team, for alert_rule.';
+COMMENT ON COLUMN cost_ledger.signal_spend_rate.subject IS 'all, or a team.';
+COMMENT ON COLUMN cost_ledger.signal_spend_rate.value IS 'Cost per hour in the ledger''s currency.';
+COMMENT ON COLUMN cost_ledger.signal_spend_rate.detail IS 'Subject, team and the rate of the last hour, as JSON.';
+
+CREATE VIEW cost_ledger.signal_spend_vs_usual WITH (security_invoker = true) AS
+SELECT s.subject,
+       s.times_usual AS value,
+       jsonb_strip_nulls(jsonb_build_object('subject', s.subject, 'team', s.team, 'rate_1h', s.rate_1h::text, 'usual_rate', s.usual_rate::text))::text AS detail
+FROM cost_ledger.spend_rate() s;
+
+COMMENT ON VIEW cost_ledger.signal_spend_vs_usual IS 'How many times what is usual was spent in the last hour, in all and by team, for alert_rule.';
+COMMENT ON COLUMN cost_ledger.signal_spend_vs_usual.subject IS 'all, or a team.';
+COMMENT ON COLUMN cost_ledger.signal_spend_vs_usual.value IS 'Cost of the last hour / median of the same hour of the last four weeks; NULL where nothing is usual.';
+COMMENT ON COLUMN cost_ledger.signal_spend_vs_usual.detail IS 'Subject, team and both rates, as JSON.';

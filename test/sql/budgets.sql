@@ -85,21 +85,27 @@ SELECT count(*) AS budgets FROM cost_ledger.budget;
 --
 SELECT cost_ledger.set_budget('search', '{"team": "search"}', 'month', 100) AS search \gset
 SELECT cost_ledger.set_budget('search', '{"team": "search"}', 'month', 100.00, '{1,0.70,0.9,0.7}') = :search AS same;
-SELECT name, team, feature, period, time_zone, amount, thresholds, version, is_active FROM cost_ledger.budget;
+CREATE VIEW budget_limit AS
+SELECT b.name, b.scope, b.period, b.time_zone, v.amount, v.thresholds, v.actions, v.version, v.valid_to IS NULL AS is_open, b.is_active
+FROM cost_ledger.budget b JOIN cost_ledger.budget_version v USING (budget_id);
+SELECT * FROM budget_limit;
 -- another limit is another version, however it is set; its name and state are not its limit
 SELECT cost_ledger.set_budget('search', '{"team": "search"}', 'month', 200) = :search AS same;
-UPDATE cost_ledger.budget SET thresholds = '{1.0,0.5}' RETURNING version, thresholds, version_since = now() AS since_now;
-UPDATE cost_ledger.budget SET time_zone = 'Asia/Kolkata' RETURNING version;
-UPDATE cost_ledger.budget SET is_active = false, name = 'find' RETURNING version;
+SELECT cost_ledger.set_budget('search', '{"team": "search"}', 'month', 200, '{1.0,0.5}') = :search AS same;
+UPDATE cost_ledger.budget SET time_zone = 'Asia/Kolkata';
+UPDATE cost_ledger.budget SET is_active = false, name = 'find';
 UPDATE cost_ledger.budget SET time_zone = 'Asia/Nowhere';
 SELECT cost_ledger.set_budget('find', '{"team": "search"}', 'month', 200, '{0.5,1}', 'Asia/Kolkata') = :search AS same;
-SELECT version, is_active FROM cost_ledger.budget;
+SELECT * FROM budget_limit ORDER BY version;
+DROP VIEW budget_limit;
 -- constraints hold where nobody looks
 \set VERBOSITY sqlstate
-INSERT INTO cost_ledger.budget (name, period, amount) VALUES ('find', 'month', 1);
-INSERT INTO cost_ledger.budget (name, period, amount) VALUES (E'\t', 'month', 1);
-INSERT INTO cost_ledger.budget (name, team, period, amount) VALUES ('x', '', 'month', 1);
-INSERT INTO cost_ledger.budget (name, period, amount) VALUES ('x', 'year', 1);
+INSERT INTO cost_ledger.budget (name, period) VALUES ('find', 'month');
+INSERT INTO cost_ledger.budget (name, period) VALUES (E'\t', 'month');
+INSERT INTO cost_ledger.budget (name, scope, period) VALUES ('x', '{"team": ""}', 'month');
+INSERT INTO cost_ledger.budget (name, period) VALUES ('x', 'year');
+INSERT INTO cost_ledger.budget_version (budget_id, version, amount) VALUES (:search, 99, 0);
+INSERT INTO cost_ledger.budget_version (budget_id, version, amount) VALUES (-1, 1, 1);
 \set VERBOSITY default
 DELETE FROM cost_ledger.budget;
 
@@ -116,24 +122,29 @@ FROM cost_ledger.alert a JOIN cost_ledger.budget b USING (budget_id);
 -- 23:30 of 9 May and 00:30 of 10 May in Berlin
 SELECT pg_temp.spend('2026-05-09 21:30Z', 6.999999, 'search');
 SELECT pg_temp.spend('2026-05-09 22:30Z', 100, 'search');
+CALL cost_ledger.refresh();
 SELECT cost_ledger._check_budgets('2026-05-09 21:45Z');
 SELECT * FROM cost_ledger_spent ORDER BY 1;
 -- the millionth that was missing: of whatever feature and user
 SELECT pg_temp.spend('2026-05-08 22:00Z', 0.000001, 'search', 'rag', 'u9');
+CALL cost_ledger.refresh();
 SELECT cost_ledger._check_budgets('2026-05-09 21:45Z');
 SELECT * FROM cost_ledger_spent ORDER BY 1;
 -- other teams, and calls of nobody, are not the team's
 SELECT pg_temp.spend('2026-05-09 12:00Z', 1000, 'ads');
 SELECT pg_temp.spend('2026-05-09 12:00Z', 1000);
+CALL cost_ledger.refresh();
 SELECT cost_ledger._check_budgets('2026-05-09 21:45Z');
 SELECT * FROM cost_ledger_spent WHERE alert_id > 3 ORDER BY 1;
 -- all dimensions must match
 SELECT pg_temp.spend('2026-05-11 12:00Z', 50, feature => 'rag', user_id => 'u2');
 SELECT pg_temp.spend('2026-05-11 12:00Z', 50, feature => 'chat', user_id => 'u1');
 SELECT pg_temp.spend('2026-05-11 12:00Z', 8, feature => 'rag', user_id => 'u1');
+CALL cost_ledger.refresh();
 SELECT cost_ledger._check_budgets('2026-05-17 21:59Z');
 SELECT * FROM cost_ledger_spent WHERE alert_id > 6 ORDER BY 1;
 -- once per threshold and period
+CALL cost_ledger.refresh();
 SELECT cost_ledger._check_budgets('2026-05-17 21:59Z') AS again, cost_ledger._check_budgets('2026-05-09 21:45Z') AS and_again;
 SELECT nextval(pg_get_serial_sequence('cost_ledger.alert', 'alert_id')) - max(alert_id) AS identities_used FROM cost_ledger.alert;
 
@@ -141,6 +152,7 @@ SELECT nextval(pg_get_serial_sequence('cost_ledger.alert', 'alert_id')) - max(al
 SELECT cost_ledger.set_budget('dst', '{"team": "dst"}', 'day', 10, '{1.0}') AS dst \gset
 SELECT pg_temp.spend('2026-03-28 22:59:59.999999Z', 1, 'dst'), pg_temp.spend('2026-03-28 23:00Z', 10, 'dst'),
        pg_temp.spend('2026-03-29 21:59:59.999999Z', 20, 'dst'), pg_temp.spend('2026-03-29 22:00Z', 100, 'dst');
+CALL cost_ledger.refresh();
 SELECT cost_ledger._check_budgets('2026-03-29 12:00Z');
 SELECT period_start, period_end, threshold, spent FROM cost_ledger.alert WHERE budget_id = :dst;
 
@@ -148,10 +160,12 @@ SELECT period_start, period_end, threshold, spent FROM cost_ledger.alert WHERE b
 -- another limit alerts anew
 --
 SELECT cost_ledger.set_budget('search day', '{"team": "search"}', 'day', 7.5, '{0.5}') = :search_day AS same;
+CALL cost_ledger.refresh();
 SELECT cost_ledger._check_budgets('2026-05-09 21:45Z');
 SELECT version, threshold, level, spent, limit_amount FROM cost_ledger_spent WHERE name = 'search day' ORDER BY alert_id;
 UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :search_day;
-UPDATE cost_ledger.budget SET amount = 1 WHERE budget_id = :search_day;
+UPDATE cost_ledger.budget_version SET amount = 1 WHERE budget_id = :search_day;
+CALL cost_ledger.refresh();
 SELECT cost_ledger._check_budgets('2026-05-09 21:45Z') AS inactive;
 
 --
@@ -160,15 +174,20 @@ SELECT cost_ledger._check_budgets('2026-05-09 21:45Z') AS inactive;
 SELECT cost_ledger.set_budget('late', '{"team": "late"}', 'day', 10, '{0.5,1.0}') AS late \gset
 SELECT pg_temp.spend('2026-06-01 12:00Z', 7, 'late'), pg_temp.spend('2026-06-02 12:00Z', 20, 'late');
 -- the limit is younger than that
+CALL cost_ledger.refresh();
 SELECT cost_ledger._check_budgets('2026-06-03 12:00Z');
-UPDATE cost_ledger.budget SET version_since = '2026-06-02 22:00Z' WHERE budget_id = :late;
+UPDATE cost_ledger.budget_version SET valid_from = '2026-06-02 22:00Z' WHERE budget_id = :late;
+CALL cost_ledger.refresh();
 SELECT cost_ledger._check_budgets('2026-06-03 12:00Z');
-UPDATE cost_ledger.budget SET version_since = '2026-06-02 21:59:59.999999Z' WHERE budget_id = :late;
+UPDATE cost_ledger.budget_version SET valid_from = '2026-06-02 21:59:59.999999Z' WHERE budget_id = :late;
+CALL cost_ledger.refresh();
 SELECT cost_ledger._check_budgets('2026-06-03 12:00Z');
 -- not late when it was noticed in time
-UPDATE cost_ledger.budget SET version_since = '2026-01-01' WHERE budget_id = :late;
+UPDATE cost_ledger.budget_version SET valid_from = '2026-01-01' WHERE budget_id = :late;
+CALL cost_ledger.refresh();
 SELECT cost_ledger._check_budgets('2026-06-01 13:00Z');
 SELECT pg_temp.spend('2026-06-01 12:00Z', 3, 'late');
+CALL cost_ledger.refresh();
 SELECT cost_ledger._check_budgets('2026-06-02 12:00Z');
 SELECT period_start, threshold, is_late, spent FROM cost_ledger_spent WHERE name = 'late' ORDER BY alert_id;
 UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :late;
@@ -181,14 +200,17 @@ INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, other_us
     ('2026-07-01 12:00Z', 'openai', 'm', 9000000, NULL, 'mixed'),
     ('2026-07-01 12:00Z', 'openai', 'nobody knows', 9000000, NULL, 'mixed'),
     ('2026-07-01 12:00Z', 'openai', 'm', 0, '{"images": 5}', 'mixed');
+CALL cost_ledger.refresh();
 SELECT cost_ledger._check_budgets('2026-07-15 12:00Z');
 -- 9 becomes 10, and later 2
 SELECT cost_ledger.correct_call(called_at, call_id, '{"input_tokens": 10000000}', 'counted wrong') IS NOT NULL AS corrected
 FROM cost_ledger.call WHERE team = 'mixed' AND cost = 9;
+CALL cost_ledger.refresh();
 SELECT cost_ledger._check_budgets('2026-07-15 12:00Z');
 SELECT threshold, spent, unpriced_calls FROM cost_ledger_spent WHERE name = 'mixed' ORDER BY alert_id;
 SELECT cost_ledger.set_budget('none', '{"team": "none"}', 'month', 0.000001) AS none \gset
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team) VALUES ('2026-07-01 12:00Z', 'openai', 'nobody knows', 1, 'none');
+CALL cost_ledger.refresh();
 SELECT cost_ledger._check_budgets('2026-07-15 12:00Z') AS nothing_known_to_be_spent;
 
 --
@@ -234,6 +256,7 @@ SELECT count(cost_ledger.set_budget(repeat('"', 60) || n,
            'month', 111111111.123456789012345678901234567890123456789,
            '{0.100001,0.200002,0.300003,0.400004,0.500005,0.600006,0.700007,0.800008,0.900009,99.999999}'))
 FROM weird;
+CALL cost_ledger.refresh();
 SELECT cost_ledger._check_budgets('2026-08-15 12:00Z');
 SELECT right(b.name, 1) AS n,
        max(octet_length(u.message)) < 1000 AS fits,
@@ -254,7 +277,6 @@ DROP TABLE weird;
 -- how budgets stand now
 --
 DROP VIEW cost_ledger_spent;
-BEGIN;
 UPDATE cost_ledger.budget SET is_active = false;
 SELECT cost_ledger.set_budget('now', '{"team": "now"}', 'month', 3, time_zone => 'UTC') > 0 AS set;
 SELECT cost_ledger.set_budget('idle', '{"team": "idle"}', 'day', 3) > 0 AS set;
@@ -263,16 +285,18 @@ SELECT pg_temp.spend(now(), 2, 'now'), pg_temp.spend(date_trunc('month', now()),
        pg_temp.spend(date_trunc('month', now()) - interval '1 microsecond', 50, 'now'),
        pg_temp.spend(date_trunc('month', now()) + interval '1 month', 50, 'now');
 INSERT INTO cost_ledger.call (provider, model, input_tokens, team) VALUES ('openai', 'nobody knows', 1, 'now');
-SELECT name, team, period, time_zone, currency, limit_amount, spent, remaining, used_ratio, threshold, level, unpriced_calls,
+SELECT name, scope, period, time_zone, currency, limit_amount, spent, remaining, used_ratio, threshold, level, unpriced_calls,
        period_start <= now() AND now() < period_end AS current
 FROM cost_ledger.budget_status ORDER BY name;
--- and alerts say the same
+-- the same once they are posted, and alerts say the same
+CALL cost_ledger.refresh();
+SELECT name, limit_amount, spent, remaining, used_ratio, threshold, level, unpriced_calls FROM cost_ledger.budget_status ORDER BY name;
+SELECT * FROM cost_ledger.check_balances();
 SELECT cost_ledger.check_budgets();
 SELECT s.name, max(a.threshold) = s.threshold AS same_threshold, bool_and(a.spent = s.spent) AS same_spent,
        bool_and(a.unpriced_calls = s.unpriced_calls) AS same_unpriced, bool_and((a.period_start, a.period_end) = (s.period_start, s.period_end)) AS same_period
 FROM cost_ledger.budget_status s JOIN cost_ledger.alert a USING (budget_id) GROUP BY s.name, s.threshold ORDER BY s.name;
 SELECT cost_ledger.check_budgets() AS again;
-COMMIT;
 
 --
 -- who may do what

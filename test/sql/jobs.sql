@@ -73,7 +73,7 @@ BEGIN
 END
 $$;
 CREATE TRIGGER break_alerts BEFORE INSERT ON cost_ledger.alert FOR EACH ROW EXECUTE FUNCTION public.break_alerts();
-UPDATE cost_ledger.budget SET amount = 1;
+SELECT cost_ledger.set_budget('all', '{}', 'month', 1, time_zone => 'UTC') > 0 AS set;
 SET statement_timeout = '1s';
 CALL cost_ledger.run_jobs();
 \echo :LAST_ERROR_SQLSTATE

@@ -36,6 +36,14 @@ $node->safe_psql('before', q{
         FROM generate_series(1, 3000) AS i;
     SELECT cost_ledger.correct_call('e10', '{"input_tokens": 1}', 'a test');
     INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) VALUES ('2020-01-01', 'openai', 'gpt-x', 7);
+
+    -- a budget, what is held of it and what was spent
+    SELECT cost_ledger.set_budget('tenant', '{"team": "tenant"}', 'total', 1000);
+    SELECT cost_ledger.set_budget('each user', '{}', 'month', 50, each_of => 'user_id', reason => 'a default');
+    SELECT cost_ledger.reserve(k, '{"team": "tenant", "user_id": "u1"}', 3) FROM unnest('{held,settled}'::text[]) AS k;
+    INSERT INTO cost_ledger.call (provider, model, input_tokens, team, user_id, hold_id)
+        SELECT 'openai', 'gpt-x', 500000, 'tenant', 'u1', hold_id FROM cost_ledger.hold WHERE hold_key = 'settled';
+    SELECT cost_ledger.pause('{"agent": "crawler"}', 'a test');
 });
 
 # A price set later must not reach the calls when they are restored.
@@ -54,6 +62,9 @@ sub fingerprint
         lines => 'SELECT md5(string_agg(l::text, E\'\n\' ORDER BY price_id, meter)), count(*) FROM cost_ledger.price_line l',
         keys => 'SELECT md5(string_agg(k::text, E\'\n\' ORDER BY event_key)), count(*) FROM cost_ledger.event_key k',
         settings => 'SELECT * FROM cost_ledger.ledger',
+        budgets => 'SELECT b::text FROM cost_ledger.budget b UNION ALL SELECT v::text FROM cost_ledger.budget_version v',
+        balances => 'SELECT s::text FROM cost_ledger.budget_balance s UNION ALL SELECT p::text FROM cost_ledger.pause p',
+        holds => 'SELECT h::text FROM cost_ledger.hold h UNION ALL SELECT l::text FROM cost_ledger.hold_line l',
         columns => q{SELECT attrelid::regclass, attname, atttypid::regtype, attnotnull, attidentity, col_description(attrelid, attnum)
                      FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
                      WHERE relnamespace = 'cost_ledger'::regnamespace AND relkind IN ('r', 'p', 'v') AND attnum > 0 AND NOT attisdropped},
@@ -111,6 +122,13 @@ for my $way (
         INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens, output_tokens, team, cost_center, tags)
             SELECT now(), 'e30', 'openai', 'gpt-x', 3000, 30, 'tenant', 'cc30', '{"a": 1}' RETURNING 1}), '',
         "$name: a replay of an event from before is still known");
+    # 3 held, and 1.5 more asked for and spent
+    is($other->safe_psql("after_$name", q{
+        SELECT decision, held FROM cost_ledger.reserve('after', '{"user_id": "u1"}', 1.5);
+        INSERT INTO cost_ledger.call (provider, model, input_tokens, user_id, hold_id)
+            SELECT 'openai', 'gpt-x', 500000, 'u1', hold_id FROM cost_ledger.hold WHERE hold_key = 'after';
+        SELECT spent, held FROM cost_ledger.budget_status WHERE entity = 'u1'}), "allow|4.5\n3.0|3.0",
+        "$name: budgets decide and settle on");
     my ($rc, $out, $err) = $other->psql("after_$name", 'DELETE FROM cost_ledger.call');
     like($err, qr/append-only/, "$name: still append-only");
     is($other->safe_psql("after_$name", 'SET ROLE tenant; SELECT bool_and(team = current_user) FROM cost_ledger.call'), 't',
