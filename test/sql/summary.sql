@@ -219,7 +219,7 @@ WHERE p.pronamespace = 'cost_ledger'::regnamespace
 
 -- a stored numeric, which has a short header, is read as one that was computed
 CREATE TEMP TABLE stored AS
-SELECT sign * digits * 10::numeric ^ power AS x
+SELECT sign * digits * ('1e' || power)::numeric AS x
 FROM unnest(ARRAY[1, -1]) AS sign,
     unnest(ARRAY[0, 1, 7, 10, 899.9999, 900, 900.00000001, 922.3372036854775807, 922.3372036854775808,
         1234, 9999.9999, 9999.99999999, 12345678.9012, 99999999.9999999999999999, 1e-12, 9.999e-13]) AS digits,
