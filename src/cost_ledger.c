@@ -9,10 +9,12 @@
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "commands/trigger.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -106,6 +108,28 @@ cl_prepare_once(SPIPlanPtr *plan, const char *query, int nargs, Oid *types)
 				 SPI_result_code_string(SPI_result));
 		*plan = made;
 	}
+}
+
+/*
+ * What a row trigger does on a table that backends keep copies of: every
+ * backend hears of the change at commit, this one at once, and again if it is
+ * rolled back.
+ */
+Datum
+cl_announce_change(FunctionCallInfo fcinfo, const char *name)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_AFTER(trigger->tg_event) ||
+		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("cost_ledger.%s() must be fired AFTER ROW", name),
+				 errhint("cost_ledger.create_ledger() attaches it; do not attach it by hand.")));
+
+	CacheInvalidateRelcache(trigger->tg_relation);
+	return PointerGetDatum(NULL);
 }
 
 PG_FUNCTION_INFO_V1(cl_version);

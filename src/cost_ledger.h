@@ -30,6 +30,7 @@ extern CallerIdentity cl_become_owner(Oid relation);
 extern void cl_become_caller(CallerIdentity caller);
 pg_noreturn extern void cl_refuse_other_version(void);
 extern void cl_prepare_once(SPIPlanPtr *plan, const char *query, int nargs, Oid *types);
+extern Datum cl_announce_change(FunctionCallInfo fcinfo, const char *name);
 
 /* price_cache.c */
 extern void cl_price_cache_init(void);

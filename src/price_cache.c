@@ -29,7 +29,6 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
-#include "commands/trigger.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -826,18 +825,7 @@ PG_FUNCTION_INFO_V1(cl_price_changed);
 Datum
 cl_price_changed(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
-
-	if (!CALLED_AS_TRIGGER(fcinfo) ||
-		!TRIGGER_FIRED_AFTER(trigger->tg_event) ||
-		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("cost_ledger._price_changed() must be fired AFTER ROW"),
-				 errhint("cost_ledger.create_ledger() attaches it; do not attach it by hand.")));
-
-	CacheInvalidateRelcache(trigger->tg_relation);
-	return PointerGetDatum(NULL);
+	return cl_announce_change(fcinfo, "_price_changed");
 }
 
 PG_FUNCTION_INFO_V1(cl_price_cache_status);

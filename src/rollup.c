@@ -16,7 +16,6 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "commands/trigger.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "port/pg_bswap.h"
@@ -24,7 +23,6 @@
 #include "utils/datum.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
@@ -388,18 +386,7 @@ PG_FUNCTION_INFO_V1(cl_ledger_changed);
 Datum
 cl_ledger_changed(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
-
-	if (!CALLED_AS_TRIGGER(fcinfo) ||
-		!TRIGGER_FIRED_AFTER(trigger->tg_event) ||
-		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("cost_ledger._ledger_changed() must be fired AFTER ROW"),
-				 errhint("cost_ledger.create_ledger() attaches it; do not attach it by hand.")));
-
-	CacheInvalidateRelcache(trigger->tg_relation);
-	return PointerGetDatum(NULL);
+	return cl_announce_change(fcinfo, "_ledger_changed");
 }
 
 /*
