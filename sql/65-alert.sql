@@ -86,22 +86,6 @@ $$;
 COMMENT ON FUNCTION cost_ledger.check_rules() IS
     'Compares what each active rule of alert_rule watches with its threshold; records an alert for each subject at or above it, once until it is resolved, and returns how many. Resolved is what falls below clear_below, or is gone. With the commit, channel cost_ledger_alert gets one JSON message per alert. The job calls it every minute. A rule that cannot be evaluated, because its view is missing or fails, gives a warning and keeps the error in last_error.';
 
-CREATE FUNCTION cost_ledger.calls_without_partition(
-    OUT rows bigint, OUT first_called_at timestamptz, OUT last_called_at timestamptz
-)
-    LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    -- By name at every call: create_partitions() may have made the table anew.
-    SELECT count(*), min(c.called_at), max(c.called_at) INTO rows, first_called_at, last_called_at
-        FROM cost_ledger.call_default c;
-END
-$$;
-
-COMMENT ON FUNCTION cost_ledger.calls_without_partition() IS
-    'How many calls wait in the default partition, and the times of the first and the last.';
-
 CREATE FUNCTION cost_ledger.spend_rate(at timestamptz DEFAULT now())
     RETURNS TABLE (subject text, team text, rate_5m numeric, rate_1h numeric, usual_rate numeric, times_usual numeric)
     LANGUAGE sql STABLE

@@ -109,9 +109,9 @@ COMMENT ON COLUMN cost_ledger.signal_needs_post_restore.detail IS 'NULL.';
 
 CREATE VIEW cost_ledger.signal_default_partition WITH (security_invoker = true) AS
 SELECT 'call_default'::text AS subject,
-       c.rows::numeric AS value,
-       jsonb_build_object('first_called_at', c.first_called_at, 'last_called_at', c.last_called_at)::text AS detail
-FROM cost_ledger.calls_without_partition() c;
+       coalesce(sum(w.rows), 0) AS value,
+       jsonb_build_object('first_called_at', min(w.first_called_at), 'last_called_at', max(w.last_called_at))::text AS detail
+FROM cost_ledger.waiting_call_by_month w;
 
 COMMENT ON VIEW cost_ledger.signal_default_partition IS 'How many calls wait in the default partition, for alert_rule.';
 COMMENT ON COLUMN cost_ledger.signal_default_partition.subject IS 'call_default.';
