@@ -10,7 +10,8 @@
 -- long transaction of the cluster.
 --
 -- The measures are written down once, in _rollup_column(): refresh(),
--- check_rollups(), rebuild_rollups() and the live_ views are made from them.
+-- check_rollups() and rebuild_rollups() are made from them.  The live_ views are
+-- written out, for people to read; the tests compare them with the calls.
 
 CREATE FUNCTION cost_ledger._ledger_changed() RETURNS trigger
     LANGUAGE c
