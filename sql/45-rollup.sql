@@ -163,6 +163,7 @@ AS $$
         ('minute',        '{minute}'::text[],       true, 'date_trunc(''minute'', c.called_at)', NULL::text),
         ('hour',          '{hour}',                 true, 'date_trunc(''hour'', c.called_at, @ZONE@)', NULL),
         ('day',           '{day,user_day}',         true, '(c.called_at AT TIME ZONE @ZONE@)::date', NULL),
+        ('day',           '{run_day}',              true, 'c.started_on', NULL),
         ('run_id',        '{run}',                  true, 'c.run_id COLLATE "C"', NULL),
         ('session_id',    '{session}',              true, 'c.session_id COLLATE "C"', NULL),
         ('user_id',       '{user_day}',             true, 'c.user_id COLLATE "C"', NULL),
@@ -202,7 +203,9 @@ AS $$
         ('cache_write_1h_tokens', '{hour,day,run,session}', false, 'coalesce(sum(c.cache_write_1h_tokens), 0)', '+'),
         ('output_tokens', '{minute,hour,day,run,session,user_day}', false, 'coalesce(sum(c.output_tokens), 0)', '+'),
         ('reasoning_tokens', '{hour,day,run,session}', false, 'coalesce(sum(c.reasoning_tokens), 0)', '+'),
-        ('cost',          '{minute,hour,day,run,session,user_day}', false, 'sum(c.cost)', 'sum'),
+        ('runs',          '{run_day}',              false, 'count(*)', NULL),
+        ('cost',          '{minute,hour,day,run,session,user_day,run_day}', false, 'sum(c.cost)', 'sum'),
+        ('max_cost',      '{run_day}',              false, 'max(c.cost)', NULL),
         ('cache_read_cost', '{hour,day}', false, 'sum(c.cache_read_cost)', 'sum'),
         ('cache_write_cost', '{hour,day}', false, 'sum(c.cache_write_cost)', 'sum'),
         ('output_cost', '{hour,day}', false, 'sum(c.output_cost)', 'sum'),
@@ -211,6 +214,7 @@ AS $$
         ('reported_cost', '{hour,day}',             false, 'sum(c.reported_cost)', 'sum'),
         ('cost_without_run', '{hour,day}',          false, 'sum(c.cost) FILTER (WHERE c.run_id IS NULL)', 'sum'),
         ('call_cost',     '{hour,day}',             false, 'cost_ledger.summarize(c.cost) FILTER (WHERE c.corrects IS NULL OR c.usage_status = ''repriced'')', 'merge'),
+        ('run_cost',      '{run_day}',              false, 'cost_ledger.summarize(c.cost)', NULL),
         ('trace_url',     '{run,session}',          false, 'min(c.trace_url COLLATE "C")', 'least'),
         ('labels',        '{run,session}',          false, '@LABELS@', 'merge')
     ) AS v (column_name, rollups, is_key, expression, merge)
@@ -218,7 +222,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger._rollup_column() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger._rollup_column() IS
-    'The columns of the rollups: in which they are, the expression over rows c of call, and how two parts are put together (+, sum of which NULL is nothing, least, greatest, start: that of the part that began first, or merge()).';
+    'The columns of the rollups: in which they are, the expression over rows c of call (of run_day: of rollup_run), and how two parts are put together (+, sum of which NULL is nothing, least, greatest, start: that of the part that began first, or merge()).';
 
 CREATE FUNCTION cost_ledger._rollup_query(rollup text, condition text) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -238,6 +242,9 @@ BEGIN
         FROM (SELECT r.*, row_number() OVER (ORDER BY r.number) AS number_in_key
               FROM cost_ledger._rollup_column() r
               WHERE rollup = ANY (r.rollups)) c;
+    IF rollup = 'run_day' THEN
+        RETURN format('SELECT %s FROM (%s) c GROUP BY %s', columns, cost_ledger._rollup_query('run', condition), keys);
+    END IF;
     RETURN format('SELECT %s FROM cost_ledger.call c WHERE (%s)%s GROUP BY %s',
                   columns, condition,
                   CASE rollup
@@ -374,6 +381,8 @@ CREATE FUNCTION cost_ledger._consume(condition text) RETURNS bigint
 AS $$
 DECLARE
     rollup text;
+    put text;
+    days date[];
     consumed bigint;
 BEGIN
     -- Many small groups in hash tables; they spill beyond this.
@@ -424,11 +433,32 @@ BEGIN
 
     -- Every label has its key now.
     FOREACH rollup IN ARRAY '{minute,run,session,user_day}'::text[] LOOP
-        EXECUTE format('INSERT INTO cost_ledger.rollup_%1$s AS r (%2$s, %3$s) %4$s ON CONFLICT (%2$s) DO UPDATE SET %5$s',
-                       rollup,
-                       cost_ledger._stored_keys(rollup), cost_ledger._rollup_columns(rollup, false),
-                       cost_ledger._expected_rows(rollup, condition),
-                       cost_ledger._rollup_merge(rollup));
+        put := format('INSERT INTO cost_ledger.rollup_%1$s AS r (%2$s, %3$s) %4$s ON CONFLICT (%2$s) DO UPDATE SET %5$s',
+                      rollup,
+                      cost_ledger._stored_keys(rollup), cost_ledger._rollup_columns(rollup, false),
+                      cost_ledger._expected_rows(rollup, condition),
+                      cost_ledger._rollup_merge(rollup));
+        IF rollup <> 'run' THEN
+            EXECUTE put;
+            CONTINUE;
+        END IF;
+        -- An earlier call may move a run to another day: its old day is that of
+        -- the row as this statement found it.
+        EXECUTE format('WITH put AS (%s RETURNING r.run_id, r.started_on)
+                        SELECT array_agg(DISTINCT u.day)
+                        FROM (SELECT p.started_on FROM put p
+                              UNION ALL
+                              SELECT o.started_on
+                              FROM put p
+                              CROSS JOIN LATERAL (SELECT r.started_on FROM cost_ledger.rollup_run r WHERE r.run_id = p.run_id OFFSET 0) o) u (day)',
+                       put)
+            INTO days;
+        DELETE FROM cost_ledger.rollup_run_day d WHERE d.day = ANY (days);
+        EXECUTE format('INSERT INTO cost_ledger.rollup_run_day (%s, %s)
+                        SELECT %s FROM cost_ledger.rollup_run c WHERE c.started_on = ANY ($1) GROUP BY c.started_on',
+                       cost_ledger._stored_keys('run_day'), cost_ledger._rollup_columns('run_day', false),
+                       (SELECT string_agg(c.expression, ', ' ORDER BY c.number) FROM cost_ledger._rollup_column() c WHERE 'run_day' = ANY (c.rollups)))
+            USING days;
     END LOOP;
     -- Last, so that balances, which reserve() wants, are locked briefly.
     PERFORM cost_ledger._post_spend(condition);
@@ -506,22 +536,25 @@ BEGIN
                    consumed_below, batch_rows + 1)
         INTO rows;
     IF rows > batch_rows THEN
-        -- A transaction is never divided: all of its rows go in at once.
+        -- A transaction is never divided: all of its rows go in at once.  The
+        -- last batch ends here, however much is recorded meanwhile.
         EXECUTE format('SELECT array_agg(DISTINCT c.recorded_xid ORDER BY c.recorded_xid)
-                        FROM (SELECT c.recorded_xid, row_number() OVER (ORDER BY c.recorded_xid) AS n
+                        FROM (SELECT c.recorded_xid, first_value(c.recorded_xid) OVER w AS first, row_number() OVER w AS n
                               FROM cost_ledger.call c
-                              WHERE c.recorded_xid >= %L) c
-                        WHERE c.n %% %s = 0',
-                       consumed_below, batch_rows)
+                              WHERE c.recorded_xid >= %L
+                              WINDOW w AS (ORDER BY c.recorded_xid)) c
+                        WHERE c.n %% %s = %s AND c.recorded_xid > c.first',
+                       consumed_below, batch_rows, 1 % batch_rows)
             INTO cuts;
+        RETURN cuts || (SELECT (pg_snapshot_xmax(pg_current_snapshot())::text::bigint + l.xid_offset)::text::xid8 FROM cost_ledger.ledger l);
     END IF;
-    RETURN coalesce(cuts, '{}');
+    RETURN ARRAY[NULL::xid8];
 END
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger._refresh_cuts(bigint) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger._refresh_cuts(bigint) IS
-    'Where to divide a backlog into batches: the transactions that begin a new one. Empty when it fits into one.';
+    'Where the batches of a backlog end: at the first transaction that is not in them. One NULL when all fits into one.';
 
 CREATE FUNCTION cost_ledger._refresh_batch(cut xid8 DEFAULT NULL) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
@@ -543,7 +576,7 @@ BEGIN
     END IF;
     target := cost_ledger._ledger_snapshot(pg_current_snapshot(), state.xid_offset, pg_current_xact_id());
     IF cut IS NOT NULL THEN
-        IF cut <= pg_snapshot_xmax(state.snapshot) THEN
+        IF cut < pg_snapshot_xmax(state.snapshot) THEN
             RETURN 0;  -- somebody else has been here
         END IF;
         target := cost_ledger._cut_snapshot(target, cut);
@@ -625,7 +658,7 @@ DECLARE
     total bigint := 0;
     batch integer := 0;
 BEGIN
-    cuts := cost_ledger._refresh_cuts(batch_rows) || NULL::xid8;
+    cuts := cost_ledger._refresh_cuts(batch_rows);
     COMMIT;
     FOREACH cut IN ARRAY cuts LOOP
         consumed := cost_ledger._refresh_batch(cut);
@@ -656,7 +689,7 @@ DECLARE
 BEGIN
     RETURN CASE
         WHEN rollup IN ('minute', 'hour') THEN format('r.%1$s >= %2$L AND r.%1$s < %3$L', rollup, range_start, range_end)
-        WHEN rollup IN ('day', 'user_day') THEN format('r.day >= %L AND r.day < %L',
+        WHEN rollup IN ('day', 'user_day', 'run_day') THEN format('r.day >= %L AND r.day < %L',
                                                        (range_start AT TIME ZONE zone)::date, (range_end AT TIME ZONE zone)::date)
         -- Runs and sessions that have a call in the range, or should.
         -- Not those that began before the first call that retention has left.
@@ -683,6 +716,9 @@ DECLARE
     state record;
 BEGIN
     SELECT * INTO STRICT state FROM cost_ledger.rollup_state;
+    IF rollup = 'run_day' THEN
+        RETURN cost_ledger._consumed_condition('run', range_start, range_end);
+    END IF;
     RETURN format('(pg_visible_in_snapshot(c.recorded_xid, %L) OR (c.recorded_xid IS NULL AND c.call_id <= %s)) AND ',
                   state.snapshot, state.base_call_id)
         || CASE
@@ -730,10 +766,10 @@ CREATE FUNCTION cost_ledger.check_rollups(
 AS $$
 BEGIN
     SELECT * INTO range_start, range_end FROM cost_ledger._kept_range(range_start, range_end);
-    FOREACH rollup IN ARRAY '{minute,hour,day,run,session,user_day}'::text[] LOOP
+    FOREACH rollup IN ARRAY '{minute,hour,day,run,session,user_day,run_day}'::text[] LOOP
         RETURN QUERY EXECUTE format($query$
             WITH expected AS MATERIALIZED (
-                %2$s
+                SELECT r.* FROM (%2$s) r WHERE %8$s
             ), stored AS MATERIALIZED (
                 SELECT %3$s, %4$s FROM cost_ledger.rollup_%1$s r WHERE %5$s
             ), difference AS (
@@ -759,14 +795,16 @@ BEGIN
             cost_ledger._rollup_columns(rollup, false),
             cost_ledger._stored_condition(rollup, range_start, range_end),
             (SELECT string_agg(format('%L, d.%s', k, k), ', ') FROM unnest(string_to_array(cost_ledger._stored_keys(rollup), ', ')) k),
-            replace(cost_ledger._stored_keys(rollup), ' ', ''));
+            replace(cost_ledger._stored_keys(rollup), ' ', ''),
+            -- Runs with a call in the range may have begun before it.
+            CASE rollup WHEN 'run_day' THEN cost_ledger._stored_condition(rollup, range_start, range_end) ELSE 'true' END);
     END LOOP;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger.check_rollups(timestamptz, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger.check_rollups(timestamptz, timestamptz) IS
-    'Makes every rollup anew from the rows of call that are in it, in one snapshot, and returns what differs: the rollup, the key, what is stored and what should be (NULL: no row). No rows: all is well. Over a range of time, whole days of the reporting zone; by default over everything, which reads the whole ledger seven times.';
+    'Makes every rollup anew from the rows of call that are in it, in one snapshot, and returns what differs: the rollup, the key, what is stored and what should be (NULL: no row). No rows: all is well. Over a range of time, whole days of the reporting zone; by default over everything, which reads the whole ledger eight times.';
 
 CREATE FUNCTION cost_ledger.rebuild_rollups(
     range_start timestamptz DEFAULT '-infinity', range_end timestamptz DEFAULT 'infinity'
@@ -787,10 +825,10 @@ BEGIN
                     ON CONFLICT (fingerprint) DO NOTHING',
                    cost_ledger._label_columns(),
                    cost_ledger._consumed_condition('hour', range_start, range_end));
-    FOREACH rollup IN ARRAY '{minute,hour,day,run,session,user_day}'::text[] LOOP
+    FOREACH rollup IN ARRAY '{minute,hour,day,run,session,user_day,run_day}'::text[] LOOP
         EXECUTE format($query$
             WITH expected AS MATERIALIZED (
-                %2$s
+                SELECT r.* FROM (%2$s) r WHERE %8$s
             ), stored AS MATERIALIZED (
                 SELECT %3$s, %4$s FROM cost_ledger.rollup_%1$s r WHERE %5$s
             ), put AS (
@@ -815,7 +853,8 @@ BEGIN
             CASE rollup
                 WHEN 'user_day' THEN 'e.day = r.day AND coalesce(e.user_id = r.user_id, e.user_id IS NULL AND r.user_id IS NULL)'
                 ELSE (SELECT string_agg(format('e.%1$s = r.%1$s', k), ' AND ') FROM unnest(string_to_array(cost_ledger._stored_keys(rollup), ', ')) k)
-            END)
+            END,
+            CASE rollup WHEN 'run_day' THEN cost_ledger._stored_condition(rollup, range_start, range_end) ELSE 'true' END)
             INTO changed;
         IF changed > 0 THEN
             RAISE NOTICE 'rollup_%: % rows put right', rollup, changed;

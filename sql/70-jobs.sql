@@ -95,7 +95,7 @@ BEGIN
 
     FOREACH step IN ARRAY '{refresh,create_partitions,drain_default,prune_event_keys,check_budgets,check_rules}'::text[] LOOP
         -- A backlog is brought in in several transactions.
-        cuts := CASE step WHEN 'refresh' THEN cost_ledger._refresh_cuts(1000000) ELSE '{}' END || NULL::xid8;
+        cuts := CASE step WHEN 'refresh' THEN cost_ledger._refresh_cuts(1000000) ELSE ARRAY[NULL::xid8] END;
         FOREACH cut IN ARRAY cuts LOOP
             PERFORM cost_ledger._start_job(step);
             COMMIT;

@@ -267,6 +267,23 @@ COMMENT ON COLUMN cost_ledger.rollup_run.trace_url IS 'Link to the trace; of sev
 CREATE INDEX rollup_run_started_on ON cost_ledger.rollup_run (started_on) INCLUDE (cost, run_id);
 CREATE INDEX rollup_run_parent ON cost_ledger.rollup_run (parent_run_id) WHERE parent_run_id IS NOT NULL;
 
+-- A quantile of a sum that grows cannot be added to: a day is made anew when
+-- one of its runs changes.
+CREATE TABLE cost_ledger.rollup_run_day (
+    day       date PRIMARY KEY,
+    runs      bigint NOT NULL,
+    cost      numeric,
+    max_cost  numeric,
+    run_cost  cost_ledger.summary
+);
+
+COMMENT ON TABLE cost_ledger.rollup_run_day IS 'What runs add up to by the day of the reporting zone on which they began.';
+COMMENT ON COLUMN cost_ledger.rollup_run_day.day IS 'Day of the reporting zone.';
+COMMENT ON COLUMN cost_ledger.rollup_run_day.runs IS 'Runs that began on it, those without any price included.';
+COMMENT ON COLUMN cost_ledger.rollup_run_day.cost IS 'Exact cost of these runs, whenever their calls were, in the ledger''s currency; NULL while nothing has a price.';
+COMMENT ON COLUMN cost_ledger.rollup_run_day.max_cost IS 'Cost of the most expensive of them.';
+COMMENT ON COLUMN cost_ledger.rollup_run_day.run_cost IS 'Summary of the cost of each that has one.';
+
 CREATE TABLE cost_ledger.rollup_session (
     session_id             text COLLATE "C" PRIMARY KEY,
     started_at             timestamptz NOT NULL,

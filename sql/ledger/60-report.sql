@@ -97,32 +97,54 @@ COMMENT ON COLUMN cost_ledger.most_expensive_run.environment IS 'production, sta
 
 -- Runs that have no new calls are read from an index alone, by day; the few that
 -- have are put together here.
+-- Days on which no run has an unconsumed call are read as they are stored, a row
+-- each; the others run by run.
 CREATE VIEW cost_ledger.cost_per_run_by_day WITH (security_invoker = true) AS
 WITH tail AS (
     SELECT c.run_id COLLATE "C" AS run_id, min(c.called_at) AS started_at, sum(c.cost) AS cost
     FROM cost_ledger.live_call c
     WHERE c.run_id IS NOT NULL
     GROUP BY 1
-)
-SELECT r.day,
-       count(r.run_id) AS runs,
-       round(avg(r.cost), 12) AS mean_cost,
-       round(cost_ledger.p95(r.cost), 12) AS p95_cost,
-       max(r.cost) AS max_cost,
-       sum(r.cost) AS total_cost,
-       sum(r.cost_without_run) AS cost_without_run
-FROM (
-    SELECT l.started_on AS day, l.run_id, l.cost, NULL::numeric AS cost_without_run
-    FROM cost_ledger.rollup_run l
-    WHERE NOT row_security_active('cost_ledger.call'::regclass)
-      AND NOT EXISTS (SELECT FROM tail t WHERE t.run_id = l.run_id)
-    UNION ALL
-    SELECT (least(l.started_at, t.started_at) AT TIME ZONE (SELECT g.time_zone FROM cost_ledger.ledger g))::date,
-           t.run_id, coalesce(l.cost + t.cost, l.cost, t.cost), NULL::numeric
+), changed AS MATERIALIZED (
+    SELECT t.run_id, l.started_on AS stored_day,
+           (least(l.started_at, t.started_at) AT TIME ZONE (SELECT g.time_zone FROM cost_ledger.ledger g))::date AS day,
+           coalesce(l.cost + t.cost, l.cost, t.cost) AS cost
     FROM tail t
     LEFT JOIN cost_ledger.rollup_run l ON l.run_id = t.run_id AND NOT row_security_active('cost_ledger.call'::regclass)
+), changed_day AS MATERIALIZED (
+    SELECT c.day FROM changed c
+    UNION
+    SELECT c.stored_day FROM changed c WHERE c.stored_day IS NOT NULL
+)
+SELECT r.day,
+       coalesce(sum(r.runs), 0)::bigint AS runs,
+       max(r.mean_cost) AS mean_cost,
+       max(r.p95_cost) AS p95_cost,
+       max(r.max_cost) AS max_cost,
+       sum(r.total_cost) AS total_cost,
+       sum(r.cost_without_run) AS cost_without_run
+FROM (
+    SELECT d.day, d.runs,
+           round(d.cost / nullif(cost_ledger.num_values(d.run_cost), 0), 12) AS mean_cost,
+           round(cost_ledger.p95(d.run_cost), 12) AS p95_cost,
+           d.max_cost, d.cost AS total_cost, NULL::numeric AS cost_without_run
+    FROM cost_ledger.rollup_run_day d
+    WHERE NOT row_security_active('cost_ledger.call'::regclass)
+      AND NOT EXISTS (SELECT FROM changed_day c WHERE c.day = d.day)
     UNION ALL
-    SELECT d.day, NULL::text, NULL::numeric, d.cost_without_run
+    SELECT d.day, count(*), round(avg(d.cost), 12), round(cost_ledger.p95(d.cost), 12), max(d.cost), sum(d.cost), NULL::numeric
+    FROM (
+        SELECT l.started_on AS day, l.cost
+        FROM cost_ledger.rollup_run l
+        -- ARRAY: the planner expects a few days of it, not all.
+        WHERE l.started_on = ANY (ARRAY(SELECT c.day FROM changed_day c))
+          AND NOT row_security_active('cost_ledger.call'::regclass)
+          AND NOT EXISTS (SELECT FROM changed c WHERE c.run_id = l.run_id)
+        UNION ALL
+        SELECT c.day, c.cost FROM changed c) d
+    GROUP BY d.day
+    UNION ALL
+    SELECT d.day, NULL::bigint, NULL::numeric, NULL::numeric, NULL::numeric, NULL::numeric, d.cost_without_run
     FROM cost_ledger.live_day d
     WHERE d.cost_without_run IS NOT NULL) r
 GROUP BY r.day;

@@ -43,6 +43,7 @@ SELECT * FROM cost_ledger.rollup_user_day ORDER BY day, user_id;
 SELECT * FROM cost_ledger.rollup_run ORDER BY run_id;
 SELECT * FROM cost_ledger.rollup_session ORDER BY session_id;
 \x
+SELECT day, runs, cost, max_cost, cost_ledger.num_values(run_cost) AS priced, cost_ledger.maximum(run_cost) FROM cost_ledger.rollup_run_day ORDER BY day;
 SELECT run_id, depth, turns, retries, tool_calls, cost FROM cost_ledger.run_cost ORDER BY run_id;
 -- minutes are kept for two days
 SELECT count(*) FROM cost_ledger.rollup_minute;
@@ -106,6 +107,17 @@ INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, fe
 CALL cost_ledger.refresh();
 SELECT count(*) FROM cost_ledger.check_rollups();
 
+-- an earlier call that comes late moves a run, and leaves its old day without one
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, run_id) VALUES ('2026-04-07 12:00Z', 'acme', 'm', 2, 'moved'), ('2026-04-06 12:00Z', 'acme', 'm', 3, 'stays');
+CALL cost_ledger.refresh();
+SELECT day, runs, cost, max_cost FROM cost_ledger.rollup_run_day WHERE day >= '2026-04-05' ORDER BY day;
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, run_id) VALUES ('2026-04-06 12:00Z', 'acme', 'm', 5, 'moved');
+SELECT day, runs, mean_cost, p95_cost, max_cost, total_cost FROM cost_ledger.cost_per_run_by_day WHERE day >= '2026-04-05' AND runs > 0 ORDER BY day;
+CALL cost_ledger.refresh();
+SELECT day, runs, mean_cost, p95_cost, max_cost, total_cost FROM cost_ledger.cost_per_run_by_day WHERE day >= '2026-04-05' AND runs > 0 ORDER BY day;
+SELECT day, runs, cost, max_cost FROM cost_ledger.rollup_run_day WHERE day >= '2026-04-05' ORDER BY day;
+SELECT count(*) FROM cost_ledger.check_rollups();
+
 -- in batches, of whole transactions
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) SELECT '2026-04-03', 'acme', 'm', i FROM generate_series(1, 5) i;
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) SELECT '2026-04-03', 'acme', 'm', i FROM generate_series(1, 5) i;
@@ -125,6 +137,7 @@ UPDATE cost_ledger.rollup_day SET call_cost = cost_ledger.merge(call_cost, (SELE
 DELETE FROM cost_ledger.rollup_run WHERE run_id = 'r2';
 UPDATE cost_ledger.rollup_session SET labels = NULL WHERE session_id = 's1';
 INSERT INTO cost_ledger.rollup_user_day (day, user_id, calls) VALUES ('2026-01-01', NULL, 1);
+UPDATE cost_ledger.rollup_run_day SET max_cost = max_cost + 1 WHERE day = (SELECT min(day) FROM cost_ledger.rollup_run_day WHERE cost > 0);
 INSERT INTO cost_ledger.rollup_minute (minute, key_id, calls) VALUES (date_trunc('minute', now()), :searches, 1);
 SELECT rollup, stored IS NOT NULL AS stored, expected IS NOT NULL AS expected, (stored ->> 'cost')::numeric - (expected ->> 'cost')::numeric AS too_much,
        key ->> 'run_id' AS run, key ->> 'session_id' AS session, CASE WHEN rollup <> 'day' THEN key ->> 'team' END AS team
@@ -135,7 +148,7 @@ SELECT cost_ledger.rebuild_rollups();
 SELECT count(*) FROM cost_ledger.check_rollups();
 -- from nothing
 DELETE FROM cost_ledger.rollup_hour; DELETE FROM cost_ledger.rollup_day; DELETE FROM cost_ledger.rollup_run;
-DELETE FROM cost_ledger.rollup_session; DELETE FROM cost_ledger.rollup_user_day; DELETE FROM cost_ledger.rollup_key;
+DELETE FROM cost_ledger.rollup_session; DELETE FROM cost_ledger.rollup_user_day; DELETE FROM cost_ledger.rollup_run_day; DELETE FROM cost_ledger.rollup_key;
 SELECT cost_ledger.rebuild_rollups() > 10 AS put_right;
 SELECT count(*) FROM cost_ledger.check_rollups();
 SELECT (SELECT sum(cost) FROM cost_ledger.call) - (SELECT sum(cost) FROM cost_ledger.live_hour) AS difference;
