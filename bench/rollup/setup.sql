@@ -56,7 +56,7 @@ CREATE PROCEDURE make_calls(lo bigint, hi bigint, total bigint, first_day date) 
         input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, duration_ms,
         tool_calls_count, retry_count, accepted,
         team, feature, customer, task_type, environment, user_id, agent, session_id, run_id, operation, status)
-    SELECT first_day::timestamp AT TIME ZONE 'UTC' + i * interval '60 days' / total,
+    SELECT first_day::timestamp AT TIME ZONE 'UTC' + (i::double precision / total) * interval '60 days',
            y.provider, y.model, y.service_class,
            n.input_tokens,
            CASE WHEN i % 3 <> 0 THEN n.input_tokens * (i % 8) / 10 END,
