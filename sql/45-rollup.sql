@@ -522,6 +522,7 @@ CREATE FUNCTION cost_ledger._refresh_cuts(batch_rows bigint) RETURNS xid8[]
 AS $$
 DECLARE
     consumed_below xid8;
+    last_cut xid8;
     rows bigint;
     cuts xid8[];
 BEGIN
@@ -531,24 +532,26 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Leave batch_rows out for batches of a million rows.';
     END IF;
+    -- However much is recorded meanwhile, the last batch ends here.
+    last_cut := (SELECT (pg_snapshot_xmax(pg_current_snapshot())::text::bigint + l.xid_offset)::text::xid8 FROM cost_ledger.ledger l);
     consumed_below := (SELECT pg_snapshot_xmax(s.snapshot) FROM cost_ledger.rollup_state s);
     EXECUTE format('SELECT count(*) FROM (SELECT FROM cost_ledger.call c WHERE c.recorded_xid >= %L LIMIT %s) c',
                    consumed_below, batch_rows + 1)
         INTO rows;
-    IF rows > batch_rows THEN
-        -- A transaction is never divided: all of its rows go in at once.  The
-        -- last batch ends here, however much is recorded meanwhile.
-        EXECUTE format('SELECT array_agg(DISTINCT c.recorded_xid ORDER BY c.recorded_xid)
-                        FROM (SELECT c.recorded_xid, first_value(c.recorded_xid) OVER w AS first, row_number() OVER w AS n
-                              FROM cost_ledger.call c
-                              WHERE c.recorded_xid >= %L
-                              WINDOW w AS (ORDER BY c.recorded_xid)) c
-                        WHERE c.n %% %s = %s AND c.recorded_xid > c.first',
-                       consumed_below, batch_rows, 1 % batch_rows)
-            INTO cuts;
-        RETURN cuts || (SELECT (pg_snapshot_xmax(pg_current_snapshot())::text::bigint + l.xid_offset)::text::xid8 FROM cost_ledger.ledger l);
+    IF rows <= batch_rows THEN
+        RETURN ARRAY[NULL::xid8];
     END IF;
-    RETURN ARRAY[NULL::xid8];
+    -- A transaction is never divided: all of its rows go in at once.
+    EXECUTE format('SELECT array_agg(t.recorded_xid ORDER BY t.recorded_xid) FILTER (WHERE t.batch > t.previous)
+                    FROM (SELECT t.recorded_xid, t.batch, lag(t.batch, 1, t.batch) OVER (ORDER BY t.recorded_xid) AS previous
+                          FROM (SELECT c.recorded_xid,
+                                       (sum(count(*)) OVER (ORDER BY c.recorded_xid) - count(*))::bigint / %s AS batch
+                                FROM cost_ledger.call c
+                                WHERE c.recorded_xid >= %L AND c.recorded_xid < %L
+                                GROUP BY c.recorded_xid) t) t',
+                   batch_rows, consumed_below, last_cut)
+        INTO cuts;
+    RETURN cuts || last_cut;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger._refresh_cuts(bigint) FROM PUBLIC;
