@@ -164,9 +164,10 @@ AS $$
         ('hour',          '{hour}',                 true, 'date_trunc(''hour'', c.called_at, @ZONE@)', NULL),
         ('day',           '{day,user_day}',         true, '(c.called_at AT TIME ZONE @ZONE@)::date', NULL),
         ('day',           '{run_day}',              true, 'c.started_on', NULL),
+        ('month',         '{user_month}',           true, 'date_trunc(''month'', c.called_at AT TIME ZONE @ZONE@)::date', NULL),
         ('run_id',        '{run}',                  true, 'c.run_id COLLATE "C"', NULL),
         ('session_id',    '{session}',              true, 'c.session_id COLLATE "C"', NULL),
-        ('user_id',       '{user_day}',             true, 'c.user_id COLLATE "C"', NULL),
+        ('user_id',       '{user_day,user_month}',  true, 'c.user_id COLLATE "C"', NULL),
         ('team',          '{minute,hour,day}',      true, 'c.team', NULL),
         ('feature',       '{minute,hour,day}',      true, 'c.feature', NULL),
         ('customer',      '{minute,hour,day}',      true, 'c.customer', NULL),
@@ -185,11 +186,11 @@ AS $$
         -- At most 30 days each: one absurd duration must not end the report
         -- with a timestamp out of range.
         ('ended_at',      '{run,session}',          false, 'max(c.called_at + least(coalesce(c.duration_ms, 0), 2592000000) * interval ''1 millisecond'')', 'greatest'),
-        ('calls',         '{minute,hour,day,run,session,user_day}', false, 'count(*) FILTER (WHERE c.corrects IS NULL)', '+'),
+        ('calls',         '{minute,hour,day,run,session,user_day,user_month}', false, 'count(*) FILTER (WHERE c.corrects IS NULL)', '+'),
         ('turns',         '{run,session}',          false, 'count(*) FILTER (WHERE c.corrects IS NULL AND coalesce(c.operation, ''primary'') IN (''primary'', ''subagent''))', '+'),
         ('failed_calls',  '{run,session}',          false, 'count(*) FILTER (WHERE c.corrects IS NULL AND c.status <> ''success'')', '+'),
         ('priced_calls',  '{hour,day}',             false, 'count(c.cost) FILTER (WHERE c.corrects IS NULL OR c.usage_status = ''repriced'')', '+'),
-        ('unpriced_calls', '{minute,hour,day,run,session,user_day}', false,
+        ('unpriced_calls', '{minute,hour,day,run,session,user_day,user_month}', false,
             'count(*) FILTER (WHERE c.corrects IS NULL AND c.pricing IN (''unpriced'', ''partial'')) - count(*) FILTER (WHERE c.usage_status IN (''repriced'', ''completed''))', '+'),
         ('corrections',   '{hour,day}',             false, 'count(c.corrects)', '+'),
         ('retries',       '{hour,day,run,session}', false, 'count(*) FILTER (WHERE c.corrects IS NULL AND c.operation = ''retry'') + coalesce(sum(c.retry_count), 0)', '+'),
@@ -197,14 +198,14 @@ AS $$
         ('tool_calls',    '{minute,hour,day,run,session}', false, 'coalesce(sum(c.tool_calls_count), 0)', '+'),
         ('accepted_calls', '{hour,day,run,session}', false, 'count(*) FILTER (WHERE c.accepted)', '+'),
         ('rejected_calls', '{hour,day,run,session}', false, 'count(*) FILTER (WHERE NOT c.accepted)', '+'),
-        ('input_tokens',  '{minute,hour,day,run,session,user_day}', false, 'coalesce(sum(c.input_tokens), 0)', '+'),
+        ('input_tokens',  '{minute,hour,day,run,session,user_day,user_month}', false, 'coalesce(sum(c.input_tokens), 0)', '+'),
         ('cache_read_tokens', '{hour,day,run,session}', false, 'coalesce(sum(c.cache_read_tokens), 0)', '+'),
         ('cache_write_tokens', '{hour,day,run,session}', false, 'coalesce(sum(c.cache_write_tokens), 0)', '+'),
         ('cache_write_1h_tokens', '{hour,day,run,session}', false, 'coalesce(sum(c.cache_write_1h_tokens), 0)', '+'),
-        ('output_tokens', '{minute,hour,day,run,session,user_day}', false, 'coalesce(sum(c.output_tokens), 0)', '+'),
+        ('output_tokens', '{minute,hour,day,run,session,user_day,user_month}', false, 'coalesce(sum(c.output_tokens), 0)', '+'),
         ('reasoning_tokens', '{hour,day,run,session}', false, 'coalesce(sum(c.reasoning_tokens), 0)', '+'),
         ('runs',          '{run_day}',              false, 'count(*)', NULL),
-        ('cost',          '{minute,hour,day,run,session,user_day,run_day}', false, 'sum(c.cost)', 'sum'),
+        ('cost',          '{minute,hour,day,run,session,user_day,user_month,run_day}', false, 'sum(c.cost)', 'sum'),
         ('max_cost',      '{run_day}',              false, 'max(c.cost)', NULL),
         ('cache_read_cost', '{hour,day}', false, 'sum(c.cache_read_cost)', 'sum'),
         ('cache_write_cost', '{hour,day}', false, 'sum(c.cache_write_cost)', 'sum'),
@@ -381,6 +382,7 @@ CREATE FUNCTION cost_ledger._consume(condition text) RETURNS bigint
 AS $$
 DECLARE
     rollup text;
+    rows text;
     put text;
     days date[];
     consumed bigint;
@@ -433,11 +435,22 @@ BEGIN
 
     -- Every label has its key now.
     FOREACH rollup IN ARRAY '{minute,run,session,user_day}'::text[] LOOP
+        rows := CASE rollup WHEN 'user_day' THEN 'TABLE days' ELSE cost_ledger._expected_rows(rollup, condition) END;
         put := format('INSERT INTO cost_ledger.rollup_%1$s AS r (%2$s, %3$s) %4$s ON CONFLICT (%2$s) DO UPDATE SET %5$s',
                       rollup,
                       cost_ledger._stored_keys(rollup), cost_ledger._rollup_columns(rollup, false),
-                      cost_ledger._expected_rows(rollup, condition),
+                      rows,
                       cost_ledger._rollup_merge(rollup));
+        IF rollup = 'user_day' THEN
+            -- Months are made of the batch's days.
+            put := format('WITH days AS MATERIALIZED (%s), put AS (%s)
+                           INSERT INTO cost_ledger.rollup_user_month AS r (month, user_id, %s)
+                           SELECT date_trunc(''month'', d.day)::date, d.user_id, %s FROM days d GROUP BY 1, 2
+                           ON CONFLICT (month, user_id) DO UPDATE SET %s',
+                          cost_ledger._expected_rows(rollup, condition), put,
+                          cost_ledger._rollup_columns('user_month', false), cost_ledger._rollup_columns('user_month', false, 'sum(d.%s)'),
+                          cost_ledger._rollup_merge('user_month'));
+        END IF;
         IF rollup <> 'run' THEN
             EXECUTE put;
             CONTINUE;
@@ -694,6 +707,8 @@ BEGIN
         WHEN rollup IN ('minute', 'hour') THEN format('r.%1$s >= %2$L AND r.%1$s < %3$L', rollup, range_start, range_end)
         WHEN rollup IN ('day', 'user_day', 'run_day') THEN format('r.day >= %L AND r.day < %L',
                                                        (range_start AT TIME ZONE zone)::date, (range_end AT TIME ZONE zone)::date)
+        WHEN rollup = 'user_month' THEN format('r.month >= %L AND r.month < %L',
+                                               date_trunc('month', range_start AT TIME ZONE zone)::date, (range_end AT TIME ZONE zone)::date)
         -- Runs and sessions that have a call in the range, or should.
         -- Not those that began before the first call that retention has left.
         ELSE format('r.%1$s_id IN (SELECT c.%1$s_id FROM cost_ledger.call c WHERE c.called_at >= %2$L AND c.called_at < %3$L
@@ -716,6 +731,7 @@ CREATE FUNCTION cost_ledger._consumed_condition(rollup text, range_start timesta
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    zone text := (cost_ledger._ledger()).time_zone;
     state record;
 BEGIN
     SELECT * INTO STRICT state FROM cost_ledger.rollup_state;
@@ -726,6 +742,12 @@ BEGIN
                   state.snapshot, state.base_call_id)
         || CASE
             WHEN rollup IN ('run', 'session') THEN replace(cost_ledger._stored_condition(rollup, range_start, range_end), 'r.' || rollup || '_id', 'c.' || rollup || '_id')
+            -- Whole months.
+            WHEN rollup = 'user_month' THEN format('c.called_at >= %L AND c.called_at < %L',
+                                                   date_trunc('month', range_start AT TIME ZONE zone) AT TIME ZONE zone,
+                                                   CASE WHEN isfinite(range_end)
+                                                        THEN (date_trunc('month', range_end AT TIME ZONE zone - interval '1 day') + interval '1 month') AT TIME ZONE zone
+                                                        ELSE range_end END)
             ELSE format('c.called_at >= %L AND c.called_at < %L', range_start, range_end)
            END;
 END
@@ -769,7 +791,7 @@ CREATE FUNCTION cost_ledger.check_rollups(
 AS $$
 BEGIN
     SELECT * INTO range_start, range_end FROM cost_ledger._kept_range(range_start, range_end);
-    FOREACH rollup IN ARRAY '{minute,hour,day,run,session,user_day,run_day}'::text[] LOOP
+    FOREACH rollup IN ARRAY '{minute,hour,day,run,session,user_day,user_month,run_day}'::text[] LOOP
         RETURN QUERY EXECUTE format($query$
             WITH expected AS MATERIALIZED (
                 SELECT r.* FROM (%2$s) r WHERE %8$s
@@ -807,7 +829,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger.check_rollups(timestamptz, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger.check_rollups(timestamptz, timestamptz) IS
-    'Makes every rollup anew from the rows of call that are in it, in one snapshot, and returns what differs: the rollup, the key, what is stored and what should be (NULL: no row). No rows: all is well. Over a range of time, whole days of the reporting zone; by default over everything, which reads the whole ledger eight times.';
+    'Makes every rollup anew from the rows of call that are in it, in one snapshot, and returns what differs: the rollup, the key, what is stored and what should be (NULL: no row). No rows: all is well. Over a range of time, whole days of the reporting zone; by default over everything, which reads the whole ledger nine times.';
 
 CREATE FUNCTION cost_ledger.rebuild_rollups(
     range_start timestamptz DEFAULT '-infinity', range_end timestamptz DEFAULT 'infinity'
@@ -828,7 +850,7 @@ BEGIN
                     ON CONFLICT (fingerprint) DO NOTHING',
                    cost_ledger._label_columns(),
                    cost_ledger._consumed_condition('hour', range_start, range_end));
-    FOREACH rollup IN ARRAY '{minute,hour,day,run,session,user_day,run_day}'::text[] LOOP
+    FOREACH rollup IN ARRAY '{minute,hour,day,run,session,user_day,user_month,run_day}'::text[] LOOP
         EXECUTE format($query$
             WITH expected AS MATERIALIZED (
                 SELECT r.* FROM (%2$s) r WHERE %8$s
@@ -853,10 +875,8 @@ BEGIN
             cost_ledger._stored_condition(rollup, range_start, range_end),
             cost_ledger._rollup_columns(rollup, false, '%1$s = excluded.%1$s'),
             -- A user_id may be NULL; no other key is.
-            CASE rollup
-                WHEN 'user_day' THEN 'e.day = r.day AND coalesce(e.user_id = r.user_id, e.user_id IS NULL AND r.user_id IS NULL)'
-                ELSE (SELECT string_agg(format('e.%1$s = r.%1$s', k), ' AND ') FROM unnest(string_to_array(cost_ledger._stored_keys(rollup), ', ')) k)
-            END,
+            (SELECT string_agg(format(CASE k WHEN 'user_id' THEN 'coalesce(e.%1$s = r.%1$s, e.%1$s IS NULL AND r.%1$s IS NULL)' ELSE 'e.%1$s = r.%1$s' END, k), ' AND ')
+             FROM unnest(string_to_array(cost_ledger._stored_keys(rollup), ', ')) k),
             CASE rollup WHEN 'run_day' THEN cost_ledger._stored_condition(rollup, range_start, range_end) ELSE 'true' END)
             INTO changed;
         IF changed > 0 THEN

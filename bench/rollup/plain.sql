@@ -103,7 +103,7 @@ $$;
 -- Nothing in the rollups: refresh() may do it all again.  Keys stay.
 CREATE PROCEDURE empty_cost_ledger(snapshot pg_snapshot) LANGUAGE sql AS $$
     TRUNCATE cost_ledger.rollup_minute, cost_ledger.rollup_hour, cost_ledger.rollup_day,
-             cost_ledger.rollup_run, cost_ledger.rollup_session, cost_ledger.rollup_user_day, cost_ledger.rollup_run_day;
+             cost_ledger.rollup_run, cost_ledger.rollup_session, cost_ledger.rollup_user_day, cost_ledger.rollup_user_month, cost_ledger.rollup_run_day;
     UPDATE cost_ledger.rollup_state s SET snapshot = empty_cost_ledger.snapshot, rows_consumed = 0, batches = 0;
 $$;
 

@@ -18,6 +18,7 @@ ALTER TABLE cost_ledger.rollup_run ENABLE ROW LEVEL SECURITY;
 ALTER TABLE cost_ledger.rollup_run_day ENABLE ROW LEVEL SECURITY;
 ALTER TABLE cost_ledger.rollup_session ENABLE ROW LEVEL SECURITY;
 ALTER TABLE cost_ledger.rollup_user_day ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cost_ledger.rollup_user_month ENABLE ROW LEVEL SECURITY;
 CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_key FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
 CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_minute FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
 CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_hour FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
@@ -26,6 +27,7 @@ CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_run FOR SELECT USING (NOT
 CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_run_day FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
 CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_session FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
 CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_user_day FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
+CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_user_month FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
 
 CREATE VIEW cost_ledger.live_call WITH (security_invoker = true) AS
 SELECT c.*

@@ -167,9 +167,15 @@ SELECT u.month,
        sum(u.cost) FILTER (WHERE u.user_id IS NOT NULL) AS total_cost,
        sum(u.cost) FILTER (WHERE u.user_id IS NULL) AS cost_without_user
 FROM (
-    SELECT date_trunc('month', d.day::timestamp)::date AS month, d.user_id, sum(d.cost) AS cost
-    FROM cost_ledger.live_user_day d
-    GROUP BY 1, d.user_id) u
+    SELECT m.month, m.user_id, sum(m.cost) AS cost
+    FROM (
+        SELECT r.month, r.user_id, r.cost
+        FROM cost_ledger.rollup_user_month r
+        WHERE NOT row_security_active('cost_ledger.call'::regclass)
+        UNION ALL
+        SELECT date_trunc('month', c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date, c.user_id COLLATE "C", c.cost
+        FROM cost_ledger.live_call c) m
+    GROUP BY m.month, m.user_id) u
 GROUP BY u.month;
 
 COMMENT ON VIEW cost_ledger.cost_per_user_by_month IS 'What does a user cost per month, on average and at the expensive end? total_cost and cost_without_user together are the cost of the month.';

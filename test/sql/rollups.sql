@@ -39,6 +39,7 @@ FROM cost_ledger.rollup_hour h JOIN cost_ledger.rollup_key k USING (key_id)
 ORDER BY h.hour, k.team, k.model, k.operation;
 SELECT d.day, k.team, k.model, k.operation, d.calls, d.cost FROM cost_ledger.rollup_day d JOIN cost_ledger.rollup_key k USING (key_id) ORDER BY d.day, k.team, k.model, k.operation;
 SELECT * FROM cost_ledger.rollup_user_day ORDER BY day, user_id;
+SELECT * FROM cost_ledger.rollup_user_month ORDER BY month, user_id;
 \x
 SELECT * FROM cost_ledger.rollup_run ORDER BY run_id;
 SELECT * FROM cost_ledger.rollup_session ORDER BY session_id;
@@ -137,6 +138,7 @@ UPDATE cost_ledger.rollup_day SET call_cost = cost_ledger.merge(call_cost, (SELE
 DELETE FROM cost_ledger.rollup_run WHERE run_id = 'r2';
 UPDATE cost_ledger.rollup_session SET labels = NULL WHERE session_id = 's1';
 INSERT INTO cost_ledger.rollup_user_day (day, user_id, calls) VALUES ('2026-01-01', NULL, 1);
+INSERT INTO cost_ledger.rollup_user_month (month, user_id, calls) VALUES ('2026-01-01', NULL, 1);
 UPDATE cost_ledger.rollup_run_day SET max_cost = max_cost + 1 WHERE day = (SELECT min(day) FROM cost_ledger.rollup_run_day WHERE cost > 0);
 INSERT INTO cost_ledger.rollup_minute (minute, key_id, calls) VALUES (date_trunc('minute', now()), :searches, 1);
 SELECT rollup, stored IS NOT NULL AS stored, expected IS NOT NULL AS expected, (stored ->> 'cost')::numeric - (expected ->> 'cost')::numeric AS too_much,
@@ -148,7 +150,7 @@ SELECT cost_ledger.rebuild_rollups();
 SELECT count(*) FROM cost_ledger.check_rollups();
 -- from nothing
 DELETE FROM cost_ledger.rollup_hour; DELETE FROM cost_ledger.rollup_day; DELETE FROM cost_ledger.rollup_run;
-DELETE FROM cost_ledger.rollup_session; DELETE FROM cost_ledger.rollup_user_day; DELETE FROM cost_ledger.rollup_run_day; DELETE FROM cost_ledger.rollup_key;
+DELETE FROM cost_ledger.rollup_session; DELETE FROM cost_ledger.rollup_user_day; DELETE FROM cost_ledger.rollup_user_month; DELETE FROM cost_ledger.rollup_run_day; DELETE FROM cost_ledger.rollup_key;
 SELECT cost_ledger.rebuild_rollups() > 10 AS put_right;
 SELECT count(*) FROM cost_ledger.check_rollups();
 SELECT (SELECT sum(cost) FROM cost_ledger.call) - (SELECT sum(cost) FROM cost_ledger.live_hour) AS difference;

@@ -95,7 +95,7 @@ SET ROLE regress_team_reader;
 SELECT view, rows, leaked FROM pg_temp.leaks() WHERE leaked > 0;
 SELECT (SELECT count(*) FROM cost_ledger.rollup_key) + (SELECT count(*) FROM cost_ledger.rollup_minute) + (SELECT count(*) FROM cost_ledger.rollup_hour)
      + (SELECT count(*) FROM cost_ledger.rollup_day) + (SELECT count(*) FROM cost_ledger.rollup_run) + (SELECT count(*) FROM cost_ledger.rollup_session)
-     + (SELECT count(*) FROM cost_ledger.rollup_user_day) + (SELECT count(*) FROM cost_ledger.rollup_run_day) AS rollups;
+     + (SELECT count(*) FROM cost_ledger.rollup_user_day) + (SELECT count(*) FROM cost_ledger.rollup_user_month) + (SELECT count(*) FROM cost_ledger.rollup_run_day) AS rollups;
 -- what is seen is all of the team: 4 of before, 3 of the writer's, and 3
 SELECT month, team, calls, cost FROM cost_ledger.chargeback_by_month;
 SELECT sum(cost) AS of_the_calls FROM cost_ledger.call;
