@@ -32,6 +32,7 @@ PIECES = \
 	sql/55-rerate.sql \
 	sql/56-estimate.sql \
 	sql/60-budget.sql \
+	sql/62-forecast.sql \
 	sql/65-alert.sql \
 	sql/70-jobs.sql
 

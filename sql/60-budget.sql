@@ -655,6 +655,37 @@ REVOKE EXECUTE ON FUNCTION cost_ledger._fit_message(jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger._fit_message(jsonb) IS
     'A message in less than 1 kB: values of its scope are shortened as far as that needs, and end in "..." then.';
 
+CREATE FUNCTION cost_ledger._resolve_budgets(at timestamptz) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+DECLARE
+    message jsonb;
+BEGIN
+    FOR message IN
+        UPDATE cost_ledger.alert a
+            SET resolved_at = clock_timestamp()
+            FROM cost_ledger.budget b
+            WHERE a.rule_id IS NULL AND a.resolved_at IS NULL AND a.period_end > at
+              AND b.budget_id = a.budget_id AND b.is_active AND b.metric <> 'duration'
+              AND (SELECT coalesce(sum(s.posted), 0)
+                   FROM cost_ledger.budget_balance s
+                   WHERE s.budget_id = a.budget_id AND s.entity = a.entity
+                     AND CASE WHEN b.period = 'rolling' THEN s.period_start >= date_trunc('minute', at - b.period_length)
+                              ELSE s.period_start = a.period_start END)
+                  < a.threshold * a.limit_amount * 0.95
+            RETURNING a.payload
+    LOOP
+        PERFORM pg_notify('cost_ledger_alert', (message || '{"kind": "resolved"}')::text);
+    END LOOP;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._resolve_budgets(timestamptz) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._resolve_budgets(timestamptz) IS
+    'Resolves the alerts of budgets whose period is not over and of which less than 95 percent of the threshold is spent; with the commit, channel cost_ledger_alert gets the message of each again, of kind resolved.';
+
 CREATE FUNCTION cost_ledger._check_budgets(at timestamptz, seeded_budget bigint DEFAULT NULL) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -667,6 +698,9 @@ DECLARE
     due record;
     fraction numeric;
     action text;
+    nth integer;
+    is_open boolean;
+    watermark bigint := (SELECT s.rows_consumed FROM cost_ledger.rollup_state s);
     kind text := CASE WHEN seeded_budget IS NULL THEN 'threshold' ELSE 'seeded' END;
     id bigint;
     message jsonb;
@@ -674,6 +708,12 @@ DECLARE
     made bigint := 0;
 BEGIN
     SELECT l.time_zone, l.currency INTO STRICT ledger_zone, ledger_currency FROM cost_ledger.ledger l;
+
+    -- What has fallen well below a threshold in its period, by a correction, may
+    -- cross it again.
+    IF seeded_budget IS NULL THEN
+        PERFORM cost_ledger._resolve_budgets(at);
+    END IF;
 
     -- Each budget's period of now, and the one before for calls that came
     -- late (of minutes, ten), unless the limit is younger than that.  Entities
@@ -719,7 +759,7 @@ BEGIN
               AND NOT EXISTS (
                 SELECT FROM cost_ledger.alert a
                 WHERE a.budget_id = b.budget_id AND a.budget_version = v.version AND a.entity = s.entity AND a.period_start = s.period_start
-                  AND a.basis = 'actual' AND a.threshold = t.threshold))
+                  AND a.basis = 'actual' AND a.threshold = t.threshold AND a.resolved_at IS NULL))
         -- The order in which everybody inserts: two evaluators wait for each
         -- other, and never in a circle.
         ORDER BY b.budget_id, s.entity, s.period_start
@@ -728,10 +768,11 @@ BEGIN
         FOR fraction, action IN SELECT t.threshold, t.action FROM unnest(due.thresholds, due.actions) AS t (threshold, action) LOOP
             EXIT WHEN due.spent < fraction * due.amount;
             -- Asked first, so that nothing but a race uses up an identity.
-            CONTINUE WHEN EXISTS (
-                SELECT FROM cost_ledger.alert a
+            SELECT coalesce(max(a.occurrence), 0) + 1, count(*) > count(a.resolved_at) INTO nth, is_open
+                FROM cost_ledger.alert a
                 WHERE a.budget_id = due.budget_id AND a.budget_version = due.version AND a.entity = due.entity AND a.period_start = due.period_start
-                  AND a.basis = 'actual' AND a.threshold = fraction);
+                  AND a.basis = 'actual' AND a.threshold = fraction;
+            CONTINUE WHEN is_open;
             id := nextval(pg_get_serial_sequence('cost_ledger.alert', 'alert_id'));
             message := cost_ledger._fit_message(jsonb_build_object(
                 'v', 1,
@@ -756,13 +797,14 @@ BEGIN
                 'currency', CASE WHEN due.metric = 'cost' THEN ledger_currency ELSE due.metric END,
                 'unpriced_calls', due.unpriced_calls,
                 'as_of', to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-                'occurrence', 1,
+                'watermark', watermark,
+                'occurrence', nth,
                 'late', due.is_late)
                 || CASE action WHEN 'degrade' THEN jsonb_build_object('degrade_to', left(due.degrade_to, 100)) ELSE '{}' END);
             INSERT INTO cost_ledger.alert (alert_id, budget_id, budget_version, entity, period_start, period_end, kind, basis, threshold,
-                                           level, is_late, spent, limit_amount, currency, unpriced_calls, scope, payload)
+                                           occurrence, level, is_late, spent, limit_amount, currency, unpriced_calls, scope, payload)
                 VALUES (id, due.budget_id, due.version, due.entity, due.period_start, due.period_end, kind, 'actual', fraction,
-                        action, due.is_late, due.spent, due.amount, CASE WHEN due.metric = 'cost' THEN ledger_currency ELSE due.metric END,
+                        nth, action, due.is_late, due.spent, due.amount, CASE WHEN due.metric = 'cost' THEN ledger_currency ELSE due.metric END,
                         due.unpriced_calls, due.scope, message)
                 ON CONFLICT ON CONSTRAINT alert_once DO NOTHING;
             IF FOUND THEN
@@ -771,7 +813,8 @@ BEGIN
             END IF;
         END LOOP;
         -- One bell for all thresholds crossed at once: that of the highest.
-        IF news IS NOT NULL AND seeded_budget IS NULL THEN
+        -- Nobody is called for a period that is over: the alert is there.
+        IF news IS NOT NULL AND seeded_budget IS NULL AND NOT due.is_late THEN
             PERFORM pg_notify('cost_ledger_alert', news::text);
         END IF;
     END LOOP;
@@ -807,7 +850,7 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.check_budgets() IS
-    'Compares every active budget, and each of its entities, with what was spent in its current period, and in the one before for calls that came late; records an alert for each threshold crossed, once per budget version, entity and period, and returns how many. What was spent is what refresh() has seen, and every call with a hold. With the commit, channel cost_ledger_alert gets one JSON message per budget, entity and period, of its highest new alert. The job calls it every minute.';
+    'Compares every active budget, and each of its entities, with what was spent in its current period, and in the one before for calls that came late; records an alert for each threshold crossed, once per budget version, entity and period, and returns how many. When a correction brings spend below 95 percent of a threshold, its alert is resolved, and crossing it again is the next occurrence. What was spent is what refresh() has seen, and every call with a hold. With the commit, channel cost_ledger_alert gets one JSON message per budget, entity and period, of its highest new alert; none for a period that was over. The job calls it every minute.';
 
 CREATE FUNCTION cost_ledger._keep_alerts() RETURNS trigger
     LANGUAGE plpgsql
@@ -817,7 +860,7 @@ BEGIN
     IF TG_OP = 'UPDATE' THEN
         IF (old.acknowledged_at IS NULL AND new.acknowledged_at IS NOT NULL
             AND (to_jsonb(new) - '{acknowledged_at,acknowledged_by}'::text[]) = (to_jsonb(old) - '{acknowledged_at,acknowledged_by}'::text[]))
-           OR (old.resolved_at IS NULL AND new.resolved_at IS NOT NULL AND new.rule_id IS NOT NULL
+           OR (old.resolved_at IS NULL AND new.resolved_at IS NOT NULL
                AND to_jsonb(new) - 'resolved_at' = to_jsonb(old) - 'resolved_at') THEN
             RETURN new;
         END IF;
@@ -830,7 +873,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger._keep_alerts() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger._keep_alerts() IS
-    'Trigger of alert: an alert can be acknowledged, once, and that of a rule be resolved, once; every other change is refused (23001), for a deleted alert would be raised again.';
+    'Trigger of alert: an alert can be acknowledged, once, and be resolved, once; every other change is refused (23001), for a deleted alert would be raised again.';
 
 CREATE FUNCTION cost_ledger.acknowledge(alert_id bigint, acknowledged_by text DEFAULT current_user) RETURNS bigint
     LANGUAGE plpgsql VOLATILE

@@ -43,7 +43,8 @@ BEGIN
                     FROM cost_ledger.alert a
                     WHERE a.rule_id = rule.rule_id AND a.subject = signal.subject AND a.resolved_at IS NULL;
                 IF open_alert IS NOT NULL AND signal.value < rule.clears_below THEN
-                    UPDATE cost_ledger.alert a SET resolved_at = clock_timestamp() WHERE a.alert_id = open_alert;
+                    UPDATE cost_ledger.alert a SET resolved_at = clock_timestamp() WHERE a.alert_id = open_alert RETURNING a.payload INTO message;
+                    PERFORM pg_notify('cost_ledger_alert', (message || '{"kind": "resolved"}')::text);
                 ELSIF open_alert IS NULL AND signal.value >= rule.threshold THEN
                     id := nextval(pg_get_serial_sequence('cost_ledger.alert', 'alert_id'));
                     message := cost_ledger._fit_message(jsonb_build_object(
@@ -56,6 +57,7 @@ BEGIN
                         'scope', jsonb_build_object('subject', signal.subject),
                         'value', trim_scale(round(signal.value, 10))::text,
                         'threshold', rule.threshold::text,
+                        'watermark', (SELECT s.rows_consumed FROM cost_ledger.rollup_state s),
                         'as_of', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')));
                     INSERT INTO cost_ledger.alert (alert_id, rule_id, subject, value, kind, basis, threshold, level, scope, payload, occurrence)
                         VALUES (id, rule.rule_id, signal.subject, signal.value, rule.kind, 'signal', rule.threshold, rule.severity,
@@ -75,7 +77,8 @@ BEGIN
         EXCEPTION WHEN OTHERS THEN
             error := format('%s: %s', SQLSTATE, SQLERRM);
             GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
-            RAISE WARNING 'alert rule "%" was not evaluated: %', rule.name, error USING HINT = hint;
+            RAISE WARNING 'alert rule "%" was not evaluated: %', rule.name, error
+                USING HINT = coalesce(nullif(hint, ''), 'SELECT name, last_error FROM cost_ledger.alert_rule;');
         END;
         UPDATE cost_ledger.alert_rule r SET last_error = error WHERE r.rule_id = rule.rule_id AND r.last_error IS DISTINCT FROM error;
     END LOOP;

@@ -209,6 +209,8 @@ COMMENT ON COLUMN cost_ledger.open_hold.is_expired IS 'Whether that is over.';
 CREATE VIEW cost_ledger.budget_status WITH (security_invoker = true) AS
 WITH tail AS MATERIALIZED (
     SELECT t.* FROM cost_ledger.unposted_spend() t
+), history AS MATERIALIZED (
+    SELECT d.* FROM cost_ledger.daily_spend() d
 )
 SELECT b.budget_id, b.name, b.metric,
        b.scope::text AS scope, b.each_of, e.entity,
@@ -226,9 +228,10 @@ SELECT b.budget_id, b.name, b.metric,
        e.unpriced_calls,
        r.burn_rate_per_hour,
        f.forecast,
-       CASE WHEN f.forecast IS NULL
-            THEN CASE WHEN f.share IS NULL THEN 'the period has no end' ELSE 'less than 10 percent of the period is over' END
-       END AS no_forecast_reason,
+       f.low AS forecast_low,
+       f.high AS forecast_high,
+       f.method AS forecast_method,
+       f.reason AS no_forecast_reason,
        x.exhausted_at,
        round((extract(epoch FROM x.exhausted_at - now()) / 86400)::numeric, 6) AS days_left
 FROM cost_ledger.budget b
@@ -265,10 +268,10 @@ CROSS JOIN LATERAL (
     SELECT CASE WHEN b.metric IN ('cost', 'tokens', 'calls', 'tool_calls', 'turns')
                 THEN round(u.spent * 3600 / nullif(extract(epoch FROM now() - CASE WHEN isfinite(p.period_start) THEN p.period_start ELSE e.first_at END), 0), 12)
            END AS burn_rate_per_hour) r
-CROSS JOIN LATERAL (
-    SELECT g.share, CASE WHEN g.share >= 0.1 THEN round(u.spent / g.share, 12) END AS forecast
-    FROM (SELECT CASE WHEN b.period <> 'rolling' AND isfinite(p.period_end) AND r.burn_rate_per_hour IS NOT NULL
-                      THEN extract(epoch FROM now() - p.period_start) / extract(epoch FROM p.period_end - p.period_start) END AS share) g) f
+LEFT JOIN history h ON h.budget_id = b.budget_id AND h.entity = e.entity
+CROSS JOIN LATERAL cost_ledger.project_spend(
+    CASE WHEN b.period <> 'rolling' AND r.burn_rate_per_hour IS NOT NULL THEN u.spent END,
+    now(), p.period_start, p.period_end, h.daily, (SELECT l.time_zone FROM cost_ledger.ledger l)) f
 CROSS JOIN LATERAL (
     SELECT CASE WHEN u.spent + e.held >= v.amount THEN now()
                 WHEN b.period <> 'rolling' AND r.burn_rate_per_hour > 0 AND (v.amount - u.spent - e.held) / r.burn_rate_per_hour < 876000
@@ -299,7 +302,10 @@ COMMENT ON COLUMN cost_ledger.budget_status.threshold IS 'Highest threshold reac
 COMMENT ON COLUMN cost_ledger.budget_status.level IS 'What that asks for: ok, warn, throttle, degrade, defer or stop.';
 COMMENT ON COLUMN cost_ledger.budget_status.unpriced_calls IS 'Calls of the period without a full price, whose cost is not or not wholly in spent.';
 COMMENT ON COLUMN cost_ledger.budget_status.burn_rate_per_hour IS 'spent per hour since the period began (of a total: since the first call), 12 decimals; NULL where that has no meaning.';
-COMMENT ON COLUMN cost_ledger.budget_status.forecast IS 'spent at the end of the period if it goes on as so far: spent × length / elapsed, 12 decimals; NULL before 10 percent of it.';
+COMMENT ON COLUMN cost_ledger.budget_status.forecast IS 'spent at the end of the period, 12 decimals; see project_spend().';
+COMMENT ON COLUMN cost_ledger.budget_status.forecast_low IS 'Lower end of the band in which 8 of 10 such forecasts fall; NULL with less than 7 whole days of history.';
+COMMENT ON COLUMN cost_ledger.budget_status.forecast_high IS 'Its upper end.';
+COMMENT ON COLUMN cost_ledger.budget_status.forecast_method IS 'seasonal, trailing or run_rate, by how much history there is; see project_spend().';
 COMMENT ON COLUMN cost_ledger.budget_status.no_forecast_reason IS 'Why there is no forecast; NULL where there is one.';
 COMMENT ON COLUMN cost_ledger.budget_status.exhausted_at IS 'When the limit is used up at the burn rate, now if it is; NULL if not in this period.';
 COMMENT ON COLUMN cost_ledger.budget_status.days_left IS 'Days until then, 6 decimals.';

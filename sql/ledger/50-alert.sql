@@ -38,6 +38,7 @@ INSERT INTO cost_ledger.alert_rule (name, kind, severity, threshold, clear_below
     ('a job has stopped', 'stale_job', 'page', 300, 300, 'Seconds. SELECT * FROM cost_ledger.job_status; says which and why.'),
     ('rollups are behind', 'rollup_lag', 'review', 600, 300, 'Seconds. SELECT * FROM cost_ledger.rollup_status; reports are right, but slower.'),
     ('restored and not at home', 'needs_post_restore', 'page', 1, 1, 'SELECT cost_ledger.post_restore();'),
+    ('a budget will be exceeded', 'budget_forecast', 'review', 1, 0.95, 'Forecast / limit at the end of the period. SELECT * FROM cost_ledger.budget_status; says how sure that is.'),
     ('calls without a partition', 'default_partition', 'review', 1, 1, 'Rows. The job makes their months and moves them; if it cannot, job_status says why.');
 
 CREATE TABLE cost_ledger.alert (
@@ -76,6 +77,7 @@ CREATE TABLE cost_ledger.alert (
     CHECK ((acknowledged_at IS NULL) = (acknowledged_by IS NULL))
 );
 CREATE INDEX alert_unresolved ON cost_ledger.alert (rule_id, subject) WHERE resolved_at IS NULL AND rule_id IS NOT NULL;
+CREATE INDEX alert_open ON cost_ledger.alert (period_end) WHERE resolved_at IS NULL AND rule_id IS NULL;
 CREATE INDEX alert_unacknowledged ON cost_ledger.alert (alert_id) WHERE acknowledged_at IS NULL;
 
 COMMENT ON TABLE cost_ledger.alert IS 'Every alert that was raised, as it was: once per budget, version, entity, period, basis, threshold and occurrence, or per rule, subject and occurrence. Written by check_budgets() and check_rules(); only acknowledge() and being resolved change it.';
@@ -89,7 +91,7 @@ COMMENT ON COLUMN cost_ledger.alert.period_end IS 'First instant after it.';
 COMMENT ON COLUMN cost_ledger.alert.rule_id IS 'The rule it is of; NULL for an alert of a budget.';
 COMMENT ON COLUMN cost_ledger.alert.subject IS 'What the rule found: a job, a partition, …';
 COMMENT ON COLUMN cost_ledger.alert.value IS 'Its value then, in the unit of the rule''s threshold.';
-COMMENT ON COLUMN cost_ledger.alert.occurrence IS 'Counts the times this alert was raised, of a budget in its period, from 1.';
+COMMENT ON COLUMN cost_ledger.alert.occurrence IS 'Counts the times this alert was raised, of a budget in its period, from 1: again after it was resolved.';
 COMMENT ON COLUMN cost_ledger.alert.kind IS 'What happened: threshold, a threshold of a budget was reached; seeded, it had been when the budget was set; else the kind of the rule.';
 COMMENT ON COLUMN cost_ledger.alert.basis IS 'What was compared with the limit: actual, what was spent; signal, for a rule.';
 COMMENT ON COLUMN cost_ledger.alert.threshold IS 'The threshold that was reached: a fraction of limit_amount, or the rule''s.';
@@ -103,7 +105,7 @@ COMMENT ON COLUMN cost_ledger.alert.scope IS 'Scope of the budget then: object o
 COMMENT ON COLUMN cost_ledger.alert.payload IS 'The alert as a message of less than 1 kB, amounts as strings; see NOTIFY cost_ledger_alert.';
 COMMENT ON COLUMN cost_ledger.alert.acknowledged_at IS 'When somebody took note; NULL until then.';
 COMMENT ON COLUMN cost_ledger.alert.acknowledged_by IS 'Who did.';
-COMMENT ON COLUMN cost_ledger.alert.resolved_at IS 'When a rule found it over; NULL until then, and for budgets, whose period ends.';
+COMMENT ON COLUMN cost_ledger.alert.resolved_at IS 'When it was found over: the rule''s value is below clear_below or its subject gone, or spent is below 95 percent of the threshold again within the period. After that it may be raised anew, as the next occurrence. NULL until then.';
 
 CREATE TRIGGER keep_alerts
     BEFORE UPDATE OR DELETE ON cost_ledger.alert
@@ -140,7 +142,7 @@ COMMENT ON COLUMN cost_ledger.unacknowledged_alert.period_end IS 'First instant 
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.rule IS 'Name of the rule, as it is now; NULL for an alert of a budget.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.subject IS 'What the rule found.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.value IS 'Its value then, in the unit of the threshold.';
-COMMENT ON COLUMN cost_ledger.unacknowledged_alert.resolved_at IS 'When the rule found it over; NULL until then.';
+COMMENT ON COLUMN cost_ledger.unacknowledged_alert.resolved_at IS 'When it was found over; NULL until then.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.basis IS 'What was compared with the limit: actual, what was spent; signal, for a rule.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.threshold IS 'The threshold that was reached: a fraction of limit_amount, or the rule''s.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.is_late IS 'Whether the period was over: its last calls came after the last check.';
@@ -150,6 +152,20 @@ COMMENT ON COLUMN cost_ledger.unacknowledged_alert.currency IS 'ISO 4217 code of
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.unpriced_calls IS 'Calls of the period without a full price then.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.scope IS 'Scope of the budget then, as JSON: object of column to value.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.message IS 'The JSON message that NOTIFY cost_ledger_alert carries for it.';
+
+-- Entities far below their limit are left out: there may be one for each user.
+CREATE VIEW cost_ledger.signal_budget_forecast WITH (security_invoker = true) AS
+SELECT s.name || CASE WHEN s.entity <> '' THEN ': ' || s.entity ELSE '' END AS subject,
+       round(s.forecast / s.limit_amount, 6) AS value,
+       jsonb_build_object('budget', s.name, 'entity', s.entity, 'period_end', s.period_end, 'forecast', s.forecast::text,
+                          'low', s.forecast_low::text, 'high', s.forecast_high::text, 'method', s.forecast_method, 'limit', s.limit_amount::text)::text AS detail
+FROM cost_ledger.budget_status s
+WHERE s.forecast >= s.limit_amount / 2 AND s.spent < s.limit_amount;
+
+COMMENT ON VIEW cost_ledger.signal_budget_forecast IS 'How much of its limit a budget, or an entity of it, will have used when its period ends, for alert_rule. From half of it on, until it is exceeded: then the budget''s own alerts say so.';
+COMMENT ON COLUMN cost_ledger.signal_budget_forecast.subject IS 'Name of the budget, and the entity after a colon.';
+COMMENT ON COLUMN cost_ledger.signal_budget_forecast.value IS 'forecast / limit_amount of budget_status.';
+COMMENT ON COLUMN cost_ledger.signal_budget_forecast.detail IS 'Budget, entity, end of the period, forecast with its band and method, and limit, as JSON.';
 
 -- How fast money is spent: kinds of rules for budgets, teams and everything.
 CREATE VIEW cost_ledger.signal_velocity WITH (security_invoker = true) AS

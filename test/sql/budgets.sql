@@ -208,6 +208,31 @@ FROM cost_ledger.call WHERE team = 'mixed' AND cost = 9;
 CALL cost_ledger.refresh();
 SELECT cost_ledger._check_budgets('2026-07-15 12:00Z');
 SELECT threshold, spent, unpriced_calls FROM cost_ledger_spent WHERE name = 'mixed' ORDER BY alert_id;
+
+-- 7 of 10 are crossed at 8; 6.8 is not 5 percent below 7, 6.6 is: resolved, and
+-- at 7 crossed again
+SELECT cost_ledger.set_budget('mends', '{"team": "mends"}', 'month', 10, '{0.7,1.0}') AS mends \gset
+SELECT pg_temp.spend('2026-07-02Z', 8, 'mends');
+CALL cost_ledger.refresh();
+SELECT cost_ledger._check_budgets('2026-07-15 12:00Z');
+SELECT cost_ledger.correct_call(called_at, call_id, '{"input_tokens": 6800000}', 'counted wrong') > 0 AS corrected FROM cost_ledger.call WHERE team = 'mends' AND corrects IS NULL;
+CALL cost_ledger.refresh();
+SELECT cost_ledger._check_budgets('2026-07-15 12:00Z');
+SELECT threshold, occurrence, spent, resolved_at IS NOT NULL AS resolved FROM cost_ledger.alert WHERE budget_id = :mends ORDER BY alert_id;
+SELECT cost_ledger.correct_call(called_at, call_id, '{"input_tokens": 6600000}', 'counted wrong') > 0 AS corrected FROM cost_ledger.call WHERE team = 'mends' AND corrects IS NULL;
+CALL cost_ledger.refresh();
+-- of a period that is over nothing is resolved
+SELECT cost_ledger._check_budgets('2026-08-01 12:00Z');
+SELECT count(*) AS open FROM cost_ledger.alert WHERE budget_id = :mends AND resolved_at IS NULL;
+SELECT cost_ledger._check_budgets('2026-07-15 12:00Z');
+SELECT cost_ledger._check_budgets('2026-07-15 12:00Z');
+SELECT threshold, occurrence, spent, resolved_at IS NOT NULL AS resolved FROM cost_ledger.alert WHERE budget_id = :mends ORDER BY alert_id;
+SELECT pg_temp.spend('2026-07-02Z', 0.4, 'mends');
+CALL cost_ledger.refresh();
+SELECT cost_ledger._check_budgets('2026-07-15 12:00Z');
+SELECT cost_ledger._check_budgets('2026-07-15 12:00Z');
+SELECT threshold, occurrence, spent, resolved_at IS NOT NULL AS resolved, payload ->> 'occurrence' AS said FROM cost_ledger.alert WHERE budget_id = :mends ORDER BY alert_id;
+UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :mends;
 SELECT cost_ledger.set_budget('none', '{"team": "none"}', 'month', 0.000001) AS none \gset
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team) VALUES ('2026-07-01 12:00Z', 'openai', 'nobody knows', 1, 'none');
 CALL cost_ledger.refresh();
