@@ -140,12 +140,25 @@ REVOKE EXECUTE ON FUNCTION cost_ledger._cron_database() FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger._cron_database() IS
     'The database pg_cron keeps its jobs in; empty if this role may not know it; NULL if pg_cron is not loaded.';
 
+CREATE FUNCTION cost_ledger._cron_schedule(version text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN string_to_array(substring(version FROM '^\d+(?:\.\d+)*'), '.')::integer[] >= '{1,5}' THEN '30 seconds' ELSE '* * * * *' END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._cron_schedule(text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._cron_schedule(text) IS
+    'How often a version of pg_cron calls the jobs: every 30 seconds from 1.5, which has such schedules, else every minute.';
+
 CREATE FUNCTION cost_ledger.schedule_jobs() RETURNS text
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    every_minute constant text := '* * * * *';
+    wanted_schedule constant text := cost_ledger._cron_schedule(coalesce(
+        (SELECT e.extversion FROM pg_extension e WHERE e.extname = 'pg_cron'),
+        (SELECT a.default_version FROM pg_available_extensions a WHERE a.name = 'pg_cron')));
     job_command constant text := 'CALL cost_ledger.run_jobs()';
     package constant text := format('postgresql-%s-cron', current_setting('server_version_num')::integer / 10000);
     cron_database text := cost_ledger._cron_database();
@@ -179,19 +192,19 @@ BEGIN
        AND cron_database IN ('', current_database()) THEN
         -- What is right already stays, with its history.
         IF NOT EXISTS (SELECT FROM cron.job j
-                       WHERE j.jobname = 'cost_ledger' AND j.schedule = every_minute AND j.command = job_command
+                       WHERE j.jobname = 'cost_ledger' AND j.schedule = wanted_schedule AND j.command = job_command
                          AND j.database = current_database() AND j.username = owner AND j.active)
            OR 1 < (SELECT count(*) FROM cron.job j
                    WHERE j.database = current_database() AND j.command = job_command) THEN
             PERFORM cron.unschedule(j.jobid) FROM cron.job j
                 WHERE j.database = current_database() AND j.command = job_command;
             IF owner = current_user THEN
-                PERFORM cron.schedule('cost_ledger', every_minute, job_command);
+                PERFORM cron.schedule('cost_ledger', wanted_schedule, job_command);
             ELSE
-                PERFORM cron.schedule_in_database('cost_ledger', every_minute, job_command, current_database(), owner);
+                PERFORM cron.schedule_in_database('cost_ledger', wanted_schedule, job_command, current_database(), owner);
             END IF;
         END IF;
-        RAISE NOTICE 'pg_cron runs the jobs every minute as role "%"', owner;
+        RAISE NOTICE 'pg_cron runs the jobs every % as role "%"', CASE wanted_schedule WHEN '* * * * *' THEN 'minute' ELSE wanted_schedule END, owner;
         RETURN NULL;
     ELSIF cron_database = current_database() THEN
         RAISE EXCEPTION 'pg_cron is loaded, but its extension is missing in this database'
@@ -213,7 +226,7 @@ BEGIN
             USING HINT = 'Run the returned statement there, as a superuser.';
     END IF;
     RETURN format('SELECT cron.schedule_in_database(%L, %L, %L, %L, %L);',
-                  job_name, every_minute, job_command, current_database(), owner);
+                  job_name, wanted_schedule, job_command, current_database(), owner);
 EXCEPTION WHEN insufficient_privilege THEN
     RAISE EXCEPTION 'not allowed to schedule the jobs: %', SQLERRM
         USING ERRCODE = 'insufficient_privilege',
@@ -222,7 +235,7 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.schedule_jobs() IS
-    'Has pg_cron CALL cost_ledger.run_jobs() every minute, as the owner of the ledger; again keeps the one job. NULL when that is done. Where pg_cron keeps its jobs in another database: the statement to run there. Without pg_cron an error (55000) whose hint says what to install and set.';
+    'Has pg_cron CALL cost_ledger.run_jobs() every minute, with pg_cron 1.5 or later every 30 seconds, as the owner of the ledger; again keeps the one job. NULL when that is done. Where pg_cron keeps its jobs in another database: the statement to run there. Without pg_cron an error (55000) whose hint says what to install and set.';
 
 CREATE FUNCTION cost_ledger.unschedule_jobs() RETURNS text
     LANGUAGE plpgsql VOLATILE

@@ -132,8 +132,9 @@ BEGIN
                      AND NOT EXISTS (SELECT FROM cron.job WHERE database = current_database() AND jobname = 'cost_ledger')
                     THEN 'ok' ELSE 'wrong: ' || jobs END;
     END IF;
-    RETURN CASE WHEN statement = format('SELECT cron.schedule_in_database(%L, ''* * * * *'', ''CALL cost_ledger.run_jobs()'', %L, %L);',
-                                        'cost_ledger:' || current_database(), current_database(), current_user)
+    RETURN CASE WHEN replace(statement, '''30 seconds''', '''* * * * *''')
+                     = format('SELECT cron.schedule_in_database(%L, ''* * * * *'', ''CALL cost_ledger.run_jobs()'', %L, %L);',
+                              'cost_ledger:' || current_database(), current_database(), current_user)
                  AND cost_ledger.unschedule_jobs() LIKE 'SELECT cron.unschedule(jobid) FROM cron.job WHERE database = %'
                 THEN 'ok' ELSE statement END;
 EXCEPTION WHEN object_not_in_prerequisite_state THEN
@@ -143,6 +144,8 @@ END
 $$;
 SET client_min_messages = warning;
 SELECT public.try_schedule();
+-- seconds where pg_cron knows them
+SELECT version, cost_ledger._cron_schedule(version) FROM (VALUES ('1.4'), ('1.4-1'), ('1.5'), ('1.6'), ('1.10'), ('2.0'), (NULL)) AS v (version);
 -- dropping a ledger takes its job along, or has none to take
 SELECT cost_ledger._unschedule_jobs();
 DROP FUNCTION public.try_schedule();
