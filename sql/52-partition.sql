@@ -267,26 +267,27 @@ COMMENT ON FUNCTION cost_ledger._drain_default(timestamptz) IS
     'Makes partitions for the calls that wait in call_default, up to 12 at a time, moves the calls there, and returns their names. Only of the last 10 years and the next 3 months: other times are rather wrong than early.';
 
 CREATE FUNCTION cost_ledger.set_retention(
-    retain_calls interval DEFAULT NULL, retain_event_keys interval DEFAULT NULL
+    retain_calls interval DEFAULT NULL, retain_event_keys interval DEFAULT NULL, retain_holds interval DEFAULT NULL
 ) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM cost_ledger._ledger();
-    IF retain_calls < interval '1 month' OR retain_event_keys < interval '1 month' THEN
-        RAISE EXCEPTION 'calls and event keys are kept for a month at least'
+    IF retain_calls < interval '1 month' OR retain_event_keys < interval '1 month' OR retain_holds < interval '8 days' THEN
+        RAISE EXCEPTION 'calls and event keys are kept for a month at least, holds for 8 days'
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Pass e.g. retain_calls => ''13 months''; what is left out is kept for ever.';
     END IF;
     UPDATE cost_ledger.retention r
-        SET retain_calls = set_retention.retain_calls, retain_event_keys = set_retention.retain_event_keys;
+        SET retain_calls = set_retention.retain_calls, retain_event_keys = set_retention.retain_event_keys,
+            retain_holds = set_retention.retain_holds;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger.set_retention(interval, interval) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger.set_retention(interval, interval, interval) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger.set_retention(interval, interval) IS
-    'How long calls are kept, and event keys; what is left out, or NULL, is kept for ever, as is everything at first. Calls are dropped by whole months of the reporting zone, each when its last day is older than retain_calls and its rollups are proved; rollups stay. A replay of an event whose key is no longer kept counts twice. Both at least a month (22023). Only for the owner of the ledger.';
+COMMENT ON FUNCTION cost_ledger.set_retention(interval, interval, interval) IS
+    'How long calls are kept, event keys, and holds that are over; what is left out, or NULL, is kept for ever, as is everything at first. Calls are dropped by whole months of the reporting zone, each when its last day is older than retain_calls and its rollups are proved; rollups stay. A replay of an event whose key is no longer kept counts twice; the key of a hold that is no longer kept may be used anew. Calls and event keys are kept a month at least, holds 8 days (22023). Only for the owner of the ledger.';
 
 CREATE FUNCTION cost_ledger._retained_from(retain interval, as_of timestamptz) RETURNS timestamptz
     LANGUAGE sql STABLE

@@ -1069,6 +1069,44 @@ REVOKE EXECUTE ON FUNCTION cost_ledger._expire_holds() FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger._expire_holds() IS
     'Puts expired holds on record and their amounts back. Only tidying up: they reserve nothing from the moment they expire.';
 
+CREATE FUNCTION cost_ledger._prune_holds(as_of timestamptz DEFAULT now(), max_holds bigint DEFAULT 50000) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    holds_from timestamptz;
+    pruned bigint;
+BEGIN
+    SELECT as_of - r.retain_holds INTO holds_from
+        FROM cost_ledger.retention r
+        -- There is no index for it, so it is a task of once a day.
+        WHERE r.holds_pruned_at IS NULL OR r.holds_pruned_at <= as_of - interval '1 day';
+    IF holds_from IS NULL THEN
+        RETURN 0;
+    END IF;
+    WITH old AS (
+        SELECT h.hold_id
+        FROM cost_ledger.hold h
+        WHERE h.state <> 'open' AND h.ended_at < holds_from
+          -- A price that comes yet takes the place of the estimate.
+          AND (h.provisional IS NULL OR h.exchanged_at IS NOT NULL)
+        LIMIT max_holds
+        FOR UPDATE SKIP LOCKED
+    ), gone AS (
+        DELETE FROM cost_ledger.hold h USING old o WHERE h.hold_id = o.hold_id RETURNING 1
+    )
+    SELECT count(*) INTO pruned FROM gone;
+    IF pruned < max_holds THEN
+        UPDATE cost_ledger.retention r SET holds_pruned_at = as_of;
+    END IF;
+    RETURN pruned;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._prune_holds(timestamptz, bigint) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._prune_holds(timestamptz, bigint) IS
+    'Forgets max_holds holds that are over for as long as set_retention() says, and returns how many. Estimates that still stand in for a price are kept.';
+
 CREATE FUNCTION cost_ledger.reserve(
     hold_key           text,
     labels             jsonb,

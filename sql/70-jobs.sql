@@ -53,6 +53,8 @@ BEGIN
                 PERFORM cost_ledger._drain_default();
             WHEN 'prune_event_keys' THEN
                 PERFORM cost_ledger._prune_event_keys();
+            WHEN 'prune_holds' THEN
+                PERFORM cost_ledger._prune_holds();
         END CASE;
     EXCEPTION
         WHEN query_canceled THEN
@@ -93,7 +95,7 @@ BEGIN
     END IF;
     COMMIT;
 
-    FOREACH step IN ARRAY '{refresh,create_partitions,drain_default,prune_event_keys,check_budgets,check_rules}'::text[] LOOP
+    FOREACH step IN ARRAY '{refresh,create_partitions,drain_default,prune_event_keys,prune_holds,check_budgets,check_rules}'::text[] LOOP
         -- A backlog is brought in in several transactions.
         cuts := CASE step WHEN 'refresh' THEN cost_ledger._refresh_cuts(1000000) ELSE ARRAY[NULL::xid8] END;
         FOREACH cut IN ARRAY cuts LOOP
@@ -117,7 +119,7 @@ END
 $$;
 
 COMMENT ON PROCEDURE cost_ledger.run_jobs() IS
-    'Everything the ledger needs done every minute: refreshes the rollups, makes partitions three months ahead and for calls that wait for one, forgets event keys that are old enough (set_retention()), and checks budgets and alert rules. Each step is a transaction of its own, an error in one is recorded in job_status and does not stop the others, and a run that finds another one at work leaves. schedule_jobs() has pg_cron call it; any other scheduler, or a person, may as well (not inside a transaction block).';
+    'Everything the ledger needs done every minute: refreshes the rollups, makes partitions three months ahead and for calls that wait for one, forgets event keys and holds that are old enough (set_retention()), and checks budgets and alert rules. Each step is a transaction of its own, an error in one is recorded in job_status and does not stop the others, and a run that finds another one at work leaves. schedule_jobs() has pg_cron call it; any other scheduler, or a person, may as well (not inside a transaction block).';
 
 CREATE FUNCTION cost_ledger._cron_database() RETURNS text
     LANGUAGE plpgsql STABLE

@@ -22,7 +22,7 @@ COMMENT ON COLUMN cost_ledger.job.runs IS 'How often it ended.';
 COMMENT ON COLUMN cost_ledger.job.failures IS 'How often it failed.';
 
 -- Here from the first moment, so that jobs which never ran are seen.
-INSERT INTO cost_ledger.job (name) VALUES ('run_jobs'), ('refresh'), ('check_budgets'), ('check_rules'), ('create_partitions'), ('drain_default'), ('prune_event_keys');
+INSERT INTO cost_ledger.job (name) VALUES ('run_jobs'), ('refresh'), ('check_budgets'), ('check_rules'), ('create_partitions'), ('drain_default'), ('prune_event_keys'), ('prune_holds');
 
 CREATE VIEW cost_ledger.job_status WITH (security_invoker = true) AS
 SELECT j.name,

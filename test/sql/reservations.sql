@@ -418,4 +418,22 @@ SELECT pg_temp.call('gone', '{"team": "c"}', 3);
 SELECT hold_key, state FROM cost_ledger.hold WHERE hold_key = 'gone';
 SELECT count(*) FROM cost_ledger.budget_balance WHERE held < 0;
 DROP VIEW balance;
+--
+-- holds that were over long ago are forgotten; open ones, and estimates that stand
+-- in for a price, are not
+--
+SELECT count(*) > 3 AS some, count(*) FILTER (WHERE state = 'open') > 0 AS open, count(*) FILTER (WHERE provisional IS NOT NULL AND exchanged_at IS NULL) AS provisional FROM cost_ledger.hold;
+SELECT cost_ledger._prune_holds();
+SELECT cost_ledger.set_retention(retain_holds => '7 days');
+SELECT cost_ledger.set_retention(retain_holds => '8 days');
+SELECT cost_ledger._prune_holds(now() + interval '7 days');
+SELECT count(*) AS over FROM cost_ledger.hold WHERE state <> 'open' AND (provisional IS NULL OR exchanged_at IS NOT NULL) \gset
+-- once a day
+SELECT cost_ledger._prune_holds(now() + interval '7 days 23 hours');
+SELECT cost_ledger._prune_holds(now() + interval '9 days', 2);
+SELECT cost_ledger._prune_holds(now() + interval '9 days') = :over - 2 AS pruned;
+SELECT count(*) FROM cost_ledger.hold WHERE state <> 'open' AND (provisional IS NULL OR exchanged_at IS NOT NULL);
+SELECT count(*) FILTER (WHERE state = 'open') > 0 AS open, count(*) FILTER (WHERE provisional IS NOT NULL AND exchanged_at IS NULL) AS provisional FROM cost_ledger.hold;
+SELECT count(*) FROM cost_ledger.check_balances();
+
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
