@@ -135,7 +135,7 @@ COMMENT ON FUNCTION cost_ledger.spend_rate(timestamptz) IS
     'How fast money is spent, in all and by each team that spent in the last hour: cost per hour of the last 5 minutes and of the last hour (12 decimals), what is usual, the median of the same hour of the last four weeks (NULL while the ledger is younger), and rate_1h / usual_rate (6 decimals; NULL where nothing is usual). Minutes are kept for two days.';
 
 CREATE FUNCTION cost_ledger.budget_velocity(at timestamptz DEFAULT now())
-    RETURNS TABLE (budget_id bigint, name text, pace numeric, rate_5m numeric, rate_1h numeric, velocity numeric, exhausted_at timestamptz)
+    RETURNS TABLE (budget_id bigint, name text, entity text, pace numeric, rate_5m numeric, rate_1h numeric, velocity numeric, exhausted_at timestamptz)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     SET jit = off
@@ -151,7 +151,7 @@ AS $$
         FROM windows w JOIN cost_ledger.live_minute m ON m.minute >= w.start_1h AND m.minute <= budget_velocity.at
         GROUP BY 1
     )
-    SELECT b.budget_id, b.name, round(r.pace, 12), round(r.rate_5m, 12), round(r.rate_1h, 12), round(least(r.rate_5m, r.rate_1h) / r.pace, 6),
+    SELECT b.budget_id, b.name, r.entity, round(r.pace, 12), round(r.rate_5m, 12), round(r.rate_1h, 12), round(least(r.rate_5m, r.rate_1h) / r.pace, 6),
            CASE WHEN a.spent >= v.amount THEN budget_velocity.at
                 WHEN r.rate_1h > 0 AND (v.amount - a.spent) / r.rate_1h < 876000
                 THEN budget_velocity.at + ((v.amount - a.spent) / r.rate_1h)::double precision * interval '1 hour' END
@@ -163,18 +163,26 @@ AS $$
         ORDER BY v.version DESC LIMIT 1) v
     CROSS JOIN LATERAL cost_ledger.budget_period(b.period, budget_velocity.at, coalesce(b.time_zone, (SELECT l.time_zone FROM cost_ledger.ledger l)), b.week_start) p
     CROSS JOIN LATERAL (
-        SELECT coalesce(sum(s.posted), 0) AS spent FROM cost_ledger.budget_balance s
-        WHERE s.budget_id = b.budget_id AND s.entity = '' AND s.period_start = p.period_start) a
+        SELECT e.entity, v.amount * 3600 / extract(epoch FROM p.period_end - p.period_start) AS pace,
+               e.cost_5m * 3600 / extract(epoch FROM budget_velocity.at - w.start_5m) AS rate_5m,
+               e.cost * 3600 / extract(epoch FROM budget_velocity.at - w.start_1h) AS rate_1h
+        FROM (SELECT coalesce(cost_ledger.shorten_id(c.labels ->> b.each_of), '') COLLATE "C" AS entity,
+                     coalesce(sum(c.cost_5m), 0) AS cost_5m, coalesce(sum(c.cost), 0) AS cost
+              FROM recent c
+              WHERE c.labels @> b.scope AND (b.each_of IS NULL OR c.labels ? b.each_of)
+              GROUP BY 1
+              UNION ALL
+              -- A budget of one limit is there also while nothing is spent.
+              SELECT '', 0, 0
+              WHERE b.each_of IS NULL AND NOT EXISTS (SELECT FROM recent c WHERE c.labels @> b.scope)) e) r
     CROSS JOIN LATERAL (
-        SELECT v.amount * 3600 / extract(epoch FROM p.period_end - p.period_start) AS pace,
-               coalesce(sum(c.cost_5m), 0) * 3600 / extract(epoch FROM budget_velocity.at - w.start_5m) AS rate_5m,
-               coalesce(sum(c.cost), 0) * 3600 / extract(epoch FROM budget_velocity.at - w.start_1h) AS rate_1h
-        FROM recent c
-        WHERE c.labels @> b.scope) r
-    WHERE b.is_active AND b.metric = 'cost' AND b.each_of IS NULL AND b.period IN ('hour', 'day', 'week', 'month', 'quarter')
+        SELECT coalesce(sum(s.posted), 0) AS spent FROM cost_ledger.budget_balance s
+        WHERE s.budget_id = b.budget_id AND s.entity = r.entity AND s.period_start = p.period_start) a
+    WHERE b.is_active AND b.metric = 'cost' AND b.period IN ('hour', 'day', 'week', 'month', 'quarter')
       -- Minutes are kept by these labels only.
       AND b.scope - '{team,feature,customer,task_type,environment,provider,model,service_class,operation}'::text[] = '{}'
+      AND coalesce(b.each_of, 'team') = ANY ('{team,feature,customer,task_type,environment,provider,model,service_class,operation}')
 $$;
 
 COMMENT ON FUNCTION cost_ledger.budget_velocity(timestamptz) IS
-    'How fast each active cost budget of an hour, day, week, month or quarter is being used: its pace (amount / length of the period), the rates of the last 5 minutes and the last hour, all per hour (12 decimals), velocity, the lower rate as a multiple of the pace (6 decimals), so that one burst or one quiet minute is none, and when the limit is used up at the rate of the last hour. Not for budgets for each of something, nor of users, runs, sessions, agents or API keys.';
+    'How fast each active cost budget of an hour, day, week, month or quarter is being used, and each entity of it that spent in the last hour: its pace (amount / length of the period), the rates of the last 5 minutes and the last hour, all per hour (12 decimals), velocity, the lower rate as a multiple of the pace (6 decimals), so that one burst or one quiet minute is none, and when the limit is used up at the rate of the last hour. Not for users, runs, sessions, agents or API keys, by which minutes are not kept: a budget of a minute or a rolling window is for them.';

@@ -169,15 +169,15 @@ COMMENT ON COLUMN cost_ledger.signal_budget_forecast.detail IS 'Budget, entity, 
 
 -- How fast money is spent: kinds of rules for budgets, teams and everything.
 CREATE VIEW cost_ledger.signal_velocity WITH (security_invoker = true) AS
-SELECT v.name AS subject,
+SELECT v.name || CASE WHEN v.entity <> '' THEN ': ' || v.entity ELSE '' END AS subject,
        v.velocity AS value,
-       jsonb_build_object('budget', v.name, 'pace', v.pace::text, 'rate_5m', v.rate_5m::text, 'rate_1h', v.rate_1h::text, 'exhausted_at', v.exhausted_at)::text AS detail
+       jsonb_build_object('budget', v.name, 'entity', v.entity, 'pace', v.pace::text, 'rate_5m', v.rate_5m::text, 'rate_1h', v.rate_1h::text, 'exhausted_at', v.exhausted_at)::text AS detail
 FROM cost_ledger.budget_velocity() v;
 
 COMMENT ON VIEW cost_ledger.signal_velocity IS 'How many times faster than its pace a budget is being used, for alert_rule: both in the last 5 minutes and in the last hour.';
-COMMENT ON COLUMN cost_ledger.signal_velocity.subject IS 'Name of the budget.';
+COMMENT ON COLUMN cost_ledger.signal_velocity.subject IS 'Name of the budget, and the entity after a colon.';
 COMMENT ON COLUMN cost_ledger.signal_velocity.value IS 'The lower of both rates / (amount / length of the period).';
-COMMENT ON COLUMN cost_ledger.signal_velocity.detail IS 'Budget, pace and rates per hour, and when the limit is used up, as JSON.';
+COMMENT ON COLUMN cost_ledger.signal_velocity.detail IS 'Budget, entity, pace and rates per hour, and when the limit is used up, as JSON.';
 
 CREATE VIEW cost_ledger.signal_spend_rate WITH (security_invoker = true) AS
 SELECT s.subject,

@@ -52,6 +52,13 @@ FROM cost_ledger.budget_velocity(:'at') v JOIN cost_ledger.budget_status s USING
 -- it takes both windows
 SELECT name, rate_5m, rate_1h, velocity FROM cost_ledger.budget_velocity(timestamptz :'at' + interval '10 minutes') ORDER BY 1;
 
+-- for each team the same, by team; each is compared with its own spend
+SELECT cost_ledger.set_budget('each team', '{}', 'quarter', :amount, each_of => 'team') > 0 AS set;
+SELECT v.entity, v.pace, v.rate_5m, v.rate_1h, v.velocity,
+       abs(extract(epoch FROM v.exhausted_at - :'at') - (:amount - s.spent) / v.rate_1h * 3600) < 0.001 AS exhausted_as_said
+FROM cost_ledger.budget_velocity(:'at') v JOIN cost_ledger.budget_status s USING (budget_id, entity) WHERE v.name = 'each team' ORDER BY 1;
+SELECT count(*) AS quiet FROM cost_ledger.budget_velocity(timestamptz :'at' + interval '2 hours') v WHERE v.name = 'each team';
+
 -- a loop at 3,450 an hour: 57.5 a minute.  After the first minute the last five
 -- have seen 57.5 × 12 = 690 an hour, and the rule for 500 an hour rings.
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
