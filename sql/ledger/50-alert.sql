@@ -39,6 +39,8 @@ INSERT INTO cost_ledger.alert_rule (name, kind, severity, threshold, clear_below
     ('rollups are behind', 'rollup_lag', 'review', 600, 300, 'Seconds. SELECT * FROM cost_ledger.rollup_status; reports are right, but slower.'),
     ('restored and not at home', 'needs_post_restore', 'page', 1, 1, 'SELECT cost_ledger.post_restore();'),
     ('a budget will be exceeded', 'budget_forecast', 'review', 1, 0.95, 'Forecast / limit at the end of the period. SELECT * FROM cost_ledger.budget_status; says how sure that is.'),
+    -- The fast burn of Google's SRE Workbook, chapter 5: 2 percent of 30 days in an hour.
+    ('a budget burns fast', 'velocity', 'page', 14.4, 7.2, 'Times its pace, both in the last 5 minutes and in the last hour. SELECT * FROM cost_ledger.budget_velocity();'),
     ('calls without a partition', 'default_partition', 'review', 1, 1, 'Rows. The job makes their months and moves them; if it cannot, job_status says why.');
 
 CREATE TABLE cost_ledger.alert (

@@ -9,8 +9,8 @@ CALL cost_ledger.run_jobs();
 SELECT cost_ledger.schedule_jobs();
 \echo :LAST_ERROR_SQLSTATE
 SELECT cost_ledger.create_ledger();
--- depends on the day of the month
-UPDATE cost_ledger.alert_rule SET is_active = false WHERE kind = 'budget_forecast';
+-- depend on the time of day and month
+UPDATE cost_ledger.alert_rule SET is_active = false WHERE kind IN ('budget_forecast', 'velocity');
 SELECT cost_ledger.set_price('openai', 'm', '{"input_tokens": 1}', '2020-01-01');
 
 -- jobs that never ran are stale
@@ -95,7 +95,7 @@ GRANT EXECUTE ON ALL ROUTINES IN SCHEMA cost_ledger TO regress_ledger_owner;
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
 SET ROLE regress_ledger_owner;
 SELECT cost_ledger.create_ledger();
-UPDATE cost_ledger.alert_rule SET is_active = false WHERE kind = 'budget_forecast';
+UPDATE cost_ledger.alert_rule SET is_active = false WHERE kind IN ('budget_forecast', 'velocity');
 SELECT cost_ledger.set_price('openai', 'm', '{"input_tokens": 1}', '2020-01-01') > 0 AS set;
 SELECT cost_ledger.set_budget('all', '{}', 'month', 1) > 0 AS set;
 INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('openai', 'm', 950000);
@@ -115,7 +115,7 @@ DROP ROLE regress_ledger_owner;
 
 -- scheduling: pg_cron is here, elsewhere or not at all, and each has its answer
 SELECT cost_ledger.create_ledger();
-UPDATE cost_ledger.alert_rule SET is_active = false WHERE kind = 'budget_forecast';
+UPDATE cost_ledger.alert_rule SET is_active = false WHERE kind IN ('budget_forecast', 'velocity');
 CREATE FUNCTION public.try_schedule() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     statement text;
