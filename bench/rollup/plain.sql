@@ -9,7 +9,9 @@ CREATE TABLE plain.hour (LIKE cost_ledger.rollup_hour INCLUDING ALL);
 CREATE TABLE plain.day (LIKE cost_ledger.rollup_day INCLUDING ALL);
 CREATE TABLE plain.run (LIKE cost_ledger.rollup_run INCLUDING ALL);
 CREATE TABLE plain.session (LIKE cost_ledger.rollup_session INCLUDING ALL);
+CREATE TABLE plain.run_day (LIKE cost_ledger.rollup_run_day INCLUDING ALL);
 CREATE TABLE plain.user_day (LIKE cost_ledger.rollup_user_day INCLUDING ALL);
+CREATE TABLE plain.user_month (LIKE cost_ledger.rollup_user_month INCLUDING ALL);
 
 CREATE PROCEDURE plain.refresh() LANGUAGE plpgsql
     SET jit = off
@@ -88,6 +90,11 @@ BEGIN
             GROUP BY c.' || bucket.column1 || '_id';
     END LOOP;
 
+    INSERT INTO plain.run_day (day, runs, cost, max_cost)
+    SELECT r.started_on, count(*), sum(r.cost), max(r.cost)
+    FROM plain.run r
+    GROUP BY r.started_on;
+
     INSERT INTO plain.user_day (day, user_id, calls, unpriced_calls, input_tokens, output_tokens, cost)
     SELECT (c.called_at AT TIME ZONE 'UTC')::date, c.user_id,
            count(*) FILTER (WHERE c.corrects IS NULL),
@@ -97,6 +104,11 @@ BEGIN
            sum(c.cost)
     FROM cost_ledger.call c
     GROUP BY 1, c.user_id;
+
+    INSERT INTO plain.user_month (month, user_id, calls, unpriced_calls, input_tokens, output_tokens, cost)
+    SELECT date_trunc('month', d.day)::date, d.user_id, sum(d.calls), sum(d.unpriced_calls), sum(d.input_tokens), sum(d.output_tokens), sum(d.cost)
+    FROM plain.user_day d
+    GROUP BY 1, d.user_id;
 END
 $$;
 
@@ -108,5 +120,5 @@ CREATE PROCEDURE empty_cost_ledger(snapshot pg_snapshot) LANGUAGE sql AS $$
 $$;
 
 CREATE PROCEDURE empty_plain(snapshot pg_snapshot) LANGUAGE sql AS $$
-    TRUNCATE plain.minute, plain.hour, plain.day, plain.run, plain.session, plain.user_day;
+    TRUNCATE plain.minute, plain.hour, plain.day, plain.run, plain.run_day, plain.session, plain.user_day, plain.user_month;
 $$;
