@@ -21,12 +21,25 @@ REVOKE EXECUTE ON FUNCTION cost_ledger._ledger_changed() FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger._ledger_changed() IS
     'Trigger of ledger: tells every session that its settings have changed.';
 
+CREATE FUNCTION cost_ledger._tail_selectivity(internal, oid, internal, integer) RETURNS double precision
+    LANGUAGE c STABLE STRICT
+    AS 'MODULE_PATHNAME', 'cl_tail_selectivity';
+REVOKE EXECUTE ON FUNCTION cost_ledger._tail_selectivity(internal, oid, internal, integer) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._tail_selectivity(internal, oid, internal, integer) IS
+    'Estimator of an operator: few rows, however big the table is.';
+
+CREATE OPERATOR cost_ledger.> (LEFTARG = xid8, RIGHTARG = xid8, FUNCTION = pg_catalog.xid8gt, RESTRICT = cost_ledger._tail_selectivity);
+
+COMMENT ON OPERATOR cost_ledger.> (xid8, xid8) IS
+    'That of pg_catalog, but the planner expects few rows: for the last of a big table, whose histogram is older than they are.';
+
 CREATE OPERATOR CLASS cost_ledger.xid8_minmax_ops FOR TYPE xid8 USING brin AS
     OPERATOR 1 pg_catalog.< (xid8, xid8),
     OPERATOR 2 pg_catalog.<= (xid8, xid8),
     OPERATOR 3 pg_catalog.= (xid8, xid8),
     OPERATOR 4 pg_catalog.>= (xid8, xid8),
-    OPERATOR 5 pg_catalog.> (xid8, xid8),
+    OPERATOR 5 cost_ledger.> (xid8, xid8),
     FUNCTION 1 pg_catalog.brin_minmax_opcinfo(internal),
     FUNCTION 2 pg_catalog.brin_minmax_add_value(internal, internal, internal, internal),
     FUNCTION 3 pg_catalog.brin_minmax_consistent(internal, internal, internal),
@@ -97,12 +110,12 @@ COMMENT ON FUNCTION cost_ledger.merge(cost_ledger.call_labels, cost_ledger.call_
 -- Where the rollups end.  Asked for by the view unconsumed_call, so by everybody
 -- who reads reports: they need SELECT on rollup_state.  What has not been seen is
 -- a minute's calls as a rule: too few to start workers for.
-CREATE FUNCTION cost_ledger.unconsumed_from() RETURNS xid8
+CREATE FUNCTION cost_ledger.consumed_to() RETURNS xid8
     LANGUAGE c STABLE PARALLEL RESTRICTED
-    AS 'MODULE_PATHNAME', 'cl_unconsumed_from';
+    AS 'MODULE_PATHNAME', 'cl_consumed_to';
 
-COMMENT ON FUNCTION cost_ledger.unconsumed_from() IS
-    'Rows of call with this recorded_xid or a later one are not in the rollups yet.';
+COMMENT ON FUNCTION cost_ledger.consumed_to() IS
+    'Rows of call with a later recorded_xid than this are not in the rollups yet.';
 
 CREATE FUNCTION cost_ledger.unconsumed_xids() RETURNS xid8[]
     LANGUAGE c STABLE PARALLEL RESTRICTED
@@ -160,64 +173,64 @@ AS $$
     SELECT row_number() OVER ()::integer, v.*
     FROM (VALUES
         -- Keys.  @ZONE@ stands for the reporting zone.
-        ('minute',        '{minute}'::text[],       true, 'date_trunc(''minute'', c.called_at)', NULL::text),
-        ('hour',          '{hour}',                 true, 'date_trunc(''hour'', c.called_at, @ZONE@)', NULL),
-        ('day',           '{day,user_day}',         true, '(c.called_at AT TIME ZONE @ZONE@)::date', NULL),
-        ('day',           '{run_day}',              true, 'c.started_on', NULL),
-        ('month',         '{user_month}',           true, 'date_trunc(''month'', c.called_at AT TIME ZONE @ZONE@)::date', NULL),
-        ('run_id',        '{run}',                  true, 'c.run_id COLLATE "C"', NULL),
-        ('session_id',    '{session}',              true, 'c.session_id COLLATE "C"', NULL),
-        ('user_id',       '{user_day,user_month}',  true, 'c.user_id COLLATE "C"', NULL),
-        ('team',          '{minute,hour,day}',      true, 'c.team', NULL),
-        ('feature',       '{minute,hour,day}',      true, 'c.feature', NULL),
-        ('customer',      '{minute,hour,day}',      true, 'c.customer', NULL),
-        ('task_type',     '{minute,hour,day}',      true, 'c.task_type', NULL),
-        ('environment',   '{minute,hour,day}',      true, 'c.environment', NULL),
-        ('provider',      '{minute,hour,day}',      true, 'c.provider', NULL),
-        ('model',         '{minute,hour,day}',      true, 'c.model', NULL),
-        ('service_class', '{minute,hour,day}',      true, 'c.service_class', NULL),
-        ('operation',     '{minute,hour,day}',      true, 'c.operation', NULL),
-        ('status',        '{minute,hour,day}',      true, 'c.status', NULL),
-        ('served_from',   '{minute,hour,day}',      true, 'c.served_from', NULL),
+        ('minute',        '{minute}'::text[],            true, 'date_trunc(''minute'', c.called_at)', NULL::text),
+        ('hour',          '{hour}',                      true, 'date_trunc(''hour'', c.called_at, @ZONE@)', NULL),
+        ('day',           '{day,user_day}',              true, '(c.called_at AT TIME ZONE @ZONE@)::date', NULL),
+        ('day',           '{run_day}',                   true, 'c.started_on', NULL),
+        ('month',         '{month,user_month}',          true, 'date_trunc(''month'', c.called_at AT TIME ZONE @ZONE@)::date', NULL),
+        ('run_id',        '{run}',                       true, 'c.run_id COLLATE "C"', NULL),
+        ('session_id',    '{session}',                   true, 'c.session_id COLLATE "C"', NULL),
+        ('user_id',       '{user_day,user_month}',       true, 'c.user_id COLLATE "C"', NULL),
+        ('team',          '{minute,hour,day,month}',     true, 'c.team', NULL),
+        ('feature',       '{minute,hour,day,month}',     true, 'c.feature', NULL),
+        ('customer',      '{minute,hour,day,month}',     true, 'c.customer', NULL),
+        ('task_type',     '{minute,hour,day,month}',     true, 'c.task_type', NULL),
+        ('environment',   '{minute,hour,day,month}',     true, 'c.environment', NULL),
+        ('provider',      '{minute,hour,day,month}',     true, 'c.provider', NULL),
+        ('model',         '{minute,hour,day,month}',     true, 'c.model', NULL),
+        ('service_class', '{minute,hour,day,month}',     true, 'c.service_class', NULL),
+        ('operation',     '{minute,hour,day,month}',     true, 'c.operation', NULL),
+        ('status',        '{minute,hour,day,month}',     true, 'c.status', NULL),
+        ('served_from',   '{minute,hour,day,month}',     true, 'c.served_from', NULL),
         -- Measures.
-        ('parent_run_id', '{run}',                  false, 'min(c.parent_run_id COLLATE "C")', 'least'),
-        ('started_at',    '{run,session}',          false, 'min(c.called_at)', 'least'),
-        ('started_on',    '{run,session}',          false, '(min(c.called_at) AT TIME ZONE @ZONE@)::date', 'start'),
+        ('parent_run_id', '{run}',                       false, 'min(c.parent_run_id COLLATE "C")', 'least'),
+        ('started_at',    '{run,session}',               false, 'min(c.called_at)', 'least'),
+        ('started_on',    '{run,session}',               false, '(min(c.called_at) AT TIME ZONE @ZONE@)::date', 'start'),
         -- At most 30 days each: one absurd duration must not end the report
         -- with a timestamp out of range.
-        ('ended_at',      '{run,session}',          false, 'max(c.called_at + least(coalesce(c.duration_ms, 0), 2592000000) * interval ''1 millisecond'')', 'greatest'),
-        ('calls',         '{minute,hour,day,run,session,user_day,user_month}', false, 'count(*) FILTER (WHERE c.corrects IS NULL)', '+'),
-        ('turns',         '{run,session}',          false, 'count(*) FILTER (WHERE c.corrects IS NULL AND coalesce(c.operation, ''primary'') IN (''primary'', ''subagent''))', '+'),
-        ('failed_calls',  '{run,session}',          false, 'count(*) FILTER (WHERE c.corrects IS NULL AND c.status <> ''success'')', '+'),
-        ('priced_calls',  '{hour,day}',             false, 'count(c.cost) FILTER (WHERE c.corrects IS NULL OR c.usage_status = ''repriced'')', '+'),
-        ('unpriced_calls', '{minute,hour,day,run,session,user_day,user_month}', false,
+        ('ended_at',      '{run,session}',               false, 'max(c.called_at + least(coalesce(c.duration_ms, 0), 2592000000) * interval ''1 millisecond'')', 'greatest'),
+        ('calls',         '{minute,hour,day,month,run,session,user_day,user_month}', false, 'count(*) FILTER (WHERE c.corrects IS NULL)', '+'),
+        ('turns',         '{run,session}',               false, 'count(*) FILTER (WHERE c.corrects IS NULL AND coalesce(c.operation, ''primary'') IN (''primary'', ''subagent''))', '+'),
+        ('failed_calls',  '{run,session}',               false, 'count(*) FILTER (WHERE c.corrects IS NULL AND c.status <> ''success'')', '+'),
+        ('priced_calls',  '{hour,day,month}',            false, 'count(c.cost) FILTER (WHERE c.corrects IS NULL OR c.usage_status = ''repriced'')', '+'),
+        ('unpriced_calls', '{minute,hour,day,month,run,session,user_day,user_month}', false,
             'count(*) FILTER (WHERE c.corrects IS NULL AND c.pricing IN (''unpriced'', ''partial'')) - count(*) FILTER (WHERE c.usage_status IN (''repriced'', ''completed''))', '+'),
-        ('corrections',   '{hour,day}',             false, 'count(c.corrects)', '+'),
-        ('retries',       '{hour,day,run,session}', false, 'count(*) FILTER (WHERE c.corrects IS NULL AND c.operation = ''retry'') + coalesce(sum(c.retry_count), 0)', '+'),
-        ('fallbacks',     '{run,session}',          false, 'count(*) FILTER (WHERE c.corrects IS NULL AND c.operation = ''fallback'')', '+'),
-        ('tool_calls',    '{minute,hour,day,run,session}', false, 'coalesce(sum(c.tool_calls_count), 0)', '+'),
-        ('accepted_calls', '{hour,day,run,session}', false, 'count(*) FILTER (WHERE c.accepted)', '+'),
-        ('rejected_calls', '{hour,day,run,session}', false, 'count(*) FILTER (WHERE NOT c.accepted)', '+'),
-        ('input_tokens',  '{minute,hour,day,run,session,user_day,user_month}', false, 'coalesce(sum(c.input_tokens), 0)', '+'),
-        ('cache_read_tokens', '{hour,day,run,session}', false, 'coalesce(sum(c.cache_read_tokens), 0)', '+'),
-        ('cache_write_tokens', '{hour,day,run,session}', false, 'coalesce(sum(c.cache_write_tokens), 0)', '+'),
-        ('cache_write_1h_tokens', '{hour,day,run,session}', false, 'coalesce(sum(c.cache_write_1h_tokens), 0)', '+'),
-        ('output_tokens', '{minute,hour,day,run,session,user_day,user_month}', false, 'coalesce(sum(c.output_tokens), 0)', '+'),
-        ('reasoning_tokens', '{hour,day,run,session}', false, 'coalesce(sum(c.reasoning_tokens), 0)', '+'),
-        ('runs',          '{run_day}',              false, 'count(*)', NULL),
-        ('cost',          '{minute,hour,day,run,session,user_day,user_month,run_day}', false, 'sum(c.cost)', 'sum'),
-        ('max_cost',      '{run_day}',              false, 'max(c.cost)', NULL),
-        ('cache_read_cost', '{hour,day}', false, 'sum(c.cache_read_cost)', 'sum'),
-        ('cache_write_cost', '{hour,day}', false, 'sum(c.cache_write_cost)', 'sum'),
-        ('output_cost', '{hour,day}', false, 'sum(c.output_cost)', 'sum'),
-        ('other_cost', '{hour,day}', false, 'sum(c.other_cost)', 'sum'),
-        ('adjustment_cost', '{hour,day,run,session}', false, 'sum(c.cost) FILTER (WHERE c.corrects IS NOT NULL)', 'sum'),
-        ('reported_cost', '{hour,day}',             false, 'sum(c.reported_cost)', 'sum'),
-        ('cost_without_run', '{hour,day}',          false, 'sum(c.cost) FILTER (WHERE c.run_id IS NULL)', 'sum'),
-        ('call_cost',     '{hour,day}',             false, 'cost_ledger.summarize(c.cost) FILTER (WHERE c.corrects IS NULL OR c.usage_status = ''repriced'')', 'merge'),
-        ('run_cost',      '{run_day}',              false, 'cost_ledger.summarize(c.cost)', NULL),
-        ('trace_url',     '{run,session}',          false, 'min(c.trace_url COLLATE "C")', 'least'),
-        ('labels',        '{run,session}',          false, '@LABELS@', 'merge')
+        ('corrections',   '{hour,day,month}',            false, 'count(c.corrects)', '+'),
+        ('retries',       '{hour,day,month,run,session}', false, 'count(*) FILTER (WHERE c.corrects IS NULL AND c.operation = ''retry'') + coalesce(sum(c.retry_count), 0)', '+'),
+        ('fallbacks',     '{run,session}',               false, 'count(*) FILTER (WHERE c.corrects IS NULL AND c.operation = ''fallback'')', '+'),
+        ('tool_calls',    '{minute,hour,day,month,run,session}', false, 'coalesce(sum(c.tool_calls_count), 0)', '+'),
+        ('accepted_calls', '{hour,day,month,run,session}', false, 'count(*) FILTER (WHERE c.accepted)', '+'),
+        ('rejected_calls', '{hour,day,month,run,session}', false, 'count(*) FILTER (WHERE NOT c.accepted)', '+'),
+        ('input_tokens',  '{minute,hour,day,month,run,session,user_day,user_month}', false, 'coalesce(sum(c.input_tokens), 0)', '+'),
+        ('cache_read_tokens', '{hour,day,month,run,session}', false, 'coalesce(sum(c.cache_read_tokens), 0)', '+'),
+        ('cache_write_tokens', '{hour,day,month,run,session}', false, 'coalesce(sum(c.cache_write_tokens), 0)', '+'),
+        ('cache_write_1h_tokens', '{hour,day,month,run,session}', false, 'coalesce(sum(c.cache_write_1h_tokens), 0)', '+'),
+        ('output_tokens', '{minute,hour,day,month,run,session,user_day,user_month}', false, 'coalesce(sum(c.output_tokens), 0)', '+'),
+        ('reasoning_tokens', '{hour,day,month,run,session}', false, 'coalesce(sum(c.reasoning_tokens), 0)', '+'),
+        ('runs',          '{run_day}',                   false, 'count(*)', NULL),
+        ('cost',          '{minute,hour,day,month,run,session,user_day,user_month,run_day}', false, 'sum(c.cost)', 'sum'),
+        ('max_cost',      '{run_day}',                   false, 'max(c.cost)', NULL),
+        ('cache_read_cost', '{hour,day,month}',            false, 'sum(c.cache_read_cost)', 'sum'),
+        ('cache_write_cost', '{hour,day,month}',            false, 'sum(c.cache_write_cost)', 'sum'),
+        ('output_cost',   '{hour,day,month}',            false, 'sum(c.output_cost)', 'sum'),
+        ('other_cost',    '{hour,day,month}',            false, 'sum(c.other_cost)', 'sum'),
+        ('adjustment_cost', '{hour,day,month,run,session}', false, 'sum(c.cost) FILTER (WHERE c.corrects IS NOT NULL)', 'sum'),
+        ('reported_cost', '{hour,day,month}',            false, 'sum(c.reported_cost)', 'sum'),
+        ('cost_without_run', '{hour,day,month}',            false, 'sum(c.cost) FILTER (WHERE c.run_id IS NULL)', 'sum'),
+        ('call_cost',     '{hour,day,month}',            false, 'cost_ledger.summarize(c.cost) FILTER (WHERE c.corrects IS NULL OR c.usage_status = ''repriced'')', 'merge'),
+        ('run_cost',      '{run_day}',                   false, 'cost_ledger.summarize(c.cost)', NULL),
+        ('trace_url',     '{run,session}',               false, 'min(c.trace_url COLLATE "C")', 'least'),
+        ('labels',        '{run,session}',               false, '@LABELS@', 'merge')
     ) AS v (column_name, rollups, is_key, expression, merge)
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger._rollup_column() FROM PUBLIC;
@@ -314,7 +327,7 @@ CREATE FUNCTION cost_ledger._stored_keys(rollup text) RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT CASE WHEN rollup IN ('minute', 'hour', 'day') THEN rollup || ', key_id'
+    SELECT CASE WHEN rollup IN ('minute', 'hour', 'day', 'month') THEN rollup || ', key_id'
                 ELSE cost_ledger._rollup_columns(rollup, true) END
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger._stored_keys(text) FROM PUBLIC;
@@ -326,7 +339,7 @@ CREATE FUNCTION cost_ledger._expected_rows(rollup text, condition text) RETURNS 
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT CASE WHEN rollup IN ('minute', 'hour', 'day')
+    SELECT CASE WHEN rollup IN ('minute', 'hour', 'day', 'month')
            THEN format('SELECT f.%s, k.key_id, %s FROM (%s) f LEFT JOIN cost_ledger.rollup_key k ON k.fingerprint = md5(%s)::uuid',
                        rollup,
                        cost_ledger._rollup_columns(rollup, false, 'f.%s'),
@@ -390,7 +403,7 @@ BEGIN
     -- Many small groups in hash tables; they spill beyond this.
     PERFORM set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')), 64 * 1024 * 1024) / 1024 || 'kB', true);
 
-    -- Hours, and from them days: the labels are compared once.
+    -- Hours, from them days, from those months: the labels are compared once.
     EXECUTE format($query$
         WITH fine AS MATERIALIZED (
             SELECT f.*,
@@ -410,10 +423,16 @@ BEGIN
             INSERT INTO cost_ledger.rollup_hour AS r (hour, key_id, %5$s)
             SELECT f.hour, f.key_id, %6$s FROM keyed f
             ON CONFLICT (hour, key_id) DO UPDATE SET %7$s
+        ), of_day AS MATERIALIZED (
+            SELECT (f.hour AT TIME ZONE %9$L)::date AS day, f.key_id, %8$s FROM keyed f GROUP BY 1, 2
         ), days AS (
             INSERT INTO cost_ledger.rollup_day AS r (day, key_id, %5$s)
-            SELECT (f.hour AT TIME ZONE %9$L)::date, f.key_id, %8$s FROM keyed f GROUP BY 1, 2
+            TABLE of_day
             ON CONFLICT (day, key_id) DO UPDATE SET %7$s
+        ), months AS (
+            INSERT INTO cost_ledger.rollup_month AS r (month, key_id, %5$s)
+            SELECT date_trunc('month', f.day::timestamp)::date, f.key_id, %8$s FROM of_day f GROUP BY 1, 2
+            ON CONFLICT (month, key_id) DO UPDATE SET %7$s
         )
         SELECT coalesce(sum(f.calls + f.corrections), 0) FROM fine f
         $query$,
@@ -424,7 +443,7 @@ BEGIN
         cost_ledger._rollup_columns('hour', false),
         cost_ledger._rollup_columns('hour', false, 'f.%s'),
         cost_ledger._rollup_merge('hour'),
-        (SELECT string_agg(format(CASE c.merge WHEN 'merge' THEN 'cost_ledger.merge(f.%s)' ELSE 'sum(f.%s)' END, c.column_name),
+        (SELECT string_agg(format(CASE c.merge WHEN 'merge' THEN 'cost_ledger.merge(f.%1$s) AS %1$s' ELSE 'sum(f.%1$s) AS %1$s' END, c.column_name),
                            ', ' ORDER BY c.number)
          FROM cost_ledger._rollup_column() c WHERE 'hour' = ANY (c.rollups) AND NOT c.is_key),
         (cost_ledger._ledger()).time_zone)
@@ -445,7 +464,7 @@ BEGIN
             -- Months are made of the batch's days.
             put := format('WITH days AS MATERIALIZED (%s), put AS (%s)
                            INSERT INTO cost_ledger.rollup_user_month AS r (month, user_id, %s)
-                           SELECT date_trunc(''month'', d.day)::date, d.user_id, %s FROM days d GROUP BY 1, 2
+                           SELECT date_trunc(''month'', d.day::timestamp)::date, d.user_id, %s FROM days d GROUP BY 1, 2
                            ON CONFLICT (month, user_id) DO UPDATE SET %s',
                           cost_ledger._expected_rows(rollup, condition), put,
                           cost_ledger._rollup_columns('user_month', false), cost_ledger._rollup_columns('user_month', false, 'sum(d.%s)'),
@@ -707,7 +726,7 @@ BEGIN
         WHEN rollup IN ('minute', 'hour') THEN format('r.%1$s >= %2$L AND r.%1$s < %3$L', rollup, range_start, range_end)
         WHEN rollup IN ('day', 'user_day', 'run_day') THEN format('r.day >= %L AND r.day < %L',
                                                        (range_start AT TIME ZONE zone)::date, (range_end AT TIME ZONE zone)::date)
-        WHEN rollup = 'user_month' THEN format('r.month >= %L AND r.month < %L',
+        WHEN rollup IN ('month', 'user_month') THEN format('r.month >= %L AND r.month < %L',
                                                date_trunc('month', range_start AT TIME ZONE zone)::date, (range_end AT TIME ZONE zone)::date)
         -- Runs and sessions that have a call in the range, or should.
         -- Not those that began before the first call that retention has left.
@@ -743,7 +762,7 @@ BEGIN
         || CASE
             WHEN rollup IN ('run', 'session') THEN replace(cost_ledger._stored_condition(rollup, range_start, range_end), 'r.' || rollup || '_id', 'c.' || rollup || '_id')
             -- Whole months.
-            WHEN rollup = 'user_month' THEN format('c.called_at >= %L AND c.called_at < %L',
+            WHEN rollup IN ('month', 'user_month') THEN format('c.called_at >= %L AND c.called_at < %L',
                                                    date_trunc('month', range_start AT TIME ZONE zone) AT TIME ZONE zone,
                                                    CASE WHEN isfinite(range_end)
                                                         THEN (date_trunc('month', range_end AT TIME ZONE zone - interval '1 day') + interval '1 month') AT TIME ZONE zone
@@ -791,7 +810,7 @@ CREATE FUNCTION cost_ledger.check_rollups(
 AS $$
 BEGIN
     SELECT * INTO range_start, range_end FROM cost_ledger._kept_range(range_start, range_end);
-    FOREACH rollup IN ARRAY '{minute,hour,day,run,session,user_day,user_month,run_day}'::text[] LOOP
+    FOREACH rollup IN ARRAY '{minute,hour,day,month,run,session,user_day,user_month,run_day}'::text[] LOOP
         RETURN QUERY EXECUTE format($query$
             WITH expected AS MATERIALIZED (
                 SELECT r.* FROM (%2$s) r WHERE %8$s
@@ -829,7 +848,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger.check_rollups(timestamptz, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger.check_rollups(timestamptz, timestamptz) IS
-    'Makes every rollup anew from the rows of call that are in it, in one snapshot, and returns what differs: the rollup, the key, what is stored and what should be (NULL: no row). No rows: all is well. Over a range of time, whole days of the reporting zone; by default over everything, which reads the whole ledger nine times.';
+    'Makes every rollup anew from the rows of call that are in it, in one snapshot, and returns what differs: the rollup, the key, what is stored and what should be (NULL: no row). No rows: all is well. Over a range of time, whole days of the reporting zone; by default over everything, which reads the whole ledger ten times.';
 
 CREATE FUNCTION cost_ledger.rebuild_rollups(
     range_start timestamptz DEFAULT '-infinity', range_end timestamptz DEFAULT 'infinity'
@@ -850,7 +869,7 @@ BEGIN
                     ON CONFLICT (fingerprint) DO NOTHING',
                    cost_ledger._label_columns(),
                    cost_ledger._consumed_condition('hour', range_start, range_end));
-    FOREACH rollup IN ARRAY '{minute,hour,day,run,session,user_day,user_month,run_day}'::text[] LOOP
+    FOREACH rollup IN ARRAY '{minute,hour,day,month,run,session,user_day,user_month,run_day}'::text[] LOOP
         EXECUTE format($query$
             WITH expected AS MATERIALIZED (
                 SELECT r.* FROM (%2$s) r WHERE %8$s

@@ -23,6 +23,7 @@
 #include "utils/datum.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
+#include "utils/selfuncs.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
@@ -435,15 +436,15 @@ read_state(void)
 	state.is_known = true;
 }
 
-PG_FUNCTION_INFO_V1(cl_unconsumed_from);
+PG_FUNCTION_INFO_V1(cl_consumed_to);
 PG_FUNCTION_INFO_V1(cl_unconsumed_xids);
 PG_FUNCTION_INFO_V1(cl_unconsumed_base);
 
 Datum
-cl_unconsumed_from(PG_FUNCTION_ARGS)
+cl_consumed_to(PG_FUNCTION_ARGS)
 {
 	read_state();
-	return FullTransactionIdGetDatum(state.from);
+	return FullTransactionIdGetDatum(FullTransactionIdFromU64(U64FromFullTransactionId(state.from) - 1));
 }
 
 Datum
@@ -459,4 +460,33 @@ cl_unconsumed_base(PG_FUNCTION_ARGS)
 {
 	read_state();
 	PG_RETURN_INT64(state.base_call_id);
+}
+
+/*
+ * How much of a table the calls are that refresh() has not seen: as many as come
+ * in a minute or so, however big the table is.  Its histogram, which is older
+ * than they are, would have the planner expect a hundredth of it, and plan, and
+ * compile, for as many.
+ */
+#define EXPECTED_TAIL 1000.0
+
+PG_FUNCTION_INFO_V1(cl_tail_selectivity);
+Datum
+cl_tail_selectivity(PG_FUNCTION_ARGS)
+{
+	PlannerInfo *root = (PlannerInfo *) PG_GETARG_POINTER(0);
+	List	   *args = (List *) PG_GETARG_POINTER(2);
+	int			rel_id = PG_GETARG_INT32(3);
+	VariableStatData column;
+	Node	   *other;
+	bool		is_left;
+	double		selectivity = DEFAULT_RANGE_INEQ_SEL;
+
+	if (get_restriction_variable(root, args, rel_id, &column, &other, &is_left))
+	{
+		if (column.rel != NULL && column.rel->tuples > EXPECTED_TAIL)
+			selectivity = EXPECTED_TAIL / column.rel->tuples;
+		ReleaseVariableStats(column);
+	}
+	PG_RETURN_FLOAT8(selectivity);
 }

@@ -120,7 +120,7 @@ COMMENT ON COLUMN cost_ledger.call.tags IS 'Any other labels: flat object of nam
 -- The rollups look for what they have not seen.  Rows lie nearly in the order of
 -- their transactions, so block ranges do, at a fraction of the space and time
 -- of a btree.
-CREATE INDEX call_recorded_xid ON cost_ledger.call USING brin (recorded_xid cost_ledger.xid8_minmax_ops) WITH (pages_per_range = 16);
+CREATE INDEX call_recorded_xid ON cost_ledger.call USING brin (recorded_xid cost_ledger.xid8_minmax_ops) WITH (pages_per_range = 64);
 
 -- Nothing is lost for want of a partition.
 CREATE TABLE cost_ledger.call_default PARTITION OF cost_ledger.call DEFAULT;

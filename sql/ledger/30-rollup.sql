@@ -210,6 +210,13 @@ COMMENT ON COLUMN cost_ledger.rollup_day.reported_cost IS 'What providers said t
 COMMENT ON COLUMN cost_ledger.rollup_day.cost_without_run IS 'The part of cost whose calls have no run_id; NULL where there is none.';
 COMMENT ON COLUMN cost_ledger.rollup_day.call_cost IS 'Summary of the cost of each call that has one, as first priced: a quantile cannot be adjusted. A call priced later enters then.';
 
+CREATE TABLE cost_ledger.rollup_month (LIKE cost_ledger.rollup_day INCLUDING DEFAULTS INCLUDING COMMENTS);
+ALTER TABLE cost_ledger.rollup_month RENAME COLUMN day TO month;
+ALTER TABLE cost_ledger.rollup_month ADD PRIMARY KEY (month, key_id);
+
+COMMENT ON TABLE cost_ledger.rollup_month IS 'What calls add up to by month of the reporting zone and labels. Otherwise as rollup_day.';
+COMMENT ON COLUMN cost_ledger.rollup_month.month IS 'First day of the month, in the reporting zone.';
+
 CREATE TABLE cost_ledger.rollup_run (
     run_id                 text COLLATE "C" PRIMARY KEY,
     parent_run_id          text COLLATE "C",
@@ -375,8 +382,8 @@ COMMENT ON COLUMN cost_ledger.rollup_user_month.input_tokens IS 'All input token
 COMMENT ON COLUMN cost_ledger.rollup_user_month.output_tokens IS 'All output tokens, reasoning included.';
 COMMENT ON COLUMN cost_ledger.rollup_user_month.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
 
--- The calls that refresh() has not brought into the rollups yet.  The functions
--- are STABLE, so that the planner asks them how many rows to expect.
+-- The calls that refresh() has not brought into the rollups yet.  They are few,
+-- however many there are: cost_ledger.> is for the planner to know that.
 CREATE VIEW cost_ledger.unconsumed_call WITH (security_invoker = true) AS
 SELECT c.called_at, c.call_id, c.recorded_at, c.corrects,
        c.pricing, c.usage_status, c.cost, c.cache_read_cost, c.cache_write_cost, c.output_cost, c.other_cost, c.reported_cost,
@@ -386,7 +393,7 @@ SELECT c.called_at, c.call_id, c.recorded_at, c.corrects,
        c.provider, c.model, c.service_class, c.operation, c.status, c.served_from,
        c.user_id, c.api_key, c.agent, c.session_id, c.run_id, c.parent_run_id, c.trace_url, c.hold_id::text AS hold_id
 FROM cost_ledger.call c
-WHERE c.recorded_xid >= cost_ledger.unconsumed_from()
+WHERE c.recorded_xid OPERATOR(cost_ledger.>) cost_ledger.consumed_to()
    OR c.recorded_xid = ANY (cost_ledger.unconsumed_xids())
    OR (c.recorded_xid IS NULL AND c.call_id > cost_ledger.unconsumed_base());
 

@@ -14,6 +14,7 @@ ALTER TABLE cost_ledger.rollup_key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE cost_ledger.rollup_minute ENABLE ROW LEVEL SECURITY;
 ALTER TABLE cost_ledger.rollup_hour ENABLE ROW LEVEL SECURITY;
 ALTER TABLE cost_ledger.rollup_day ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cost_ledger.rollup_month ENABLE ROW LEVEL SECURITY;
 ALTER TABLE cost_ledger.rollup_run ENABLE ROW LEVEL SECURITY;
 ALTER TABLE cost_ledger.rollup_run_day ENABLE ROW LEVEL SECURITY;
 ALTER TABLE cost_ledger.rollup_session ENABLE ROW LEVEL SECURITY;
@@ -23,6 +24,7 @@ CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_key FOR SELECT USING (NOT
 CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_minute FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
 CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_hour FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
 CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_day FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
+CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_month FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
 CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_run FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
 CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_run_day FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
 CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_session FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
@@ -48,43 +50,75 @@ WHERE c.called_at >= cost_ledger.live_call_from();
 
 COMMENT ON VIEW cost_ledger.live_call IS 'The calls that the live views read one by one: those that are not in the rollups yet; for a reader under row-level security of call, all that reader may see. Columns as in call.';
 
-CREATE VIEW cost_ledger.live_day WITH (security_invoker = true) AS
-SELECT r.day,
-       k.team, k.feature, k.customer, k.task_type, k.environment, k.provider, k.model, k.service_class, k.operation, k.status, k.served_from,
-       r.calls, r.priced_calls, r.unpriced_calls, r.corrections, r.retries, r.tool_calls,
-       r.accepted_calls, r.rejected_calls, r.input_tokens, r.cache_read_tokens, r.cache_write_tokens, r.cache_write_1h_tokens,
-       r.output_tokens, r.reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost, r.output_cost,
-       r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run
-FROM cost_ledger.rollup_day r
-JOIN cost_ledger.rollup_key k ON k.key_id = r.key_id
-WHERE NOT row_security_active('cost_ledger.call'::regclass)
-UNION ALL
-SELECT (c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date,
+CREATE VIEW cost_ledger.live_call_measure WITH (security_invoker = true) AS
+SELECT c.called_at,
        c.team, c.feature, c.customer, c.task_type, c.environment, c.provider, c.model, c.service_class, c.operation, c.status, c.served_from,
-       (c.corrects IS NULL)::integer::bigint,
-       (c.cost IS NOT NULL AND (c.corrects IS NULL OR coalesce(c.usage_status = 'repriced', false)))::integer::bigint,
+       (c.corrects IS NULL)::integer::bigint AS calls,
+       (c.cost IS NOT NULL AND (c.corrects IS NULL OR coalesce(c.usage_status = 'repriced', false)))::integer::bigint AS priced_calls,
        ((c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
-           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer)::bigint,
-       (c.corrects IS NOT NULL)::integer::bigint,
-       (c.corrects IS NULL AND coalesce(c.operation = 'retry', false))::integer + coalesce(c.retry_count, 0)::bigint,
-       coalesce(c.tool_calls_count, 0)::bigint,
-       coalesce(c.accepted, false)::integer::bigint,
-       (NOT coalesce(c.accepted, true))::integer::bigint,
-       coalesce(c.input_tokens, 0)::numeric,
-       coalesce(c.cache_read_tokens, 0)::numeric,
-       coalesce(c.cache_write_tokens, 0)::numeric,
-       coalesce(c.cache_write_1h_tokens, 0)::numeric,
-       coalesce(c.output_tokens, 0)::numeric,
-       coalesce(c.reasoning_tokens, 0)::numeric,
+           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer)::bigint AS unpriced_calls,
+       (c.corrects IS NOT NULL)::integer::bigint AS corrections,
+       (c.corrects IS NULL AND coalesce(c.operation = 'retry', false))::integer + coalesce(c.retry_count, 0)::bigint AS retries,
+       coalesce(c.tool_calls_count, 0)::bigint AS tool_calls,
+       coalesce(c.accepted, false)::integer::bigint AS accepted_calls,
+       (NOT coalesce(c.accepted, true))::integer::bigint AS rejected_calls,
+       coalesce(c.input_tokens, 0)::numeric AS input_tokens,
+       coalesce(c.cache_read_tokens, 0)::numeric AS cache_read_tokens,
+       coalesce(c.cache_write_tokens, 0)::numeric AS cache_write_tokens,
+       coalesce(c.cache_write_1h_tokens, 0)::numeric AS cache_write_1h_tokens,
+       coalesce(c.output_tokens, 0)::numeric AS output_tokens,
+       coalesce(c.reasoning_tokens, 0)::numeric AS reasoning_tokens,
        c.cost,
        c.cache_read_cost,
        c.cache_write_cost,
        c.output_cost,
        c.other_cost,
-       CASE WHEN c.corrects IS NOT NULL THEN c.cost END,
+       CASE WHEN c.corrects IS NOT NULL THEN c.cost END AS adjustment_cost,
        c.reported_cost,
-       CASE WHEN c.run_id IS NULL THEN c.cost END
+       CASE WHEN c.run_id IS NULL THEN c.cost END AS cost_without_run
 FROM cost_ledger.live_call c;
+
+COMMENT ON VIEW cost_ledger.live_call_measure IS 'What each row of live_call adds to the rollups of labels. Columns as in call, rollup_key and rollup_hour.';
+
+CREATE VIEW cost_ledger.live_month WITH (security_invoker = true) AS
+SELECT r.month,
+       k.team, k.feature, k.customer, k.task_type, k.environment, k.provider, k.model, k.service_class, k.operation, k.status, k.served_from,
+       r.calls, r.priced_calls, r.unpriced_calls, r.corrections, r.retries, r.tool_calls,
+       r.accepted_calls, r.rejected_calls, r.input_tokens, r.cache_read_tokens, r.cache_write_tokens, r.cache_write_1h_tokens,
+       r.output_tokens, r.reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost, r.output_cost, r.other_cost,
+       r.adjustment_cost, r.reported_cost, r.cost_without_run
+FROM cost_ledger.rollup_month r
+JOIN cost_ledger.rollup_key k ON k.key_id = r.key_id
+WHERE NOT row_security_active('cost_ledger.call'::regclass)
+UNION ALL
+SELECT date_trunc('month', m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date,
+       m.team, m.feature, m.customer, m.task_type, m.environment, m.provider, m.model, m.service_class, m.operation, m.status, m.served_from,
+       m.calls, m.priced_calls, m.unpriced_calls, m.corrections, m.retries, m.tool_calls,
+       m.accepted_calls, m.rejected_calls, m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.cache_write_1h_tokens,
+       m.output_tokens, m.reasoning_tokens, m.cost, m.cache_read_cost, m.cache_write_cost, m.output_cost, m.other_cost,
+       m.adjustment_cost, m.reported_cost, m.cost_without_run
+FROM cost_ledger.live_call_measure m;
+
+COMMENT ON VIEW cost_ledger.live_month IS 'What calls add up to by month of the reporting zone and labels, those included that are not in rollup_month yet. A month and its labels may be there more than once: add up what you need. Columns as in rollup_month and rollup_key.';
+
+CREATE VIEW cost_ledger.live_day WITH (security_invoker = true) AS
+SELECT r.day,
+       k.team, k.feature, k.customer, k.task_type, k.environment, k.provider, k.model, k.service_class, k.operation, k.status, k.served_from,
+       r.calls, r.priced_calls, r.unpriced_calls, r.corrections, r.retries, r.tool_calls,
+       r.accepted_calls, r.rejected_calls, r.input_tokens, r.cache_read_tokens, r.cache_write_tokens, r.cache_write_1h_tokens,
+       r.output_tokens, r.reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost, r.output_cost, r.other_cost,
+       r.adjustment_cost, r.reported_cost, r.cost_without_run
+FROM cost_ledger.rollup_day r
+JOIN cost_ledger.rollup_key k ON k.key_id = r.key_id
+WHERE NOT row_security_active('cost_ledger.call'::regclass)
+UNION ALL
+SELECT (m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date,
+       m.team, m.feature, m.customer, m.task_type, m.environment, m.provider, m.model, m.service_class, m.operation, m.status, m.served_from,
+       m.calls, m.priced_calls, m.unpriced_calls, m.corrections, m.retries, m.tool_calls,
+       m.accepted_calls, m.rejected_calls, m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.cache_write_1h_tokens,
+       m.output_tokens, m.reasoning_tokens, m.cost, m.cache_read_cost, m.cache_write_cost, m.output_cost, m.other_cost,
+       m.adjustment_cost, m.reported_cost, m.cost_without_run
+FROM cost_ledger.live_call_measure m;
 
 COMMENT ON VIEW cost_ledger.live_day IS 'What calls add up to by day of the reporting zone and labels, those included that are not in rollup_day yet. A day and its labels may be there more than once: add up what you need. Columns as in rollup_day and rollup_key.';
 
@@ -93,38 +127,19 @@ SELECT r.hour,
        k.team, k.feature, k.customer, k.task_type, k.environment, k.provider, k.model, k.service_class, k.operation, k.status, k.served_from,
        r.calls, r.priced_calls, r.unpriced_calls, r.corrections, r.retries, r.tool_calls,
        r.accepted_calls, r.rejected_calls, r.input_tokens, r.cache_read_tokens, r.cache_write_tokens, r.cache_write_1h_tokens,
-       r.output_tokens, r.reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost, r.output_cost,
-       r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run
+       r.output_tokens, r.reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost, r.output_cost, r.other_cost,
+       r.adjustment_cost, r.reported_cost, r.cost_without_run
 FROM cost_ledger.rollup_hour r
 JOIN cost_ledger.rollup_key k ON k.key_id = r.key_id
 WHERE NOT row_security_active('cost_ledger.call'::regclass)
 UNION ALL
-SELECT date_trunc('hour', c.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)),
-       c.team, c.feature, c.customer, c.task_type, c.environment, c.provider, c.model, c.service_class, c.operation, c.status, c.served_from,
-       (c.corrects IS NULL)::integer::bigint,
-       (c.cost IS NOT NULL AND (c.corrects IS NULL OR coalesce(c.usage_status = 'repriced', false)))::integer::bigint,
-       ((c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
-           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer)::bigint,
-       (c.corrects IS NOT NULL)::integer::bigint,
-       (c.corrects IS NULL AND coalesce(c.operation = 'retry', false))::integer + coalesce(c.retry_count, 0)::bigint,
-       coalesce(c.tool_calls_count, 0)::bigint,
-       coalesce(c.accepted, false)::integer::bigint,
-       (NOT coalesce(c.accepted, true))::integer::bigint,
-       coalesce(c.input_tokens, 0)::numeric,
-       coalesce(c.cache_read_tokens, 0)::numeric,
-       coalesce(c.cache_write_tokens, 0)::numeric,
-       coalesce(c.cache_write_1h_tokens, 0)::numeric,
-       coalesce(c.output_tokens, 0)::numeric,
-       coalesce(c.reasoning_tokens, 0)::numeric,
-       c.cost,
-       c.cache_read_cost,
-       c.cache_write_cost,
-       c.output_cost,
-       c.other_cost,
-       CASE WHEN c.corrects IS NOT NULL THEN c.cost END,
-       c.reported_cost,
-       CASE WHEN c.run_id IS NULL THEN c.cost END
-FROM cost_ledger.live_call c;
+SELECT date_trunc('hour', m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)),
+       m.team, m.feature, m.customer, m.task_type, m.environment, m.provider, m.model, m.service_class, m.operation, m.status, m.served_from,
+       m.calls, m.priced_calls, m.unpriced_calls, m.corrections, m.retries, m.tool_calls,
+       m.accepted_calls, m.rejected_calls, m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.cache_write_1h_tokens,
+       m.output_tokens, m.reasoning_tokens, m.cost, m.cache_read_cost, m.cache_write_cost, m.output_cost, m.other_cost,
+       m.adjustment_cost, m.reported_cost, m.cost_without_run
+FROM cost_ledger.live_call_measure m;
 
 COMMENT ON VIEW cost_ledger.live_hour IS 'What calls add up to by hour of the reporting zone and labels, those included that are not in rollup_hour yet. An hour and its labels may be there more than once: add up what you need. Columns as in rollup_hour and rollup_key.';
 
@@ -328,7 +343,7 @@ BEGIN
         JOIN pg_class w ON w.oid = v.attrelid AND w.relnamespace = 'cost_ledger'::regnamespace AND w.relname LIKE 'live\_%'
         JOIN pg_attribute t ON t.attname = v.attname
                            AND t.attrelid IN (coalesce(to_regclass('cost_ledger.rollup_' || substr(w.relname, 6)), 'cost_ledger.call'),
-                                          'cost_ledger.rollup_key'::regclass, 'cost_ledger.call_labels'::regclass)
+                                          'cost_ledger.rollup_key'::regclass, 'cost_ledger.rollup_hour'::regclass, 'cost_ledger.call_labels'::regclass)
         WHERE v.attnum > 0
         ORDER BY v.attrelid, v.attname, t.attrelid <> coalesce(to_regclass('cost_ledger.rollup_' || substr(w.relname, 6)), 'cost_ledger.call')
     LOOP

@@ -201,10 +201,10 @@ SELECT t.month,
        round(sum(t.cost) / nullif(sum(t.priced_calls), 0), 12) AS mean_cost_per_call,
        round(sum(t.cost) / nullif(sum(sum(t.cost)) OVER (PARTITION BY t.month), 0), 6) AS share_of_cost
 FROM (
-    SELECT date_trunc('month', d.day::timestamp)::date AS month, d.task_type,
+    SELECT d.month, d.task_type,
            d.calls, d.priced_calls, d.unpriced_calls, d.cost,
            NULL::text AS run_id, NULL::numeric AS run_cost
-    FROM cost_ledger.live_day d
+    FROM cost_ledger.live_month d
     UNION ALL
     SELECT date_trunc('month', r.started_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date, r.task_type,
            NULL, NULL, NULL, NULL,
@@ -235,7 +235,7 @@ SELECT m.month, m.provider, m.model, m.service_class,
        round(m.cost / nullif(m.priced_calls, 0), 12) AS mean_cost_per_call,
        round(m.cost / nullif(sum(m.cost) OVER (PARTITION BY m.month), 0), 6) AS share_of_cost
 FROM (
-    SELECT date_trunc('month', d.day::timestamp)::date AS month,
+    SELECT d.month,
            d.provider, d.model, d.service_class,
            sum(d.calls)::bigint AS calls,
            coalesce(sum(d.calls) FILTER (WHERE d.status <> 'success'), 0)::bigint AS failed_calls,
@@ -251,8 +251,8 @@ FROM (
            coalesce(sum(d.output_cost), 0) AS output_cost,
            coalesce(sum(d.other_cost), 0) AS other_cost,
            coalesce(sum(d.adjustment_cost), 0) AS adjustment_cost
-    FROM cost_ledger.live_day d
-    GROUP BY 1, d.provider, d.model, d.service_class) m;
+    FROM cost_ledger.live_month d
+    GROUP BY d.month, d.provider, d.model, d.service_class) m;
 
 COMMENT ON VIEW cost_ledger.cost_by_model IS 'Which models does the money go to? Models by the names the calls carry.';
 COMMENT ON COLUMN cost_ledger.cost_by_model.month IS 'First day of the month, in the reporting zone.';
@@ -285,14 +285,14 @@ SELECT o.month,
        round(o.cost / nullif(sum(o.cost) OVER (PARTITION BY o.month), 0), 6) AS share_of_cost,
        round(o.calls / nullif(sum(o.calls) OVER (PARTITION BY o.month), 0), 6) AS share_of_calls
 FROM (
-    SELECT date_trunc('month', d.day::timestamp)::date AS month,
+    SELECT d.month,
            d.operation,
            sum(d.calls)::bigint AS calls,
            coalesce(sum(d.calls) FILTER (WHERE d.status <> 'success'), 0)::bigint AS failed_calls,
            sum(d.unpriced_calls)::bigint AS unpriced_calls,
            sum(d.cost) AS cost
-    FROM cost_ledger.live_day d
-    GROUP BY 1, d.operation) o;
+    FROM cost_ledger.live_month d
+    GROUP BY d.month, d.operation) o;
 
 COMMENT ON VIEW cost_ledger.cost_by_operation IS 'How much of the money goes to retries, fallbacks, evals and judges instead of the work itself?';
 COMMENT ON COLUMN cost_ledger.cost_by_operation.month IS 'First day of the month, in the reporting zone.';
@@ -315,15 +315,15 @@ SELECT f.month,
        f.input_tokens, f.cache_read_tokens, f.cache_write_tokens,
        round(f.cache_read_tokens / nullif(f.input_tokens, 0), 6) AS cache_hit_ratio
 FROM (
-    SELECT date_trunc('month', d.day::timestamp)::date AS month,
+    SELECT d.month,
            d.feature,
            sum(d.calls)::bigint AS calls,
            coalesce(sum(d.calls) FILTER (WHERE d.served_from = 'response_cache'), 0)::bigint AS response_cache_calls,
            coalesce(sum(d.input_tokens) FILTER (WHERE d.served_from = 'model'), 0) AS input_tokens,
            coalesce(sum(d.cache_read_tokens) FILTER (WHERE d.served_from = 'model'), 0) AS cache_read_tokens,
            coalesce(sum(d.cache_write_tokens + d.cache_write_1h_tokens) FILTER (WHERE d.served_from = 'model'), 0) AS cache_write_tokens
-    FROM cost_ledger.live_day d
-    GROUP BY 1, d.feature) f;
+    FROM cost_ledger.live_month d
+    GROUP BY d.month, d.feature) f;
 
 COMMENT ON VIEW cost_ledger.cache_hit_by_feature IS 'How well does each feature use the prompt cache? Tokens are those that models were sent; answers from the application''s own cache are counted apart.';
 COMMENT ON COLUMN cost_ledger.cache_hit_by_feature.month IS 'First day of the month, in the reporting zone.';
@@ -340,16 +340,21 @@ COMMENT ON COLUMN cost_ledger.cache_hit_by_feature.cache_hit_ratio IS 'cache_rea
 -- without calls is a drop and not a gap.
 CREATE VIEW cost_ledger.week_over_week WITH (security_invoker = true) AS
 WITH spent AS (
-    SELECT date_trunc('week', d.day::timestamp)::date AS week_start,
+    SELECT d.week_start,
            CASE WHEN GROUPING(d.team) = 0 THEN 'team'
                 WHEN GROUPING(d.feature) = 0 THEN 'feature'
                 ELSE 'total' END AS dimension,
            coalesce(d.team, d.feature) AS name,  -- at most one of them is grouped by
-           min(d.day) AS called_on,
+           min(d.called_on) AS called_on,
            sum(d.cost) AS cost,
            sum(d.unpriced_calls) AS unpriced_calls
-    FROM cost_ledger.live_day d
-    GROUP BY 1, GROUPING SETS ((), (d.team), (d.feature))
+    FROM (
+        -- Once over the rollups for all three.
+        SELECT date_trunc('week', d.day::timestamp)::date AS week_start, d.team, d.feature,
+               min(d.day) AS called_on, sum(d.cost) AS cost, sum(d.unpriced_calls) AS unpriced_calls
+        FROM cost_ledger.live_day d
+        GROUP BY 1, d.team, d.feature) d
+    GROUP BY d.week_start, GROUPING SETS ((), (d.team), (d.feature))
 ), complete AS (
     -- A ledger that begins in mid-week has seen only a part of that week.
     SELECT date_trunc('week', min(s.called_on)::timestamp + interval '6 days')::date AS first_week,

@@ -11,7 +11,7 @@ SELECT t.month,
        t.cost, t.rated_cost, t.adjustment_cost,
        round(t.cost / nullif(sum(t.cost) OVER (PARTITION BY t.month), 0), 6) AS share_of_cost
 FROM (
-    SELECT date_trunc('month', d.day::timestamp)::date AS month,
+    SELECT d.month,
            d.team,
            sum(d.calls)::bigint AS calls,
            coalesce(sum(d.calls) FILTER (WHERE d.status <> 'success'), 0)::bigint AS failed_calls,
@@ -24,8 +24,8 @@ FROM (
            sum(d.cost) AS cost,
            sum(d.cost) - coalesce(sum(d.adjustment_cost), 0) AS rated_cost,
            sum(d.adjustment_cost) AS adjustment_cost
-    FROM cost_ledger.live_day d
-    GROUP BY 1, d.team) t;
+    FROM cost_ledger.live_month d
+    GROUP BY d.month, d.team) t;
 
 COMMENT ON VIEW cost_ledger.chargeback_by_month IS 'What does each team owe for each month? All rows of a month together are the whole cost of the month: calls without a team are a row of their own.';
 COMMENT ON COLUMN cost_ledger.chargeback_by_month.month IS 'First day of the month, in the reporting zone.';
@@ -88,9 +88,9 @@ FROM (
            -- No calls cost nothing; calls without a price cost nobody knows what.
            CASE WHEN count(s.calls) = 0 THEN 0 ELSE sum(s.cost) END AS cost
     FROM (
-        SELECT date_trunc('month', d.day::timestamp)::date AS month,
+        SELECT d.month,
                d.feature, d.calls, d.unpriced_calls, d.cost, NULL::numeric AS revenue
-        FROM cost_ledger.live_day d
+        FROM cost_ledger.live_month d
         UNION ALL
         SELECT date_trunc('month', r.earned_on::timestamp)::date,
                r.feature, NULL, NULL, NULL, r.amount
