@@ -282,9 +282,13 @@ BEGIN
                                    - count(*) FILTER (WHERE c.usage_status IN ('repriced', 'completed')) AS unpriced_calls,
                                min(c.called_at) AS first_at, max(c.called_at) AS last_at
                         FROM %6$s c
-                        -- An estimate stands in for a cost until the price comes.
-                        LEFT JOIN cost_ledger.hold x ON c.usage_status = 'repriced' AND x.call_id = c.corrects
+                        -- An estimate stands in for a cost until a price comes, also
+                        -- one for a part of it: with the first row that brings one.
+                        LEFT JOIN cost_ledger.hold x ON c.cost IS NOT NULL AND x.call_id = c.corrects
                                                     AND x.provisional IS NOT NULL AND x.exchanged_at IS NULL
+                                                    AND NOT EXISTS (SELECT FROM cost_ledger.call e
+                                                                    WHERE e.called_at = c.called_at AND e.corrects = c.corrects
+                                                                      AND e.call_id < c.call_id AND e.cost IS NOT NULL)
                         LEFT JOIN cost_ledger.hold p ON c.hold_id IS NOT NULL AND p.call_id = c.call_id
                                                     AND p.provisional IS NOT NULL AND p.exchanged_at IS NULL
                         WHERE %7$s
@@ -327,7 +331,9 @@ AS $$
 DECLARE
     exchanges boolean := EXISTS (SELECT FROM cost_ledger.hold h WHERE h.provisional IS NOT NULL AND h.exchanged_at IS NULL);
     posted text := format('(%s) AND (c.hold_id IS NULL OR c.corrects IS NOT NULL)', condition);
-    exchanged text := format('(%s) AND c.usage_status = ''repriced'' AND h.call_id = c.corrects AND h.provisional IS NOT NULL AND h.exchanged_at IS NULL',
+    exchanged text := format('(%s) AND c.cost IS NOT NULL AND h.call_id = c.corrects AND h.provisional IS NOT NULL AND h.exchanged_at IS NULL
+                              AND NOT EXISTS (SELECT FROM cost_ledger.call e
+                                              WHERE e.called_at = c.called_at AND e.corrects = c.corrects AND e.call_id < c.call_id AND e.cost IS NOT NULL)',
                              condition);
 BEGIN
     -- Holds before balances, as everywhere.
@@ -344,7 +350,9 @@ BEGIN
                        cost_ledger.budget_spend_query('cost_ledger.call', posted));
     END IF;
     IF exchanges THEN
-        EXECUTE 'UPDATE cost_ledger.hold h SET exchanged_at = clock_timestamp(), cost = c.cost FROM cost_ledger.call c WHERE ' || exchanged;
+        EXECUTE 'UPDATE cost_ledger.hold h
+                 SET exchanged_at = clock_timestamp(), cost = c.cost, overrun = CASE WHEN c.cost > h.estimate THEN c.cost - h.estimate END
+                 FROM cost_ledger.call c WHERE ' || exchanged;
     END IF;
 END
 $$;
