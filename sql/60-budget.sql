@@ -419,6 +419,9 @@ DECLARE
     kept_from timestamptz;
 BEGIN
     IF TG_OP = 'DELETE' THEN
+        -- Nor may anybody write a balance of it afterwards.
+        PERFORM cost_ledger._lock_rollups();
+        LOCK TABLE cost_ledger.budget_balance IN SHARE ROW EXCLUSIVE MODE;
         DELETE FROM cost_ledger.hold_line l WHERE l.budget_id = old.budget_id;
         DELETE FROM cost_ledger.budget_balance s WHERE s.budget_id = old.budget_id;
         RETURN NULL;
