@@ -294,5 +294,22 @@ SELECT posted > 6 AS all_of_it, held FROM balance WHERE name = 'everybody';
 SELECT * FROM cost_ledger.check_balances();
 DROP OWNED BY regress_gateway;
 DROP ROLE regress_gateway;
+
+--
+-- of ten thousand budgets a reservation reads those that the call belongs to
+--
+SELECT pg_temp.next();
+-- without the triggers: nothing was spent
+SET session_replication_role = replica;
+INSERT INTO cost_ledger.budget (name, scope, period, match_key) SELECT 'm' || n, jsonb_build_object('team', 'm' || n), 'month', 'team=m' || n FROM generate_series(1, 10000) n;
+INSERT INTO cost_ledger.budget_version (budget_id, version, amount, actions) SELECT budget_id, 1, 10, '{warn,throttle,stop}' FROM cost_ledger.budget WHERE name ~ '^m[0-9]';
+RESET session_replication_role;
+ANALYZE cost_ledger.budget, cost_ledger.budget_version;
+BEGIN;
+SELECT pg_temp.ask('m' || n, jsonb_build_object('team', 'm' || n * 1000), n) FROM generate_series(9, 11) n ORDER BY n;
+SELECT relname, seq_tup_read AS scanned, idx_tup_fetch < 100 AS few FROM pg_stat_xact_user_tables
+WHERE schemaname = 'cost_ledger' AND relname IN ('budget', 'budget_version') ORDER BY 1;
+COMMIT;
+SELECT * FROM balance ORDER BY 1;
 DROP VIEW balance;
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
