@@ -305,6 +305,8 @@ INSERT INTO cost_ledger.budget (name, scope, period, match_key) SELECT 'm' || n,
 INSERT INTO cost_ledger.budget_version (budget_id, version, amount, actions) SELECT budget_id, 1, 10, '{warn,throttle,stop}' FROM cost_ledger.budget WHERE name ~ '^m[0-9]';
 RESET session_replication_role;
 ANALYZE cost_ledger.budget, cost_ledger.budget_version;
+-- counted from here
+SELECT pg_stat_force_next_flush();
 BEGIN;
 SELECT pg_temp.ask('m' || n, jsonb_build_object('team', 'm' || n * 1000), n) FROM generate_series(9, 11) n ORDER BY n;
 SELECT relname, seq_tup_read AS scanned, idx_tup_fetch < 100 AS few FROM pg_stat_xact_user_tables
