@@ -115,3 +115,9 @@ exactness-million:
 .PHONY: crash
 crash:
 	PATH="$(bindir):$$PATH" test/crash/crash $(if $(FAULTS),--faults=$(FAULTS)) $(if $(SEED),--seed=$(SEED))
+
+# Reserves from many clients at once, with the installed extension and a server of
+# its own: CLIENTS=1,16,64, RESERVES=10000 of each client, SEED=7.
+.PHONY: budget-stress
+budget-stress:
+	PATH="$(bindir):$$PATH" test/stress/budgets $(if $(CLIENTS),--clients=$(CLIENTS)) $(if $(RESERVES),--reserves=$(RESERVES)) $(if $(SEED),--seed=$(SEED))

@@ -282,9 +282,13 @@ BEGIN
                                    - count(*) FILTER (WHERE c.usage_status IN ('repriced', 'completed')) AS unpriced_calls,
                                min(c.called_at) AS first_at, max(c.called_at) AS last_at
                         FROM %6$s c
-                        -- An estimate stands in for a cost until the price comes.
-                        LEFT JOIN cost_ledger.hold x ON c.usage_status = 'repriced' AND x.call_id = c.corrects
+                        -- An estimate stands in for a cost until a price comes, also
+                        -- one for a part of it: with the first row that brings one.
+                        LEFT JOIN cost_ledger.hold x ON c.cost IS NOT NULL AND x.call_id = c.corrects
                                                     AND x.provisional IS NOT NULL AND x.exchanged_at IS NULL
+                                                    AND NOT EXISTS (SELECT FROM cost_ledger.call e
+                                                                    WHERE e.called_at = c.called_at AND e.corrects = c.corrects
+                                                                      AND e.call_id < c.call_id AND e.cost IS NOT NULL)
                         LEFT JOIN cost_ledger.hold p ON c.hold_id IS NOT NULL AND p.call_id = c.call_id
                                                     AND p.provisional IS NOT NULL AND p.exchanged_at IS NULL
                         WHERE %7$s
@@ -327,7 +331,9 @@ AS $$
 DECLARE
     exchanges boolean := EXISTS (SELECT FROM cost_ledger.hold h WHERE h.provisional IS NOT NULL AND h.exchanged_at IS NULL);
     posted text := format('(%s) AND (c.hold_id IS NULL OR c.corrects IS NOT NULL)', condition);
-    exchanged text := format('(%s) AND c.usage_status = ''repriced'' AND h.call_id = c.corrects AND h.provisional IS NOT NULL AND h.exchanged_at IS NULL',
+    exchanged text := format('(%s) AND c.cost IS NOT NULL AND h.call_id = c.corrects AND h.provisional IS NOT NULL AND h.exchanged_at IS NULL
+                              AND NOT EXISTS (SELECT FROM cost_ledger.call e
+                                              WHERE e.called_at = c.called_at AND e.corrects = c.corrects AND e.call_id < c.call_id AND e.cost IS NOT NULL)',
                              condition);
 BEGIN
     -- Holds before balances, as everywhere.
@@ -344,7 +350,9 @@ BEGIN
                        cost_ledger.budget_spend_query('cost_ledger.call', posted));
     END IF;
     IF exchanges THEN
-        EXECUTE 'UPDATE cost_ledger.hold h SET exchanged_at = clock_timestamp(), cost = c.cost FROM cost_ledger.call c WHERE ' || exchanged;
+        EXECUTE 'UPDATE cost_ledger.hold h
+                 SET exchanged_at = clock_timestamp(), cost = c.cost, overrun = CASE WHEN c.cost > h.estimate THEN c.cost - h.estimate END
+                 FROM cost_ledger.call c WHERE ' || exchanged;
     END IF;
 END
 $$;
@@ -411,6 +419,9 @@ DECLARE
     kept_from timestamptz;
 BEGIN
     IF TG_OP = 'DELETE' THEN
+        -- Nor may anybody write a balance of it afterwards.
+        PERFORM cost_ledger._lock_rollups();
+        LOCK TABLE cost_ledger.budget_balance IN SHARE ROW EXCLUSIVE MODE;
         DELETE FROM cost_ledger.hold_line l WHERE l.budget_id = old.budget_id;
         DELETE FROM cost_ledger.budget_balance s WHERE s.budget_id = old.budget_id;
         RETURN NULL;
@@ -928,7 +939,9 @@ AS $$
 #variable_conflict use_column
 DECLARE
     holds uuid[];
-    ended timestamptz := clock_timestamp();
+    lines record;
+    gone text[];
+    ended timestamptz;
 BEGIN
     -- An older snapshot might not have a budget that is being set.
     IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -939,6 +952,7 @@ BEGIN
     -- _start_budget() waits for this, and this for it: the statements after
     -- it see the same budgets as what it made.
     LOCK TABLE cost_ledger.budget_balance IN ROW EXCLUSIVE MODE;
+    ended := clock_timestamp();
 
     holds := ARRAY(SELECT DISTINCT c.hold_id
                    FROM unnest(_settle_holds.called_at, _settle_holds.call_ids) AS u (called_at, call_id)
@@ -973,12 +987,17 @@ BEGIN
               GROUP BY c.hold_id) f
         WHERE h.hold_id = f.hold_id;
 
+    -- Deleted when we have their balances: until then only who has one may,
+    -- and only lines that have expired.
+    SELECT coalesce(array_agg(l.hold_id), '{}') AS holds, array_agg(l.budget_id) AS budgets, array_agg(l.entity) AS entities,
+           array_agg(l.period_start) AS periods, array_agg(l.amount) AS amounts, min(l.expires_at) AS expires_at
+        INTO lines
+        FROM cost_ledger.hold_line l
+        WHERE l.hold_id = ANY (holds);
+
     -- The measures of budget_spend_query(), for a few rows: planned once, not
     -- at every commit.  check_balances() compares the two.
-    WITH gone AS (
-        DELETE FROM cost_ledger.hold_line l WHERE l.hold_id = ANY (holds)
-        RETURNING l.budget_id, l.entity, l.period_start, l.amount
-    ), change AS (
+    WITH change AS (
         SELECT b.budget_id, coalesce(cost_ledger.shorten_id(f.labels ->> b.each_of), '') COLLATE "C" AS entity,
                CASE b.period WHEN 'total' THEN '-infinity'
                              WHEN 'rolling' THEN date_trunc('minute', f.called_at)
@@ -1009,7 +1028,8 @@ BEGIN
                                  AND f.labels @> b.scope AND (b.each_of IS NULL OR f.labels ? b.each_of)
         CROSS JOIN cost_ledger.ledger l
         UNION ALL
-        SELECT g.budget_id, g.entity, g.period_start, 0, -g.amount, 0, NULL FROM gone g
+        SELECT u.budget_id, u.entity, u.period_start, 0, -u.amount, 0, NULL
+        FROM unnest(lines.budgets, lines.entities, lines.periods, lines.amounts) AS u (budget_id, entity, period_start, amount)
     )
     INSERT INTO cost_ledger.budget_balance AS b (budget_id, entity, period_start, posted, held, unpriced_calls, first_at, last_at)
         SELECT c.budget_id, c.entity, c.period_start, sum(c.posted), sum(c.held), sum(c.unpriced_calls), min(c.called_at), max(c.called_at)
@@ -1019,6 +1039,27 @@ BEGIN
         ON CONFLICT (budget_id, entity, period_start) DO UPDATE SET
             posted = b.posted + excluded.posted, held = b.held + excluded.held, unpriced_calls = b.unpriced_calls + excluded.unpriced_calls,
             first_at = least(b.first_at, excluded.first_at), last_at = greatest(b.last_at, excluded.last_at);
+
+    IF cardinality(lines.holds) > 0 THEN
+        WITH gone AS (
+            DELETE FROM cost_ledger.hold_line l WHERE l.hold_id = ANY (holds) RETURNING l.hold_id, l.budget_id
+        )
+        SELECT coalesce(array_agg(g.hold_id::text || g.budget_id), '{}') INTO gone FROM gone g;
+        -- Holds that have expired while we waited for the balances are late.
+        IF lines.expires_at <= clock_timestamp() THEN
+            UPDATE cost_ledger.hold h SET is_late = true
+                WHERE h.hold_id = ANY (lines.holds) AND h.expires_at <= clock_timestamp() AND NOT h.is_late;
+        END IF;
+        -- What somebody has taken of them meanwhile is not to be given back twice.
+        IF cardinality(gone) < cardinality(lines.holds) THEN
+            UPDATE cost_ledger.budget_balance s SET held = s.held + t.amount
+                FROM (SELECT u.budget_id, u.entity, u.period_start, sum(u.amount) AS amount
+                      FROM unnest(lines.holds, lines.budgets, lines.entities, lines.periods, lines.amounts) AS u (hold_id, budget_id, entity, period_start, amount)
+                      WHERE u.hold_id::text || u.budget_id <> ALL (gone)
+                      GROUP BY 1, 2, 3) t
+                WHERE s.budget_id = t.budget_id AND s.entity = t.entity AND s.period_start = t.period_start;
+        END IF;
+    END IF;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger._settle_holds(timestamptz[], bigint[]) FROM PUBLIC;
@@ -1027,23 +1068,29 @@ COMMENT ON FUNCTION cost_ledger._settle_holds(timestamptz[], bigint[]) IS
     'Settles the holds of calls: what was held is given back, what the calls cost is posted to the budgets they belong to by their own labels, in the periods of called_at, all in one pass over the balances.';
 
 CREATE FUNCTION cost_ledger.give_back(hold_ids uuid[]) RETURNS void
-    LANGUAGE sql VOLATILE
+    LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
+    -- Whoever is at a balance may take an expired line of it, so that nobody is
+    -- refused for its sake: not while we have the balance.
+    PERFORM FROM cost_ledger.budget_balance s
+        JOIN (SELECT DISTINCT l.budget_id, l.entity, l.period_start FROM cost_ledger.hold_line l WHERE l.hold_id = ANY (give_back.hold_ids)) l
+            USING (budget_id, entity, period_start)
+        ORDER BY s.budget_id, s.entity, s.period_start
+        FOR UPDATE OF s;
     WITH gone AS (
         DELETE FROM cost_ledger.hold_line l WHERE l.hold_id = ANY (give_back.hold_ids)
         RETURNING l.budget_id, l.entity, l.period_start, l.amount
     )
-    INSERT INTO cost_ledger.budget_balance AS b (budget_id, entity, period_start, held)
-        SELECT g.budget_id, g.entity, g.period_start, -sum(g.amount)
-        FROM gone g
-        GROUP BY 1, 2, 3
-        ORDER BY 1, 2, 3
-        ON CONFLICT (budget_id, entity, period_start) DO UPDATE SET held = b.held + excluded.held
+    UPDATE cost_ledger.budget_balance s SET held = s.held - g.amount
+        FROM (SELECT g.budget_id, g.entity, g.period_start, sum(g.amount) AS amount FROM gone g GROUP BY 1, 2, 3) g
+        WHERE s.budget_id = g.budget_id AND s.entity = g.entity AND s.period_start = g.period_start;
+END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.give_back(uuid[]) IS
-    'Takes what holds have reserved out of the balances.';
+    'Takes what holds have reserved out of the balances. The caller has locked the holds.';
 
 CREATE FUNCTION cost_ledger._expire_holds() RETURNS void
     LANGUAGE plpgsql VOLATILE
@@ -1131,6 +1178,7 @@ DECLARE
     -- The soft ones, from the weakest.
     soft constant text[] := '{allow,warn,throttle,degrade}';
     at timestamptz := clock_timestamp();
+    soon timestamptz;
     wanted jsonb := '{}';
     keys text[];
     ledger_zone text;
@@ -1223,13 +1271,19 @@ BEGIN
                                             wanted ->> 'service_class', wanted ->> 'region', customer => wanted ->> 'customer');
         END IF;
         keys := ARRAY(SELECT '' UNION ALL SELECT l.key || '=' || cost_ledger.shorten_id(l.value) FROM jsonb_each_text(wanted) l);
+        -- Nobody sets a budget between our reading of it and our holding.
+        IF NOT check_only THEN
+            LOCK TABLE cost_ledger.budget_balance IN ROW EXCLUSIVE MODE;
+            at := clock_timestamp();
+        END IF;
+        soon := at + interval '1 second';
         ledger_zone := (SELECT l.time_zone FROM cost_ledger.ledger l);
         FOR b IN
             SELECT b.budget_id, b.name, b.metric, b.period, b.each_of, v.amount, v.thresholds, v.actions, v.degrade_to,
                    n.entity, CASE WHEN b.period = 'rolling' THEN '-infinity' ELSE p.period_start END AS period_start,
                    p.period_start AS window_start, p.period_end,
                    s.budget_id IS NOT NULL AS is_known, coalesce(s.posted, 0) + coalesce(r.posted, 0) AS posted, coalesce(s.held, 0) AS held,
-                   coalesce(x.expired, 0) AS expired, s.first_at, r.first_minute, h.threshold AS hard_threshold, h.action AS hard_action
+                   coalesce(x.expired, 0) AS expired, coalesce(x.expiring, 0) AS expiring, s.first_at, r.first_minute, h.threshold AS hard_threshold, h.action AS hard_action
             FROM cost_ledger.budget b
             CROSS JOIN LATERAL (
                 SELECT v.* FROM cost_ledger.budget_version v
@@ -1248,9 +1302,9 @@ BEGIN
                 FROM cost_ledger.budget_balance m
                 WHERE b.period = 'rolling' AND m.budget_id = b.budget_id AND m.entity = n.entity AND m.period_start >= p.period_start) r ON true
             LEFT JOIN LATERAL (
-                SELECT sum(i.amount) AS expired
+                SELECT sum(i.amount) FILTER (WHERE i.expires_at <= at) AS expired, sum(i.amount) AS expiring
                 FROM cost_ledger.hold_line i
-                WHERE i.budget_id = s.budget_id AND i.entity = s.entity AND i.period_start = s.period_start AND i.expires_at <= at) x ON true
+                WHERE i.budget_id = s.budget_id AND i.entity = s.entity AND i.period_start = s.period_start AND i.expires_at <= soon) x ON true
             LEFT JOIN LATERAL (
                 SELECT t.threshold, t.action
                 FROM unnest(v.thresholds, v.actions) AS t (threshold, action)
@@ -1295,9 +1349,9 @@ BEGIN
                 now_held := asked;
             ELSIF asked = 0 THEN
                 is_granted := now_posted + now_held < hard;
-            ELSIF now_posted + now_held + asked > hard THEN
-                -- As of this statement's snapshot there is no room, expired
-                -- holds left out: nothing has to be locked to say so.
+            ELSIF now_posted + (CASE WHEN check_only THEN now_held ELSE b.held - b.expiring END) + asked > hard THEN
+                -- As of this statement's snapshot there is no room, holds left out
+                -- that have expired by then: nothing has to be locked to say so.
                 is_granted := false;
             ELSIF check_only THEN
                 now_held := now_held + asked;
@@ -1308,13 +1362,16 @@ BEGIN
                 -- Who posts to a minute for a hold has the gate too.
                 PERFORM FROM cost_ledger.budget_balance s
                     WHERE s.budget_id = b.budget_id AND s.entity = b.entity AND s.period_start = b.period_start FOR UPDATE;
-                IF b.expired > 0 THEN
-                    PERFORM cost_ledger.sweep_holds(b.budget_id, b.entity, b.period_start, at);
-                END IF;
-                SELECT coalesce(sum(m.posted), 0), coalesce(sum(m.held), 0) INTO now_posted, now_held
-                    FROM cost_ledger.budget_balance m
-                    WHERE m.budget_id = b.budget_id AND m.entity = b.entity AND (m.period_start >= b.window_start OR m.period_start = b.period_start);
-                is_granted := now_posted + now_held + asked <= hard;
+                FOR attempt IN 1 .. 2 LOOP
+                    IF b.expired > 0 OR attempt = 2 THEN
+                        PERFORM cost_ledger.sweep_holds(b.budget_id, b.entity, b.period_start, clock_timestamp());
+                    END IF;
+                    SELECT coalesce(sum(m.posted), 0), coalesce(sum(m.held), 0) INTO now_posted, now_held
+                        FROM cost_ledger.budget_balance m
+                        WHERE m.budget_id = b.budget_id AND m.entity = b.entity AND (m.period_start >= b.window_start OR m.period_start = b.period_start);
+                    is_granted := now_posted + now_held + asked <= hard;
+                    EXIT WHEN is_granted;
+                END LOOP;
                 IF is_granted THEN
                     UPDATE cost_ledger.budget_balance s SET held = s.held + asked
                         WHERE s.budget_id = b.budget_id AND s.entity = b.entity AND s.period_start = b.period_start;
@@ -1334,7 +1391,11 @@ BEGIN
                     -- Expired holds may be in the way.
                     PERFORM cost_ledger.sweep_holds(b.budget_id, b.entity, b.period_start, clock_timestamp());
                 END LOOP;
-                IF NOT is_granted THEN
+                IF is_granted AND b.expired > 0 THEN
+                    -- Not in the way, but neither do they count for a level.
+                    PERFORM cost_ledger.sweep_holds(b.budget_id, b.entity, b.period_start, clock_timestamp());
+                END IF;
+                IF NOT is_granted OR b.expired > 0 THEN
                     SELECT s.posted, s.held INTO now_posted, now_held
                         FROM cost_ledger.budget_balance s
                         WHERE s.budget_id = b.budget_id AND s.entity = b.entity AND s.period_start = b.period_start;
@@ -1455,15 +1516,9 @@ CREATE FUNCTION cost_ledger.sweep_holds(budget_id bigint, entity text, period_st
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    -- We may have balances already: what others are at, they will give back.
-    WITH expired AS (
-        SELECT l.hold_id
-        FROM cost_ledger.hold_line l
+    WITH gone AS (
+        DELETE FROM cost_ledger.hold_line l
         WHERE l.budget_id = sweep_holds.budget_id AND l.entity = sweep_holds.entity AND l.period_start = sweep_holds.period_start AND l.expires_at <= sweep_holds.at
-        FOR UPDATE SKIP LOCKED
-    ), gone AS (
-        DELETE FROM cost_ledger.hold_line l USING expired e
-        WHERE l.hold_id = e.hold_id AND l.budget_id = sweep_holds.budget_id
         RETURNING l.amount
     )
     UPDATE cost_ledger.budget_balance s SET held = s.held - g.amount
@@ -1472,7 +1527,7 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION cost_ledger.sweep_holds(bigint, text, timestamptz, timestamptz) IS
-    'Takes what expired holds have reserved out of one balance.';
+    'Takes what expired holds have reserved out of one balance, which the caller has locked.';
 
 CREATE FUNCTION cost_ledger.release(hold_key text) RETURNS boolean
     LANGUAGE plpgsql VOLATILE

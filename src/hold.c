@@ -9,11 +9,13 @@
  * nothing left to do.
  *
  * Rows that were rolled back to a savepoint stay in the list; _settle_holds()
- * looks only at those that are there.
+ * looks only at those that are there.  A settlement that was rolled back to a
+ * savepoint, after SET CONSTRAINTS, is due again, as its trigger is.
  *-------------------------------------------------------------------------
  */
 #include "cost_ledger.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
@@ -27,17 +29,52 @@ static int	max_settlements = 0;
 static Datum *settled_at = NULL;	/* called_at and call_id of each */
 static Datum *settled_id = NULL;
 
+/*
+ * The first num_done of the list are settled, in parts: each by a
+ * subtransaction, up to an end.  The list of parts is as short as SET
+ * CONSTRAINTS is rare.
+ */
+typedef struct SettledPart
+{
+	SubTransactionId by;
+	int			start;
+	struct SettledPart *before;
+} SettledPart;
+
+static int	num_done = 0;
+static SettledPart *last_part = NULL;
+
 /* The list lives as long as the transaction, however that ends. */
 static void
 forget_settlements(void *arg)
 {
-	num_settlements = max_settlements = 0;
+	num_settlements = max_settlements = num_done = 0;
 	settled_at = settled_id = NULL;
+	last_part = NULL;
+}
+
+static void
+end_subtransaction(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_COMMIT_SUB)
+	{
+		for (SettledPart *part = last_part; part && part->by == mine; part = part->before)
+			part->by = parent;
+	}
+	else if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
+		while (last_part && last_part->by == mine)
+		{
+			num_done = last_part->start;
+			last_part = last_part->before;
+		}
+	}
 }
 
 void
 cl_note_settlement(TimestampTz called_at, int64 call_id)
 {
+	static bool is_registered = false;
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
 
 	if (settled_at == NULL)
@@ -46,6 +83,9 @@ cl_note_settlement(TimestampTz called_at, int64 call_id)
 
 		callback->func = forget_settlements;
 		MemoryContextRegisterResetCallback(TopTransactionContext, callback);
+		if (!is_registered)
+			RegisterSubXactCallback(end_subtransaction, NULL);
+		is_registered = true;
 		max_settlements = 16;
 		settled_at = palloc(max_settlements * sizeof(Datum));
 		settled_id = palloc(max_settlements * sizeof(Datum));
@@ -73,6 +113,7 @@ cl_settle_calls(PG_FUNCTION_ARGS)
 	Oid			types[] = {TIMESTAMPTZARRAYOID, INT8ARRAYOID};
 	Datum		arguments[2];
 	CallerIdentity caller;
+	SettledPart *part;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) ||
 		!TRIGGER_FIRED_AFTER(((TriggerData *) fcinfo->context)->tg_event))
@@ -80,12 +121,17 @@ cl_settle_calls(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("cost_ledger.%s() is a trigger of cost_ledger.call", "_settle_calls"),
 				 errhint("cost_ledger.create_ledger() attaches it; do not attach or call it by hand.")));
-	if (num_settlements == 0)
+	if (num_done == num_settlements)
 		return PointerGetDatum(NULL);
 
-	arguments[0] = PointerGetDatum(construct_array(settled_at, num_settlements, TIMESTAMPTZOID, sizeof(TimestampTz), true, TYPALIGN_DOUBLE));
-	arguments[1] = PointerGetDatum(construct_array(settled_id, num_settlements, INT8OID, sizeof(int64), true, TYPALIGN_DOUBLE));
-	num_settlements = 0;
+	arguments[0] = PointerGetDatum(construct_array(settled_at + num_done, num_settlements - num_done, TIMESTAMPTZOID, sizeof(TimestampTz), true, TYPALIGN_DOUBLE));
+	arguments[1] = PointerGetDatum(construct_array(settled_id + num_done, num_settlements - num_done, INT8OID, sizeof(int64), true, TYPALIGN_DOUBLE));
+	part = MemoryContextAlloc(TopTransactionContext, sizeof(SettledPart));
+	part->by = GetCurrentSubTransactionId();
+	part->start = num_done;
+	part->before = last_part;
+	last_part = part;
+	num_done = num_settlements;
 
 	caller = cl_become_owner(cl_ledger_relation("hold"));
 	if (SPI_connect() != SPI_OK_CONNECT)
