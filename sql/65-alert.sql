@@ -105,10 +105,14 @@ AS $$
         FROM windows w JOIN cost_ledger.live_minute m ON m.minute >= w.start_1h AND m.minute <= spend_rate.at
         GROUP BY m.team
     ), weeks AS (
-        SELECT n.weeks, date_trunc('hour', spend_rate.at AT TIME ZONE l.time_zone - n.weeks * interval '7 days') AT TIME ZONE l.time_zone AS hour
-        FROM cost_ledger.ledger l, generate_series(1, 4) AS n (weeks)
+        -- Costs are kept by the hour: of the two that the last hour is in, as
+        -- much as it is in each.
+        SELECT n.weeks, (c.hour - p.hours * interval '1 hour' - n.weeks * interval '7 days') AT TIME ZONE c.time_zone AS hour,
+               abs(p.hours - extract(epoch FROM c.at - c.hour) / 3600) AS share
+        FROM (SELECT l.time_zone, spend_rate.at AT TIME ZONE l.time_zone AS at, date_trunc('hour', spend_rate.at AT TIME ZONE l.time_zone) AS hour
+              FROM cost_ledger.ledger l) c, generate_series(1, 4) AS n (weeks), generate_series(0, 1) AS p (hours)
     ), before AS MATERIALIZED (
-        SELECT w.weeks, h.team, sum(h.cost) AS cost
+        SELECT w.weeks, h.team, sum(h.cost * w.share) AS cost
         FROM weeks w JOIN cost_ledger.live_hour h ON h.hour = w.hour
         GROUP BY w.weeks, h.team
     ), subjects AS (
@@ -127,12 +131,13 @@ AS $$
         SELECT CASE WHEN count(*) FILTER (WHERE c.weeks = 4 AND c.is_known) = 1 THEN (sum(c.cost) - min(c.cost) - max(c.cost)) / 2 END AS usual
         FROM (SELECT k.weeks, coalesce(sum(b.cost), 0) AS cost,
                      EXISTS (SELECT FROM cost_ledger.rollup_day d WHERE d.day <= (k.hour AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date) AS is_known
-              FROM weeks k LEFT JOIN before b ON b.weeks = k.weeks AND (s.team IS NULL OR b.team = s.team)
+              FROM (SELECT w.weeks, min(w.hour) AS hour FROM weeks w GROUP BY w.weeks) k
+              LEFT JOIN before b ON b.weeks = k.weeks AND (s.team IS NULL OR b.team = s.team)
               GROUP BY k.weeks, k.hour) c) u
 $$;
 
 COMMENT ON FUNCTION cost_ledger.spend_rate(timestamptz) IS
-    'How fast money is spent, in all and by each team that spent in the last hour: cost per hour of the last 5 minutes and of the last hour (12 decimals), what is usual, the median of the same hour of the last four weeks (NULL while the ledger is younger), and rate_1h / usual_rate (6 decimals; NULL where nothing is usual). Minutes are kept for two days.';
+    'How fast money is spent, in all and by each team that spent in the last hour: cost per hour of the last 5 minutes and of the last hour (12 decimals), what is usual, the median of the same hour of the last four weeks, made of the hours of the clock by the part that is in each (NULL while the ledger is younger), and rate_1h / usual_rate (6 decimals; NULL where nothing is usual). Minutes are kept for two days.';
 
 CREATE FUNCTION cost_ledger.budget_velocity(at timestamptz DEFAULT now())
     RETURNS TABLE (budget_id bigint, name text, entity text, pace numeric, rate_5m numeric, rate_1h numeric, velocity numeric, exhausted_at timestamptz)
