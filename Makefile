@@ -15,6 +15,7 @@ OBJS = \
 	src/pricing.o \
 	src/call_trigger.o \
 	src/hold.o \
+	src/limit.o \
 	src/rollup.o \
 	src/sketch.o \
 	src/summary.o

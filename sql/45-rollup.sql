@@ -659,16 +659,20 @@ CREATE FUNCTION cost_ledger._summarize_pages() RETURNS void
     SET lock_timeout = '100ms'
 AS $$
 DECLARE
+    indexes regclass[];
     index regclass;
 BEGIN
-    FOR index IN
-        SELECT i.indexrelid
-        FROM pg_partition_tree('cost_ledger.call') p
-        JOIN pg_index i ON i.indrelid = p.relid
-        JOIN pg_class c ON c.oid = i.indexrelid
-        JOIN pg_am a ON a.oid = c.relam
-        WHERE p.isleaf AND i.indisvalid AND a.amname = 'brin'
-    LOOP
+    BEGIN
+        indexes := ARRAY(SELECT i.indexrelid
+                         FROM pg_partition_tree('cost_ledger.call') p
+                         JOIN pg_index i ON i.indrelid = p.relid
+                         JOIN pg_class c ON c.oid = i.indexrelid
+                         JOIN pg_am a ON a.oid = c.relam
+                         WHERE p.isleaf AND i.indisvalid AND a.amname = 'brin');
+    EXCEPTION WHEN lock_not_available THEN
+        RETURN;  -- somebody has the table for himself
+    END;
+    FOREACH index IN ARRAY indexes LOOP
         BEGIN
             PERFORM brin_summarize_new_values(index);
         EXCEPTION WHEN lock_not_available THEN

@@ -542,7 +542,8 @@ AS $$
 #variable_conflict use_column
 DECLARE
     id bigint;
-    is_new boolean;
+    counted record;
+    counts record;
     wanted record;
     current_version record;
 BEGIN
@@ -564,8 +565,8 @@ BEGIN
         set_budget.period := 'total';
     END IF;
 
-    SELECT b.budget_id INTO id FROM cost_ledger.budget b WHERE b.name = set_budget.name FOR UPDATE;
-    is_new := NOT FOUND;
+    SELECT b.metric, b.scope, b.each_of, b.period, b.period_length, b.time_zone, b.week_start, b.is_active INTO counted
+        FROM cost_ledger.budget b WHERE b.name = set_budget.name FOR UPDATE;
     INSERT INTO cost_ledger.budget AS b (name, metric, scope, each_of, period, period_length, time_zone, week_start, match_key)
         VALUES (set_budget.name, set_budget.metric, coalesce(nullif(set_budget.scope, 'null'), '{}'), set_budget.each_of, set_budget.period,
                 set_budget.period_length, set_budget.time_zone, set_budget.week_start, '')
@@ -573,6 +574,8 @@ BEGIN
             metric = excluded.metric, scope = excluded.scope, each_of = excluded.each_of, period = excluded.period,
             period_length = excluded.period_length, time_zone = excluded.time_zone, week_start = excluded.week_start, is_active = true
         RETURNING b.budget_id INTO id;
+    SELECT b.metric, b.scope, b.each_of, b.period, b.period_length, b.time_zone, b.week_start, b.is_active INTO counts
+        FROM cost_ledger.budget b WHERE b.budget_id = id;
 
     SELECT v.* INTO current_version
         FROM cost_ledger.budget_version v
@@ -600,7 +603,7 @@ BEGIN
         END IF;
     END IF;
     -- What was reached before anybody asked is recorded, and nobody is called.
-    IF is_new THEN
+    IF counts IS DISTINCT FROM counted THEN
         PERFORM cost_ledger._check_budgets(now(), id);
     END IF;
     RETURN id;
@@ -608,7 +611,7 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.set_budget(text, jsonb, text, numeric, numeric[], text, text, text, text[], text, integer, interval, text) IS
-    'Sets a budget, new or known by its name, and returns its budget_id. scope names what it limits by columns of the call, {"team": "search", "model": "…"}: all of them must match; {} is every call. period is request, minute, hour, day, week, month, quarter or total in time_zone (NULL: the ledger''s), weeks from day week_start (1 Monday … 7 Sunday); rolling, the last period_length; run or session, for each of them. amount is in the unit of metric: cost (in the ledger''s currency), tokens, calls, tool_calls, turns, concurrent_calls, duration (seconds) or depth. each_of is a column of the call each value of which has the limit for itself. thresholds are fractions of amount at which an alert is raised; actions what each asks for: warn, throttle, degrade (to the model degrade_to), defer or stop. A changed limit is a new version, which alerts anew; the same again changes nothing. A new budget starts with what was spent in the period already; thresholds reached by that are recorded as alerts of kind seeded, without a message.';
+    'Sets a budget, new or known by its name, and returns its budget_id. scope names what it limits by columns of the call, {"team": "search", "model": "…"}: all of them must match; {} is every call. period is request, minute, hour, day, week, month, quarter or total in time_zone (NULL: the ledger''s), weeks from day week_start (1 Monday … 7 Sunday); rolling, the last period_length; run or session, for each of them. amount is in the unit of metric: cost (in the ledger''s currency), tokens, calls, tool_calls, turns, concurrent_calls, duration (seconds) or depth. each_of is a column of the call each value of which has the limit for itself. thresholds are fractions of amount at which an alert is raised; actions what each asks for: warn, throttle, degrade (to the model degrade_to), defer or stop. A changed limit is a new version, which alerts anew; the same again changes nothing. A budget that is new, counts otherwise or is switched on again starts with what was spent in the period already; thresholds reached by that are recorded as alerts of kind seeded, without a message.';
 
 CREATE FUNCTION cost_ledger.raise_budget(name text, amount numeric, until timestamptz, reason text) RETURNS integer
     LANGUAGE plpgsql VOLATILE
@@ -678,7 +681,8 @@ BEGIN
         UPDATE cost_ledger.alert a
             SET resolved_at = clock_timestamp()
             FROM cost_ledger.budget b
-            WHERE a.rule_id IS NULL AND a.resolved_at IS NULL AND a.period_end > at
+            -- A rolling window ends long after the alert's period.
+            WHERE a.rule_id IS NULL AND a.resolved_at IS NULL AND a.period_end > at - coalesce(b.period_length, '0')
               AND b.budget_id = a.budget_id AND b.is_active AND b.metric <> 'duration'
               AND (SELECT coalesce(sum(s.posted), 0)
                    FROM cost_ledger.budget_balance s
@@ -695,7 +699,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger._resolve_budgets(timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger._resolve_budgets(timestamptz) IS
-    'Resolves the alerts of budgets whose period is not over and of which less than 95 percent of the threshold is spent; with the commit, channel cost_ledger_alert gets the message of each again, of kind resolved.';
+    'Resolves the alerts of budgets whose period (a rolling one: window) is not over and of which less than 95 percent of the threshold is spent; with the commit, channel cost_ledger_alert gets the message of each again, of kind resolved.';
 
 CREATE FUNCTION cost_ledger._check_budgets(at timestamptz, seeded_budget bigint DEFAULT NULL) RETURNS bigint
     LANGUAGE plpgsql VOLATILE

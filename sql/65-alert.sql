@@ -1,7 +1,15 @@
 -- Alerts of rules: everything that somebody should hear of and that is no
 -- budget's threshold.
 
-CREATE FUNCTION cost_ledger.check_rules() RETURNS bigint
+CREATE FUNCTION cost_ledger._run_within(command text, time_limit interval) RETURNS bigint
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_run_within';
+REVOKE EXECUTE ON FUNCTION cost_ledger._run_within(text, interval) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._run_within(text, interval) IS
+    'Runs a SELECT of one row and returns its bigint; an error (LC004) if that is not over within time_limit, NULL for any time. A cancel by somebody else stays one (57014).';
+
+CREATE FUNCTION cost_ledger._check_rule(rule_id bigint) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     SET jit = off
@@ -10,8 +18,83 @@ DECLARE
     rule record;
     signal record;
     open_alert bigint;
+    seen text[] := '{}';
     id bigint;
     message jsonb;
+    made bigint := 0;
+BEGIN
+    SELECT r.*, coalesce(r.clear_below, r.threshold * 0.95) AS clears_below INTO STRICT rule
+        FROM cost_ledger.alert_rule r WHERE r.rule_id = _check_rule.rule_id;
+    IF to_regclass(format('cost_ledger.%I', 'signal_' || rule.kind)) IS NULL THEN
+        RAISE EXCEPTION 'alert rule "%" is of unknown kind "%"', rule.name, rule.kind
+            USING ERRCODE = 'undefined_table',
+                  HINT = format('Make a view cost_ledger.signal_%s with subject text, value numeric and detail text, or switch the rule off.', rule.kind);
+    END IF;
+    -- Subjects come from callers: one that is too long for an index must not
+    -- cost the others their alerts, nor may two of one name resolve each
+    -- other's.
+    FOR signal IN
+        EXECUTE format($query$
+            SELECT DISTINCT ON (1) coalesce(cost_ledger.shorten_id(s.subject::text), '') COLLATE "C" AS subject,
+                   s.value::numeric AS value, coalesce(s.detail::jsonb, '{}') AS detail
+            FROM cost_ledger.%I s
+            WHERE s.value IS NOT NULL AND coalesce(s.detail::jsonb, '{}') @> $1
+            ORDER BY 1, 2 DESC
+            $query$, 'signal_' || rule.kind)
+            USING rule.scope
+    LOOP
+        seen := seen || signal.subject;
+        SELECT a.alert_id INTO open_alert
+            FROM cost_ledger.alert a
+            WHERE a.rule_id = rule.rule_id AND a.subject = signal.subject AND a.resolved_at IS NULL;
+        IF open_alert IS NOT NULL AND signal.value < rule.clears_below THEN
+            UPDATE cost_ledger.alert a SET resolved_at = clock_timestamp() WHERE a.alert_id = open_alert RETURNING a.payload INTO message;
+            PERFORM pg_notify('cost_ledger_alert', (message || '{"kind": "resolved"}')::text);
+        ELSIF open_alert IS NULL AND signal.value >= rule.threshold THEN
+            id := nextval(pg_get_serial_sequence('cost_ledger.alert', 'alert_id'));
+            message := cost_ledger._fit_message(jsonb_build_object(
+                'v', 1,
+                'id', id,
+                'kind', rule.kind,
+                'level', rule.severity,
+                'rule', rule.name,
+                'rule_id', rule.rule_id,
+                'scope', jsonb_build_object('subject', signal.subject),
+                'value', trim_scale(round(signal.value, 10))::text,
+                'threshold', rule.threshold::text,
+                'watermark', (SELECT s.rows_consumed FROM cost_ledger.rollup_state s),
+                'as_of', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')));
+            INSERT INTO cost_ledger.alert (alert_id, rule_id, subject, value, kind, basis, threshold, level, scope, payload, occurrence)
+                VALUES (id, rule.rule_id, signal.subject, signal.value, rule.kind, 'signal', rule.threshold, rule.severity,
+                        signal.detail, message,
+                        1 + (SELECT count(*) FROM cost_ledger.alert a
+                             WHERE a.rule_id = rule.rule_id AND a.subject = signal.subject));
+            PERFORM pg_notify('cost_ledger_alert', message::text);
+            made := made + 1;
+        END IF;
+    END LOOP;
+    -- A subject that is gone is over.
+    FOR message IN
+        UPDATE cost_ledger.alert a SET resolved_at = clock_timestamp()
+            WHERE a.rule_id = rule.rule_id AND a.resolved_at IS NULL AND a.subject <> ALL (seen)
+            RETURNING a.payload
+    LOOP
+        PERFORM pg_notify('cost_ledger_alert', (message || '{"kind": "resolved"}')::text);
+    END LOOP;
+    RETURN made;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._check_rule(bigint) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._check_rule(bigint) IS
+    'One rule of check_rules(): raises and resolves its alerts, and returns how many were raised.';
+
+CREATE FUNCTION cost_ledger.check_rules() RETURNS bigint
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    rule record;
     error text;
     hint text;
     made bigint := 0;
@@ -21,58 +104,15 @@ BEGIN
     -- first.
     PERFORM pg_advisory_xact_lock(hashtextextended('cost_ledger.check_rules', 0));
     FOR rule IN
-        SELECT r.*, coalesce(r.clear_below, r.threshold * 0.95) AS clears_below
+        SELECT r.rule_id, r.name, r.time_limit
         FROM cost_ledger.alert_rule r
         WHERE r.is_active
         ORDER BY r.rule_id
     LOOP
-        -- A rule that cannot be evaluated must not silence the others.
+        -- A rule that cannot be evaluated, or not in time, must not silence the
+        -- others.
         BEGIN
-            IF to_regclass(format('cost_ledger.%I', 'signal_' || rule.kind)) IS NULL THEN
-                RAISE EXCEPTION 'alert rule "%" is of unknown kind "%"', rule.name, rule.kind
-                    USING ERRCODE = 'undefined_table',
-                          HINT = format('Make a view cost_ledger.signal_%s with subject text, value numeric and detail text, or switch the rule off.', rule.kind);
-            END IF;
-            FOR signal IN
-                EXECUTE format('SELECT s.subject, s.value, s.detail::jsonb AS detail FROM cost_ledger.%I s
-                                WHERE s.value IS NOT NULL AND coalesce(s.detail, ''{}'')::jsonb @> $1
-                                ORDER BY s.subject', 'signal_' || rule.kind)
-                    USING rule.scope
-            LOOP
-                SELECT a.alert_id INTO open_alert
-                    FROM cost_ledger.alert a
-                    WHERE a.rule_id = rule.rule_id AND a.subject = signal.subject AND a.resolved_at IS NULL;
-                IF open_alert IS NOT NULL AND signal.value < rule.clears_below THEN
-                    UPDATE cost_ledger.alert a SET resolved_at = clock_timestamp() WHERE a.alert_id = open_alert RETURNING a.payload INTO message;
-                    PERFORM pg_notify('cost_ledger_alert', (message || '{"kind": "resolved"}')::text);
-                ELSIF open_alert IS NULL AND signal.value >= rule.threshold THEN
-                    id := nextval(pg_get_serial_sequence('cost_ledger.alert', 'alert_id'));
-                    message := cost_ledger._fit_message(jsonb_build_object(
-                        'v', 1,
-                        'id', id,
-                        'kind', rule.kind,
-                        'level', rule.severity,
-                        'rule', rule.name,
-                        'rule_id', rule.rule_id,
-                        'scope', jsonb_build_object('subject', signal.subject),
-                        'value', trim_scale(round(signal.value, 10))::text,
-                        'threshold', rule.threshold::text,
-                        'watermark', (SELECT s.rows_consumed FROM cost_ledger.rollup_state s),
-                        'as_of', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')));
-                    INSERT INTO cost_ledger.alert (alert_id, rule_id, subject, value, kind, basis, threshold, level, scope, payload, occurrence)
-                        VALUES (id, rule.rule_id, signal.subject, signal.value, rule.kind, 'signal', rule.threshold, rule.severity,
-                                coalesce(signal.detail, '{}'), message,
-                                1 + (SELECT count(*) FROM cost_ledger.alert a
-                                     WHERE a.rule_id = rule.rule_id AND a.subject = signal.subject));
-                    PERFORM pg_notify('cost_ledger_alert', message::text);
-                    made := made + 1;
-                END IF;
-            END LOOP;
-            -- A subject that is gone is over.
-            EXECUTE format('UPDATE cost_ledger.alert a SET resolved_at = clock_timestamp()
-                            WHERE a.rule_id = $1 AND a.resolved_at IS NULL
-                              AND NOT EXISTS (SELECT FROM cost_ledger.%I s WHERE s.subject = a.subject)', 'signal_' || rule.kind)
-                USING rule.rule_id;
+            made := made + cost_ledger._run_within(format('SELECT cost_ledger._check_rule(%s)', rule.rule_id), rule.time_limit);
             error := NULL;
         EXCEPTION WHEN OTHERS THEN
             error := format('%s: %s', SQLSTATE, SQLERRM);
@@ -87,7 +127,7 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.check_rules() IS
-    'Compares what each active rule of alert_rule watches with its threshold; records an alert for each subject at or above it, once until it is resolved, and returns how many. Resolved is what falls below clear_below, or is gone. With the commit, channel cost_ledger_alert gets one JSON message per alert. The job calls it every minute. A rule that cannot be evaluated, because its view is missing or fails, gives a warning and keeps the error in last_error.';
+    'Compares what each active rule of alert_rule watches with its threshold; records an alert for each subject at or above it, once until it is resolved, and returns how many. Resolved is what falls below clear_below, or is gone: has no row or no value any more, or not in the rule''s scope. Of rows with the same subject the highest counts. With the commit, channel cost_ledger_alert gets one JSON message per alert, and again, of kind resolved, when it is over. The job calls it every minute. A rule that cannot be evaluated, because its view is missing, fails or takes longer than time_limit, gives a warning and keeps the error in last_error.';
 
 CREATE FUNCTION cost_ledger.spend_rate(at timestamptz DEFAULT now())
     RETURNS TABLE (subject text, team text, rate_5m numeric, rate_1h numeric, usual_rate numeric, times_usual numeric)
@@ -105,10 +145,14 @@ AS $$
         FROM windows w JOIN cost_ledger.live_minute m ON m.minute >= w.start_1h AND m.minute <= spend_rate.at
         GROUP BY m.team
     ), weeks AS (
-        SELECT n.weeks, date_trunc('hour', spend_rate.at AT TIME ZONE l.time_zone - n.weeks * interval '7 days') AT TIME ZONE l.time_zone AS hour
-        FROM cost_ledger.ledger l, generate_series(1, 4) AS n (weeks)
+        -- Costs are kept by the hour: of the two that the last hour is in, as
+        -- much as it is in each.
+        SELECT n.weeks, (c.hour - p.hours * interval '1 hour' - n.weeks * interval '7 days') AT TIME ZONE c.time_zone AS hour,
+               abs(p.hours - extract(epoch FROM c.at - c.hour) / 3600) AS share
+        FROM (SELECT l.time_zone, spend_rate.at AT TIME ZONE l.time_zone AS at, date_trunc('hour', spend_rate.at AT TIME ZONE l.time_zone) AS hour
+              FROM cost_ledger.ledger l) c, generate_series(1, 4) AS n (weeks), generate_series(0, 1) AS p (hours)
     ), before AS MATERIALIZED (
-        SELECT w.weeks, h.team, sum(h.cost) AS cost
+        SELECT w.weeks, h.team, sum(h.cost * w.share) AS cost
         FROM weeks w JOIN cost_ledger.live_hour h ON h.hour = w.hour
         GROUP BY w.weeks, h.team
     ), subjects AS (
@@ -127,12 +171,13 @@ AS $$
         SELECT CASE WHEN count(*) FILTER (WHERE c.weeks = 4 AND c.is_known) = 1 THEN (sum(c.cost) - min(c.cost) - max(c.cost)) / 2 END AS usual
         FROM (SELECT k.weeks, coalesce(sum(b.cost), 0) AS cost,
                      EXISTS (SELECT FROM cost_ledger.rollup_day d WHERE d.day <= (k.hour AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date) AS is_known
-              FROM weeks k LEFT JOIN before b ON b.weeks = k.weeks AND (s.team IS NULL OR b.team = s.team)
+              FROM (SELECT w.weeks, min(w.hour) AS hour FROM weeks w GROUP BY w.weeks) k
+              LEFT JOIN before b ON b.weeks = k.weeks AND (s.team IS NULL OR b.team = s.team)
               GROUP BY k.weeks, k.hour) c) u
 $$;
 
 COMMENT ON FUNCTION cost_ledger.spend_rate(timestamptz) IS
-    'How fast money is spent, in all and by each team that spent in the last hour: cost per hour of the last 5 minutes and of the last hour (12 decimals), what is usual, the median of the same hour of the last four weeks (NULL while the ledger is younger), and rate_1h / usual_rate (6 decimals; NULL where nothing is usual). Minutes are kept for two days.';
+    'How fast money is spent, in all and by each team that spent in the last hour: cost per hour of the last 5 minutes and of the last hour (12 decimals), what is usual, the median of the same hour of the last four weeks, made of the hours of the clock by the part that is in each (NULL while the ledger is younger), and rate_1h / usual_rate (6 decimals; NULL where nothing is usual). Minutes are kept for two days.';
 
 CREATE FUNCTION cost_ledger.budget_velocity(at timestamptz DEFAULT now())
     RETURNS TABLE (budget_id bigint, name text, entity text, pace numeric, rate_5m numeric, rate_1h numeric, velocity numeric, exhausted_at timestamptz)

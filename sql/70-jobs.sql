@@ -3,6 +3,7 @@
 CREATE FUNCTION cost_ledger._start_job(job text) RETURNS boolean
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET lock_timeout = '10s'
 AS $$
 BEGIN
     IF to_regclass('cost_ledger.job') IS NULL THEN
@@ -13,7 +14,10 @@ BEGIN
     IF NOT pg_try_advisory_xact_lock(hashtextextended('cost_ledger.run_jobs', 0)) THEN
         RETURN false;
     END IF;
-    UPDATE cost_ledger.job j SET last_started_at = clock_timestamp() WHERE j.name = job;
+    -- Somebody who sets a time_limit and does not commit costs the record, not
+    -- the work.
+    UPDATE cost_ledger.job j SET last_started_at = clock_timestamp()
+        WHERE j.name = (SELECT k.name FROM cost_ledger.job k WHERE k.name = job FOR NO KEY UPDATE SKIP LOCKED);
     RETURN true;
 END
 $$;
@@ -21,6 +25,36 @@ REVOKE EXECUTE ON FUNCTION cost_ledger._start_job(text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger._start_job(text) IS
     'Records that a step of run_jobs() begins; false while another session is in a step.';
+
+CREATE FUNCTION cost_ledger._do_job(job text, cut xid8) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    CASE job
+        WHEN 'run_jobs' THEN
+            NULL;
+        WHEN 'refresh' THEN
+            PERFORM cost_ledger._refresh_batch(cut);
+        WHEN 'check_budgets' THEN
+            PERFORM cost_ledger.check_budgets();
+        WHEN 'check_rules' THEN
+            PERFORM cost_ledger.check_rules();
+        WHEN 'create_partitions' THEN
+            PERFORM cost_ledger.create_partitions(now(), now() + interval '3 months');
+        WHEN 'drain_default' THEN
+            PERFORM cost_ledger._drain_default();
+        WHEN 'prune_event_keys' THEN
+            PERFORM cost_ledger._prune_event_keys();
+        WHEN 'prune_holds' THEN
+            PERFORM cost_ledger._prune_holds();
+    END CASE;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._do_job(text, xid8) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._do_job(text, xid8) IS
+    'What a step of run_jobs() does; of refresh, the batch that ends at cut.';
 
 CREATE FUNCTION cost_ledger._run_job(job text, cut xid8 DEFAULT NULL) RETURNS text
     LANGUAGE plpgsql VOLATILE
@@ -38,24 +72,8 @@ BEGIN
         RETURN NULL;
     END IF;
     BEGIN
-        CASE job
-            WHEN 'run_jobs' THEN
-                NULL;
-            WHEN 'refresh' THEN
-                PERFORM cost_ledger._refresh_batch(cut);
-            WHEN 'check_budgets' THEN
-                PERFORM cost_ledger.check_budgets();
-            WHEN 'check_rules' THEN
-                PERFORM cost_ledger.check_rules();
-            WHEN 'create_partitions' THEN
-                PERFORM cost_ledger.create_partitions(now(), now() + interval '3 months');
-            WHEN 'drain_default' THEN
-                PERFORM cost_ledger._drain_default();
-            WHEN 'prune_event_keys' THEN
-                PERFORM cost_ledger._prune_event_keys();
-            WHEN 'prune_holds' THEN
-                PERFORM cost_ledger._prune_holds();
-        END CASE;
+        PERFORM cost_ledger._run_within(format('SELECT cost_ledger._do_job(%L, %L)', job, cut),
+                                        (SELECT j.time_limit FROM cost_ledger.job j WHERE j.name = job));
     EXCEPTION
         WHEN query_canceled THEN
             error := format('%s: %s', SQLSTATE, SQLERRM);
@@ -71,14 +89,30 @@ BEGIN
             last_error = coalesce(error, j.last_error),
             runs = j.runs + 1,
             failures = j.failures + CASE WHEN error IS NULL THEN 0 ELSE 1 END
-        WHERE j.name = job;
+        WHERE j.name = (SELECT k.name FROM cost_ledger.job k WHERE k.name = job FOR NO KEY UPDATE SKIP LOCKED);
     RETURN CASE WHEN is_canceled THEN error END;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger._run_job(text, xid8) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger._run_job(text, xid8) IS
-    'One step of run_jobs() (of refresh, the batch that ends at cut), with its outcome recorded; an error in it is undone and recorded instead of raised. Returns the error if the step was canceled, which is to end the run.';
+    'One step of run_jobs() (of refresh, the batch that ends at cut), with its outcome recorded; an error in it, or its time limit, is undone and recorded instead of raised. Returns the error if the step was canceled otherwise, which is to end the run.';
+
+CREATE FUNCTION cost_ledger._plan_refresh() RETURNS xid8[]
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    SET lock_timeout = '10s'
+AS $$
+BEGIN
+    RETURN cost_ledger._refresh_cuts(1000000);
+EXCEPTION WHEN OTHERS THEN
+    RETURN ARRAY[NULL::xid8];  -- the step itself will tell
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._plan_refresh() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._plan_refresh() IS
+    'Where the batches of the step refresh end; one NULL also when that cannot be found out.';
 
 -- It commits, and so can have no SET clause: it only calls functions that do.
 CREATE PROCEDURE cost_ledger.run_jobs()
@@ -97,7 +131,7 @@ BEGIN
 
     FOREACH step IN ARRAY '{refresh,create_partitions,drain_default,prune_event_keys,prune_holds,check_budgets,check_rules}'::text[] LOOP
         -- A backlog is brought in in several transactions.
-        cuts := CASE step WHEN 'refresh' THEN cost_ledger._refresh_cuts(1000000) ELSE ARRAY[NULL::xid8] END;
+        cuts := CASE step WHEN 'refresh' THEN cost_ledger._plan_refresh() ELSE ARRAY[NULL::xid8] END;
         FOREACH cut IN ARRAY cuts LOOP
             PERFORM cost_ledger._start_job(step);
             COMMIT;
@@ -119,7 +153,7 @@ END
 $$;
 
 COMMENT ON PROCEDURE cost_ledger.run_jobs() IS
-    'Everything the ledger needs done every minute: refreshes the rollups, makes partitions three months ahead and for calls that wait for one, forgets event keys and holds that are old enough (set_retention()), and checks budgets and alert rules. Each step is a transaction of its own, an error in one is recorded in job_status and does not stop the others, and a run that finds another one at work leaves. schedule_jobs() has pg_cron call it; any other scheduler, or a person, may as well (not inside a transaction block).';
+    'Everything the ledger needs done every minute: refreshes the rollups, makes partitions three months ahead and for calls that wait for one, forgets event keys and holds that are old enough (set_retention()), and checks budgets and alert rules. Each step is a transaction of its own with a time limit (job.time_limit), an error in one is recorded in job_status and does not stop the others, and a run that finds another one at work leaves. schedule_jobs() has pg_cron call it; any other scheduler, or a person, may as well (not inside a transaction block).';
 
 CREATE FUNCTION cost_ledger._cron_database() RETURNS text
     LANGUAGE plpgsql STABLE

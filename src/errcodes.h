@@ -15,5 +15,7 @@
 #define ERRCODE_CL_BUDGET_STOP			MAKE_SQLSTATE('L', 'C', '0', '0', '2')
 /* An event key came again with another payload. */
 #define ERRCODE_CL_EVENT_KEY_CONFLICT	MAKE_SQLSTATE('L', 'C', '0', '0', '3')
+/* A step of the jobs or a rule took longer than its time_limit. */
+#define ERRCODE_CL_TIME_LIMIT			MAKE_SQLSTATE('L', 'C', '0', '0', '4')
 
 #endif							/* COST_LEDGER_ERRCODES_H */

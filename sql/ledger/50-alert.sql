@@ -15,6 +15,7 @@ CREATE TABLE cost_ledger.alert_rule (
     clear_below  numeric CHECK (clear_below > '-Infinity'),
     scope        jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(scope) = 'object'),
     is_active    boolean NOT NULL DEFAULT true,
+    time_limit   interval DEFAULT '30 seconds' CHECK (time_limit BETWEEN '1 second' AND '20 days'),
     note         text,
     created_at   timestamptz NOT NULL DEFAULT now(),
     last_error   text,
@@ -30,6 +31,7 @@ COMMENT ON COLUMN cost_ledger.alert_rule.threshold IS 'An alert is raised for a 
 COMMENT ON COLUMN cost_ledger.alert_rule.clear_below IS 'It is resolved when the value falls below this (hysteresis), and may be raised again; NULL for 95 percent of threshold.';
 COMMENT ON COLUMN cost_ledger.alert_rule.scope IS 'Only signals whose detail contains this object; {} for all.';
 COMMENT ON COLUMN cost_ledger.alert_rule.is_active IS 'Whether the rule is evaluated.';
+COMMENT ON COLUMN cost_ledger.alert_rule.time_limit IS 'After how long evaluating it is given up for this time; NULL: never.';
 COMMENT ON COLUMN cost_ledger.alert_rule.note IS 'What to do about it.';
 COMMENT ON COLUMN cost_ledger.alert_rule.created_at IS 'When it was made.';
 COMMENT ON COLUMN cost_ledger.alert_rule.last_error IS 'Why it could not be evaluated the last time; NULL when it could.';

@@ -8,10 +8,11 @@ CREATE TABLE cost_ledger.job (
     last_error_at     timestamptz,
     last_error        text,
     runs              bigint NOT NULL DEFAULT 0,
-    failures          bigint NOT NULL DEFAULT 0
+    failures          bigint NOT NULL DEFAULT 0,
+    time_limit        interval DEFAULT '10 minutes' CHECK (time_limit BETWEEN '1 second' AND '20 days')
 );
 
-COMMENT ON TABLE cost_ledger.job IS 'The steps of run_jobs(); run_jobs itself is the heartbeat of whatever calls it. Written by run_jobs().';
+COMMENT ON TABLE cost_ledger.job IS 'The steps of run_jobs(); run_jobs itself is the heartbeat of whatever calls it. Written by run_jobs(), but for time_limit.';
 COMMENT ON COLUMN cost_ledger.job.name IS 'The step.';
 COMMENT ON COLUMN cost_ledger.job.last_started_at IS 'When it was last begun.';
 COMMENT ON COLUMN cost_ledger.job.last_finished_at IS 'When it last ended, well or not; earlier than last_started_at while it runs, or if it was killed.';
@@ -20,6 +21,7 @@ COMMENT ON COLUMN cost_ledger.job.last_error_at IS 'When it last failed.';
 COMMENT ON COLUMN cost_ledger.job.last_error IS 'Why: SQLSTATE and message. Kept after it went well again.';
 COMMENT ON COLUMN cost_ledger.job.runs IS 'How often it ended.';
 COMMENT ON COLUMN cost_ledger.job.failures IS 'How often it failed.';
+COMMENT ON COLUMN cost_ledger.job.time_limit IS 'After how long it is canceled and undone, and the next step begins; of refresh, each batch. NULL: never. Set it here.';
 
 -- Here from the first moment, so that jobs which never ran are seen.
 INSERT INTO cost_ledger.job (name) VALUES ('run_jobs'), ('refresh'), ('check_budgets'), ('check_rules'), ('create_partitions'), ('drain_default'), ('prune_event_keys'), ('prune_holds');
@@ -75,14 +77,18 @@ COMMENT ON COLUMN cost_ledger.rollup_status.last_error IS 'Why: SQLSTATE and mes
 -- What the rules of alert_rule compare: subject, value, and a detail as JSON.
 CREATE VIEW cost_ledger.signal_stale_job WITH (security_invoker = true) AS
 SELECT j.name AS subject,
-       round(extract(epoch FROM now() - coalesce(j.last_ok_at, l.created_at)), 0) AS value,
+       -- The run that asks this is not over; the one before may be long ago,
+       -- when the server was down or this one has much to do.
+       round(extract(epoch FROM now() - greatest(coalesce(j.last_ok_at, l.created_at),
+                                                 CASE WHEN j.name IN ('run_jobs', 'check_rules') AND j.last_started_at > coalesce(j.last_finished_at, '-infinity')
+                                                      THEN j.last_started_at END)), 0) AS value,
        jsonb_build_object('job', j.name, 'last_error', j.last_error)::text AS detail
 FROM cost_ledger.job j
 CROSS JOIN cost_ledger.ledger l;
 
 COMMENT ON VIEW cost_ledger.signal_stale_job IS 'How long ago each job ended well, for alert_rule. When nothing calls the jobs, nothing evaluates this either: a listener that has heard nothing for long asks job_status.';
 COMMENT ON COLUMN cost_ledger.signal_stale_job.subject IS 'The job.';
-COMMENT ON COLUMN cost_ledger.signal_stale_job.value IS 'Seconds since it last ended well, or since the ledger was made.';
+COMMENT ON COLUMN cost_ledger.signal_stale_job.value IS 'Seconds since it last ended well, or since the ledger was made; of the run that asks, since it began.';
 COMMENT ON COLUMN cost_ledger.signal_stale_job.detail IS 'The job and its last error, as JSON.';
 
 CREATE VIEW cost_ledger.signal_rollup_lag WITH (security_invoker = true) AS

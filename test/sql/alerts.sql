@@ -75,6 +75,65 @@ SELECT name, last_error FROM cost_ledger.alert_rule WHERE last_error IS NOT NULL
 UPDATE cost_ledger.alert_rule SET is_active = false WHERE kind = 'temperature';
 SELECT cost_ledger.check_rules();
 
+-- subjects come from callers: too long for an index, twice the same, none
+UPDATE cost_ledger.job SET last_ok_at = now();
+CREATE VIEW cost_ledger.signal_odd AS
+    SELECT * FROM (VALUES (NULL, 5, NULL), ('twice', 1, NULL), ('twice', 7, '{"which": "high"}'), ('fine', 6, NULL)) AS v (subject, value, detail)
+    UNION ALL SELECT string_agg(md5(n::text), ''), 8, NULL FROM generate_series(1, 1000) AS n;
+INSERT INTO cost_ledger.alert_rule (name, kind, threshold) VALUES ('odd', 'odd', 5);
+SELECT cost_ledger.check_rules();
+SELECT octet_length(subject), right(left(subject, 20), 8) AS subject, value, scope, octet_length(message) < 1000 AS fits FROM cost_ledger.unacknowledged_alert WHERE kind = 'odd' ORDER BY value;
+SELECT cost_ledger.check_rules();
+SELECT count(*), count(resolved_at) AS resolved FROM cost_ledger.alert WHERE kind = 'odd';
+-- no value any more, or not in the rule's scope: over
+CREATE OR REPLACE VIEW cost_ledger.signal_odd AS
+    SELECT * FROM (VALUES ('twice', 7, '{"which": "high"}'), ('fine', NULL, NULL)) AS v (subject, value, detail);
+SELECT cost_ledger.check_rules();
+SELECT count(*), count(resolved_at) AS resolved FROM cost_ledger.alert WHERE kind = 'odd';
+UPDATE cost_ledger.alert_rule SET scope = '{"which": "low"}' WHERE kind = 'odd';
+SELECT cost_ledger.check_rules();
+SELECT count(*), count(resolved_at) AS resolved FROM cost_ledger.alert WHERE kind = 'odd';
+UPDATE cost_ledger.alert_rule SET is_active = false WHERE kind = 'odd';
+
+-- one that takes too long silences no other
+CREATE VIEW cost_ledger.signal_slow AS SELECT 'x' AS subject, 1 AS value, NULL AS detail FROM pg_sleep(600);
+INSERT INTO cost_ledger.alert_rule (name, kind, threshold, time_limit) VALUES ('slow', 'slow', 1, '1 second');
+CREATE VIEW cost_ledger.signal_after AS SELECT 'x' AS subject, 1 AS value, NULL AS detail;
+INSERT INTO cost_ledger.alert_rule (name, kind, threshold) VALUES ('after', 'after', 1);
+SELECT cost_ledger.check_rules();
+SELECT name, last_error FROM cost_ledger.alert_rule WHERE kind IN ('slow', 'after') ORDER BY name;
+-- somebody's cancel is meant for all
+UPDATE cost_ledger.alert_rule SET time_limit = '1 hour' WHERE kind = 'slow';
+SET statement_timeout = '1s';
+SELECT cost_ledger.check_rules();
+\echo :LAST_ERROR_SQLSTATE
+UPDATE cost_ledger.alert_rule SET time_limit = NULL WHERE kind = 'slow';
+SELECT cost_ledger.check_rules();
+\echo :LAST_ERROR_SQLSTATE
+RESET statement_timeout;
+UPDATE cost_ledger.alert_rule SET is_active = false WHERE kind = 'slow';
+-- within a limit there is: the one that ends first counts, and the other goes on
+SELECT cost_ledger._run_within($$SELECT cost_ledger._run_within('SELECT 7::bigint FROM pg_sleep(600)', '1 hour')$$, '1 second');
+\echo :LAST_ERROR_SQLSTATE
+SELECT cost_ledger._run_within($$SELECT cost_ledger._run_within('SELECT 7::bigint FROM pg_sleep(600)', '1 second')$$, '1 hour');
+\echo :LAST_ERROR_SQLSTATE
+CREATE FUNCTION pg_temp.twice() RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM cost_ledger._run_within('SELECT pg_sleep(600)', '0.1 seconds');
+EXCEPTION WHEN SQLSTATE 'LC004' THEN
+    RAISE NOTICE '%', SQLERRM;
+    RETURN cost_ledger._run_within('SELECT 7::bigint FROM pg_sleep(600)', '1 hour');
+END
+$$;
+SELECT cost_ledger._run_within('SELECT pg_temp.twice()', '1 second');
+\echo :LAST_ERROR_SQLSTATE
+-- what it ran, an error of its own, no limit, and nothing that comes later
+SELECT cost_ledger._run_within('SELECT 7::bigint', '1 second') AS seven, cost_ledger._run_within('SELECT 7::bigint', NULL) AS no_limit,
+       cost_ledger._run_within('SELECT NULL::bigint', '1 second') AS zero, cost_ledger._run_within(NULL, '1 second') AS none;
+SELECT cost_ledger._run_within('SELECT 1 / 0', '1 second');
+\echo :LAST_ERROR_SQLSTATE
+SELECT pg_sleep(1.1);
+
 -- a rule is checked, and its alerts are kept
 \set VERBOSITY sqlstate
 INSERT INTO cost_ledger.alert_rule (name, kind, threshold) VALUES ('', 'x', 1);
@@ -83,6 +142,7 @@ INSERT INTO cost_ledger.alert_rule (name, kind, threshold) VALUES ('x', 'x', 'Na
 INSERT INTO cost_ledger.alert_rule (name, kind, threshold, clear_below) VALUES ('x', 'x', 1, 2);
 INSERT INTO cost_ledger.alert_rule (name, kind, threshold, severity) VALUES ('x', 'x', 1, 'shout');
 INSERT INTO cost_ledger.alert_rule (name, kind, threshold, scope) VALUES ('x', 'x', 1, '[]');
+INSERT INTO cost_ledger.alert_rule (name, kind, threshold, time_limit) VALUES ('x', 'x', 1, '0');
 DELETE FROM cost_ledger.alert_rule WHERE kind = 'stale_job';
 DELETE FROM cost_ledger.alert;
 UPDATE cost_ledger.alert SET resolved_at = NULL;

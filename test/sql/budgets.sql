@@ -239,6 +239,39 @@ CALL cost_ledger.refresh();
 SELECT cost_ledger._check_budgets('2026-07-15 12:00Z') AS nothing_known_to_be_spent;
 
 --
+-- what counts otherwise, or is switched on again, has reached already what it
+-- then finds: no news
+--
+SELECT pg_temp.spend('2026-07-02Z', 8, 'moves');
+CALL cost_ledger.refresh();
+SELECT cost_ledger.set_budget('moves', '{"team": "elsewhere"}', 'total', 10, '{0.5,1.0}') AS moves \gset
+SELECT cost_ledger.set_budget('moves', '{"team": "moves"}', 'total', 10, '{0.5,1.0}') = :moves AS same;
+SELECT kind, threshold, budget_version FROM cost_ledger.alert WHERE budget_id = :moves ORDER BY alert_id;
+UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :moves;
+SELECT pg_temp.spend('2026-07-02Z', 3, 'moves');
+CALL cost_ledger.refresh();
+SELECT cost_ledger.set_budget('moves', '{"team": "moves"}', 'total', 10, '{0.5,1.0}') = :moves AS same;
+SELECT kind, threshold, budget_version FROM cost_ledger.alert WHERE budget_id = :moves ORDER BY alert_id;
+-- of the same again there is nothing to find, and a limit that changes alerts
+SELECT cost_ledger.set_budget('moves', '{"team": "moves"}', 'total', 10, '{0.5,1.0}') = :moves AS same;
+SELECT cost_ledger.set_budget('moves', '{"team": "moves"}', 'total', 11, '{0.5,1.0}') = :moves AS same;
+SELECT cost_ledger._check_budgets('2026-07-15 12:00Z');
+SELECT kind, threshold, budget_version FROM cost_ledger.alert WHERE budget_id = :moves ORDER BY alert_id;
+UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :moves;
+
+--
+-- a rolling window alerts once per its length, and all that is over when it has moved on
+--
+SELECT cost_ledger.set_budget('rolls', '{"team": "rolls"}', 'rolling', 10, '{0.5}', period_length => '1 hour') AS rolls \gset
+SELECT pg_temp.spend('2026-07-15 12:40Z', 8, 'rolls');
+CALL cost_ledger.refresh();
+SELECT cost_ledger._check_budgets('2026-07-15 12:50Z') AS one, cost_ledger._check_budgets('2026-07-15 12:55Z') AS still;
+SELECT cost_ledger._check_budgets('2026-07-15 13:30Z') AS another;
+SELECT cost_ledger._check_budgets('2026-07-15 13:45Z') AS none;
+SELECT period_start, period_end, spent, resolved_at IS NOT NULL AS resolved FROM cost_ledger.alert WHERE budget_id = :rolls ORDER BY alert_id;
+UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :rolls;
+
+--
 -- alerts stay as they are, until somebody takes note
 --
 UPDATE cost_ledger.alert SET spent = 0;

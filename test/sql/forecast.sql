@@ -34,6 +34,11 @@ SELECT forecast, reason FROM cost_ledger.project_spend(30, '2026-01-05', '2026-0
 SELECT forecast, reason FROM cost_ledger.project_spend(30, '2026-01-04 23:59:59.999999Z', '2026-01-01', '2026-02-10');
 SELECT forecast, reason FROM cost_ledger.project_spend(30, '2026-01-05', '-infinity', 'infinity', '{1,2,3,4,5,6,7}');
 SELECT forecast, reason FROM cost_ledger.project_spend(NULL, '2026-01-05', '2026-01-01', '2026-02-10');
+-- what is over is no forecast
+SELECT * FROM cost_ledger.project_spend(30, '2026-02-10', '2026-01-01', '2026-02-10', '{7,7,7,7,7,7,7}');
+SELECT * FROM cost_ledger.project_spend(30, '2026-03-10', '2026-01-01', '2026-02-10');
+-- credits of 1 a day, for 2 days: 10 - 2, and the band, of width 0, is around it
+SELECT method, forecast, low, high FROM cost_ledger.project_spend(10, '2026-02-08', '2026-01-01', '2026-02-10', '{-1,-1,-1,-1,-1,-1,-1}');
 
 -- Berlin's clocks go forward on 29 March 2026: from noon of the 28th to its end
 -- 12 of 24 hours, then a day of 23 hours, which is a day: 12 + 24.  By the

@@ -35,6 +35,11 @@ UPDATE cost_ledger.job SET last_ok_at = now() - interval '5 minutes' WHERE name 
 SELECT name, is_stale FROM cost_ledger.job_status ORDER BY name;
 ROLLBACK;
 
+-- after a while without jobs, the run that finds it does not call itself stopped
+UPDATE cost_ledger.job SET last_started_at = now() - interval '1 hour', last_finished_at = now() - interval '1 hour', last_ok_at = now() - interval '1 hour';
+CALL cost_ledger.run_jobs();
+SELECT subject FROM cost_ledger.unacknowledged_alert WHERE kind = 'stale_job';
+
 -- it commits, so it is its own transaction
 BEGIN;
 CALL cost_ledger.run_jobs();
@@ -81,6 +86,11 @@ CALL cost_ledger.run_jobs();
 \echo :LAST_ERROR_SQLSTATE
 RESET statement_timeout;
 SELECT name, is_failing, last_error, runs, failures FROM cost_ledger.job_status ORDER BY name;
+-- one that takes too long is undone, and the others go on
+UPDATE cost_ledger.job SET time_limit = '1 second' WHERE name = 'check_budgets';
+CALL cost_ledger.run_jobs();
+SELECT name, is_failing, last_error, runs, failures FROM cost_ledger.job_status ORDER BY name;
+UPDATE cost_ledger.job SET time_limit = NULL WHERE name = 'check_budgets';
 DROP FUNCTION public.break_alerts() CASCADE;
 -- nothing is left behind that would keep the next one out
 CALL cost_ledger.run_jobs();

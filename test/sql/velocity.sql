@@ -27,16 +27,23 @@ CALL cost_ledger.refresh();
 SELECT * FROM cost_ledger.spend_rate(:'at') ORDER BY 1;
 
 -- the same hour of four weeks: of 10, 20, 40 and 1000 the median is 30;
--- 70 / 30.  Of team b nothing is usual.
-SELECT pg_temp.spend(date_trunc('hour', timestamptz :'at') - n * interval '7 days' + interval '1 minute', amount, 'a')
-FROM (VALUES (1, 10), (2, 20), (3, 40)) AS v (n, amount);
+-- 70 / 30.  Of team b nothing is usual.  The hour is part of two of the clock,
+-- in both of which that is spent.
+SELECT pg_temp.spend(date_trunc('hour', timestamptz :'at') - n * interval '7 days' + minute * interval '1 minute', amount, 'a')
+FROM (VALUES (1, 10), (2, 20), (3, 40)) AS v (n, amount), (VALUES (-59), (1)) AS m (minute);
 CALL cost_ledger.refresh();
 -- three weeks are not enough
 SELECT subject, rate_1h, usual_rate, times_usual FROM cost_ledger.spend_rate(:'at') ORDER BY 1;
-SELECT pg_temp.spend(date_trunc('hour', timestamptz :'at') - interval '28 days' + interval '59 minutes', 1000, 'a');
+SELECT pg_temp.spend(date_trunc('hour', timestamptz :'at') - interval '28 days' + minute * interval '1 minute', 1000, 'a')
+FROM (VALUES (-1), (59)) AS m (minute);
 SELECT pg_temp.spend(timestamptz :'at' - interval '1 minute', 1, 'b');
 CALL cost_ledger.refresh();
 SELECT subject, rate_1h, usual_rate, times_usual FROM cost_ledger.spend_rate(:'at') ORDER BY 1;
+-- a quarter past the hour, three quarters of the last hour are of the one
+-- before: 8 more in that are 6 more
+SELECT pg_temp.spend(date_trunc('hour', timestamptz :'at') - n * interval '7 days' - interval '30 minutes', 8) FROM generate_series(1, 4) AS n;
+CALL cost_ledger.refresh();
+SELECT subject, usual_rate FROM cost_ledger.spend_rate(date_trunc('hour', timestamptz :'at') + interval '15 minutes') WHERE subject = 'all';
 
 -- a budget of 10 an hour over its quarter: at 70 and 120 an hour it is used at
 -- 7 times its pace
