@@ -8,6 +8,7 @@
 
 use strict;
 use warnings;
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -159,9 +160,21 @@ my $new = PostgreSQL::Test::Cluster->new('new');
 $new->init(@initdb);
 # It leaves a script in its folder.
 chdir PostgreSQL::Test::Utils::tempdir() or die;
-command_ok([ 'pg_upgrade', '--no-sync', '-d', $old->data_dir, '-D', $new->data_dir,
+my $said;
+unless (ok(IPC::Run::run([ 'pg_upgrade', '--no-sync', '-d', $old->data_dir, '-D', $new->data_dir,
         '-b', $old->config_data('--bindir'), '-B', $new->config_data('--bindir'),
-        '-s', $new->host, '-p', $old->port, '-P', $new->port ], 'pg_upgrade');
+        '-s', $new->host, '-p', $old->port, '-P', $new->port ], '<', \undef, '>', \$said, '2>&1'), 'pg_upgrade'))
+{
+    # It names the files that say why, which are gone when this test has ended.
+    diag($said);
+    for my $file (glob $new->data_dir . '/pg_upgrade_output.d/*/{*.txt,log/*.log}')
+    {
+        my @errors = grep { $file =~ /\.txt$/ || /^pg_\w+: error:|ERROR:|FATAL:/ } split /\n/, slurp_file($file);
+        diag("$file:\n" . join "\n", @errors) if @errors;
+    }
+    done_testing();
+    exit 1;
+}
 $new->start;
 
 my $new_server = psql($new, 'SHOW server_version_num');
