@@ -97,6 +97,11 @@ all: META.json
 check-17 check-18: check-%:
 	script/test-version $*
 
+# A ledger of PostgreSQL 15, taken there by pg_upgrade.
+.PHONY: upgrade-17 upgrade-18
+upgrade-17 upgrade-18: upgrade-%:
+	script/test-version --upgrade-from 15 $*
+
 # A long search for bytes that hurt the type summary.
 .PHONY: fuzz-summary
 fuzz-summary:
