@@ -810,20 +810,24 @@ CREATE FUNCTION cost_ledger.check_rollups(
 ) RETURNS TABLE (rollup text, key jsonb, stored jsonb, expected jsonb)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    -- For the reasons that _consume() has.
     SET jit = off
+    SET enable_sort = off
 AS $$
 BEGIN
+    PERFORM set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')), 64 * 1024 * 1024) / 1024 || 'kB', true);
     SELECT * INTO range_start, range_end FROM cost_ledger._kept_range(range_start, range_end);
     FOREACH rollup IN ARRAY '{minute,hour,day,month,run,session,user_day,user_month,run_day}'::text[] LOOP
         RETURN QUERY EXECUTE format($query$
-            WITH expected AS MATERIALIZED (
-                SELECT r.* FROM (%2$s) r WHERE %8$s
-            ), stored AS MATERIALIZED (
-                SELECT %3$s, %4$s FROM cost_ledger.rollup_%1$s r WHERE %5$s
-            ), difference AS (
-                SELECT true AS is_stored, s.* FROM (TABLE stored EXCEPT ALL TABLE expected) s
-                UNION ALL
-                SELECT false, e.* FROM (TABLE expected EXCEPT ALL TABLE stored) e
+            -- A row that is on both sides comes to 0: both differences in one
+            -- pass over both.
+            WITH difference AS (
+                SELECT sum(r.side) > 0 AS is_stored, %3$s, %4$s
+                FROM (SELECT 1 AS side, %3$s, %4$s FROM cost_ledger.rollup_%1$s r WHERE %5$s
+                      UNION ALL
+                      SELECT -1, r.* FROM (%2$s) r WHERE %8$s) r
+                GROUP BY %3$s, %4$s
+                HAVING sum(r.side) <> 0
             )
             SELECT %1$L::text, d.key || coalesce((SELECT jsonb_strip_nulls(to_jsonb(k)) - 'fingerprint'
                                                   FROM cost_ledger.rollup_key k
@@ -860,12 +864,14 @@ CREATE FUNCTION cost_ledger.rebuild_rollups(
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     SET jit = off
+    SET enable_sort = off
 AS $$
 DECLARE
     rollup text;
     changed bigint;
     total bigint := 0;
 BEGIN
+    PERFORM set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')), 64 * 1024 * 1024) / 1024 || 'kB', true);
     PERFORM cost_ledger._lock_rollups();
     SELECT * INTO range_start, range_end FROM cost_ledger._kept_range(range_start, range_end);
     EXECUTE format('INSERT INTO cost_ledger.rollup_key (%1$s)
