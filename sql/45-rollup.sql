@@ -384,6 +384,19 @@ REVOKE EXECUTE ON FUNCTION cost_ledger._cut_snapshot(pg_snapshot, xid8) FROM PUB
 COMMENT ON FUNCTION cost_ledger._cut_snapshot(pg_snapshot, xid8) IS
     'The snapshot that sees what another sees of the transactions before one.';
 
+CREATE FUNCTION cost_ledger._raise_work_mem() RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')), 64 * 1024 * 1024) / 1024 || 'kB', true);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._raise_work_mem() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._raise_work_mem() IS
+    'At least 64 MB of work_mem until the transaction ends, for many small groups in hash tables, which spill beyond it.';
+
 CREATE FUNCTION cost_ledger._consume(condition text) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -400,8 +413,7 @@ DECLARE
     days date[];
     consumed bigint;
 BEGIN
-    -- Many small groups in hash tables; they spill beyond this.
-    PERFORM set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')), 64 * 1024 * 1024) / 1024 || 'kB', true);
+    PERFORM cost_ledger._raise_work_mem();
 
     -- Hours, from them days, from those months: the labels are compared once.
     EXECUTE format($query$
@@ -815,7 +827,7 @@ CREATE FUNCTION cost_ledger.check_rollups(
     SET enable_sort = off
 AS $$
 BEGIN
-    PERFORM set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')), 64 * 1024 * 1024) / 1024 || 'kB', true);
+    PERFORM cost_ledger._raise_work_mem();
     SELECT * INTO range_start, range_end FROM cost_ledger._kept_range(range_start, range_end);
     FOREACH rollup IN ARRAY '{minute,hour,day,month,run,session,user_day,user_month,run_day}'::text[] LOOP
         RETURN QUERY EXECUTE format($query$
@@ -871,7 +883,7 @@ DECLARE
     changed bigint;
     total bigint := 0;
 BEGIN
-    PERFORM set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')), 64 * 1024 * 1024) / 1024 || 'kB', true);
+    PERFORM cost_ledger._raise_work_mem();
     PERFORM cost_ledger._lock_rollups();
     SELECT * INTO range_start, range_end FROM cost_ledger._kept_range(range_start, range_end);
     EXECUTE format('INSERT INTO cost_ledger.rollup_key (%1$s)

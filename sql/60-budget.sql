@@ -247,6 +247,20 @@ REVOKE EXECUTE ON FUNCTION cost_ledger._check_budget_version() FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger._check_budget_version() IS
     'Trigger of budget_version: checks a limit, and sorts its thresholds and actions.';
 
+CREATE FUNCTION cost_ledger.brings_price(hold text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    -- With the first row that has a cost, also one for a part of the call.
+    SELECT format('c.cost IS NOT NULL AND %1$s.call_id = c.corrects AND %1$s.provisional IS NOT NULL AND %1$s.exchanged_at IS NULL
+                   AND NOT EXISTS (SELECT FROM cost_ledger.call e
+                                   WHERE e.called_at = c.called_at AND e.corrects = c.corrects AND e.call_id < c.call_id AND e.cost IS NOT NULL)',
+                  hold)
+$$;
+
+COMMENT ON FUNCTION cost_ledger.brings_price(text) IS
+    'The condition that the row c of call brings the price for which an estimate has stood in: that of the hold so called.';
+
 CREATE FUNCTION cost_ledger.budget_spend_query(relation text, condition text, budget_condition text DEFAULT 'true') RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -282,13 +296,7 @@ BEGIN
                                    - count(*) FILTER (WHERE c.usage_status IN ('repriced', 'completed')) AS unpriced_calls,
                                min(c.called_at) AS first_at, max(c.called_at) AS last_at
                         FROM %6$s c
-                        -- An estimate stands in for a cost until a price comes, also
-                        -- one for a part of it: with the first row that brings one.
-                        LEFT JOIN cost_ledger.hold x ON c.cost IS NOT NULL AND x.call_id = c.corrects
-                                                    AND x.provisional IS NOT NULL AND x.exchanged_at IS NULL
-                                                    AND NOT EXISTS (SELECT FROM cost_ledger.call e
-                                                                    WHERE e.called_at = c.called_at AND e.corrects = c.corrects
-                                                                      AND e.call_id < c.call_id AND e.cost IS NOT NULL)
+                        LEFT JOIN cost_ledger.hold x ON %9$s
                         LEFT JOIN cost_ledger.hold p ON c.hold_id IS NOT NULL AND p.call_id = c.call_id
                                                     AND p.provisional IS NOT NULL AND p.exchanged_at IS NULL
                         WHERE %7$s
@@ -316,7 +324,7 @@ BEGIN
         (SELECT string_agg(format('c.%I, ', c), '') FROM unnest(columns) c),
         (SELECT string_agg(format(', %L || cost_ledger.shorten_id(f.%I)', c || '=', c), '') FROM unnest(columns) c),
         (SELECT string_agg(format('%L, f.%I', c, c), ', ') FROM unnest(columns) c),
-        relation, condition, budget_condition);
+        relation, condition, budget_condition, cost_ledger.brings_price('x'));
 END
 $$;
 
@@ -331,10 +339,7 @@ AS $$
 DECLARE
     exchanges boolean := EXISTS (SELECT FROM cost_ledger.hold h WHERE h.provisional IS NOT NULL AND h.exchanged_at IS NULL);
     posted text := format('(%s) AND (c.hold_id IS NULL OR c.corrects IS NOT NULL)', condition);
-    exchanged text := format('(%s) AND c.cost IS NOT NULL AND h.call_id = c.corrects AND h.provisional IS NOT NULL AND h.exchanged_at IS NULL
-                              AND NOT EXISTS (SELECT FROM cost_ledger.call e
-                                              WHERE e.called_at = c.called_at AND e.corrects = c.corrects AND e.call_id < c.call_id AND e.cost IS NOT NULL)',
-                             condition);
+    exchanged text := format('(%s) AND %s', condition, cost_ledger.brings_price('h'));
 BEGIN
     -- Holds before balances, as everywhere.
     IF exchanges THEN

@@ -7,6 +7,7 @@ CREATE SCHEMA plain;
 CREATE TABLE plain.minute (LIKE cost_ledger.rollup_minute INCLUDING ALL);
 CREATE TABLE plain.hour (LIKE cost_ledger.rollup_hour INCLUDING ALL);
 CREATE TABLE plain.day (LIKE cost_ledger.rollup_day INCLUDING ALL);
+CREATE TABLE plain.month (LIKE cost_ledger.rollup_month INCLUDING ALL);
 CREATE TABLE plain.run (LIKE cost_ledger.rollup_run INCLUDING ALL);
 CREATE TABLE plain.session (LIKE cost_ledger.rollup_session INCLUDING ALL);
 CREATE TABLE plain.run_day (LIKE cost_ledger.rollup_run_day INCLUDING ALL);
@@ -70,6 +71,14 @@ BEGIN
                   GROUP BY 1, ' || labels || ') c ' || key_of;
     END LOOP;
 
+    EXECUTE 'INSERT INTO plain.month (month, key_id, calls, priced_calls, unpriced_calls, corrections, retries, tool_calls,
+            accepted_calls, rejected_calls, ' || token_columns || ', cost, adjustment_cost, reported_cost, cost_without_run)
+        SELECT date_trunc(''month'', d.day::timestamp)::date, d.key_id, sum(d.calls), sum(d.priced_calls), sum(d.unpriced_calls), sum(d.corrections),
+               sum(d.retries), sum(d.tool_calls), sum(d.accepted_calls), sum(d.rejected_calls), ' || regexp_replace(token_columns, '(\w+)', 'sum(d.\1)', 'g') || ',
+               sum(d.cost), sum(d.adjustment_cost), sum(d.reported_cost), sum(d.cost_without_run)
+        FROM plain.day d
+        GROUP BY 1, d.key_id';
+
     FOR bucket IN VALUES ('run'), ('session') LOOP
         EXECUTE 'INSERT INTO plain.' || bucket.column1 || ' (' || bucket.column1 || '_id, started_at, started_on, ended_at, calls, turns, failed_calls, unpriced_calls, retries, fallbacks,
                 tool_calls, accepted_calls, rejected_calls, ' || token_columns || ', cost, adjustment_cost)
@@ -114,11 +123,11 @@ $$;
 
 -- Nothing in the rollups: refresh() may do it all again.  Keys stay.
 CREATE PROCEDURE empty_cost_ledger(snapshot pg_snapshot) LANGUAGE sql AS $$
-    TRUNCATE cost_ledger.rollup_minute, cost_ledger.rollup_hour, cost_ledger.rollup_day,
+    TRUNCATE cost_ledger.rollup_minute, cost_ledger.rollup_hour, cost_ledger.rollup_day, cost_ledger.rollup_month,
              cost_ledger.rollup_run, cost_ledger.rollup_session, cost_ledger.rollup_user_day, cost_ledger.rollup_user_month, cost_ledger.rollup_run_day;
     UPDATE cost_ledger.rollup_state s SET snapshot = empty_cost_ledger.snapshot, rows_consumed = 0, batches = 0;
 $$;
 
 CREATE PROCEDURE empty_plain(snapshot pg_snapshot) LANGUAGE sql AS $$
-    TRUNCATE plain.minute, plain.hour, plain.day, plain.run, plain.run_day, plain.session, plain.user_day, plain.user_month;
+    TRUNCATE plain.minute, plain.hour, plain.day, plain.month, plain.run, plain.run_day, plain.session, plain.user_day, plain.user_month;
 $$;

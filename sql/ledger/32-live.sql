@@ -53,6 +53,7 @@ COMMENT ON VIEW cost_ledger.live_call IS 'The calls that the live views read one
 CREATE VIEW cost_ledger.live_call_measure WITH (security_invoker = true) AS
 SELECT c.called_at,
        c.team, c.feature, c.customer, c.task_type, c.environment, c.provider, c.model, c.service_class, c.operation, c.status, c.served_from,
+       c.user_id,
        (c.corrects IS NULL)::integer::bigint AS calls,
        (c.cost IS NOT NULL AND (c.corrects IS NULL OR coalesce(c.usage_status = 'repriced', false)))::integer::bigint AS priced_calls,
        ((c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
@@ -78,70 +79,42 @@ SELECT c.called_at,
        CASE WHEN c.run_id IS NULL THEN c.cost END AS cost_without_run
 FROM cost_ledger.live_call c;
 
-COMMENT ON VIEW cost_ledger.live_call_measure IS 'What each row of live_call adds to the rollups of labels. Columns as in call, rollup_key and rollup_hour.';
+COMMENT ON VIEW cost_ledger.live_call_measure IS 'What each row of live_call adds to the rollups of labels and of users. Columns as in call, rollup_key and rollup_hour.';
 
-CREATE VIEW cost_ledger.live_month WITH (security_invoker = true) AS
-SELECT r.month,
-       k.team, k.feature, k.customer, k.task_type, k.environment, k.provider, k.model, k.service_class, k.operation, k.status, k.served_from,
-       r.calls, r.priced_calls, r.unpriced_calls, r.corrections, r.retries, r.tool_calls,
-       r.accepted_calls, r.rejected_calls, r.input_tokens, r.cache_read_tokens, r.cache_write_tokens, r.cache_write_1h_tokens,
-       r.output_tokens, r.reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost, r.output_cost, r.other_cost,
-       r.adjustment_cost, r.reported_cost, r.cost_without_run
-FROM cost_ledger.rollup_month r
-JOIN cost_ledger.rollup_key k ON k.key_id = r.key_id
-WHERE NOT row_security_active('cost_ledger.call'::regclass)
-UNION ALL
-SELECT date_trunc('month', m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date,
-       m.team, m.feature, m.customer, m.task_type, m.environment, m.provider, m.model, m.service_class, m.operation, m.status, m.served_from,
-       m.calls, m.priced_calls, m.unpriced_calls, m.corrections, m.retries, m.tool_calls,
-       m.accepted_calls, m.rejected_calls, m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.cache_write_1h_tokens,
-       m.output_tokens, m.reasoning_tokens, m.cost, m.cache_read_cost, m.cache_write_cost, m.output_cost, m.other_cost,
-       m.adjustment_cost, m.reported_cost, m.cost_without_run
-FROM cost_ledger.live_call_measure m;
-
-COMMENT ON VIEW cost_ledger.live_month IS 'What calls add up to by month of the reporting zone and labels, those included that are not in rollup_month yet. A month and its labels may be there more than once: add up what you need. Columns as in rollup_month and rollup_key.';
-
-CREATE VIEW cost_ledger.live_day WITH (security_invoker = true) AS
-SELECT r.day,
-       k.team, k.feature, k.customer, k.task_type, k.environment, k.provider, k.model, k.service_class, k.operation, k.status, k.served_from,
-       r.calls, r.priced_calls, r.unpriced_calls, r.corrections, r.retries, r.tool_calls,
-       r.accepted_calls, r.rejected_calls, r.input_tokens, r.cache_read_tokens, r.cache_write_tokens, r.cache_write_1h_tokens,
-       r.output_tokens, r.reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost, r.output_cost, r.other_cost,
-       r.adjustment_cost, r.reported_cost, r.cost_without_run
-FROM cost_ledger.rollup_day r
-JOIN cost_ledger.rollup_key k ON k.key_id = r.key_id
-WHERE NOT row_security_active('cost_ledger.call'::regclass)
-UNION ALL
-SELECT (m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date,
-       m.team, m.feature, m.customer, m.task_type, m.environment, m.provider, m.model, m.service_class, m.operation, m.status, m.served_from,
-       m.calls, m.priced_calls, m.unpriced_calls, m.corrections, m.retries, m.tool_calls,
-       m.accepted_calls, m.rejected_calls, m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.cache_write_1h_tokens,
-       m.output_tokens, m.reasoning_tokens, m.cost, m.cache_read_cost, m.cache_write_cost, m.output_cost, m.other_cost,
-       m.adjustment_cost, m.reported_cost, m.cost_without_run
-FROM cost_ledger.live_call_measure m;
-
-COMMENT ON VIEW cost_ledger.live_day IS 'What calls add up to by day of the reporting zone and labels, those included that are not in rollup_day yet. A day and its labels may be there more than once: add up what you need. Columns as in rollup_day and rollup_key.';
-
-CREATE VIEW cost_ledger.live_hour WITH (security_invoker = true) AS
-SELECT r.hour,
-       k.team, k.feature, k.customer, k.task_type, k.environment, k.provider, k.model, k.service_class, k.operation, k.status, k.served_from,
-       r.calls, r.priced_calls, r.unpriced_calls, r.corrections, r.retries, r.tool_calls,
-       r.accepted_calls, r.rejected_calls, r.input_tokens, r.cache_read_tokens, r.cache_write_tokens, r.cache_write_1h_tokens,
-       r.output_tokens, r.reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost, r.output_cost, r.other_cost,
-       r.adjustment_cost, r.reported_cost, r.cost_without_run
-FROM cost_ledger.rollup_hour r
-JOIN cost_ledger.rollup_key k ON k.key_id = r.key_id
-WHERE NOT row_security_active('cost_ledger.call'::regclass)
-UNION ALL
-SELECT date_trunc('hour', m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)),
-       m.team, m.feature, m.customer, m.task_type, m.environment, m.provider, m.model, m.service_class, m.operation, m.status, m.served_from,
-       m.calls, m.priced_calls, m.unpriced_calls, m.corrections, m.retries, m.tool_calls,
-       m.accepted_calls, m.rejected_calls, m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.cache_write_1h_tokens,
-       m.output_tokens, m.reasoning_tokens, m.cost, m.cache_read_cost, m.cache_write_cost, m.output_cost, m.other_cost,
-       m.adjustment_cost, m.reported_cost, m.cost_without_run
-FROM cost_ledger.live_call_measure m;
-
-COMMENT ON VIEW cost_ledger.live_hour IS 'What calls add up to by hour of the reporting zone and labels, those included that are not in rollup_hour yet. An hour and its labels may be there more than once: add up what you need. Columns as in rollup_hour and rollup_key.';
+-- One view for each length of time, all alike.
+DO $views$
+DECLARE
+    labels constant text[] := '{team,feature,customer,task_type,environment,provider,model,service_class,operation,status,served_from}';
+    measures constant text[] := '{calls,priced_calls,unpriced_calls,corrections,retries,tool_calls,accepted_calls,rejected_calls,
+                                  input_tokens,cache_read_tokens,cache_write_tokens,cache_write_1h_tokens,output_tokens,reasoning_tokens,
+                                  cost,cache_read_cost,cache_write_cost,output_cost,other_cost,adjustment_cost,reported_cost,cost_without_run}';
+    unit record;
+BEGIN
+    FOR unit IN
+        SELECT u.*
+        FROM (VALUES ('month', 'A', 'date_trunc(''month'', m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date'),
+                     ('day', 'A', '(m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date'),
+                     ('hour', 'An', 'date_trunc(''hour'', m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l))')) AS u (name, article, of_call)
+    LOOP
+        EXECUTE format($view$
+            CREATE VIEW cost_ledger.live_%1$s WITH (security_invoker = true) AS
+            SELECT r.%1$s, k.%3$s, r.%4$s
+            FROM cost_ledger.rollup_%1$s r
+            JOIN cost_ledger.rollup_key k ON k.key_id = r.key_id
+            WHERE NOT row_security_active('cost_ledger.call'::regclass)
+            UNION ALL
+            SELECT %2$s, m.%5$s, m.%6$s
+            FROM cost_ledger.live_call_measure m
+            $view$,
+            unit.name, unit.of_call,
+            array_to_string(labels, ', k.'), array_to_string(measures, ', r.'),
+            array_to_string(labels, ', m.'), array_to_string(measures, ', m.'));
+        EXECUTE format('COMMENT ON VIEW cost_ledger.live_%1$s IS %2$L', unit.name,
+            format('What calls add up to by %1$s of the reporting zone and labels, those included that are not in rollup_%1$s yet. %2$s %1$s and its labels may be there more than once: add up what you need. Columns as in rollup_%1$s and rollup_key.',
+                   unit.name, unit.article));
+    END LOOP;
+END
+$views$;
 
 CREATE VIEW cost_ledger.live_minute WITH (security_invoker = true) AS
 SELECT r.minute,
@@ -151,17 +124,11 @@ FROM cost_ledger.rollup_minute r
 JOIN cost_ledger.rollup_key k ON k.key_id = r.key_id
 WHERE NOT row_security_active('cost_ledger.call'::regclass)
 UNION ALL
-SELECT date_trunc('minute', c.called_at),
-       c.team, c.feature, c.customer, c.task_type, c.environment, c.provider, c.model, c.service_class, c.operation, c.status, c.served_from,
-       (c.corrects IS NULL)::integer::bigint,
-       ((c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
-           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer)::bigint,
-       coalesce(c.tool_calls_count, 0)::bigint,
-       coalesce(c.input_tokens, 0)::numeric,
-       coalesce(c.output_tokens, 0)::numeric,
-       c.cost
-FROM cost_ledger.live_call c
-WHERE c.called_at >= (SELECT s.minutes_from FROM cost_ledger.rollup_state s);
+SELECT date_trunc('minute', m.called_at),
+       m.team, m.feature, m.customer, m.task_type, m.environment, m.provider, m.model, m.service_class, m.operation, m.status, m.served_from,
+       m.calls, m.unpriced_calls, m.tool_calls, m.input_tokens, m.output_tokens, m.cost
+FROM cost_ledger.live_call_measure m
+WHERE m.called_at >= (SELECT s.minutes_from FROM cost_ledger.rollup_state s);
 
 COMMENT ON VIEW cost_ledger.live_minute IS 'What calls of the last two days add up to by minute and labels, those included that are not in rollup_minute yet. A minute and its labels may be there more than once: add up what you need. Columns as in rollup_minute and rollup_key.';
 
@@ -170,14 +137,9 @@ SELECT r.day, r.user_id, r.calls, r.unpriced_calls, r.input_tokens, r.output_tok
 FROM cost_ledger.rollup_user_day r
 WHERE NOT row_security_active('cost_ledger.call'::regclass)
 UNION ALL
-SELECT (c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date, c.user_id,
-       (c.corrects IS NULL)::integer::bigint,
-       ((c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
-           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer)::bigint,
-       coalesce(c.input_tokens, 0)::numeric,
-       coalesce(c.output_tokens, 0)::numeric,
-       c.cost
-FROM cost_ledger.live_call c;
+SELECT (m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date,
+       m.user_id, m.calls, m.unpriced_calls, m.input_tokens, m.output_tokens, m.cost
+FROM cost_ledger.live_call_measure m;
 
 COMMENT ON VIEW cost_ledger.live_user_day IS 'What calls add up to by day of the reporting zone and user, those included that are not in rollup_user_day yet. A day and its user may be there more than once: add up what you need. Columns as in rollup_user_day.';
 
