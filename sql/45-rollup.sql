@@ -405,6 +405,7 @@ CREATE FUNCTION cost_ledger._consume(condition text) RETURNS bigint
     -- The planner knows little of how many groups there will be, and sorting by
     -- a dozen texts costs more than all the sums.
     SET enable_sort = off
+    SET enable_seqscan = on
 AS $$
 DECLARE
     rollup text;
@@ -487,7 +488,9 @@ BEGIN
             CONTINUE;
         END IF;
         -- An earlier call may move a run to another day: its old day is that of
-        -- the row as this statement found it.
+        -- the row as this statement found it.  Looked up by index, also where
+        -- the table was empty when the statement was planned.
+        PERFORM set_config('enable_seqscan', 'off', true);
         EXECUTE format('WITH put AS (%s RETURNING r.run_id, r.started_on)
                         SELECT array_agg(DISTINCT u.day)
                         FROM (SELECT p.started_on FROM put p
@@ -497,6 +500,7 @@ BEGIN
                               CROSS JOIN LATERAL (SELECT r.started_on FROM cost_ledger.rollup_run r WHERE r.run_id = p.run_id OFFSET 0) o) u (day)',
                        put)
             INTO days;
+        PERFORM set_config('enable_seqscan', 'on', true);
         DELETE FROM cost_ledger.rollup_run_day d WHERE d.day = ANY (days);
         EXECUTE format('INSERT INTO cost_ledger.rollup_run_day (%s, %s)
                         SELECT %s FROM cost_ledger.rollup_run c WHERE c.started_on = ANY ($1) GROUP BY c.started_on',

@@ -33,6 +33,12 @@ CREATE FUNCTION cost_ledger.budget_period(
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    local_start timestamp;
+    midnight timestamp;
+    instant timestamptz;
+    day_before timestamptz;
+    earlier timestamptz;
 BEGIN
     CASE
         WHEN period IN ('total', 'request') THEN
@@ -47,31 +53,27 @@ BEGIN
             period_start := date_trunc('minute', at - period_length);
             period_end := date_trunc('minute', at) + interval '1 minute';
         ELSE
-            -- A zone may set its clock back over midnight, which then comes
-            -- twice: the day begins at the first one, as it does where reports
-            -- truncate local times.  AT TIME ZONE would answer the second.
-            SELECT min(b.instant), max(b.instant) INTO period_start, period_end
-            FROM (SELECT CASE WHEN budget_period.period = 'week'
-                              THEN date_trunc('week', l.at - (budget_period.week_start - 1) * interval '1 day')
-                                   + (budget_period.week_start - 1) * interval '1 day'
-                              ELSE date_trunc(budget_period.period, l.at) END AS local_start
-                  FROM (SELECT budget_period.at AT TIME ZONE budget_period.time_zone AS at) AS l) AS p
-            CROSS JOIN LATERAL (VALUES
-                (p.local_start),
-                (p.local_start + CASE budget_period.period
-                                     WHEN 'day' THEN interval '1 day'
-                                     WHEN 'week' THEN interval '7 days'
-                                     WHEN 'month' THEN interval '1 month'
-                                     WHEN 'quarter' THEN interval '3 months'
-                                 END)) AS l (midnight)
-            CROSS JOIN LATERAL (SELECT l.midnight AT TIME ZONE budget_period.time_zone AS last) AS s
-            CROSS JOIN LATERAL (SELECT s.last - interval '1 day' AS yesterday) AS y
-            CROSS JOIN LATERAL (SELECT (l.midnight - (y.yesterday AT TIME ZONE budget_period.time_zone
-                                                      - y.yesterday AT TIME ZONE 'UTC')) AT TIME ZONE 'UTC' AS first) AS f
-            CROSS JOIN LATERAL (SELECT CASE WHEN f.first AT TIME ZONE budget_period.time_zone = l.midnight
-                                            THEN least(f.first, s.last)
-                                            ELSE s.last
-                                       END AS instant) AS b;
+            local_start := at AT TIME ZONE time_zone;
+            local_start := CASE WHEN period = 'week' THEN date_trunc('week', local_start - (week_start - 1) * interval '1 day')
+                                                          + (week_start - 1) * interval '1 day'
+                                ELSE date_trunc(period, local_start) END;
+            FOREACH midnight IN ARRAY ARRAY[local_start,
+                                            local_start + CASE period WHEN 'day' THEN interval '1 day'
+                                                                      WHEN 'week' THEN interval '7 days'
+                                                                      WHEN 'month' THEN interval '1 month'
+                                                                      WHEN 'quarter' THEN interval '3 months' END] LOOP
+                -- A zone may set its clock back over midnight, which then comes
+                -- twice: the day begins at the first one, as it does where reports
+                -- truncate local times.  AT TIME ZONE answers the second.
+                instant := midnight AT TIME ZONE time_zone;
+                day_before := instant - interval '1 day';
+                earlier := (midnight - (day_before AT TIME ZONE time_zone - day_before AT TIME ZONE 'UTC')) AT TIME ZONE 'UTC';
+                IF earlier < instant AND earlier AT TIME ZONE time_zone = midnight THEN
+                    instant := earlier;
+                END IF;
+                period_start := coalesce(period_start, instant);
+                period_end := instant;
+            END LOOP;
     END CASE;
 END
 $$;
@@ -1179,8 +1181,11 @@ CREATE FUNCTION cost_ledger.reserve(
     LANGUAGE plpgsql VOLATILE ROWS 1
     SET search_path = pg_catalog, pg_temp
     SET jit = off
-    -- Every step is a look-up by index: planning anew would be most of the work.
+    -- Every step is a look-up by index, whatever the statistics say: planning
+    -- anew would be most of the work.
     SET plan_cache_mode = force_generic_plan
+    SET enable_seqscan = off
+    SET enable_bitmapscan = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -1190,14 +1195,15 @@ DECLARE
     soon timestamptz;
     wanted jsonb := '{}';
     keys text[];
-    ledger_zone text;
     request jsonb;
     known record;
     b record;
     e record;
     asked numeric;
     hard numeric;
-    refusal text;
+    hard_action text;
+    first_minute timestamptz;
+    level integer;
     now_posted numeric;
     now_held numeric;
     is_granted boolean;
@@ -1286,20 +1292,19 @@ BEGIN
             at := clock_timestamp();
         END IF;
         soon := at + interval '1 second';
-        ledger_zone := (SELECT l.time_zone FROM cost_ledger.ledger l);
         FOR b IN
             SELECT b.budget_id, b.name, b.metric, b.period, b.each_of, v.amount, v.thresholds, v.actions, v.degrade_to,
                    n.entity, CASE WHEN b.period = 'rolling' THEN '-infinity' ELSE p.period_start END AS period_start,
                    p.period_start AS window_start, p.period_end,
-                   s.budget_id IS NOT NULL AS is_known, coalesce(s.posted, 0) + coalesce(r.posted, 0) AS posted, coalesce(s.held, 0) AS held,
-                   coalesce(x.expired, 0) AS expired, coalesce(x.expiring, 0) AS expiring, s.first_at, r.first_minute, h.threshold AS hard_threshold, h.action AS hard_action
+                   s.budget_id IS NOT NULL AS is_known, coalesce(s.posted, 0) AS posted, coalesce(s.held, 0) AS held,
+                   coalesce(x.expired, 0) AS expired, coalesce(x.expiring, 0) AS expiring, s.first_at
             FROM cost_ledger.budget b
             CROSS JOIN LATERAL (
                 SELECT v.* FROM cost_ledger.budget_version v
                 WHERE v.budget_id = b.budget_id AND v.valid_from <= at AND (v.valid_to IS NULL OR v.valid_to > at)
                 ORDER BY v.version DESC LIMIT 1) v
             CROSS JOIN LATERAL (SELECT coalesce(cost_ledger.shorten_id(wanted ->> b.each_of), '') COLLATE "C" AS entity) n
-            CROSS JOIN LATERAL cost_ledger.budget_period(b.period, at, coalesce(b.time_zone, ledger_zone), b.week_start, b.period_length) p
+            CROSS JOIN LATERAL cost_ledger.budget_period(b.period, at, coalesce(b.time_zone, (SELECT l.time_zone FROM cost_ledger.ledger l)), b.week_start, b.period_length) p
             -- LIMIT: looked up one by one, whatever the statistics say.
             LEFT JOIN LATERAL (
                 SELECT s.* FROM cost_ledger.budget_balance s
@@ -1307,24 +1312,28 @@ BEGIN
                   AND s.period_start = CASE WHEN b.period = 'rolling' THEN '-infinity' ELSE p.period_start END
                 LIMIT 1) s ON true
             LEFT JOIN LATERAL (
-                SELECT sum(m.posted) AS posted, min(m.period_start) FILTER (WHERE m.posted > 0) AS first_minute
-                FROM cost_ledger.budget_balance m
-                WHERE b.period = 'rolling' AND m.budget_id = b.budget_id AND m.entity = n.entity AND m.period_start >= p.period_start) r ON true
-            LEFT JOIN LATERAL (
                 SELECT sum(i.amount) FILTER (WHERE i.expires_at <= at) AS expired, sum(i.amount) AS expiring
                 FROM cost_ledger.hold_line i
                 WHERE i.budget_id = s.budget_id AND i.entity = s.entity AND i.period_start = s.period_start AND i.expires_at <= soon) x ON true
-            LEFT JOIN LATERAL (
-                SELECT t.threshold, t.action
-                FROM unnest(v.thresholds, v.actions) AS t (threshold, action)
-                WHERE t.action IN ('stop', 'defer')
-                ORDER BY t.threshold LIMIT 1) h ON true
             WHERE b.match_key = ANY (keys) AND b.is_active
               AND wanted @> b.scope AND (b.each_of IS NULL OR wanted ? b.each_of)
             ORDER BY b.budget_id
         LOOP
-            hard := coalesce(b.hard_threshold * b.amount, 'Infinity');
+            -- Thresholds ascend: the first that refuses is the limit.
+            hard := 'Infinity';
+            FOR i IN 1 .. cardinality(b.actions) LOOP
+                IF b.actions[i] IN ('stop', 'defer') THEN
+                    hard := b.thresholds[i] * b.amount;
+                    hard_action := b.actions[i];
+                    EXIT;
+                END IF;
+            END LOOP;
             now_posted := b.posted;
+            IF b.period = 'rolling' THEN
+                SELECT b.posted + coalesce(sum(m.posted), 0), min(m.period_start) FILTER (WHERE m.posted > 0) INTO now_posted, first_minute
+                    FROM cost_ledger.budget_balance m
+                    WHERE m.budget_id = b.budget_id AND m.entity = b.entity AND m.period_start >= b.window_start;
+            END IF;
             now_held := b.held - b.expired;
             is_granted := true;
             CASE b.metric
@@ -1412,7 +1421,7 @@ BEGIN
             END IF;
 
             IF NOT is_granted THEN
-                decision := b.hard_action;
+                decision := hard_action;
                 budget_id := b.budget_id;
                 spent := now_posted;
                 held := CASE WHEN b.period = 'request' THEN 0 ELSE now_held END;
@@ -1422,7 +1431,7 @@ BEGIN
                                  CASE WHEN b.each_of IS NOT NULL THEN format(' of %s %s', b.each_of, left(b.entity, 100)) END,
                                  trim_scale(round(spent, 12)), trim_scale(hard),
                                  CASE WHEN held <> 0 THEN format(' and %s held', trim_scale(held)) END, trim_scale(asked));
-                resets_at := CASE WHEN b.period = 'rolling' THEN b.first_minute + (b.period_end - b.window_start)
+                resets_at := CASE WHEN b.period = 'rolling' THEN first_minute + (b.period_end - b.window_start)
                                   WHEN isfinite(b.period_end) THEN b.period_end END;
                 retry_after := resets_at - at;
                 EXIT;
@@ -1436,11 +1445,13 @@ BEGIN
             END IF;
             -- The strongest thing that is asked for decides; of equals, the
             -- budget that is nearest to its end is named.
-            SELECT coalesce(max(array_position(soft, t.action)), 1) AS level INTO known
-                FROM unnest(b.thresholds, b.actions) AS t (threshold, action)
-                WHERE t.threshold * b.amount <= now_posted + now_held;
-            IF (known.level, (now_posted + now_held) / b.amount) > (strength, ratio) THEN
-                strength := known.level;
+            level := 1;
+            FOR i IN 1 .. cardinality(b.actions) LOOP
+                EXIT WHEN b.thresholds[i] * b.amount > now_posted + now_held;
+                level := greatest(level, array_position(soft, b.actions[i]));
+            END LOOP;
+            IF (level, (now_posted + now_held) / b.amount) > (strength, ratio) THEN
+                strength := level;
                 ratio := (now_posted + now_held) / b.amount;
                 decision := soft[strength];
                 budget_id := b.budget_id;
