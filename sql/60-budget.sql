@@ -946,6 +946,7 @@ CREATE FUNCTION cost_ledger._settle_holds(called_at timestamptz[], call_ids bigi
     SET search_path = pg_catalog, pg_temp
     SET jit = off
     SET plan_cache_mode = force_generic_plan
+    SET enable_seqscan = off
 AS $$
 #variable_conflict use_column
 DECLARE
