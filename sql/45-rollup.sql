@@ -406,6 +406,7 @@ CREATE FUNCTION cost_ledger._consume(condition text) RETURNS bigint
     -- a dozen texts costs more than all the sums.
     SET enable_sort = off
     SET enable_seqscan = on
+    SET enable_indexonlyscan = on
 AS $$
 DECLARE
     rollup text;
@@ -488,9 +489,9 @@ BEGIN
             CONTINUE;
         END IF;
         -- An earlier call may move a run to another day: its old day is that of
-        -- the row as this statement found it.  Looked up by index, also where
+        -- the row as this statement found it.  Looked up by its key, also where
         -- the table was empty when the statement was planned.
-        PERFORM set_config('enable_seqscan', 'off', true);
+        PERFORM set_config(o.name, 'off', true) FROM unnest('{enable_seqscan,enable_indexonlyscan}'::text[]) AS o (name);
         EXECUTE format('WITH put AS (%s RETURNING r.run_id, r.started_on)
                         SELECT array_agg(DISTINCT u.day)
                         FROM (SELECT p.started_on FROM put p
@@ -500,7 +501,7 @@ BEGIN
                               CROSS JOIN LATERAL (SELECT r.started_on FROM cost_ledger.rollup_run r WHERE r.run_id = p.run_id OFFSET 0) o) u (day)',
                        put)
             INTO days;
-        PERFORM set_config('enable_seqscan', 'on', true);
+        PERFORM set_config(o.name, 'on', true) FROM unnest('{enable_seqscan,enable_indexonlyscan}'::text[]) AS o (name);
         DELETE FROM cost_ledger.rollup_run_day d WHERE d.day = ANY (days);
         EXECUTE format('INSERT INTO cost_ledger.rollup_run_day (%s, %s)
                         SELECT %s FROM cost_ledger.rollup_run c WHERE c.started_on = ANY ($1) GROUP BY c.started_on',
