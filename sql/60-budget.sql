@@ -96,7 +96,7 @@ $$;
 COMMENT ON FUNCTION cost_ledger.budget_level(numeric) IS
     'What crossing a threshold asks for where no action is given: warn below 0.9, throttle from 0.9, stop from 1; ok when none is crossed (NULL).';
 
-CREATE FUNCTION cost_ledger._check_scope(scope jsonb) RETURNS jsonb
+CREATE FUNCTION cost_ledger.check_scope(scope jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -128,9 +128,8 @@ BEGIN
     RETURN checked;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._check_scope(jsonb) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._check_scope(jsonb) IS
+COMMENT ON FUNCTION cost_ledger.check_scope(jsonb) IS
     'A scope as it is kept, ids shortened as calls have them; an error (22023) if it is none.';
 
 CREATE FUNCTION cost_ledger._check_budget() RETURNS trigger
@@ -187,7 +186,9 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Use a name of pg_timezone_names, e.g. UTC, Europe/Berlin or Asia/Kolkata; NULL is the zone of the ledger.';
     END IF;
-    new.scope := cost_ledger._check_scope(new.scope);
+    -- A day is 24 hours in every session, also where its zone has days of 23.
+    new.period_length := make_interval(secs => extract(epoch FROM new.period_length)::double precision);
+    new.scope := cost_ledger.check_scope(new.scope);
     new.match_key := coalesce((SELECT c.name || '=' || cost_ledger.shorten_id(new.scope ->> c.name)
                                FROM unnest(cost_ledger.budget_columns()) WITH ORDINALITY AS c (name, n)
                                WHERE new.scope ? c.name
@@ -205,11 +206,13 @@ CREATE FUNCTION cost_ledger._check_budget_version() RETURNS trigger
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    -- Infinity is the largest but for NaN, which sorts after it.
-    IF new.amount IS NULL OR new.amount <= 0 OR new.amount >= 'Infinity' THEN
+    -- Infinity is the largest but for NaN, which sorts after it.  Beyond these
+    -- bounds a rate or a ratio of it would be no number any more, and one budget
+    -- would spoil what is read of all.
+    IF new.amount IS NULL OR new.amount <= 0 OR new.amount >= 'Infinity' OR new.amount < 1e-30 OR new.amount > 1e30 THEN
         RAISE EXCEPTION 'budget amount % is not an amount', coalesce(new.amount::text, 'NULL')
             USING ERRCODE = 'numeric_value_out_of_range',
-                  HINT = 'An amount is greater than 0 and finite; to stop watching a budget, set is_active to false.';
+                  HINT = 'An amount is greater than 0 and finite, of 1e-30 to 1e30; to stop watching a budget, set is_active to false.';
     END IF;
     -- CASE: what follows knows no arrays of arrays.
     IF NOT coalesce(CASE WHEN array_ndims(new.thresholds) = 1
@@ -231,10 +234,15 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Pass as many actions as thresholds, each warn, throttle, degrade, defer or stop; or none, for warn below 0.9, throttle below 1 and stop from there.';
     END IF;
-    IF 'degrade' = ANY (new.actions) AND new.degrade_to IS NULL THEN
+    IF 'degrade' = ANY (new.actions) AND coalesce(new.degrade_to, '') = '' OR new.degrade_to = '' THEN
         RAISE EXCEPTION 'a budget that degrades needs a model to degrade to'
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Pass degrade_to => the name of a cheaper model.';
+    END IF;
+    IF EXISTS (SELECT FROM unnest(new.thresholds, new.actions) AS t (threshold, action) GROUP BY t.threshold HAVING min(t.action) <> max(t.action)) THEN
+        RAISE EXCEPTION 'budget thresholds % name one twice, with different actions', new.thresholds
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Each threshold asks for one thing: name it once.';
     END IF;
     SELECT array_agg(u.threshold ORDER BY u.threshold), array_agg(u.action ORDER BY u.threshold)
         INTO new.thresholds, new.actions
@@ -437,11 +445,13 @@ BEGIN
        AND (new.metric, new.scope, new.each_of, new.period, new.period_length, new.time_zone, new.week_start)
            IS DISTINCT FROM
            (old.metric, old.scope, old.each_of, old.period, old.period_length, old.time_zone, old.week_start) THEN
-        -- Alerts are once per version: what counts otherwise is another limit.
+        -- Alerts are once per version: what counts otherwise is another limit,
+        -- unless set_budget() has just made one.
         PERFORM cost_ledger._add_budget_version(new.budget_id, v.amount, v.thresholds, v.actions, v.degrade_to, v.reason)
-            FROM cost_ledger.budget_version v
-            WHERE v.budget_id = new.budget_id AND v.valid_to IS NULL
-            ORDER BY v.version DESC LIMIT 1;
+            FROM (SELECT v.* FROM cost_ledger.budget_version v
+                  WHERE v.budget_id = new.budget_id AND v.valid_to IS NULL
+                  ORDER BY v.version DESC LIMIT 1) v
+            WHERE cost_ledger._is_history(v.budget_id, v.version);
     ELSIF TG_OP = 'UPDATE' AND (old.is_active OR NOT new.is_active) THEN
         RETURN NULL;
     END IF;
@@ -461,13 +471,30 @@ BEGIN
                                                   cost_ledger._recorded_condition(kept_from)
                                                   || coalesce((SELECT string_agg(format(' AND c.%I = %L', e.key, e.value), '') FROM jsonb_each_text(new.scope) e), ''),
                                                   format('b.budget_id = %s', new.budget_id)));
+    -- What was reached before anybody asked is recorded, and nobody is called.
+    -- A new budget has no limit yet: its first version comes after it.
+    PERFORM cost_ledger._check_budgets(now(), new.budget_id);
     RETURN NULL;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger._start_budget() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger._start_budget() IS
-    'Trigger of budget: one that is new, counts otherwise or is switched on again starts with what was spent already in the period and the one before, and with nothing held. Refresh and settlements wait meanwhile.';
+    'Trigger of budget: one that is new, counts otherwise or is switched on again starts with what was spent already in the period and the one before, and with nothing held; thresholds reached by that are seeded. Refresh and settlements wait meanwhile.';
+
+CREATE FUNCTION cost_ledger._start_limit() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM cost_ledger._check_budgets(now(), new.budget_id);
+    RETURN NULL;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._start_limit() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._start_limit() IS
+    'Trigger of budget_version: seeds the first limit of a budget with the thresholds that are reached already.';
 
 CREATE FUNCTION cost_ledger.check_balances()
     RETURNS TABLE (budget_id bigint, entity text, period_start timestamptz, posted numeric, expected numeric, held numeric, lines numeric)
@@ -499,6 +526,21 @@ REVOKE EXECUTE ON FUNCTION cost_ledger.check_balances() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger.check_balances() IS
     'Makes the balances of active budgets anew, of the current period and the one before, from the rows of call that are in them and from the lines of open holds, in one snapshot, and returns what differs. No rows: all is well.';
+
+CREATE FUNCTION cost_ledger._is_history(budget_id bigint, version integer) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT v.valid_from < now()
+           OR EXISTS (SELECT FROM cost_ledger.budget_version n WHERE n.budget_id = v.budget_id AND n.version > v.version)
+           OR EXISTS (SELECT FROM cost_ledger.alert a WHERE a.budget_id = v.budget_id AND a.budget_version = v.version)
+    FROM cost_ledger.budget_version v
+    WHERE v.budget_id = _is_history.budget_id AND v.version = _is_history.version
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._is_history(bigint, integer) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._is_history(bigint, integer) IS
+    'Whether a limit has to stay as it is: not if this transaction has made it and nothing refers to it yet.';
 
 CREATE FUNCTION cost_ledger._add_budget_version(
     budget_id bigint, amount numeric, thresholds numeric[], actions text[], degrade_to text, reason text, valid_to timestamptz DEFAULT NULL
@@ -549,8 +591,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     id bigint;
-    counted record;
-    counts record;
+    is_new boolean;
     wanted record;
     current_version record;
 BEGIN
@@ -572,18 +613,18 @@ BEGIN
         set_budget.period := 'total';
     END IF;
 
-    SELECT b.metric, b.scope, b.each_of, b.period, b.period_length, b.time_zone, b.week_start, b.is_active INTO counted
-        FROM cost_ledger.budget b WHERE b.name = set_budget.name FOR UPDATE;
     INSERT INTO cost_ledger.budget AS b (name, metric, scope, each_of, period, period_length, time_zone, week_start, match_key)
         VALUES (set_budget.name, set_budget.metric, coalesce(nullif(set_budget.scope, 'null'), '{}'), set_budget.each_of, set_budget.period,
                 set_budget.period_length, set_budget.time_zone, set_budget.week_start, '')
-        ON CONFLICT ON CONSTRAINT budget_name DO UPDATE SET
-            metric = excluded.metric, scope = excluded.scope, each_of = excluded.each_of, period = excluded.period,
-            period_length = excluded.period_length, time_zone = excluded.time_zone, week_start = excluded.week_start, is_active = true
+        ON CONFLICT ON CONSTRAINT budget_name DO NOTHING
         RETURNING b.budget_id INTO id;
-    SELECT b.metric, b.scope, b.each_of, b.period, b.period_length, b.time_zone, b.week_start, b.is_active INTO counts
-        FROM cost_ledger.budget b WHERE b.budget_id = id;
+    is_new := FOUND;
+    IF NOT is_new THEN
+        SELECT b.budget_id INTO STRICT id FROM cost_ledger.budget b WHERE b.name = set_budget.name FOR UPDATE;
+    END IF;
 
+    -- The limit first: what the budget has reached when it starts is measured by
+    -- it.
     SELECT v.* INTO current_version
         FROM cost_ledger.budget_version v
         WHERE v.budget_id = id AND v.valid_to IS NULL
@@ -600,8 +641,7 @@ BEGIN
             RETURNING v.* INTO wanted;
         IF (wanted.amount, wanted.thresholds, wanted.actions, wanted.degrade_to)
            IS DISTINCT FROM (current_version.amount, current_version.thresholds, current_version.actions, current_version.degrade_to)
-           -- One this transaction has just made is not history yet.
-           AND current_version.valid_from < now() THEN
+           AND cost_ledger._is_history(id, current_version.version) THEN
             UPDATE cost_ledger.budget_version v
                 SET amount = current_version.amount, thresholds = current_version.thresholds, actions = current_version.actions,
                     degrade_to = current_version.degrade_to
@@ -609,9 +649,11 @@ BEGIN
             PERFORM cost_ledger._add_budget_version(id, wanted.amount, wanted.thresholds, wanted.actions, wanted.degrade_to, set_budget.reason);
         END IF;
     END IF;
-    -- What was reached before anybody asked is recorded, and nobody is called.
-    IF counts IS DISTINCT FROM counted THEN
-        PERFORM cost_ledger._check_budgets(now(), id);
+    IF NOT is_new THEN
+        UPDATE cost_ledger.budget b SET
+            metric = set_budget.metric, scope = coalesce(nullif(set_budget.scope, 'null'), '{}'), each_of = set_budget.each_of, period = set_budget.period,
+            period_length = set_budget.period_length, time_zone = set_budget.time_zone, week_start = set_budget.week_start, is_active = true
+            WHERE b.budget_id = id;
     END IF;
     RETURN id;
 END
@@ -628,6 +670,8 @@ DECLARE
     v record;
 BEGIN
     PERFORM cost_ledger._ledger();
+    -- Two who raise it at once come after each other.
+    PERFORM FROM cost_ledger.budget b WHERE b.name = raise_budget.name FOR NO KEY UPDATE;
     SELECT v1.* INTO v
         FROM cost_ledger.budget b
         JOIN cost_ledger.budget_version v1 USING (budget_id)
@@ -738,20 +782,27 @@ BEGIN
     END IF;
 
     -- Each budget's period of now, and the one before for calls that came
-    -- late (of minutes, ten), unless the limit is younger than that.  Entities
-    -- whose alerts are all there are left out.
+    -- late (of minutes, ten), unless what counts, or how much may be spent, has
+    -- been set since.  Entities whose alerts are all there are left out.
     FOR due IN
         SELECT b.budget_id, v.version, b.name, b.metric, b.period, v.amount, v.thresholds, v.actions, v.degrade_to,
                s.entity, CASE WHEN b.each_of IS NULL THEN b.scope ELSE b.scope || jsonb_build_object(b.each_of, s.entity) END AS scope,
                s.period_start, s.period_end, s.period_start < c.period_start AND b.period <> 'rolling' AS is_late,
-               s.spent, s.unpriced_calls
+               s.spent, s.unpriced_calls,
+               CASE WHEN b.period = 'rolling' THEN s.period_start - b.period_length END AS seeded_in
         FROM cost_ledger.budget b
-        CROSS JOIN LATERAL (
-            SELECT v.* FROM cost_ledger.budget_version v
-            WHERE v.budget_id = b.budget_id AND v.valid_from <= now() AND (v.valid_to IS NULL OR v.valid_to > now())
-            ORDER BY v.version DESC LIMIT 1) v
         CROSS JOIN LATERAL (SELECT coalesce(b.time_zone, ledger_zone) AS zone) z
         CROSS JOIN LATERAL cost_ledger.budget_period(b.period, at, z.zone, b.week_start, b.period_length) c
+        -- The limit of now, and raises that have ended since periods did that
+        -- are looked at.
+        CROSS JOIN LATERAL (
+            SELECT v.*, n.version AS version_now
+            FROM (SELECT v.version FROM cost_ledger.budget_version v
+                  WHERE v.budget_id = b.budget_id AND v.valid_from <= now() AND (v.valid_to IS NULL OR v.valid_to > now())
+                  ORDER BY v.version DESC LIMIT 1) n
+            JOIN cost_ledger.budget_version v
+                ON v.budget_id = b.budget_id
+               AND (v.version = n.version OR (v.version > n.version AND v.valid_to >= c.period_start - interval '10 minutes'))) v
         CROSS JOIN LATERAL (
             SELECT x.entity, x.period_start,
                    CASE WHEN x.period_start = c.period_start THEN c.period_end
@@ -774,13 +825,20 @@ BEGIN
         WHERE b.is_active AND b.budget_id = coalesce(seeded_budget, b.budget_id)
           AND b.period <> 'request' AND b.metric <> 'concurrent_calls'
           AND s.spent >= v.thresholds[1] * v.amount
-          AND (s.period_start >= c.period_start OR b.period = 'rolling' OR (seeded_budget IS NULL AND v.valid_from < s.period_end))
+          -- A period that is over is held against the limit it ended with.
+          AND v.version = CASE WHEN s.period_start >= c.period_start OR b.period = 'rolling' THEN v.version_now
+                               ELSE (SELECT max(e.version) FROM cost_ledger.budget_version e
+                                     WHERE e.budget_id = b.budget_id AND e.valid_from < s.period_end
+                                       AND (e.valid_to IS NULL OR e.valid_to >= s.period_end)) END
           AND EXISTS (
             SELECT FROM unnest(v.thresholds) AS t (threshold)
             WHERE s.spent >= t.threshold * v.amount
               AND NOT EXISTS (
                 SELECT FROM cost_ledger.alert a
-                WHERE a.budget_id = b.budget_id AND a.budget_version = v.version AND a.entity = s.entity AND a.period_start = s.period_start
+                WHERE a.budget_id = b.budget_id AND a.budget_version = v.version AND a.entity = s.entity
+                  -- What was seeded is in a rolling window up to its length later.
+                  AND (a.period_start = s.period_start
+                       OR (a.kind = 'seeded' AND b.period = 'rolling' AND a.period_start = s.period_start - b.period_length))
                   AND a.basis = 'actual' AND a.threshold = t.threshold AND a.resolved_at IS NULL))
         -- The order in which everybody inserts: two evaluators wait for each
         -- other, and never in a circle.
@@ -790,9 +848,10 @@ BEGIN
         FOR fraction, action IN SELECT t.threshold, t.action FROM unnest(due.thresholds, due.actions) AS t (threshold, action) LOOP
             EXIT WHEN due.spent < fraction * due.amount;
             -- Asked first, so that nothing but a race uses up an identity.
-            SELECT coalesce(max(a.occurrence), 0) + 1, count(*) > count(a.resolved_at) INTO nth, is_open
+            SELECT coalesce(max(a.occurrence) FILTER (WHERE a.period_start = due.period_start), 0) + 1, count(*) > count(a.resolved_at) INTO nth, is_open
                 FROM cost_ledger.alert a
-                WHERE a.budget_id = due.budget_id AND a.budget_version = due.version AND a.entity = due.entity AND a.period_start = due.period_start
+                WHERE a.budget_id = due.budget_id AND a.budget_version = due.version AND a.entity = due.entity
+                  AND (a.period_start = due.period_start OR (a.kind = 'seeded' AND a.period_start = due.seeded_in))
                   AND a.basis = 'actual' AND a.threshold = fraction;
             CONTINUE WHEN is_open;
             id := nextval(pg_get_serial_sequence('cost_ledger.alert', 'alert_id'));
@@ -872,7 +931,7 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.check_budgets() IS
-    'Compares every active budget, and each of its entities, with what was spent in its current period, and in the one before for calls that came late; records an alert for each threshold crossed, once per budget version, entity and period, and returns how many. When a correction brings spend below 95 percent of a threshold, its alert is resolved, and crossing it again is the next occurrence. What was spent is what refresh() has seen, and every call with a hold. With the commit, channel cost_ledger_alert gets one JSON message per budget, entity and period, of its highest new alert; none for a period that was over. The job calls it every minute.';
+    'Compares every active budget, and each of its entities, with what was spent in its current period, and in the one before for calls that came late; records an alert for each threshold crossed, once per budget version, entity and period, and returns how many. A period that is over is held against the limit it ended with, unless that was changed for good since. When a correction brings spend below 95 percent of a threshold, its alert is resolved, and crossing it again is the next occurrence. What was spent is what refresh() has seen, and every call with a hold. With the commit, channel cost_ledger_alert gets one JSON message per budget, entity and period, of its highest new alert; none for a period that was over. The job calls it every minute.';
 
 CREATE FUNCTION cost_ledger._keep_alerts() RETURNS trigger
     LANGUAGE plpgsql
@@ -915,7 +974,7 @@ BEGIN
                   HINT = 'Pass an alert_id of cost_ledger.unacknowledged_alert.';
     END IF;
     UPDATE cost_ledger.alert a
-        SET acknowledged_at = now(), acknowledged_by = coalesce(acknowledge.acknowledged_by, current_user)
+        SET acknowledged_at = now(), acknowledged_by = coalesce(nullif(acknowledge.acknowledged_by, ''), current_user)
         WHERE a.acknowledged_at IS NULL
           AND CASE WHEN known.rule_id IS NULL
                    THEN a.budget_id = known.budget_id AND a.budget_version = known.budget_version
@@ -1574,6 +1633,24 @@ $$;
 COMMENT ON FUNCTION cost_ledger.release(text) IS
     'Gives back what a hold has reserved, when its call is not made or has failed without cost. True if it was open; again, or for a hold that has been settled or is not known, false.';
 
+CREATE FUNCTION cost_ledger.pause_scope(scope jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- A look-up that found nothing must not stop everybody.
+    IF coalesce(jsonb_typeof(scope), 'null') = 'null' THEN
+        RAISE EXCEPTION 'the scope of a pause is NULL'
+            USING ERRCODE = 'null_value_not_allowed',
+                  HINT = 'Write {"team": "search"}, or {} for every call.';
+    END IF;
+    RETURN cost_ledger.check_scope(scope);
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.pause_scope(jsonb) IS
+    'The scope of a pause as it is kept: as check_scope(), but NULL, which might be meant for one and be for all, is an error (22004).';
+
 CREATE FUNCTION cost_ledger.pause(scope jsonb, reason text, until timestamptz DEFAULT NULL) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -1582,21 +1659,23 @@ AS $$
 DECLARE
     id bigint;
 BEGIN
-    PERFORM cost_ledger._ledger();
+    IF to_regclass('cost_ledger.pause') IS NULL THEN
+        PERFORM cost_ledger._ledger();
+    END IF;
     IF coalesce(pause.reason, '') = '' OR pause.until <= now() THEN
         RAISE EXCEPTION 'a pause needs a reason, and an end in the future or none'
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Write SELECT cost_ledger.pause(''{"agent": "crawler"}'', ''runs away'');';
     END IF;
     INSERT INTO cost_ledger.pause (scope, reason, until)
-        VALUES (cost_ledger._check_scope(pause.scope), pause.reason, pause.until)
+        VALUES (cost_ledger.pause_scope(pause.scope), pause.reason, pause.until)
         RETURNING pause_id INTO id;
     RETURN id;
 END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.pause(jsonb, text, timestamptz) IS
-    'Has reserve() answer stop for every call of a scope (as of a budget; {} is every call) from the commit on, until a time or resume(). Returns the pause_id.';
+    'Has reserve() answer stop for every call of a scope (as of a budget; {} is every call, NULL an error) from the commit on, until a time or resume(). Returns the pause_id.';
 
 CREATE FUNCTION cost_ledger.resume(scope jsonb) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
@@ -1604,11 +1683,14 @@ CREATE FUNCTION cost_ledger.resume(scope jsonb) RETURNS bigint
 AS $$
 #variable_conflict use_column
 DECLARE
+    wanted jsonb := cost_ledger.pause_scope(resume.scope);
     ended bigint;
 BEGIN
-    PERFORM cost_ledger._ledger();
+    IF to_regclass('cost_ledger.pause') IS NULL THEN
+        PERFORM cost_ledger._ledger();
+    END IF;
     UPDATE cost_ledger.pause p SET resumed_at = now(), resumed_by = current_user
-        WHERE p.resumed_at IS NULL AND (p.until IS NULL OR p.until > now()) AND p.scope = cost_ledger._check_scope(resume.scope);
+        WHERE p.resumed_at IS NULL AND (p.until IS NULL OR p.until > now()) AND p.scope = wanted;
     GET DIAGNOSTICS ended = ROW_COUNT;
     RETURN ended;
 END

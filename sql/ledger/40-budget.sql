@@ -17,7 +17,7 @@ CREATE TABLE cost_ledger.budget (
     period         text NOT NULL,
     period_length  interval,
     time_zone      text,
-    week_start     smallint NOT NULL DEFAULT 1,
+    week_start     integer NOT NULL DEFAULT 1,
     is_active      boolean NOT NULL DEFAULT true,
     match_key      text COLLATE "C" NOT NULL,
     created_at     timestamptz NOT NULL DEFAULT now()
@@ -32,7 +32,7 @@ COMMENT ON COLUMN cost_ledger.budget.metric IS 'What is counted: cost (in the le
 COMMENT ON COLUMN cost_ledger.budget.scope IS 'Which calls: object of column of call to value, all of which must match exactly; {} is every call.';
 COMMENT ON COLUMN cost_ledger.budget.each_of IS 'A column of call: each value of it has the limit for itself, also one that was never seen before. NULL: one limit for all.';
 COMMENT ON COLUMN cost_ledger.budget.period IS 'request, minute, hour, day, week, month, quarter, total, or rolling: the last period_length.';
-COMMENT ON COLUMN cost_ledger.budget.period_length IS 'Length of a rolling period, whole minutes; NULL otherwise.';
+COMMENT ON COLUMN cost_ledger.budget.period_length IS 'Length of a rolling period, whole minutes, kept in hours: a day is 24; NULL otherwise.';
 COMMENT ON COLUMN cost_ledger.budget.time_zone IS 'Zone of the period; NULL for the reporting zone of the ledger.';
 COMMENT ON COLUMN cost_ledger.budget.week_start IS 'Day on which a week begins: 1 Monday … 7 Sunday.';
 COMMENT ON COLUMN cost_ledger.budget.is_active IS 'Whether the budget is kept and checked. Switched on again, it starts with what was spent meanwhile.';
@@ -61,7 +61,7 @@ COMMENT ON COLUMN cost_ledger.budget_version.amount IS 'What may be spent per pe
 COMMENT ON COLUMN cost_ledger.budget_version.thresholds IS 'Fractions of amount, ascending, at which something is asked for.';
 COMMENT ON COLUMN cost_ledger.budget_version.actions IS 'What each threshold asks for: warn, throttle, degrade, defer or stop. reserve() refuses what would go beyond the first one of defer or stop.';
 COMMENT ON COLUMN cost_ledger.budget_version.degrade_to IS 'Model to use instead, where an action is degrade.';
-COMMENT ON COLUMN cost_ledger.budget_version.valid_from IS 'From when it holds. Periods that had ended by then are not held against it.';
+COMMENT ON COLUMN cost_ledger.budget_version.valid_from IS 'From when it holds. Periods that had ended by then are not held against it, nor those that ended with a raise against what it raised.';
 COMMENT ON COLUMN cost_ledger.budget_version.valid_to IS 'Until when; NULL without end.';
 COMMENT ON COLUMN cost_ledger.budget_version.reason IS 'Why it was set, where somebody said.';
 COMMENT ON COLUMN cost_ledger.budget_version.set_by IS 'The role that set it.';
@@ -165,7 +165,7 @@ CREATE INDEX pause_open ON cost_ledger.pause (pause_id) WHERE resumed_at IS NULL
 
 COMMENT ON TABLE cost_ledger.pause IS 'Kill switches: who stopped which calls, when and why. reserve() obeys at once.';
 COMMENT ON COLUMN cost_ledger.pause.pause_id IS 'Identity of the pause.';
-COMMENT ON COLUMN cost_ledger.pause.scope IS 'Which calls: as the scope of a budget.';
+COMMENT ON COLUMN cost_ledger.pause.scope IS 'Which calls: as the scope of a budget, {} is every call.';
 COMMENT ON COLUMN cost_ledger.pause.reason IS 'Why.';
 COMMENT ON COLUMN cost_ledger.pause.paused_at IS 'Since when.';
 COMMENT ON COLUMN cost_ledger.pause.paused_by IS 'The role that paused them.';
@@ -182,6 +182,9 @@ CREATE TRIGGER start_budget
 CREATE TRIGGER check_budget_version
     BEFORE INSERT OR UPDATE ON cost_ledger.budget_version
     FOR EACH ROW EXECUTE FUNCTION cost_ledger._check_budget_version();
+CREATE TRIGGER start_limit
+    AFTER INSERT ON cost_ledger.budget_version
+    FOR EACH ROW WHEN (new.version = 1) EXECUTE FUNCTION cost_ledger._start_limit();
 
 -- All balances of a transaction are written at its end, once.
 CREATE CONSTRAINT TRIGGER settle_calls
