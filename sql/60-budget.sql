@@ -94,7 +94,7 @@ $$;
 COMMENT ON FUNCTION cost_ledger.budget_level(numeric) IS
     'What crossing a threshold asks for where no action is given: warn below 0.9, throttle from 0.9, stop from 1; ok when none is crossed (NULL).';
 
-CREATE FUNCTION cost_ledger._check_scope(scope jsonb) RETURNS jsonb
+CREATE FUNCTION cost_ledger.check_scope(scope jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -126,9 +126,8 @@ BEGIN
     RETURN checked;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._check_scope(jsonb) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._check_scope(jsonb) IS
+COMMENT ON FUNCTION cost_ledger.check_scope(jsonb) IS
     'A scope as it is kept, ids shortened as calls have them; an error (22023) if it is none.';
 
 CREATE FUNCTION cost_ledger._check_budget() RETURNS trigger
@@ -185,7 +184,9 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Use a name of pg_timezone_names, e.g. UTC, Europe/Berlin or Asia/Kolkata; NULL is the zone of the ledger.';
     END IF;
-    new.scope := cost_ledger._check_scope(new.scope);
+    -- A day is 24 hours in every session, also where its zone has days of 23.
+    new.period_length := make_interval(secs => extract(epoch FROM new.period_length)::double precision);
+    new.scope := cost_ledger.check_scope(new.scope);
     new.match_key := coalesce((SELECT c.name || '=' || cost_ledger.shorten_id(new.scope ->> c.name)
                                FROM unnest(cost_ledger.budget_columns()) WITH ORDINALITY AS c (name, n)
                                WHERE new.scope ? c.name
@@ -1562,6 +1563,24 @@ $$;
 COMMENT ON FUNCTION cost_ledger.release(text) IS
     'Gives back what a hold has reserved, when its call is not made or has failed without cost. True if it was open; again, or for a hold that has been settled or is not known, false.';
 
+CREATE FUNCTION cost_ledger.pause_scope(scope jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- A look-up that found nothing must not stop everybody.
+    IF coalesce(jsonb_typeof(scope), 'null') = 'null' THEN
+        RAISE EXCEPTION 'the scope of a pause is NULL'
+            USING ERRCODE = 'null_value_not_allowed',
+                  HINT = 'Write {"team": "search"}, or {} for every call.';
+    END IF;
+    RETURN cost_ledger.check_scope(scope);
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger.pause_scope(jsonb) IS
+    'The scope of a pause as it is kept: as check_scope(), but NULL, which might be meant for one and be for all, is an error (22004).';
+
 CREATE FUNCTION cost_ledger.pause(scope jsonb, reason text, until timestamptz DEFAULT NULL) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -1570,21 +1589,23 @@ AS $$
 DECLARE
     id bigint;
 BEGIN
-    PERFORM cost_ledger._ledger();
+    IF to_regclass('cost_ledger.pause') IS NULL THEN
+        PERFORM cost_ledger._ledger();
+    END IF;
     IF coalesce(pause.reason, '') = '' OR pause.until <= now() THEN
         RAISE EXCEPTION 'a pause needs a reason, and an end in the future or none'
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Write SELECT cost_ledger.pause(''{"agent": "crawler"}'', ''runs away'');';
     END IF;
     INSERT INTO cost_ledger.pause (scope, reason, until)
-        VALUES (cost_ledger._check_scope(pause.scope), pause.reason, pause.until)
+        VALUES (cost_ledger.pause_scope(pause.scope), pause.reason, pause.until)
         RETURNING pause_id INTO id;
     RETURN id;
 END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.pause(jsonb, text, timestamptz) IS
-    'Has reserve() answer stop for every call of a scope (as of a budget; {} is every call) from the commit on, until a time or resume(). Returns the pause_id.';
+    'Has reserve() answer stop for every call of a scope (as of a budget; {} is every call, NULL an error) from the commit on, until a time or resume(). Returns the pause_id.';
 
 CREATE FUNCTION cost_ledger.resume(scope jsonb) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
@@ -1592,11 +1613,14 @@ CREATE FUNCTION cost_ledger.resume(scope jsonb) RETURNS bigint
 AS $$
 #variable_conflict use_column
 DECLARE
+    wanted jsonb := cost_ledger.pause_scope(resume.scope);
     ended bigint;
 BEGIN
-    PERFORM cost_ledger._ledger();
+    IF to_regclass('cost_ledger.pause') IS NULL THEN
+        PERFORM cost_ledger._ledger();
+    END IF;
     UPDATE cost_ledger.pause p SET resumed_at = now(), resumed_by = current_user
-        WHERE p.resumed_at IS NULL AND (p.until IS NULL OR p.until > now()) AND p.scope = cost_ledger._check_scope(resume.scope);
+        WHERE p.resumed_at IS NULL AND (p.until IS NULL OR p.until > now()) AND p.scope = wanted;
     GET DIAGNOSTICS ended = ROW_COUNT;
     RETURN ended;
 END

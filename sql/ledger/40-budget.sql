@@ -165,7 +165,7 @@ CREATE INDEX pause_open ON cost_ledger.pause (pause_id) WHERE resumed_at IS NULL
 
 COMMENT ON TABLE cost_ledger.pause IS 'Kill switches: who stopped which calls, when and why. reserve() obeys at once.';
 COMMENT ON COLUMN cost_ledger.pause.pause_id IS 'Identity of the pause.';
-COMMENT ON COLUMN cost_ledger.pause.scope IS 'Which calls: as the scope of a budget.';
+COMMENT ON COLUMN cost_ledger.pause.scope IS 'Which calls: as the scope of a budget, {} is every call.';
 COMMENT ON COLUMN cost_ledger.pause.reason IS 'Why.';
 COMMENT ON COLUMN cost_ledger.pause.paused_at IS 'Since when.';
 COMMENT ON COLUMN cost_ledger.pause.paused_by IS 'The role that paused them.';

@@ -373,6 +373,10 @@ SELECT scope, reason, paused_by = current_user AS by_me, resumed_at IS NOT NULL 
 SELECT cost_ledger.pause('{"agent": "crawler"}', '');
 SELECT cost_ledger.pause('{"agnt": "crawler"}', 'x');
 SELECT cost_ledger.pause('{}', 'x', now());
+-- what is not there is not everything
+SELECT cost_ledger.pause((SELECT b.scope FROM cost_ledger.budget b WHERE b.name = 'no such budget'), 'x');
+SELECT cost_ledger.resume(NULL);
+SELECT cost_ledger.pause('null', 'x');
 \set VERBOSITY default
 
 --
@@ -406,6 +410,19 @@ SET ROLE regress_client;
 SELECT decision FROM cost_ledger.reserve('client 2', '{"team": "c"}', 3);
 SELECT cost_ledger.release('client 2');
 SELECT cost_ledger.pause('{}', 'not mine to say');
+RESET ROLE;
+-- who pulls the switch, and cannot say that somebody else did
+CREATE ROLE regress_oncall;
+GRANT USAGE ON SCHEMA cost_ledger TO regress_oncall;
+GRANT SELECT, INSERT (scope, reason, until), UPDATE (resumed_at, resumed_by) ON cost_ledger.pause TO regress_oncall;
+SET ROLE regress_oncall;
+SELECT cost_ledger.pause('{"agent": "nobody"}', 'mine to say') > 0 AS paused;
+SELECT cost_ledger.resume('{"agent": "nobody"}');
+INSERT INTO cost_ledger.pause (scope, reason, paused_by) VALUES ('{}', 'x', 'somebody else');
+RESET ROLE;
+SELECT paused_by, resumed_by FROM cost_ledger.pause WHERE scope = '{"agent": "nobody"}';
+DROP OWNED BY regress_oncall;
+DROP ROLE regress_oncall;
 RESET ROLE;
 SELECT * FROM balance;
 DROP OWNED BY regress_client;
