@@ -204,11 +204,13 @@ CREATE FUNCTION cost_ledger._check_budget_version() RETURNS trigger
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    -- Infinity is the largest but for NaN, which sorts after it.
-    IF new.amount IS NULL OR new.amount <= 0 OR new.amount >= 'Infinity' THEN
+    -- Infinity is the largest but for NaN, which sorts after it.  Beyond these
+    -- bounds a rate or a ratio of it would be no number any more, and one budget
+    -- would spoil what is read of all.
+    IF new.amount IS NULL OR new.amount <= 0 OR new.amount >= 'Infinity' OR new.amount < 1e-30 OR new.amount > 1e30 THEN
         RAISE EXCEPTION 'budget amount % is not an amount', coalesce(new.amount::text, 'NULL')
             USING ERRCODE = 'numeric_value_out_of_range',
-                  HINT = 'An amount is greater than 0 and finite; to stop watching a budget, set is_active to false.';
+                  HINT = 'An amount is greater than 0 and finite, of 1e-30 to 1e30; to stop watching a budget, set is_active to false.';
     END IF;
     -- CASE: what follows knows no arrays of arrays.
     IF NOT coalesce(CASE WHEN array_ndims(new.thresholds) = 1
@@ -230,10 +232,15 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Pass as many actions as thresholds, each warn, throttle, degrade, defer or stop; or none, for warn below 0.9, throttle below 1 and stop from there.';
     END IF;
-    IF 'degrade' = ANY (new.actions) AND new.degrade_to IS NULL THEN
+    IF 'degrade' = ANY (new.actions) AND coalesce(new.degrade_to, '') = '' OR new.degrade_to = '' THEN
         RAISE EXCEPTION 'a budget that degrades needs a model to degrade to'
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Pass degrade_to => the name of a cheaper model.';
+    END IF;
+    IF EXISTS (SELECT FROM unnest(new.thresholds, new.actions) AS t (threshold, action) GROUP BY t.threshold HAVING min(t.action) <> max(t.action)) THEN
+        RAISE EXCEPTION 'budget thresholds % name one twice, with different actions', new.thresholds
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Each threshold asks for one thing: name it once.';
     END IF;
     SELECT array_agg(u.threshold ORDER BY u.threshold), array_agg(u.action ORDER BY u.threshold)
         INTO new.thresholds, new.actions
@@ -436,11 +443,13 @@ BEGIN
        AND (new.metric, new.scope, new.each_of, new.period, new.period_length, new.time_zone, new.week_start)
            IS DISTINCT FROM
            (old.metric, old.scope, old.each_of, old.period, old.period_length, old.time_zone, old.week_start) THEN
-        -- Alerts are once per version: what counts otherwise is another limit.
+        -- Alerts are once per version: what counts otherwise is another limit,
+        -- unless set_budget() has just made one.
         PERFORM cost_ledger._add_budget_version(new.budget_id, v.amount, v.thresholds, v.actions, v.degrade_to, v.reason)
-            FROM cost_ledger.budget_version v
-            WHERE v.budget_id = new.budget_id AND v.valid_to IS NULL
-            ORDER BY v.version DESC LIMIT 1;
+            FROM (SELECT v.* FROM cost_ledger.budget_version v
+                  WHERE v.budget_id = new.budget_id AND v.valid_to IS NULL
+                  ORDER BY v.version DESC LIMIT 1) v
+            WHERE cost_ledger._is_history(v.budget_id, v.version);
     ELSIF TG_OP = 'UPDATE' AND (old.is_active OR NOT new.is_active) THEN
         RETURN NULL;
     END IF;
@@ -914,7 +923,7 @@ BEGIN
                   HINT = 'Pass an alert_id of cost_ledger.unacknowledged_alert.';
     END IF;
     UPDATE cost_ledger.alert a
-        SET acknowledged_at = now(), acknowledged_by = coalesce(acknowledge.acknowledged_by, current_user)
+        SET acknowledged_at = now(), acknowledged_by = coalesce(nullif(acknowledge.acknowledged_by, ''), current_user)
         WHERE a.acknowledged_at IS NULL
           AND CASE WHEN known.rule_id IS NULL
                    THEN a.budget_id = known.budget_id AND a.budget_version = known.budget_version

@@ -17,7 +17,7 @@ CREATE TABLE cost_ledger.budget (
     period         text NOT NULL,
     period_length  interval,
     time_zone      text,
-    week_start     smallint NOT NULL DEFAULT 1,
+    week_start     integer NOT NULL DEFAULT 1,
     is_active      boolean NOT NULL DEFAULT true,
     match_key      text COLLATE "C" NOT NULL,
     created_at     timestamptz NOT NULL DEFAULT now()
@@ -32,7 +32,7 @@ COMMENT ON COLUMN cost_ledger.budget.metric IS 'What is counted: cost (in the le
 COMMENT ON COLUMN cost_ledger.budget.scope IS 'Which calls: object of column of call to value, all of which must match exactly; {} is every call.';
 COMMENT ON COLUMN cost_ledger.budget.each_of IS 'A column of call: each value of it has the limit for itself, also one that was never seen before. NULL: one limit for all.';
 COMMENT ON COLUMN cost_ledger.budget.period IS 'request, minute, hour, day, week, month, quarter, total, or rolling: the last period_length.';
-COMMENT ON COLUMN cost_ledger.budget.period_length IS 'Length of a rolling period, whole minutes; NULL otherwise.';
+COMMENT ON COLUMN cost_ledger.budget.period_length IS 'Length of a rolling period, whole minutes, kept in hours: a day is 24; NULL otherwise.';
 COMMENT ON COLUMN cost_ledger.budget.time_zone IS 'Zone of the period; NULL for the reporting zone of the ledger.';
 COMMENT ON COLUMN cost_ledger.budget.week_start IS 'Day on which a week begins: 1 Monday … 7 Sunday.';
 COMMENT ON COLUMN cost_ledger.budget.is_active IS 'Whether the budget is kept and checked. Switched on again, it starts with what was spent meanwhile.';

@@ -76,7 +76,12 @@ SELECT cost_ledger.set_budget('b', '{}', 'month', 10, '{0.1234567}');
 SELECT cost_ledger.set_budget('b', '{}', 'month', 10, '{1,2,3,4,5,6,7,8,9,10,11}');
 SELECT cost_ledger.set_budget('b', '{}', 'month', 10, '{{0.5,1}}');
 SELECT cost_ledger.set_budget('b', '{}', 'month', 10, '{{0.5,NULL},{0.7,1}}');
+SELECT cost_ledger.set_budget('b', '{}', 'month', '1e31');
+SELECT cost_ledger.set_budget('b', '{}', 'month', '1e-31');
 \set VERBOSITY default
+SELECT cost_ledger.set_budget('b', '{}', 'month', 10, '{0.5,0.5}', actions => '{warn,stop}');
+SELECT cost_ledger.set_budget('b', '{}', 'month', 10, '{0.5}', actions => '{degrade}', degrade_to => '');
+SELECT cost_ledger.set_budget('b', '{}', 'week', 10, week_start => 2147483647);
 SELECT cost_ledger.set_budget('b', '{}', 'month', 10, '{80,100,101}');
 SELECT count(*) AS budgets FROM cost_ledger.budget;
 
@@ -270,6 +275,27 @@ SELECT cost_ledger._check_budgets('2026-07-15 13:30Z') AS another;
 SELECT cost_ledger._check_budgets('2026-07-15 13:45Z') AS none;
 SELECT period_start, period_end, spent, resolved_at IS NOT NULL AS resolved FROM cost_ledger.alert WHERE budget_id = :rolls ORDER BY alert_id;
 UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :rolls;
+-- what was seeded is no news either while it is in the window
+SELECT cost_ledger.set_budget('rolls on', '{"team": "rolls on"}', 'rolling', 10, '{0.5,1}', period_length => '1 hour') AS rolls_on \gset
+SELECT pg_temp.spend('2026-07-15 12:40Z', 8, 'rolls on');
+CALL cost_ledger.refresh();
+SELECT cost_ledger._check_budgets('2026-07-15 12:50Z', :rolls_on) AS seeded, cost_ledger._check_budgets('2026-07-15 13:30Z') AS no_news;
+SELECT pg_temp.spend('2026-07-15 13:30Z', 3, 'rolls on');
+CALL cost_ledger.refresh();
+SELECT cost_ledger._check_budgets('2026-07-15 13:35Z') AS news;
+SELECT cost_ledger._check_budgets('2026-07-15 13:45Z') AS over;
+SELECT pg_temp.spend('2026-07-15 13:50Z', 3, 'rolls on');
+CALL cost_ledger.refresh();
+SELECT cost_ledger._check_budgets('2026-07-15 13:55Z') AS news;
+SELECT kind, threshold, occurrence, period_start, spent, resolved_at IS NOT NULL AS resolved FROM cost_ledger.alert WHERE budget_id = :rolls_on ORDER BY alert_id;
+UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :rolls_on;
+-- a day is 24 hours, whatever the clocks of a session do
+SELECT cost_ledger.set_budget('a day', '{"team": "rolls"}', 'rolling', 10, period_length => '1 day') AS a_day \gset
+SET TIME ZONE 'Europe/Berlin';
+SELECT timezone('UTC', p.period_start) AS period_start
+FROM cost_ledger.budget b, cost_ledger.budget_period(b.period, '2026-03-29 12:00Z', 'UTC', 1, b.period_length) p WHERE b.budget_id = :a_day;
+SET TIME ZONE 'UTC';
+UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :a_day;
 
 --
 -- alerts stay as they are, until somebody takes note
