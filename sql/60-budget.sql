@@ -746,20 +746,27 @@ BEGIN
     END IF;
 
     -- Each budget's period of now, and the one before for calls that came
-    -- late (of minutes, ten), unless the limit is younger than that.  Entities
-    -- whose alerts are all there are left out.
+    -- late (of minutes, ten), unless what counts, or how much may be spent, has
+    -- been set since.  Entities whose alerts are all there are left out.
     FOR due IN
         SELECT b.budget_id, v.version, b.name, b.metric, b.period, v.amount, v.thresholds, v.actions, v.degrade_to,
                s.entity, CASE WHEN b.each_of IS NULL THEN b.scope ELSE b.scope || jsonb_build_object(b.each_of, s.entity) END AS scope,
                s.period_start, s.period_end, s.period_start < c.period_start AND b.period <> 'rolling' AS is_late,
-               s.spent, s.unpriced_calls
+               s.spent, s.unpriced_calls,
+               CASE WHEN b.period = 'rolling' THEN s.period_start - b.period_length END AS seeded_in
         FROM cost_ledger.budget b
-        CROSS JOIN LATERAL (
-            SELECT v.* FROM cost_ledger.budget_version v
-            WHERE v.budget_id = b.budget_id AND v.valid_from <= now() AND (v.valid_to IS NULL OR v.valid_to > now())
-            ORDER BY v.version DESC LIMIT 1) v
         CROSS JOIN LATERAL (SELECT coalesce(b.time_zone, ledger_zone) AS zone) z
         CROSS JOIN LATERAL cost_ledger.budget_period(b.period, at, z.zone, b.week_start, b.period_length) c
+        -- The limit of now, and raises that have ended since periods did that
+        -- are looked at.
+        CROSS JOIN LATERAL (
+            SELECT v.*, n.version AS version_now
+            FROM (SELECT v.version FROM cost_ledger.budget_version v
+                  WHERE v.budget_id = b.budget_id AND v.valid_from <= now() AND (v.valid_to IS NULL OR v.valid_to > now())
+                  ORDER BY v.version DESC LIMIT 1) n
+            JOIN cost_ledger.budget_version v
+                ON v.budget_id = b.budget_id
+               AND (v.version = n.version OR (v.version > n.version AND v.valid_to >= c.period_start - interval '10 minutes'))) v
         CROSS JOIN LATERAL (
             SELECT x.entity, x.period_start,
                    CASE WHEN x.period_start = c.period_start THEN c.period_end
@@ -782,7 +789,11 @@ BEGIN
         WHERE b.is_active AND b.budget_id = coalesce(seeded_budget, b.budget_id)
           AND b.period <> 'request' AND b.metric <> 'concurrent_calls'
           AND s.spent >= v.thresholds[1] * v.amount
-          AND (s.period_start >= c.period_start OR b.period = 'rolling' OR (seeded_budget IS NULL AND v.valid_from < s.period_end))
+          -- A period that is over is held against the limit it ended with.
+          AND v.version = CASE WHEN s.period_start >= c.period_start OR b.period = 'rolling' THEN v.version_now
+                               ELSE (SELECT max(e.version) FROM cost_ledger.budget_version e
+                                     WHERE e.budget_id = b.budget_id AND e.valid_from < s.period_end
+                                       AND (e.valid_to IS NULL OR e.valid_to >= s.period_end)) END
           AND EXISTS (
             SELECT FROM unnest(v.thresholds) AS t (threshold)
             WHERE s.spent >= t.threshold * v.amount
@@ -798,9 +809,10 @@ BEGIN
         FOR fraction, action IN SELECT t.threshold, t.action FROM unnest(due.thresholds, due.actions) AS t (threshold, action) LOOP
             EXIT WHEN due.spent < fraction * due.amount;
             -- Asked first, so that nothing but a race uses up an identity.
-            SELECT coalesce(max(a.occurrence), 0) + 1, count(*) > count(a.resolved_at) INTO nth, is_open
+            SELECT coalesce(max(a.occurrence) FILTER (WHERE a.period_start = due.period_start), 0) + 1, count(*) > count(a.resolved_at) INTO nth, is_open
                 FROM cost_ledger.alert a
-                WHERE a.budget_id = due.budget_id AND a.budget_version = due.version AND a.entity = due.entity AND a.period_start = due.period_start
+                WHERE a.budget_id = due.budget_id AND a.budget_version = due.version AND a.entity = due.entity
+                  AND (a.period_start = due.period_start OR (a.kind = 'seeded' AND a.period_start = due.seeded_in))
                   AND a.basis = 'actual' AND a.threshold = fraction;
             CONTINUE WHEN is_open;
             id := nextval(pg_get_serial_sequence('cost_ledger.alert', 'alert_id'));
@@ -880,7 +892,7 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.check_budgets() IS
-    'Compares every active budget, and each of its entities, with what was spent in its current period, and in the one before for calls that came late; records an alert for each threshold crossed, once per budget version, entity and period, and returns how many. When a correction brings spend below 95 percent of a threshold, its alert is resolved, and crossing it again is the next occurrence. What was spent is what refresh() has seen, and every call with a hold. With the commit, channel cost_ledger_alert gets one JSON message per budget, entity and period, of its highest new alert; none for a period that was over. The job calls it every minute.';
+    'Compares every active budget, and each of its entities, with what was spent in its current period, and in the one before for calls that came late; records an alert for each threshold crossed, once per budget version, entity and period, and returns how many. A period that is over is held against the limit it ended with, unless that was changed for good since. When a correction brings spend below 95 percent of a threshold, its alert is resolved, and crossing it again is the next occurrence. What was spent is what refresh() has seen, and every call with a hold. With the commit, channel cost_ledger_alert gets one JSON message per budget, entity and period, of its highest new alert; none for a period that was over. The job calls it every minute.';
 
 CREATE FUNCTION cost_ledger._keep_alerts() RETURNS trigger
     LANGUAGE plpgsql

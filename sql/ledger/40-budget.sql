@@ -61,7 +61,7 @@ COMMENT ON COLUMN cost_ledger.budget_version.amount IS 'What may be spent per pe
 COMMENT ON COLUMN cost_ledger.budget_version.thresholds IS 'Fractions of amount, ascending, at which something is asked for.';
 COMMENT ON COLUMN cost_ledger.budget_version.actions IS 'What each threshold asks for: warn, throttle, degrade, defer or stop. reserve() refuses what would go beyond the first one of defer or stop.';
 COMMENT ON COLUMN cost_ledger.budget_version.degrade_to IS 'Model to use instead, where an action is degrade.';
-COMMENT ON COLUMN cost_ledger.budget_version.valid_from IS 'From when it holds. Periods that had ended by then are not held against it.';
+COMMENT ON COLUMN cost_ledger.budget_version.valid_from IS 'From when it holds. Periods that had ended by then are not held against it, nor those that ended with a raise against what it raised.';
 COMMENT ON COLUMN cost_ledger.budget_version.valid_to IS 'Until when; NULL without end.';
 COMMENT ON COLUMN cost_ledger.budget_version.reason IS 'Why it was set, where somebody said.';
 COMMENT ON COLUMN cost_ledger.budget_version.set_by IS 'The role that set it.';
