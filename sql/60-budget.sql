@@ -469,13 +469,30 @@ BEGIN
                                                   cost_ledger._recorded_condition(kept_from)
                                                   || coalesce((SELECT string_agg(format(' AND c.%I = %L', e.key, e.value), '') FROM jsonb_each_text(new.scope) e), ''),
                                                   format('b.budget_id = %s', new.budget_id)));
+    -- What was reached before anybody asked is recorded, and nobody is called.
+    -- A new budget has no limit yet: its first version comes after it.
+    PERFORM cost_ledger._check_budgets(now(), new.budget_id);
     RETURN NULL;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger._start_budget() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger._start_budget() IS
-    'Trigger of budget: one that is new, counts otherwise or is switched on again starts with what was spent already in the period and the one before, and with nothing held. Refresh and settlements wait meanwhile.';
+    'Trigger of budget: one that is new, counts otherwise or is switched on again starts with what was spent already in the period and the one before, and with nothing held; thresholds reached by that are seeded. Refresh and settlements wait meanwhile.';
+
+CREATE FUNCTION cost_ledger._start_limit() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM cost_ledger._check_budgets(now(), new.budget_id);
+    RETURN NULL;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._start_limit() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._start_limit() IS
+    'Trigger of budget_version: seeds the first limit of a budget with the thresholds that are reached already.';
 
 CREATE FUNCTION cost_ledger.check_balances()
     RETURNS TABLE (budget_id bigint, entity text, period_start timestamptz, posted numeric, expected numeric, held numeric, lines numeric)
@@ -508,6 +525,22 @@ REVOKE EXECUTE ON FUNCTION cost_ledger.check_balances() FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger.check_balances() IS
     'Makes the balances of active budgets anew, of the current period and the one before, from the rows of call that are in them and from the lines of open holds, in one snapshot, and returns what differs. No rows: all is well.';
 
+CREATE FUNCTION cost_ledger._is_history(budget_id bigint, version integer) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    -- Later than now() is one that was committed after this transaction began.
+    SELECT v.valid_from <> now()
+           OR EXISTS (SELECT FROM cost_ledger.budget_version n WHERE n.budget_id = v.budget_id AND n.version > v.version)
+           OR EXISTS (SELECT FROM cost_ledger.alert a WHERE a.budget_id = v.budget_id AND a.budget_version = v.version)
+    FROM cost_ledger.budget_version v
+    WHERE v.budget_id = _is_history.budget_id AND v.version = _is_history.version
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._is_history(bigint, integer) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._is_history(bigint, integer) IS
+    'Whether a limit has to stay as it is: not if this transaction has made it and nothing refers to it yet.';
+
 CREATE FUNCTION cost_ledger._add_budget_version(
     budget_id bigint, amount numeric, thresholds numeric[], actions text[], degrade_to text, reason text, valid_to timestamptz DEFAULT NULL
 ) RETURNS integer
@@ -519,7 +552,7 @@ DECLARE
     made integer;
 BEGIN
     IF _add_budget_version.valid_to IS NULL THEN
-        UPDATE cost_ledger.budget_version v SET valid_to = now()
+        UPDATE cost_ledger.budget_version v SET valid_to = greatest(now(), v.valid_from)
             WHERE v.budget_id = _add_budget_version.budget_id AND (v.valid_to IS NULL OR v.valid_to > now());
     END IF;
     INSERT INTO cost_ledger.budget_version (budget_id, version, amount, thresholds, actions, degrade_to, valid_to, reason)
@@ -557,8 +590,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     id bigint;
-    counted record;
-    counts record;
+    is_new boolean;
     wanted record;
     current_version record;
 BEGIN
@@ -580,18 +612,18 @@ BEGIN
         set_budget.period := 'total';
     END IF;
 
-    SELECT b.metric, b.scope, b.each_of, b.period, b.period_length, b.time_zone, b.week_start, b.is_active INTO counted
-        FROM cost_ledger.budget b WHERE b.name = set_budget.name FOR UPDATE;
     INSERT INTO cost_ledger.budget AS b (name, metric, scope, each_of, period, period_length, time_zone, week_start, match_key)
         VALUES (set_budget.name, set_budget.metric, coalesce(nullif(set_budget.scope, 'null'), '{}'), set_budget.each_of, set_budget.period,
                 set_budget.period_length, set_budget.time_zone, set_budget.week_start, '')
-        ON CONFLICT ON CONSTRAINT budget_name DO UPDATE SET
-            metric = excluded.metric, scope = excluded.scope, each_of = excluded.each_of, period = excluded.period,
-            period_length = excluded.period_length, time_zone = excluded.time_zone, week_start = excluded.week_start, is_active = true
+        ON CONFLICT ON CONSTRAINT budget_name DO NOTHING
         RETURNING b.budget_id INTO id;
-    SELECT b.metric, b.scope, b.each_of, b.period, b.period_length, b.time_zone, b.week_start, b.is_active INTO counts
-        FROM cost_ledger.budget b WHERE b.budget_id = id;
+    is_new := FOUND;
+    IF NOT is_new THEN
+        SELECT b.budget_id INTO STRICT id FROM cost_ledger.budget b WHERE b.name = set_budget.name FOR UPDATE;
+    END IF;
 
+    -- The limit first: what the budget has reached when it starts is measured by
+    -- it.
     SELECT v.* INTO current_version
         FROM cost_ledger.budget_version v
         WHERE v.budget_id = id AND v.valid_to IS NULL
@@ -608,8 +640,7 @@ BEGIN
             RETURNING v.* INTO wanted;
         IF (wanted.amount, wanted.thresholds, wanted.actions, wanted.degrade_to)
            IS DISTINCT FROM (current_version.amount, current_version.thresholds, current_version.actions, current_version.degrade_to)
-           -- One this transaction has just made is not history yet.
-           AND current_version.valid_from < now() THEN
+           AND cost_ledger._is_history(id, current_version.version) THEN
             UPDATE cost_ledger.budget_version v
                 SET amount = current_version.amount, thresholds = current_version.thresholds, actions = current_version.actions,
                     degrade_to = current_version.degrade_to
@@ -617,9 +648,11 @@ BEGIN
             PERFORM cost_ledger._add_budget_version(id, wanted.amount, wanted.thresholds, wanted.actions, wanted.degrade_to, set_budget.reason);
         END IF;
     END IF;
-    -- What was reached before anybody asked is recorded, and nobody is called.
-    IF counts IS DISTINCT FROM counted THEN
-        PERFORM cost_ledger._check_budgets(now(), id);
+    IF NOT is_new THEN
+        UPDATE cost_ledger.budget b SET
+            metric = set_budget.metric, scope = coalesce(nullif(set_budget.scope, 'null'), '{}'), each_of = set_budget.each_of, period = set_budget.period,
+            period_length = set_budget.period_length, time_zone = set_budget.time_zone, week_start = set_budget.week_start, is_active = true
+            WHERE b.budget_id = id;
     END IF;
     RETURN id;
 END
@@ -636,6 +669,8 @@ DECLARE
     v record;
 BEGIN
     PERFORM cost_ledger._ledger();
+    -- Two who raise it at once come after each other.
+    PERFORM FROM cost_ledger.budget b WHERE b.name = raise_budget.name FOR NO KEY UPDATE;
     SELECT v1.* INTO v
         FROM cost_ledger.budget b
         JOIN cost_ledger.budget_version v1 USING (budget_id)
@@ -799,7 +834,10 @@ BEGIN
             WHERE s.spent >= t.threshold * v.amount
               AND NOT EXISTS (
                 SELECT FROM cost_ledger.alert a
-                WHERE a.budget_id = b.budget_id AND a.budget_version = v.version AND a.entity = s.entity AND a.period_start = s.period_start
+                WHERE a.budget_id = b.budget_id AND a.budget_version = v.version AND a.entity = s.entity
+                  -- What was seeded is in a rolling window up to its length later.
+                  AND (a.period_start = s.period_start
+                       OR (a.kind = 'seeded' AND b.period = 'rolling' AND a.period_start = s.period_start - b.period_length))
                   AND a.basis = 'actual' AND a.threshold = t.threshold AND a.resolved_at IS NULL))
         -- The order in which everybody inserts: two evaluators wait for each
         -- other, and never in a circle.

@@ -182,6 +182,9 @@ CREATE TRIGGER start_budget
 CREATE TRIGGER check_budget_version
     BEFORE INSERT OR UPDATE ON cost_ledger.budget_version
     FOR EACH ROW EXECUTE FUNCTION cost_ledger._check_budget_version();
+CREATE TRIGGER start_limit
+    AFTER INSERT ON cost_ledger.budget_version
+    FOR EACH ROW WHEN (new.version = 1) EXECUTE FUNCTION cost_ledger._start_limit();
 
 -- All balances of a transaction are written at its end, once.
 CREATE CONSTRAINT TRIGGER settle_calls

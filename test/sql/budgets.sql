@@ -262,7 +262,58 @@ SELECT cost_ledger.set_budget('moves', '{"team": "moves"}', 'total', 10, '{0.5,1
 SELECT cost_ledger.set_budget('moves', '{"team": "moves"}', 'total', 11, '{0.5,1.0}') = :moves AS same;
 SELECT cost_ledger._check_budgets('2026-07-15 12:00Z');
 SELECT kind, threshold, budget_version FROM cost_ledger.alert WHERE budget_id = :moves ORDER BY alert_id;
-UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :moves;
+-- by whatever way: edited, switched on, made by hand
+SELECT cost_ledger.set_budget('edited', '{"team": "elsewhere"}', 'total', 10, '{0.5,1.0}') AS edited \gset
+UPDATE cost_ledger.budget SET scope = '{"team": "moves"}' WHERE budget_id = :edited;
+SELECT cost_ledger._check_budgets('2026-07-15 12:00Z') AS no_news;
+SELECT kind, threshold, budget_version FROM cost_ledger.alert WHERE budget_id = :edited ORDER BY alert_id;
+SELECT cost_ledger.set_budget('edited', '{"team": "moves"}', 'total', 13, '{0.5,1.0}') = :edited AS same;
+UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :edited;
+SELECT pg_temp.spend('2026-07-02Z', 3, 'moves');
+CALL cost_ledger.refresh();
+UPDATE cost_ledger.budget SET is_active = true WHERE budget_id = :edited;
+SELECT cost_ledger._check_budgets('2026-07-15 12:00Z') AS of_the_other_budget;
+SELECT kind, threshold, budget_version FROM cost_ledger.alert WHERE budget_id = :edited ORDER BY alert_id;
+INSERT INTO cost_ledger.budget (name, scope, period, match_key) VALUES ('by hand', '{"team": "moves"}', 'total', '') RETURNING budget_id AS by_hand \gset
+INSERT INTO cost_ledger.budget_version (budget_id, version, amount) VALUES (:by_hand, 1, 14);
+SELECT cost_ledger._check_budgets('2026-07-15 12:00Z') AS no_news;
+SELECT kind, threshold, budget_version FROM cost_ledger.alert WHERE budget_id = :by_hand ORDER BY alert_id;
+-- what counts otherwise is measured by the limit that comes with it
+SELECT cost_ledger.set_budget('edited', '{"team": "moves", "provider": "openai"}', 'total', 20, '{0.5,1.0}') = :edited AS same;
+SELECT kind, threshold, budget_version, limit_amount FROM cost_ledger.alert WHERE budget_id = :edited ORDER BY alert_id;
+-- a limit that has raised alerts is history, also within its transaction: the next one alerts anew
+BEGIN;
+SELECT cost_ledger.set_budget('twice', '{"team": "moves"}', 'total', 20, '{0.6}') AS twice \gset
+SELECT cost_ledger.set_budget('twice', '{"team": "moves"}', 'total', 22, '{0.6}') = :twice AS same;
+SELECT cost_ledger.set_budget('twice', '{"team": "moves"}', 'total', 30, '{0.6}') = :twice AS same;
+SELECT cost_ledger.set_budget('twice', '{"team": "moves"}', 'total', 25, '{0.6}') = :twice AS same;
+SELECT cost_ledger.raise_budget('twice', 100, now() + interval '1 day', 'a launch');
+SELECT cost_ledger.set_budget('twice', '{"team": "moves"}', 'total', 24, '{0.6}') = :twice AS same;
+COMMIT;
+SELECT version, amount, valid_to > valid_from AS was_valid FROM cost_ledger.budget_version WHERE budget_id = :twice ORDER BY version;
+SELECT pg_temp.spend('2026-07-02Z', 1, 'moves');
+CALL cost_ledger.refresh();
+SELECT kind, threshold, budget_version, spent, limit_amount FROM cost_ledger.alert WHERE budget_id = :twice ORDER BY alert_id;
+SELECT count(*) FROM (SELECT cost_ledger._check_budgets('2026-07-15 12:00Z')) AS c;
+SELECT kind, threshold, budget_version, spent, limit_amount FROM cost_ledger.alert WHERE budget_id = :twice ORDER BY alert_id;
+UPDATE cost_ledger.budget SET is_active = false WHERE budget_id IN (:moves, :edited, :by_hand, :twice);
+
+--
+-- a raise that was over with its period is what that was held against
+--
+SELECT count(*) > 0 AS made FROM cost_ledger.create_partitions('2025-06-01', '2025-07-31') AS p;
+SELECT cost_ledger.set_budget('raised', '{"team": "raised"}', 'month', 10, '{0.5,1.0}') AS raised \gset
+UPDATE cost_ledger.budget_version SET valid_from = '2025-01-01' WHERE budget_id = :raised;
+SELECT cost_ledger.raise_budget('raised', 100, now() + interval '1 day', 'a launch');
+UPDATE cost_ledger.budget_version SET valid_from = '2025-06-05', valid_to = '2025-07-01 00:00 Europe/Berlin' WHERE budget_id = :raised AND version = 2;
+SELECT pg_temp.spend('2025-06-20Z', 20, 'raised'), pg_temp.spend('2025-07-02Z', 6, 'raised');
+CALL cost_ledger.refresh();
+SELECT cost_ledger._check_budgets('2025-07-15 12:00Z') AS of_july;
+SELECT pg_temp.spend('2025-06-20Z', 40, 'raised');
+CALL cost_ledger.refresh();
+SELECT cost_ledger._check_budgets('2025-07-15 12:00Z') AS late;
+SELECT budget_version, period_start, threshold, is_late, spent, limit_amount FROM cost_ledger.alert WHERE budget_id = :raised ORDER BY alert_id;
+UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :raised;
 
 --
 -- a rolling window alerts once per its length, and all that is over when it has moved on

@@ -62,8 +62,8 @@ SELECT to_regclass('cost_ledger.' || :'ahead') IS NOT NULL AS made_ahead;
 SELECT count(*) FROM cost_ledger.alert;
 -- a later step too
 UPDATE cost_ledger.ledger SET time_zone = 'Nowhere/Land';
-UPDATE cost_ledger.budget SET time_zone = 'UTC';
 DROP TRIGGER break_alerts ON cost_ledger.alert;
+UPDATE cost_ledger.budget SET time_zone = 'UTC';
 CALL cost_ledger.run_jobs();
 SELECT name, is_failing, last_error, runs, failures FROM cost_ledger.job_status ORDER BY name;
 UPDATE cost_ledger.ledger SET time_zone = 'UTC';
