@@ -531,7 +531,8 @@ CREATE FUNCTION cost_ledger._is_history(budget_id bigint, version integer) RETUR
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT v.valid_from < now()
+    -- Later than now() is one that was committed after this transaction began.
+    SELECT v.valid_from <> now()
            OR EXISTS (SELECT FROM cost_ledger.budget_version n WHERE n.budget_id = v.budget_id AND n.version > v.version)
            OR EXISTS (SELECT FROM cost_ledger.alert a WHERE a.budget_id = v.budget_id AND a.budget_version = v.version)
     FROM cost_ledger.budget_version v
@@ -553,7 +554,7 @@ DECLARE
     made integer;
 BEGIN
     IF _add_budget_version.valid_to IS NULL THEN
-        UPDATE cost_ledger.budget_version v SET valid_to = now()
+        UPDATE cost_ledger.budget_version v SET valid_to = greatest(now(), v.valid_from)
             WHERE v.budget_id = _add_budget_version.budget_id AND (v.valid_to IS NULL OR v.valid_to > now());
     END IF;
     INSERT INTO cost_ledger.budget_version (budget_id, version, amount, thresholds, actions, degrade_to, valid_to, reason)
