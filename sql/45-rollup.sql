@@ -397,6 +397,36 @@ REVOKE EXECUTE ON FUNCTION cost_ledger._raise_work_mem() FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger._raise_work_mem() IS
     'At least 64 MB of work_mem until the transaction ends, for many small groups in hash tables, which spill beyond it.';
 
+CREATE FUNCTION cost_ledger._put_runs(put text) RETURNS date[]
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    -- Runs are looked up by their key, also where the table was empty when the
+    -- statement was planned.
+    SET enable_seqscan = off
+    SET enable_indexonlyscan = off
+AS $$
+DECLARE
+    days date[];
+BEGIN
+    -- An earlier call may move a run to another day: its old day is that of the
+    -- row as this statement found it.
+    EXECUTE format('WITH put AS (%s RETURNING r.run_id, r.started_on)
+                    SELECT array_agg(DISTINCT u.day)
+                    FROM (SELECT p.started_on FROM put p
+                          UNION ALL
+                          SELECT o.started_on
+                          FROM put p
+                          CROSS JOIN LATERAL (SELECT r.started_on FROM cost_ledger.rollup_run r WHERE r.run_id = p.run_id OFFSET 0) o) u (day)',
+                   put)
+        INTO days;
+    RETURN days;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._put_runs(text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._put_runs(text) IS
+    'Runs the INSERT of rows r into rollup_run, and returns the days on which its runs began, before and after.';
+
 CREATE FUNCTION cost_ledger._consume(condition text) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -405,8 +435,6 @@ CREATE FUNCTION cost_ledger._consume(condition text) RETURNS bigint
     -- The planner knows little of how many groups there will be, and sorting by
     -- a dozen texts costs more than all the sums.
     SET enable_sort = off
-    SET enable_seqscan = on
-    SET enable_indexonlyscan = on
 AS $$
 DECLARE
     rollup text;
@@ -488,20 +516,7 @@ BEGIN
             EXECUTE put;
             CONTINUE;
         END IF;
-        -- An earlier call may move a run to another day: its old day is that of
-        -- the row as this statement found it.  Looked up by its key, also where
-        -- the table was empty when the statement was planned.
-        PERFORM set_config(o.name, 'off', true) FROM unnest('{enable_seqscan,enable_indexonlyscan}'::text[]) AS o (name);
-        EXECUTE format('WITH put AS (%s RETURNING r.run_id, r.started_on)
-                        SELECT array_agg(DISTINCT u.day)
-                        FROM (SELECT p.started_on FROM put p
-                              UNION ALL
-                              SELECT o.started_on
-                              FROM put p
-                              CROSS JOIN LATERAL (SELECT r.started_on FROM cost_ledger.rollup_run r WHERE r.run_id = p.run_id OFFSET 0) o) u (day)',
-                       put)
-            INTO days;
-        PERFORM set_config(o.name, 'on', true) FROM unnest('{enable_seqscan,enable_indexonlyscan}'::text[]) AS o (name);
+        days := cost_ledger._put_runs(put);
         DELETE FROM cost_ledger.rollup_run_day d WHERE d.day = ANY (days);
         EXECUTE format('INSERT INTO cost_ledger.rollup_run_day (%s, %s)
                         SELECT %s FROM cost_ledger.rollup_run c WHERE c.started_on = ANY ($1) GROUP BY c.started_on',

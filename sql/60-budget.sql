@@ -206,10 +206,9 @@ CREATE FUNCTION cost_ledger._check_budget_version() RETURNS trigger
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    -- Infinity is the largest but for NaN, which sorts after it.  Beyond these
-    -- bounds a rate or a ratio of it would be no number any more, and one budget
-    -- would spoil what is read of all.
-    IF new.amount IS NULL OR new.amount <= 0 OR new.amount >= 'Infinity' OR new.amount < 1e-30 OR new.amount > 1e30 THEN
+    -- NaN sorts after every number.  Beyond these bounds a rate or a ratio of it
+    -- would be no number any more, and one budget would spoil what is read of all.
+    IF NOT coalesce(new.amount BETWEEN 1e-30 AND 1e30, false) THEN
         RAISE EXCEPTION 'budget amount % is not an amount', coalesce(new.amount::text, 'NULL')
             USING ERRCODE = 'numeric_value_out_of_range',
                   HINT = 'An amount is greater than 0 and finite, of 1e-30 to 1e30; to stop watching a budget, set is_active to false.';
@@ -246,9 +245,8 @@ BEGIN
     END IF;
     SELECT array_agg(u.threshold ORDER BY u.threshold), array_agg(u.action ORDER BY u.threshold)
         INTO new.thresholds, new.actions
-        FROM (SELECT DISTINCT ON (t.threshold) trim_scale(t.threshold) AS threshold, t.action
-              FROM unnest(new.thresholds, new.actions) WITH ORDINALITY AS t (threshold, action, n)
-              ORDER BY t.threshold, t.n) u;
+        FROM (SELECT DISTINCT trim_scale(t.threshold) AS threshold, t.action
+              FROM unnest(new.thresholds, new.actions) AS t (threshold, action)) u;
     RETURN new;
 END
 $$;
@@ -615,7 +613,7 @@ BEGIN
     END IF;
 
     INSERT INTO cost_ledger.budget AS b (name, metric, scope, each_of, period, period_length, time_zone, week_start, match_key)
-        VALUES (set_budget.name, set_budget.metric, coalesce(nullif(set_budget.scope, 'null'), '{}'), set_budget.each_of, set_budget.period,
+        VALUES (set_budget.name, set_budget.metric, set_budget.scope, set_budget.each_of, set_budget.period,
                 set_budget.period_length, set_budget.time_zone, set_budget.week_start, '')
         ON CONFLICT ON CONSTRAINT budget_name DO NOTHING
         RETURNING b.budget_id INTO id;
@@ -652,7 +650,7 @@ BEGIN
     END IF;
     IF NOT is_new THEN
         UPDATE cost_ledger.budget b SET
-            metric = set_budget.metric, scope = coalesce(nullif(set_budget.scope, 'null'), '{}'), each_of = set_budget.each_of, period = set_budget.period,
+            metric = set_budget.metric, scope = set_budget.scope, each_of = set_budget.each_of, period = set_budget.period,
             period_length = set_budget.period_length, time_zone = set_budget.time_zone, week_start = set_budget.week_start, is_active = true
             WHERE b.budget_id = id;
     END IF;
