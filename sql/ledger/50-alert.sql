@@ -38,6 +38,7 @@ COMMENT ON COLUMN cost_ledger.alert_rule.last_error IS 'Why it could not be eval
 
 INSERT INTO cost_ledger.alert_rule (name, kind, severity, threshold, clear_below, note) VALUES
     ('a job has stopped', 'stale_job', 'page', 300, 300, 'Seconds. SELECT * FROM cost_ledger.job_status; says which and why.'),
+    ('the jobs were away', 'job_outage', 'review', 900, 900, 'Seconds. They run again; until then no budget was checked, and no alert raised.'),
     ('rollups are behind', 'rollup_lag', 'review', 600, 300, 'Seconds. SELECT * FROM cost_ledger.rollup_status; reports are right, but slower.'),
     ('restored and not at home', 'needs_post_restore', 'page', 1, 1, 'SELECT cost_ledger.post_restore();'),
     ('a budget will be exceeded', 'budget_forecast', 'review', 1, 0.95, 'Forecast / limit at the end of the period. SELECT * FROM cost_ledger.budget_status; says how sure that is.'),

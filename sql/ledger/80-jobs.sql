@@ -88,8 +88,23 @@ CROSS JOIN cost_ledger.ledger l;
 
 COMMENT ON VIEW cost_ledger.signal_stale_job IS 'How long ago each job ended well, for alert_rule. When nothing calls the jobs, nothing evaluates this either: a listener that has heard nothing for long asks job_status.';
 COMMENT ON COLUMN cost_ledger.signal_stale_job.subject IS 'The job.';
-COMMENT ON COLUMN cost_ledger.signal_stale_job.value IS 'Seconds since it last ended well, or since the ledger was made; of the run that asks, since it began.';
+COMMENT ON COLUMN cost_ledger.signal_stale_job.value IS 'Seconds since it last ended well, or since the ledger was made; of the run that asks, since it began: how long there was none before is in signal_job_outage.';
 COMMENT ON COLUMN cost_ledger.signal_stale_job.detail IS 'The job and its last error, as JSON.';
+
+-- Afterwards everything looks well again: this is what is left of it.
+CREATE VIEW cost_ledger.signal_job_outage WITH (security_invoker = true) AS
+SELECT j.name AS subject,
+       CASE WHEN j.last_started_at > coalesce(j.last_finished_at, '-infinity')
+            THEN round(extract(epoch FROM j.last_started_at - j.last_ok_at), 0)
+            ELSE 0 END AS value,
+       jsonb_build_object('job', j.name, 'last_ok_at', j.last_ok_at, 'started_at', j.last_started_at)::text AS detail
+FROM cost_ledger.job j
+WHERE j.name = 'run_jobs';
+
+COMMENT ON VIEW cost_ledger.signal_job_outage IS 'How long the jobs were away before the run at work, for alert_rule: the first run after a time without any, or with none that came to its end, says so.';
+COMMENT ON COLUMN cost_ledger.signal_job_outage.subject IS 'run_jobs.';
+COMMENT ON COLUMN cost_ledger.signal_job_outage.value IS 'Seconds from the end of the last run that ended well to the beginning of this one; 0 when none is at work, NULL before the first has ended.';
+COMMENT ON COLUMN cost_ledger.signal_job_outage.detail IS 'The job, and from when to when, as JSON.';
 
 CREATE VIEW cost_ledger.signal_rollup_lag WITH (security_invoker = true) AS
 SELECT 'rollups'::text AS subject,

@@ -39,6 +39,17 @@ ROLLBACK;
 UPDATE cost_ledger.job SET last_started_at = now() - interval '1 hour', last_finished_at = now() - interval '1 hour', last_ok_at = now() - interval '1 hour';
 CALL cost_ledger.run_jobs();
 SELECT subject FROM cost_ledger.unacknowledged_alert WHERE kind = 'stale_job';
+-- but how long there was none, and the next one that it is over
+SELECT rule, level, subject, value BETWEEN 3600 AND 3660 AS about_an_hour, resolved_at FROM cost_ledger.unacknowledged_alert WHERE kind = 'job_outage';
+CALL cost_ledger.run_jobs();
+SELECT subject, resolved_at IS NOT NULL AS resolved FROM cost_ledger.unacknowledged_alert WHERE kind = 'job_outage';
+-- runs that do not come to their end are none
+UPDATE cost_ledger.job SET last_ok_at = now() - interval '1 hour' WHERE name = 'run_jobs';
+CALL cost_ledger.run_jobs();
+SELECT subject, resolved_at IS NOT NULL AS resolved FROM cost_ledger.unacknowledged_alert WHERE kind = 'job_outage' ORDER BY alert_id;
+CALL cost_ledger.run_jobs();
+-- asked by hand, there is no run at work
+SELECT value FROM cost_ledger.signal_job_outage;
 
 -- it commits, so it is its own transaction
 BEGIN;
