@@ -1294,11 +1294,11 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Write {"team": "search", "user_id": "u1"}: what the call will carry.';
     END IF;
-    IF NOT coalesce(estimate >= 0 AND estimate < 'Infinity', true) OR input_tokens < 0 OR max_output_tokens < 0
+    IF NOT coalesce(estimate BETWEEN 0 AND 1e30 AND scale(estimate) <= 100, true) OR input_tokens < 0 OR max_output_tokens < 0
        OR NOT coalesce(ttl > interval '0' AND ttl <= interval '7 days', false) THEN
         RAISE EXCEPTION 'estimate, tokens or ttl of a reservation are out of range'
             USING ERRCODE = 'numeric_value_out_of_range',
-                  HINT = 'An estimate and token counts are not negative; ttl is more than 0 and at most 7 days.';
+                  HINT = 'An estimate is from 0 to 1e30, with at most 100 decimals; token counts are not negative; ttl is more than 0 and at most 7 days.';
     END IF;
     FOR e IN SELECT l.key, l.value FROM jsonb_each(coalesce(reserve.labels, '{}')) l LOOP
         IF e.key <> ALL (cost_ledger.budget_columns() || '{parent_run_id,cohort,step,region,request_id,tool,depth}'::text[])

@@ -48,6 +48,9 @@ SELECT cost_ledger.reserve('k', '{"team": ["a"]}', 1);
 SELECT cost_ledger.reserve('k', '{}', -1);
 SELECT cost_ledger.reserve('k', '{}', 'NaN');
 SELECT cost_ledger.reserve('k', '{}', 'Infinity');
+-- such sums would be beyond numeric, in every later decision
+SELECT cost_ledger.reserve('k', '{}', ('1' || repeat('0', 131071))::numeric);
+SELECT cost_ledger.reserve('k', '{}', ('0.' || repeat('0', 100) || '1')::numeric);
 SELECT cost_ledger.reserve('k', '{}', input_tokens => -1);
 SELECT cost_ledger.reserve('k', '{}', 1, ttl => '0');
 SELECT cost_ledger.reserve('k', '{}', 1, ttl => NULL);
