@@ -18,6 +18,22 @@ REVOKE EXECUTE ON FUNCTION cost_ledger._refuse_change() FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger._refuse_change() IS
     'Trigger of append-only tables: refuses UPDATE, DELETE and TRUNCATE (23001).';
 
+CREATE FUNCTION cost_ledger._keep_settings() RETURNS trigger
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION 'the reporting zone and the currency of a ledger are for good'
+        USING ERRCODE = 'object_not_in_prerequisite_state',
+              DETAIL = 'Partitions and rollups are cut by the zone, costs are booked in the currency.',
+              HINT = 'Make a ledger in another database, or drop_ledger() and create_ledger(timezone, currency), and bring the calls there.';
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger._keep_settings() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger._keep_settings() IS
+    'Trigger of ledger: refuses another zone or currency (55000).';
+
 CREATE FUNCTION cost_ledger._ledger(OUT time_zone text, OUT currency text) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp

@@ -72,12 +72,14 @@ FROM cost_ledger.job_status ORDER BY name;
 SELECT to_regclass('cost_ledger.' || :'ahead') IS NOT NULL AS made_ahead;
 SELECT count(*) FROM cost_ledger.alert;
 -- a later step too
+ALTER TABLE cost_ledger.ledger DISABLE TRIGGER keep_settings;
 UPDATE cost_ledger.ledger SET time_zone = 'Nowhere/Land';
 DROP TRIGGER break_alerts ON cost_ledger.alert;
 UPDATE cost_ledger.budget SET time_zone = 'UTC';
 CALL cost_ledger.run_jobs();
 SELECT name, is_failing, last_error, runs, failures FROM cost_ledger.job_status ORDER BY name;
 UPDATE cost_ledger.ledger SET time_zone = 'UTC';
+ALTER TABLE cost_ledger.ledger ENABLE TRIGGER keep_settings;
 -- and is well again; what was wrong stays readable
 CALL cost_ledger.run_jobs();
 SELECT name, is_failing, last_error, runs, failures FROM cost_ledger.job_status ORDER BY name;

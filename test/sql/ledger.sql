@@ -24,6 +24,11 @@ SELECT cost_ledger.create_ledger();
 INSERT INTO cost_ledger.ledger (singleton, version, time_zone, currency, system_identifier) VALUES (false, 'x', 'UTC', 'USD', 0);
 \set VERBOSITY default
 
+-- rollups and partitions of one zone, costs of one currency
+UPDATE cost_ledger.ledger SET time_zone = 'UTC';
+UPDATE cost_ledger.ledger SET currency = 'USD';
+UPDATE cost_ledger.ledger SET time_zone = time_zone, xid_offset = 0;
+
 -- ordinary objects: not one relation belongs to the extension
 SELECT count(*) > 10 AS relations,
        count(*) FILTER (WHERE EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')) AS members
