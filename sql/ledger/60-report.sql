@@ -349,8 +349,9 @@ WITH spent AS (
            sum(d.cost) AS cost,
            sum(d.unpriced_calls) AS unpriced_calls
     FROM (
-        -- Once over the rollups for all three.
-        SELECT date_trunc('week', d.day::timestamp)::date AS week_start, d.team, d.feature,
+        -- Once over the rollups for all three.  Days after a Monday, modulo 7:
+        -- date_trunc('week') of each row would be a tenth of the time.
+        SELECT d.day - (d.day - date '1900-01-01') % 7 AS week_start, d.team, d.feature,
                min(d.day) AS called_on, sum(d.cost) AS cost, sum(d.unpriced_calls) AS unpriced_calls
         FROM cost_ledger.live_day d
         GROUP BY 1, d.team, d.feature) d
