@@ -178,6 +178,7 @@ make_call_row(Relation relation, MemoryContext context)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	TupleDesc	descriptor = RelationGetDescr(relation);
 	CallRow    *row = palloc0(sizeof(CallRow));
+	int			next = 0;
 
 	row->natts = descriptor->natts;
 	row->own = palloc0(row->natts * sizeof(bool));
@@ -186,8 +187,11 @@ make_call_row(Relation relation, MemoryContext context)
 	for (int i = 0; i < NUM_CALL_COLUMNS; i++)
 	{
 		row->index[i] = -1;
-		for (int j = 0; j < row->natts; j++)
+
+		/* Mostly it stands soon after the one before. */
+		for (int k = 0; k < row->natts; k++)
 		{
+			int			j = (next + k) % row->natts;
 			Form_pg_attribute attribute = TupleDescAttr(descriptor, j);
 
 			if (!attribute->attisdropped &&
@@ -200,6 +204,8 @@ make_call_row(Relation relation, MemoryContext context)
 									call_columns[i].name, RelationGetRelationName(relation)),
 							 errhint("The ledger's own columns must keep their types.")));
 				row->index[i] = j;
+				next = j + 1;
+				break;
 			}
 		}
 		if (row->index[i] < 0)

@@ -190,7 +190,7 @@ CREATE TRIGGER start_limit
 CREATE CONSTRAINT TRIGGER settle_calls
     AFTER INSERT ON cost_ledger.call
     DEFERRABLE INITIALLY DEFERRED
-    FOR EACH ROW WHEN (new.hold_id IS NOT NULL AND new.corrects IS NULL)
+    FOR EACH ROW WHEN (new.hold_id IS NOT NULL)
     EXECUTE FUNCTION cost_ledger._settle_calls();
 
 CREATE VIEW cost_ledger.open_hold WITH (security_invoker = true) AS
