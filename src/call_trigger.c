@@ -169,6 +169,24 @@ put(CallRow *row, CallColumn column, Datum value)
 }
 
 /*
+ * The attribute of a name, counted from 0, or -1.  Mostly it stands at or soon
+ * after start.
+ */
+static int
+find_attribute(TupleDesc descriptor, const char *name, int start)
+{
+	for (int i = 0; i < descriptor->natts; i++)
+	{
+		int			j = (start + i) % descriptor->natts;
+		Form_pg_attribute attribute = TupleDescAttr(descriptor, j);
+
+		if (!attribute->attisdropped && strcmp(NameStr(attribute->attname), name) == 0)
+			return j;
+	}
+	return -1;
+}
+
+/*
  * Finds the columns by name: a partition may have them in another order, and
  * users may have added their own.
  */
@@ -178,7 +196,7 @@ make_call_row(Relation relation, MemoryContext context)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	TupleDesc	descriptor = RelationGetDescr(relation);
 	CallRow    *row = palloc0(sizeof(CallRow));
-	int			next = 0;
+	int			found = -1;
 
 	row->natts = descriptor->natts;
 	row->own = palloc0(row->natts * sizeof(bool));
@@ -186,34 +204,21 @@ make_call_row(Relation relation, MemoryContext context)
 	row->nulls = palloc(row->natts * sizeof(bool));
 	for (int i = 0; i < NUM_CALL_COLUMNS; i++)
 	{
-		row->index[i] = -1;
+		const char *name = call_columns[i].name;
 
-		/* Mostly it stands soon after the one before. */
-		for (int k = 0; k < row->natts; k++)
-		{
-			int			j = (next + k) % row->natts;
-			Form_pg_attribute attribute = TupleDescAttr(descriptor, j);
-
-			if (!attribute->attisdropped &&
-				strcmp(NameStr(attribute->attname), call_columns[i].name) == 0)
-			{
-				if (attribute->atttypid != call_columns[i].type)
-					ereport(ERROR,
-							(errcode(ERRCODE_DATATYPE_MISMATCH),
-							 errmsg("column \"%s\" of table \"%s\" has the wrong type",
-									call_columns[i].name, RelationGetRelationName(relation)),
-							 errhint("The ledger's own columns must keep their types.")));
-				row->index[i] = j;
-				next = j + 1;
-				break;
-			}
-		}
-		if (row->index[i] < 0)
+		row->index[i] = found = find_attribute(descriptor, name, found + 1);
+		if (found < 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_COLUMN),
 					 errmsg("column \"%s\" of table \"%s\" does not exist",
-							call_columns[i].name, RelationGetRelationName(relation)),
+							name, RelationGetRelationName(relation)),
 					 errhint("The ledger's own columns must keep their names.")));
+		if (TupleDescAttr(descriptor, found)->atttypid != call_columns[i].type)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column \"%s\" of table \"%s\" has the wrong type",
+							name, RelationGetRelationName(relation)),
+					 errhint("The ledger's own columns must keep their types.")));
 	}
 
 	/* A replay differs in these without being another event. */

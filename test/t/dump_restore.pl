@@ -70,9 +70,9 @@ sub fingerprint
                      WHERE relnamespace = 'cost_ledger'::regnamespace AND relkind IN ('r', 'p', 'v') AND attnum > 0 AND NOT attisdropped},
         indexes => q{SELECT pg_get_indexdef(indexrelid) FROM pg_index JOIN pg_class c ON c.oid = indrelid
                      WHERE relnamespace = 'cost_ledger'::regnamespace},
-        # NOT NULL is among the columns; from 18 on it has a name, which a dump does not always keep.
-        constraints => q{SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint
-                         WHERE connamespace = 'cost_ledger'::regnamespace AND contype <> 'n'},
+        # From 18 on NOT NULL has a name, which a dump does not always keep.
+        constraints => q{SELECT conrelid::regclass, CASE WHEN contype <> 'n' THEN conname END, pg_get_constraintdef(oid) FROM pg_constraint
+                         WHERE connamespace = 'cost_ledger'::regnamespace},
         triggers => q{SELECT tgrelid::regclass, tgname, tgenabled, tgfoid::regproc FROM pg_trigger
                       WHERE NOT tgisinternal},
         policies => 'SELECT polrelid::regclass, polname, pg_get_expr(polqual, polrelid) FROM pg_policy',
