@@ -20,38 +20,42 @@ OBJS = \
 	src/sketch.o \
 	src/summary.o
 
+# A folder for each noun: NAME.sql is code, the extension's own; NAME.ledger.sql
+# makes tables and views, which are the user's.
 PIECES = \
-	sql/00-header.sql \
-	sql/20-usage.sql \
-	sql/30-price.sql \
-	sql/35-model.sql \
-	sql/37-import.sql \
-	sql/40-summary.sql \
-	sql/45-rollup.sql \
-	sql/50-ledger.sql \
-	sql/52-partition.sql \
-	sql/55-rerate.sql \
-	sql/56-estimate.sql \
-	sql/60-budget.sql \
-	sql/62-forecast.sql \
-	sql/65-alert.sql \
-	sql/70-jobs.sql
+	sql/ledger/schema.sql \
+	sql/usage/usage.sql \
+	sql/price/price.sql \
+	sql/price/model.sql \
+	sql/price/import.sql \
+	sql/summary/summary.sql \
+	sql/rollup/rollup.sql \
+	sql/ledger/ledger.sql \
+	sql/call/call.sql \
+	sql/call/partition.sql \
+	sql/call/rerate.sql \
+	sql/report/estimate.sql \
+	sql/budget/budget.sql \
+	sql/budget/forecast.sql \
+	sql/alert/alert.sql \
+	sql/job/job.sql
 
 LEDGER = \
-	sql/ledger/10-price.sql \
-	sql/ledger/15-import.sql \
-	sql/ledger/20-call.sql \
-	sql/ledger/25-rerate.sql \
-	sql/ledger/30-rollup.sql \
-	sql/ledger/35-retention.sql \
-	sql/ledger/32-live.sql \
-	sql/ledger/40-budget.sql \
-	sql/ledger/50-alert.sql \
-	sql/ledger/60-report.sql \
-	sql/ledger/70-chargeback.sql \
-	sql/ledger/72-invoice.sql \
-	sql/ledger/74-estimate.sql \
-	sql/ledger/80-jobs.sql
+	sql/ledger/ledger.ledger.sql \
+	sql/price/price.ledger.sql \
+	sql/price/import.ledger.sql \
+	sql/call/call.ledger.sql \
+	sql/call/rerate.ledger.sql \
+	sql/rollup/rollup.ledger.sql \
+	sql/call/retention.ledger.sql \
+	sql/rollup/live.ledger.sql \
+	sql/budget/budget.ledger.sql \
+	sql/alert/alert.ledger.sql \
+	sql/report/report.ledger.sql \
+	sql/report/chargeback.ledger.sql \
+	sql/report/invoice.ledger.sql \
+	sql/report/estimate.ledger.sql \
+	sql/job/job.ledger.sql
 
 DATA_built  = sql/$(EXTENSION)--$(EXTVERSION).sql
 DATA        = $(wildcard sql/upgrade/*--*.sql)

@@ -498,7 +498,7 @@ claim_event_key(const CallRow *row, bytea *payload)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to the executor");
 	cl_prepare_once(&claim_plan,
-				 "INSERT INTO cost_ledger.event_key (event_key, payload, call_id, called_at) "
+				 "INSERT INTO cost_ledger_internal.event_key (event_key, payload, call_id, called_at) "
 				 "VALUES ($1, $2, $3, $4) ON CONFLICT (event_key) DO NOTHING",
 				 4, types);
 	if (SPI_execute_plan(claim_plan, arguments, NULL, false, 0) != SPI_OK_INSERT)
@@ -508,7 +508,7 @@ claim_event_key(const CallRow *row, bytea *payload)
 	if (!claimed)
 	{
 		cl_prepare_once(&look_plan,
-					 "SELECT k.payload, k.call_id FROM cost_ledger.event_key k WHERE k.event_key OPERATOR(pg_catalog.=) $1",
+					 "SELECT k.payload, k.call_id FROM cost_ledger_internal.event_key k WHERE k.event_key OPERATOR(pg_catalog.=) $1",
 					 1, types);
 		if (SPI_execute_plan(look_plan, arguments, NULL, false, 1) != SPI_OK_SELECT)
 			elog(ERROR, "could not look up an event key");
@@ -745,7 +745,7 @@ check_trigger_protocol(FunctionCallInfo fcinfo, const char *name, bool as_agreed
 	if (!CALLED_AS_TRIGGER(fcinfo) || !as_agreed)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("cost_ledger.%s() is a trigger of cost_ledger.call", name),
+				 errmsg("cost_ledger_internal.%s() is a trigger of cost_ledger.call", name),
 				 errhint("cost_ledger.create_ledger() attaches it; do not attach or call it by hand.")));
 	return (TriggerData *) fcinfo->context;
 }
@@ -763,7 +763,7 @@ cl_price_call(PG_FUNCTION_ARGS)
 	CallRow    *row;
 	FullTransactionId xid;
 
-	check_trigger_protocol(fcinfo, "_price_call",
+	check_trigger_protocol(fcinfo, "price_call",
 						   CALLED_AS_TRIGGER(fcinfo) &&
 						   TRIGGER_FIRED_BEFORE(trigger->tg_event) &&
 						   TRIGGER_FIRED_FOR_ROW(trigger->tg_event) &&
@@ -813,7 +813,7 @@ PG_FUNCTION_INFO_V1(cl_refuse_change);
 Datum
 cl_refuse_change(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = check_trigger_protocol(fcinfo, "_refuse_change",
+	TriggerData *trigger = check_trigger_protocol(fcinfo, "refuse_change",
 												  CALLED_AS_TRIGGER(fcinfo));
 
 	ereport(ERROR,

@@ -39,9 +39,16 @@ _PG_init(void)
 Oid
 cl_ledger_relation(const char *name)
 {
-	Oid			schema = get_namespace_oid(CL_SCHEMA, true);
-	Oid			relation = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+	static const char *const schemas[] = {CL_SCHEMA, CL_INTERNAL_SCHEMA};
+	Oid			relation = InvalidOid;
 
+	for (int i = 0; i < (int) lengthof(schemas) && !OidIsValid(relation); i++)
+	{
+		Oid			schema = get_namespace_oid(schemas[i], true);
+
+		if (OidIsValid(schema))
+			relation = get_relname_relid(name, schema);
+	}
 	if (!OidIsValid(relation))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -125,7 +132,7 @@ cl_announce_change(FunctionCallInfo fcinfo, const char *name)
 		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("cost_ledger.%s() must be fired AFTER ROW", name),
+				 errmsg("cost_ledger_internal.%s() must be fired AFTER ROW", name),
 				 errhint("cost_ledger.create_ledger() attaches it; do not attach it by hand.")));
 
 	CacheInvalidateRelcache(trigger->tg_relation);

@@ -13,6 +13,8 @@
 
 /* The script creates this schema; the ledger's tables live in it too. */
 #define CL_SCHEMA "cost_ledger"
+/* What people use stands there; the rest here. */
+#define CL_INTERNAL_SCHEMA "cost_ledger_internal"
 
 #include "access/transam.h"
 #include "executor/spi.h"

@@ -8,7 +8,7 @@
  * fires settles them all, in the order of the balances.  The others find
  * nothing left to do.
  *
- * Rows that were rolled back to a savepoint stay in the list; _settle_holds()
+ * Rows that were rolled back to a savepoint stay in the list; settle_holds()
  * looks only at those that are there.  A settlement that was rolled back to a
  * savepoint, after SET CONSTRAINTS, is due again, as its trigger is.
  *-------------------------------------------------------------------------
@@ -119,7 +119,7 @@ cl_settle_calls(PG_FUNCTION_ARGS)
 		!TRIGGER_FIRED_AFTER(((TriggerData *) fcinfo->context)->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("cost_ledger.%s() is a trigger of cost_ledger.call", "_settle_calls"),
+				 errmsg("cost_ledger_internal.%s() is a trigger of cost_ledger.call", "settle_calls"),
 				 errhint("cost_ledger.create_ledger() attaches it; do not attach or call it by hand.")));
 	if (num_done == num_settlements)
 		return PointerGetDatum(NULL);
@@ -136,7 +136,7 @@ cl_settle_calls(PG_FUNCTION_ARGS)
 	caller = cl_become_owner(cl_ledger_relation("hold"));
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to the executor");
-	cl_prepare_once(&plan, "SELECT cost_ledger._settle_holds($1, $2)", 2, types);
+	cl_prepare_once(&plan, "SELECT cost_ledger_internal.settle_holds($1, $2)", 2, types);
 	if (SPI_execute_plan(plan, arguments, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not settle holds");
 	SPI_finish();

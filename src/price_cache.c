@@ -3,7 +3,7 @@
  *	  Per-backend answer to "what did this model cost at that moment?"
  *
  * One entry per (provider, model, region, service class, customer) asked for,
- * filled on first use by _effective_prices(), which puts together all cards,
+ * filled on first use by effective_prices(), which puts together all cards,
  * versions, multipliers and exchange rates that apply, for all times.  What is
  * left for each call is a binary search by time and arithmetic.  An entry
  * without slices remembers that there is no price.
@@ -64,7 +64,7 @@ typedef struct EntryKey
 	const char *bytes;
 } EntryKey;
 
-/* The columns of _find_rate_cards(), from 0. */
+/* The columns of find_rate_cards(), from 0. */
 typedef enum FoundColumn
 {
 	FOUND_PROVIDER,
@@ -197,7 +197,7 @@ start_cache(void)
 						HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
 }
 
-/* The columns of _effective_prices(), from 1 as SPI counts. */
+/* The columns of effective_prices(), from 1 as SPI counts. */
 typedef enum EffectiveColumn
 {
 	SLICE_FROM = 1,
@@ -423,22 +423,22 @@ fingerprint(const CacheEntry *entry, const Datum *key, Snapshot snapshot)
 
 	prepare_once(&plan,
 				 "SELECT c.ctid, c.xmin, p.ctid, p.xmin, l.ctid, l.xmin "
-				 "FROM cost_ledger.rate_card c "
-				 "LEFT JOIN cost_ledger.price p ON p.card_id OPERATOR(pg_catalog.=) c.card_id "
-				 "LEFT JOIN cost_ledger.price_line l ON l.price_id OPERATOR(pg_catalog.=) p.price_id "
+				 "FROM cost_ledger_internal.rate_card c "
+				 "LEFT JOIN cost_ledger_internal.price p ON p.card_id OPERATOR(pg_catalog.=) c.card_id "
+				 "LEFT JOIN cost_ledger_internal.price_line l ON l.price_id OPERATOR(pg_catalog.=) p.price_id "
 				 "WHERE c.provider OPERATOR(pg_catalog.=) $1 AND c.model OPERATOR(pg_catalog.=) $2 "
 				 "AND (c.region OPERATOR(pg_catalog.=) '' OR c.region OPERATOR(pg_catalog.=) $3) "
 				 "AND (c.service_class OPERATOR(pg_catalog.=) 'standard' OR c.service_class OPERATOR(pg_catalog.=) $4) "
 				 "AND (c.customer OPERATOR(pg_catalog.=) '' OR c.customer OPERATOR(pg_catalog.=) $5) "
 				 "UNION ALL "
 				 "(SELECT c.ctid, c.xmin, NULL, NULL, NULL, NULL "
-				 "FROM cost_ledger.rate_card c "
+				 "FROM cost_ledger_internal.rate_card c "
 				 "WHERE $6 AND c.provider OPERATOR(pg_catalog.=) $1 AND c.model OPERATOR(pg_catalog.=) $2 "
 				 "AND c.customer OPERATOR(pg_catalog.<>) '' LIMIT 1) "
 				 "UNION ALL "
 				 "SELECT v.ctid, v.xmin, NULL, NULL, NULL, NULL "
 				 "FROM ROWS FROM (pg_catalog.unnest($7), pg_catalog.unnest($8)) AS n (provider, model), "
-				 "LATERAL (SELECT c.ctid, c.xmin FROM cost_ledger.rate_card c "
+				 "LATERAL (SELECT c.ctid, c.xmin FROM cost_ledger_internal.rate_card c "
 				 "WHERE c.provider OPERATOR(pg_catalog.=) n.provider AND c.model OPERATOR(pg_catalog.=) n.model LIMIT 1) AS v",
 				 lengthof(types), types);
 	run_query(plan, arguments, nulls, snapshot);
@@ -476,7 +476,7 @@ find_rate_cards(CacheEntry *entry, Datum *key, Snapshot snapshot)
 	TupleDesc	descriptor;
 	MemoryContext old;
 
-	prepare_once(&plan, "SELECT * FROM cost_ledger._find_rate_cards($1, $2)",
+	prepare_once(&plan, "SELECT * FROM cost_ledger_internal.find_rate_cards($1, $2)",
 				 lengthof(types), types);
 	run_query(plan, key, NULL, snapshot);
 	descriptor = SPI_tuptable->tupdesc;
@@ -499,7 +499,7 @@ find_rate_cards(CacheEntry *entry, Datum *key, Snapshot snapshot)
 }
 
 /*
- * Makes the slices of an entry of the rows of _effective_prices(), in the
+ * Makes the slices of an entry of the rows of effective_prices(), in the
  * current memory context.
  */
 static void
@@ -624,7 +624,7 @@ load_entry(const EntryKey *key)
 		char		nulls[] = {' ', ' ', ' ', ' ', ' ', entry.is_null[FOUND_RULE]};
 
 		prepare_once(&plan,
-					 "SELECT * FROM cost_ledger._effective_prices($1, $2, $3, $4, $5, $6)",
+					 "SELECT * FROM cost_ledger_internal.effective_prices($1, $2, $3, $4, $5, $6)",
 					 lengthof(types), types);
 		run_query(plan, arguments, nulls, reader.snapshot);
 		if (SPI_tuptable->tupdesc->natts != RULE)
@@ -825,13 +825,13 @@ PG_FUNCTION_INFO_V1(cl_price_changed);
 Datum
 cl_price_changed(PG_FUNCTION_ARGS)
 {
-	return cl_announce_change(fcinfo, "_price_changed");
+	return cl_announce_change(fcinfo, "price_changed");
 }
 
 PG_FUNCTION_INFO_V1(cl_price_cache_status);
 
 /*
- * _price_cache_status(OUT hits bigint, OUT loads bigint, OUT invalidations
+ * price_cache_status(OUT hits bigint, OUT loads bigint, OUT invalidations
  * bigint, OUT entries bigint, OUT checks bigint)
  */
 Datum

@@ -172,7 +172,7 @@ add_row(CallLabels *state, HeapTupleHeader row)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_CORRUPTED),
 					 errmsg("\"later\" of call_labels is not a list of labels and calls"),
-					 errhint("Such rows are made by cost_ledger.first_call().")));
+					 errhint("Such rows are made by cost_ledger_internal.first_call().")));
 	}
 	for (int i = 0; i < NUM_LABELS; i++)
 	{
@@ -192,7 +192,7 @@ PG_FUNCTION_INFO_V1(cl_first_call_final);
 PG_FUNCTION_INFO_V1(cl_merge_labels);
 
 /*
- * _first_call_trans(internal, called_at timestamptz, call_id bigint, text, …)
+ * first_call_trans(internal, called_at timestamptz, call_id bigint, text, …)
  */
 Datum
 cl_first_call_trans(PG_FUNCTION_ARGS)
@@ -233,7 +233,7 @@ cl_first_call_trans(PG_FUNCTION_ARGS)
 }
 
 /*
- * _first_call_final(internal) → call_labels
+ * first_call_final(internal) → call_labels
  */
 Datum
 cl_first_call_final(PG_FUNCTION_ARGS)
@@ -387,7 +387,7 @@ PG_FUNCTION_INFO_V1(cl_ledger_changed);
 Datum
 cl_ledger_changed(PG_FUNCTION_ARGS)
 {
-	return cl_announce_change(fcinfo, "_ledger_changed");
+	return cl_announce_change(fcinfo, "ledger_changed");
 }
 
 /*
@@ -414,7 +414,7 @@ read_state(void)
 	cl_prepare_once(&plan,
 					"SELECT pg_catalog.pg_snapshot_xmax(s.snapshot), "
 					"ARRAY(SELECT x FROM pg_catalog.pg_snapshot_xip(s.snapshot) x), s.base_call_id "
-					"FROM cost_ledger.rollup_state s",
+					"FROM cost_ledger_internal.rollup_state s",
 					0, NULL);
 	if (SPI_execute_plan(plan, NULL, NULL, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "could not read the state of the rollups");

@@ -8,8 +8,8 @@ SELECT cost_ledger.set_price('anthropic', 'claude-sonnet-4-5',
 SELECT cost_ledger.set_budget('hot', '{"agent": "hot"}', 'month', 1000000000000);
 
 CREATE SCHEMA bare;
-CREATE TABLE bare.balance (LIKE cost_ledger.budget_balance INCLUDING ALL, amount numeric);
-CREATE TABLE bare.hold (LIKE cost_ledger.hold INCLUDING ALL);
+CREATE TABLE bare.balance (LIKE cost_ledger_internal.budget_balance INCLUDING ALL, amount numeric);
+CREATE TABLE bare.hold (LIKE cost_ledger_internal.hold INCLUDING ALL);
 INSERT INTO bare.balance (budget_id, period_start, amount) VALUES (1, '-infinity', 1000000000000);
 
 CREATE FUNCTION bare.reserve(hold_key text, asked numeric) RETURNS uuid LANGUAGE plpgsql AS $$
@@ -31,6 +31,6 @@ BEGIN
     DELETE FROM cost_ledger.budget WHERE name LIKE 'team %';
     PERFORM cost_ledger.set_budget('team ' || t, jsonb_build_object('team', 'team-' || t), 'month', 1000000000000) FROM generate_series(1, teams) t;
     COMMIT;
-    ANALYZE cost_ledger.budget, cost_ledger.budget_version, cost_ledger.budget_balance, cost_ledger.hold, cost_ledger.hold_line;
+    ANALYZE cost_ledger.budget, cost_ledger.budget_version, cost_ledger_internal.budget_balance, cost_ledger_internal.hold, cost_ledger_internal.hold_line;
 END
 $$;

@@ -4,22 +4,22 @@
 -- to do with a row that is there, which calls are new, and finding keys for
 -- labels that have none yet (rollup_key is filled before).
 CREATE SCHEMA plain;
-CREATE TABLE plain.minute (LIKE cost_ledger.rollup_minute INCLUDING ALL);
-CREATE TABLE plain.hour (LIKE cost_ledger.rollup_hour INCLUDING ALL);
-CREATE TABLE plain.day (LIKE cost_ledger.rollup_day INCLUDING ALL);
-CREATE TABLE plain.month (LIKE cost_ledger.rollup_month INCLUDING ALL);
-CREATE TABLE plain.run (LIKE cost_ledger.rollup_run INCLUDING ALL);
-CREATE TABLE plain.session (LIKE cost_ledger.rollup_session INCLUDING ALL);
-CREATE TABLE plain.run_day (LIKE cost_ledger.rollup_run_day INCLUDING ALL);
-CREATE TABLE plain.user_day (LIKE cost_ledger.rollup_user_day INCLUDING ALL);
-CREATE TABLE plain.user_month (LIKE cost_ledger.rollup_user_month INCLUDING ALL);
+CREATE TABLE plain.minute (LIKE cost_ledger_internal.rollup_minute INCLUDING ALL);
+CREATE TABLE plain.hour (LIKE cost_ledger_internal.rollup_hour INCLUDING ALL);
+CREATE TABLE plain.day (LIKE cost_ledger_internal.rollup_day INCLUDING ALL);
+CREATE TABLE plain.month (LIKE cost_ledger_internal.rollup_month INCLUDING ALL);
+CREATE TABLE plain.run (LIKE cost_ledger_internal.rollup_run INCLUDING ALL);
+CREATE TABLE plain.session (LIKE cost_ledger_internal.rollup_session INCLUDING ALL);
+CREATE TABLE plain.run_day (LIKE cost_ledger_internal.rollup_run_day INCLUDING ALL);
+CREATE TABLE plain.user_day (LIKE cost_ledger_internal.rollup_user_day INCLUDING ALL);
+CREATE TABLE plain.user_month (LIKE cost_ledger_internal.rollup_user_month INCLUDING ALL);
 
 CREATE PROCEDURE plain.refresh() LANGUAGE plpgsql
     SET jit = off
 AS $$
 DECLARE
     -- The same key for the same labels, found once per group.
-    key_of text := 'JOIN cost_ledger.rollup_key k ON k.fingerprint = md5('
+    key_of text := 'JOIN cost_ledger_internal.rollup_key k ON k.fingerprint = md5('
         || (SELECT string_agg(format('quote_nullable(c.%s)', label), ' || '','' || ')
             FROM unnest('{team,feature,customer,task_type,environment,provider,model,service_class,operation,status,served_from}'::text[]) AS label)
         || ')::uuid';
@@ -45,7 +45,7 @@ BEGIN
                      coalesce(sum(c.output_tokens), 0) AS output_tokens,
                      sum(c.cost) AS cost
               FROM cost_ledger.call c
-              WHERE c.called_at >= ' || quote_literal((SELECT s.minutes_from FROM cost_ledger.rollup_state s)) || '
+              WHERE c.called_at >= ' || quote_literal((SELECT s.minutes_from FROM cost_ledger_internal.rollup_state s)) || '
               GROUP BY 1, ' || labels || ') c ' || key_of;
 
     FOR bucket IN VALUES ('hour', 'date_trunc(''hour'', c.called_at, ''UTC'')'), ('day', '(c.called_at AT TIME ZONE ''UTC'')::date') LOOP
@@ -123,9 +123,9 @@ $$;
 
 -- Nothing in the rollups: refresh() may do it all again.  Keys stay.
 CREATE PROCEDURE empty_cost_ledger(snapshot pg_snapshot) LANGUAGE sql AS $$
-    TRUNCATE cost_ledger.rollup_minute, cost_ledger.rollup_hour, cost_ledger.rollup_day, cost_ledger.rollup_month,
-             cost_ledger.rollup_run, cost_ledger.rollup_session, cost_ledger.rollup_user_day, cost_ledger.rollup_user_month, cost_ledger.rollup_run_day;
-    UPDATE cost_ledger.rollup_state s SET snapshot = empty_cost_ledger.snapshot, rows_consumed = 0, batches = 0;
+    TRUNCATE cost_ledger_internal.rollup_minute, cost_ledger_internal.rollup_hour, cost_ledger_internal.rollup_day, cost_ledger_internal.rollup_month,
+             cost_ledger_internal.rollup_run, cost_ledger_internal.rollup_session, cost_ledger_internal.rollup_user_day, cost_ledger_internal.rollup_user_month, cost_ledger_internal.rollup_run_day;
+    UPDATE cost_ledger_internal.rollup_state s SET snapshot = empty_cost_ledger.snapshot, rows_consumed = 0, batches = 0;
 $$;
 
 CREATE PROCEDURE empty_plain(snapshot pg_snapshot) LANGUAGE sql AS $$

@@ -12,9 +12,9 @@ SELECT cost_ledger.check_rules();
 
 -- the jobs have not run for five minutes
 UPDATE cost_ledger.ledger SET created_at = now() - interval '10 minutes';
-UPDATE cost_ledger.job SET last_ok_at = now() - interval '290 seconds';
+UPDATE cost_ledger_internal.job SET last_ok_at = now() - interval '290 seconds';
 SELECT cost_ledger.check_rules();
-UPDATE cost_ledger.job SET last_ok_at = now() - interval '301 seconds', last_error = '55P03: canceled' WHERE name = 'refresh';
+UPDATE cost_ledger_internal.job SET last_ok_at = now() - interval '301 seconds', last_error = '55P03: canceled' WHERE name = 'refresh';
 SELECT cost_ledger.check_rules();
 SELECT a.level, a.kind, a.rule, a.subject, a.value >= 301 AS late, a.threshold, a.basis, a.resolved_at, a.scope, a.message::jsonb - 'as_of' - 'value' AS message,
        octet_length(a.message) < 1000 AS fits
@@ -22,20 +22,20 @@ FROM cost_ledger.unacknowledged_alert a;
 -- once
 SELECT cost_ledger.check_rules();
 -- over, and again
-UPDATE cost_ledger.job SET last_ok_at = now();
+UPDATE cost_ledger_internal.job SET last_ok_at = now();
 SELECT cost_ledger.check_rules();
 SELECT occurrence, resolved_at IS NOT NULL AS resolved FROM cost_ledger.alert ORDER BY alert_id;
-UPDATE cost_ledger.job SET last_ok_at = now() - interval '1 hour' WHERE name = 'refresh';
+UPDATE cost_ledger_internal.job SET last_ok_at = now() - interval '1 hour' WHERE name = 'refresh';
 SELECT cost_ledger.check_rules();
 SELECT occurrence, resolved_at IS NOT NULL AS resolved FROM cost_ledger.alert ORDER BY alert_id;
 -- acknowledged together
 SELECT cost_ledger.acknowledge(max(alert_id), 'me') FROM cost_ledger.alert;
 SELECT count(*) FROM cost_ledger.unacknowledged_alert;
 -- a subject that is gone is over
-DELETE FROM cost_ledger.job WHERE name = 'refresh';
+DELETE FROM cost_ledger_internal.job WHERE name = 'refresh';
 SELECT cost_ledger.check_rules();
 SELECT count(*) FROM cost_ledger.alert WHERE resolved_at IS NULL;
-INSERT INTO cost_ledger.job (name, last_ok_at) VALUES ('refresh', now());
+INSERT INTO cost_ledger_internal.job (name, last_ok_at) VALUES ('refresh', now());
 
 -- calls without a partition, until the job has made one
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) VALUES ('2031-05-05', 'openai', 'm', 1), ('2031-06-05', 'openai', 'm', 1);
@@ -55,29 +55,29 @@ SELECT cost_ledger.check_rules();
 SELECT kind, subject, resolved_at IS NOT NULL AS resolved FROM cost_ledger.unacknowledged_alert ORDER BY alert_id;
 
 -- a kind of one's own, on a part of what its view says, with 5 percent of play
-CREATE VIEW cost_ledger.signal_temperature AS
+CREATE VIEW cost_ledger_internal.signal_temperature AS
     SELECT * FROM (VALUES ('a', 95.0, '{"site": "x"}'), ('b', 200, '{"site": "y"}'), ('c', NULL, '{"site": "x"}'), ('d', 200, NULL)) AS v (subject, value, detail);
 INSERT INTO cost_ledger.alert_rule (name, kind, threshold, scope) VALUES ('too hot', 'temperature', 95, '{"site": "x"}');
 SELECT cost_ledger.check_rules();
-CREATE OR REPLACE VIEW cost_ledger.signal_temperature AS
+CREATE OR REPLACE VIEW cost_ledger_internal.signal_temperature AS
     SELECT * FROM (VALUES ('a', 90.25, '{"site": "x"}')) AS v (subject, value, detail);
 SELECT cost_ledger.check_rules();
 SELECT subject, value, resolved_at IS NOT NULL AS resolved FROM cost_ledger.unacknowledged_alert WHERE kind = 'temperature';
-CREATE OR REPLACE VIEW cost_ledger.signal_temperature AS
+CREATE OR REPLACE VIEW cost_ledger_internal.signal_temperature AS
     SELECT * FROM (VALUES ('a', 90.24, '{"site": "x"}')) AS v (subject, value, detail);
 SELECT cost_ledger.check_rules();
 SELECT subject, value, resolved_at IS NOT NULL AS resolved FROM cost_ledger.unacknowledged_alert WHERE kind = 'temperature';
 -- one that cannot be evaluated silences no other
-DROP VIEW cost_ledger.signal_temperature;
-UPDATE cost_ledger.job SET last_ok_at = now() - interval '1 hour' WHERE name = 'check_budgets';
+DROP VIEW cost_ledger_internal.signal_temperature;
+UPDATE cost_ledger_internal.job SET last_ok_at = now() - interval '1 hour' WHERE name = 'check_budgets';
 SELECT cost_ledger.check_rules();
 SELECT name, last_error FROM cost_ledger.alert_rule WHERE last_error IS NOT NULL;
 UPDATE cost_ledger.alert_rule SET is_active = false WHERE kind = 'temperature';
 SELECT cost_ledger.check_rules();
 
 -- subjects come from callers: too long for an index, twice the same, none
-UPDATE cost_ledger.job SET last_ok_at = now();
-CREATE VIEW cost_ledger.signal_odd AS
+UPDATE cost_ledger_internal.job SET last_ok_at = now();
+CREATE VIEW cost_ledger_internal.signal_odd AS
     SELECT * FROM (VALUES (NULL, 5, NULL), ('twice', 1, NULL), ('twice', 7, '{"which": "high"}'), ('fine', 6, NULL)) AS v (subject, value, detail)
     UNION ALL SELECT string_agg(md5(n::text), ''), 8, NULL FROM generate_series(1, 1000) AS n;
 INSERT INTO cost_ledger.alert_rule (name, kind, threshold) VALUES ('odd', 'odd', 5);
@@ -86,7 +86,7 @@ SELECT octet_length(subject), right(left(subject, 20), 8) AS subject, value, sco
 SELECT cost_ledger.check_rules();
 SELECT count(*), count(resolved_at) AS resolved FROM cost_ledger.alert WHERE kind = 'odd';
 -- no value any more, or not in the rule's scope: over
-CREATE OR REPLACE VIEW cost_ledger.signal_odd AS
+CREATE OR REPLACE VIEW cost_ledger_internal.signal_odd AS
     SELECT * FROM (VALUES ('twice', 7, '{"which": "high"}'), ('fine', NULL, NULL)) AS v (subject, value, detail);
 SELECT cost_ledger.check_rules();
 SELECT count(*), count(resolved_at) AS resolved FROM cost_ledger.alert WHERE kind = 'odd';
@@ -96,9 +96,9 @@ SELECT count(*), count(resolved_at) AS resolved FROM cost_ledger.alert WHERE kin
 UPDATE cost_ledger.alert_rule SET is_active = false WHERE kind = 'odd';
 
 -- one that takes too long silences no other
-CREATE VIEW cost_ledger.signal_slow AS SELECT 'x' AS subject, 1 AS value, NULL AS detail FROM pg_sleep(600);
+CREATE VIEW cost_ledger_internal.signal_slow AS SELECT 'x' AS subject, 1 AS value, NULL AS detail FROM pg_sleep(600);
 INSERT INTO cost_ledger.alert_rule (name, kind, threshold, time_limit) VALUES ('slow', 'slow', 1, '1 second');
-CREATE VIEW cost_ledger.signal_after AS SELECT 'x' AS subject, 1 AS value, NULL AS detail;
+CREATE VIEW cost_ledger_internal.signal_after AS SELECT 'x' AS subject, 1 AS value, NULL AS detail;
 INSERT INTO cost_ledger.alert_rule (name, kind, threshold) VALUES ('after', 'after', 1);
 SELECT cost_ledger.check_rules();
 SELECT name, last_error FROM cost_ledger.alert_rule WHERE kind IN ('slow', 'after') ORDER BY name;
@@ -113,24 +113,24 @@ SELECT cost_ledger.check_rules();
 RESET statement_timeout;
 UPDATE cost_ledger.alert_rule SET is_active = false WHERE kind = 'slow';
 -- within a limit there is: the one that ends first counts, and the other goes on
-SELECT cost_ledger._run_within($$SELECT cost_ledger._run_within('SELECT 7::bigint FROM pg_sleep(600)', '1 hour')$$, '1 second');
+SELECT cost_ledger_internal.run_within($$SELECT cost_ledger_internal.run_within('SELECT 7::bigint FROM pg_sleep(600)', '1 hour')$$, '1 second');
 \echo :LAST_ERROR_SQLSTATE
-SELECT cost_ledger._run_within($$SELECT cost_ledger._run_within('SELECT 7::bigint FROM pg_sleep(600)', '1 second')$$, '1 hour');
+SELECT cost_ledger_internal.run_within($$SELECT cost_ledger_internal.run_within('SELECT 7::bigint FROM pg_sleep(600)', '1 second')$$, '1 hour');
 \echo :LAST_ERROR_SQLSTATE
 CREATE FUNCTION pg_temp.twice() RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM cost_ledger._run_within('SELECT pg_sleep(600)', '0.1 seconds');
+    PERFORM cost_ledger_internal.run_within('SELECT pg_sleep(600)', '0.1 seconds');
 EXCEPTION WHEN SQLSTATE 'LC004' THEN
     RAISE NOTICE '%', SQLERRM;
-    RETURN cost_ledger._run_within('SELECT 7::bigint FROM pg_sleep(600)', '1 hour');
+    RETURN cost_ledger_internal.run_within('SELECT 7::bigint FROM pg_sleep(600)', '1 hour');
 END
 $$;
-SELECT cost_ledger._run_within('SELECT pg_temp.twice()', '1 second');
+SELECT cost_ledger_internal.run_within('SELECT pg_temp.twice()', '1 second');
 \echo :LAST_ERROR_SQLSTATE
 -- what it ran, an error of its own, no limit, and nothing that comes later
-SELECT cost_ledger._run_within('SELECT 7::bigint', '1 second') AS seven, cost_ledger._run_within('SELECT 7::bigint', NULL) AS no_limit,
-       cost_ledger._run_within('SELECT NULL::bigint', '1 second') AS zero, cost_ledger._run_within(NULL, '1 second') AS none;
-SELECT cost_ledger._run_within('SELECT 1 / 0', '1 second');
+SELECT cost_ledger_internal.run_within('SELECT 7::bigint', '1 second') AS seven, cost_ledger_internal.run_within('SELECT 7::bigint', NULL) AS no_limit,
+       cost_ledger_internal.run_within('SELECT NULL::bigint', '1 second') AS zero, cost_ledger_internal.run_within(NULL, '1 second') AS none;
+SELECT cost_ledger_internal.run_within('SELECT 1 / 0', '1 second');
 \echo :LAST_ERROR_SQLSTATE
 SELECT pg_sleep(1.1);
 

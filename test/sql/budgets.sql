@@ -35,9 +35,9 @@ FROM (VALUES (1, 'day', timestamptz '2026-03-28 23:00Z', 'Europe/Berlin'),   -- 
              (11, 'day', '2025-10-26 01:30Z', 'Atlantic/Azores'),            -- the second
              (12, 'day', '2025-10-25 23:30Z', 'Atlantic/Azores')             -- the day before
      ) AS v (n, period, at, zone),
-     cost_ledger.budget_period(v.period, v.at, v.zone) p
+     cost_ledger_internal.budget_period(v.period, v.at, v.zone) p
 ORDER BY n;
-SELECT t, cost_ledger.budget_level(t) FROM unnest('{NULL,0.000001,0.899999,0.9,0.999999,1,100}'::numeric[]) AS t;
+SELECT t, cost_ledger_internal.budget_level(t) FROM unnest('{NULL,0.000001,0.899999,0.9,0.999999,1,100}'::numeric[]) AS t;
 
 --
 -- what set_budget() refuses
@@ -128,29 +128,29 @@ FROM cost_ledger.alert a JOIN cost_ledger.budget b USING (budget_id);
 SELECT pg_temp.spend('2026-05-09 21:30Z', 6.999999, 'search');
 SELECT pg_temp.spend('2026-05-09 22:30Z', 100, 'search');
 CALL cost_ledger.refresh();
-SELECT cost_ledger._check_budgets('2026-05-09 21:45Z');
+SELECT cost_ledger_internal.check_budgets('2026-05-09 21:45Z');
 SELECT * FROM cost_ledger_spent ORDER BY 1;
 -- the millionth that was missing: of whatever feature and user
 SELECT pg_temp.spend('2026-05-08 22:00Z', 0.000001, 'search', 'rag', 'u9');
 CALL cost_ledger.refresh();
-SELECT cost_ledger._check_budgets('2026-05-09 21:45Z');
+SELECT cost_ledger_internal.check_budgets('2026-05-09 21:45Z');
 SELECT * FROM cost_ledger_spent ORDER BY 1;
 -- other teams, and calls of nobody, are not the team's
 SELECT pg_temp.spend('2026-05-09 12:00Z', 1000, 'ads');
 SELECT pg_temp.spend('2026-05-09 12:00Z', 1000);
 CALL cost_ledger.refresh();
-SELECT cost_ledger._check_budgets('2026-05-09 21:45Z');
+SELECT cost_ledger_internal.check_budgets('2026-05-09 21:45Z');
 SELECT * FROM cost_ledger_spent WHERE alert_id > 3 ORDER BY 1;
 -- all dimensions must match
 SELECT pg_temp.spend('2026-05-11 12:00Z', 50, feature => 'rag', user_id => 'u2');
 SELECT pg_temp.spend('2026-05-11 12:00Z', 50, feature => 'chat', user_id => 'u1');
 SELECT pg_temp.spend('2026-05-11 12:00Z', 8, feature => 'rag', user_id => 'u1');
 CALL cost_ledger.refresh();
-SELECT cost_ledger._check_budgets('2026-05-17 21:59Z');
+SELECT cost_ledger_internal.check_budgets('2026-05-17 21:59Z');
 SELECT * FROM cost_ledger_spent WHERE alert_id > 6 ORDER BY 1;
 -- once per threshold and period
 CALL cost_ledger.refresh();
-SELECT cost_ledger._check_budgets('2026-05-17 21:59Z') AS again, cost_ledger._check_budgets('2026-05-09 21:45Z') AS and_again;
+SELECT cost_ledger_internal.check_budgets('2026-05-17 21:59Z') AS again, cost_ledger_internal.check_budgets('2026-05-09 21:45Z') AS and_again;
 SELECT nextval(pg_get_serial_sequence('cost_ledger.alert', 'alert_id')) - max(alert_id) AS identities_used FROM cost_ledger.alert;
 
 -- the day that clocks go forward begins at 23:00 and lasts 23 hours
@@ -158,7 +158,7 @@ SELECT cost_ledger.set_budget('dst', '{"team": "dst"}', 'day', 10, '{1.0}') AS d
 SELECT pg_temp.spend('2026-03-28 22:59:59.999999Z', 1, 'dst'), pg_temp.spend('2026-03-28 23:00Z', 10, 'dst'),
        pg_temp.spend('2026-03-29 21:59:59.999999Z', 20, 'dst'), pg_temp.spend('2026-03-29 22:00Z', 100, 'dst');
 CALL cost_ledger.refresh();
-SELECT cost_ledger._check_budgets('2026-03-29 12:00Z');
+SELECT cost_ledger_internal.check_budgets('2026-03-29 12:00Z');
 SELECT period_start, period_end, threshold, spent FROM cost_ledger.alert WHERE budget_id = :dst;
 
 --
@@ -166,12 +166,12 @@ SELECT period_start, period_end, threshold, spent FROM cost_ledger.alert WHERE b
 --
 SELECT cost_ledger.set_budget('search day', '{"team": "search"}', 'day', 7.5, '{0.5}') = :search_day AS same;
 CALL cost_ledger.refresh();
-SELECT cost_ledger._check_budgets('2026-05-09 21:45Z');
+SELECT cost_ledger_internal.check_budgets('2026-05-09 21:45Z');
 SELECT version, threshold, level, spent, limit_amount FROM cost_ledger_spent WHERE name = 'search day' ORDER BY alert_id;
 UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :search_day;
 UPDATE cost_ledger.budget_version SET amount = 1 WHERE budget_id = :search_day;
 CALL cost_ledger.refresh();
-SELECT cost_ledger._check_budgets('2026-05-09 21:45Z') AS inactive;
+SELECT cost_ledger_internal.check_budgets('2026-05-09 21:45Z') AS inactive;
 
 --
 -- calls that come when their period is over
@@ -180,20 +180,20 @@ SELECT cost_ledger.set_budget('late', '{"team": "late"}', 'day', 10, '{0.5,1.0}'
 SELECT pg_temp.spend('2026-06-01 12:00Z', 7, 'late'), pg_temp.spend('2026-06-02 12:00Z', 20, 'late');
 -- the limit is younger than that
 CALL cost_ledger.refresh();
-SELECT cost_ledger._check_budgets('2026-06-03 12:00Z');
+SELECT cost_ledger_internal.check_budgets('2026-06-03 12:00Z');
 UPDATE cost_ledger.budget_version SET valid_from = '2026-06-02 22:00Z' WHERE budget_id = :late;
 CALL cost_ledger.refresh();
-SELECT cost_ledger._check_budgets('2026-06-03 12:00Z');
+SELECT cost_ledger_internal.check_budgets('2026-06-03 12:00Z');
 UPDATE cost_ledger.budget_version SET valid_from = '2026-06-02 21:59:59.999999Z' WHERE budget_id = :late;
 CALL cost_ledger.refresh();
-SELECT cost_ledger._check_budgets('2026-06-03 12:00Z');
+SELECT cost_ledger_internal.check_budgets('2026-06-03 12:00Z');
 -- not late when it was noticed in time
 UPDATE cost_ledger.budget_version SET valid_from = '2026-01-01' WHERE budget_id = :late;
 CALL cost_ledger.refresh();
-SELECT cost_ledger._check_budgets('2026-06-01 13:00Z');
+SELECT cost_ledger_internal.check_budgets('2026-06-01 13:00Z');
 SELECT pg_temp.spend('2026-06-01 12:00Z', 3, 'late');
 CALL cost_ledger.refresh();
-SELECT cost_ledger._check_budgets('2026-06-02 12:00Z');
+SELECT cost_ledger_internal.check_budgets('2026-06-02 12:00Z');
 SELECT period_start, threshold, is_late, spent FROM cost_ledger_spent WHERE name = 'late' ORDER BY alert_id;
 UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :late;
 
@@ -206,12 +206,12 @@ INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, other_us
     ('2026-07-01 12:00Z', 'openai', 'nobody knows', 9000000, NULL, 'mixed'),
     ('2026-07-01 12:00Z', 'openai', 'm', 0, '{"images": 5}', 'mixed');
 CALL cost_ledger.refresh();
-SELECT cost_ledger._check_budgets('2026-07-15 12:00Z');
+SELECT cost_ledger_internal.check_budgets('2026-07-15 12:00Z');
 -- 9 becomes 10, and later 2
 SELECT cost_ledger.correct_call(called_at, call_id, '{"input_tokens": 10000000}', 'counted wrong') IS NOT NULL AS corrected
 FROM cost_ledger.call WHERE team = 'mixed' AND cost = 9;
 CALL cost_ledger.refresh();
-SELECT cost_ledger._check_budgets('2026-07-15 12:00Z');
+SELECT cost_ledger_internal.check_budgets('2026-07-15 12:00Z');
 SELECT threshold, spent, unpriced_calls FROM cost_ledger_spent WHERE name = 'mixed' ORDER BY alert_id;
 
 -- 7 of 10 are crossed at 8; 6.8 is not 5 percent below 7, 6.6 is: resolved, and
@@ -219,29 +219,29 @@ SELECT threshold, spent, unpriced_calls FROM cost_ledger_spent WHERE name = 'mix
 SELECT cost_ledger.set_budget('mends', '{"team": "mends"}', 'month', 10, '{0.7,1.0}') AS mends \gset
 SELECT pg_temp.spend('2026-07-02Z', 8, 'mends');
 CALL cost_ledger.refresh();
-SELECT cost_ledger._check_budgets('2026-07-15 12:00Z');
+SELECT cost_ledger_internal.check_budgets('2026-07-15 12:00Z');
 SELECT cost_ledger.correct_call(called_at, call_id, '{"input_tokens": 6800000}', 'counted wrong') > 0 AS corrected FROM cost_ledger.call WHERE team = 'mends' AND corrects IS NULL;
 CALL cost_ledger.refresh();
-SELECT cost_ledger._check_budgets('2026-07-15 12:00Z');
+SELECT cost_ledger_internal.check_budgets('2026-07-15 12:00Z');
 SELECT threshold, occurrence, spent, resolved_at IS NOT NULL AS resolved FROM cost_ledger.alert WHERE budget_id = :mends ORDER BY alert_id;
 SELECT cost_ledger.correct_call(called_at, call_id, '{"input_tokens": 6600000}', 'counted wrong') > 0 AS corrected FROM cost_ledger.call WHERE team = 'mends' AND corrects IS NULL;
 CALL cost_ledger.refresh();
 -- of a period that is over nothing is resolved
-SELECT cost_ledger._check_budgets('2026-08-01 12:00Z');
+SELECT cost_ledger_internal.check_budgets('2026-08-01 12:00Z');
 SELECT count(*) AS open FROM cost_ledger.alert WHERE budget_id = :mends AND resolved_at IS NULL;
-SELECT cost_ledger._check_budgets('2026-07-15 12:00Z');
-SELECT cost_ledger._check_budgets('2026-07-15 12:00Z');
+SELECT cost_ledger_internal.check_budgets('2026-07-15 12:00Z');
+SELECT cost_ledger_internal.check_budgets('2026-07-15 12:00Z');
 SELECT threshold, occurrence, spent, resolved_at IS NOT NULL AS resolved FROM cost_ledger.alert WHERE budget_id = :mends ORDER BY alert_id;
 SELECT pg_temp.spend('2026-07-02Z', 0.4, 'mends');
 CALL cost_ledger.refresh();
-SELECT cost_ledger._check_budgets('2026-07-15 12:00Z');
-SELECT cost_ledger._check_budgets('2026-07-15 12:00Z');
+SELECT cost_ledger_internal.check_budgets('2026-07-15 12:00Z');
+SELECT cost_ledger_internal.check_budgets('2026-07-15 12:00Z');
 SELECT threshold, occurrence, spent, resolved_at IS NOT NULL AS resolved, payload ->> 'occurrence' AS said FROM cost_ledger.alert WHERE budget_id = :mends ORDER BY alert_id;
 UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :mends;
 SELECT cost_ledger.set_budget('none', '{"team": "none"}', 'month', 0.000001) AS none \gset
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team) VALUES ('2026-07-01 12:00Z', 'openai', 'nobody knows', 1, 'none');
 CALL cost_ledger.refresh();
-SELECT cost_ledger._check_budgets('2026-07-15 12:00Z') AS nothing_known_to_be_spent;
+SELECT cost_ledger_internal.check_budgets('2026-07-15 12:00Z') AS nothing_known_to_be_spent;
 
 --
 -- what counts otherwise, or is switched on again, has reached already what it
@@ -260,23 +260,23 @@ SELECT kind, threshold, budget_version FROM cost_ledger.alert WHERE budget_id = 
 -- of the same again there is nothing to find, and a limit that changes alerts
 SELECT cost_ledger.set_budget('moves', '{"team": "moves"}', 'total', 10, '{0.5,1.0}') = :moves AS same;
 SELECT cost_ledger.set_budget('moves', '{"team": "moves"}', 'total', 11, '{0.5,1.0}') = :moves AS same;
-SELECT cost_ledger._check_budgets('2026-07-15 12:00Z');
+SELECT cost_ledger_internal.check_budgets('2026-07-15 12:00Z');
 SELECT kind, threshold, budget_version FROM cost_ledger.alert WHERE budget_id = :moves ORDER BY alert_id;
 -- by whatever way: edited, switched on, made by hand
 SELECT cost_ledger.set_budget('edited', '{"team": "elsewhere"}', 'total', 10, '{0.5,1.0}') AS edited \gset
 UPDATE cost_ledger.budget SET scope = '{"team": "moves"}' WHERE budget_id = :edited;
-SELECT cost_ledger._check_budgets('2026-07-15 12:00Z') AS no_news;
+SELECT cost_ledger_internal.check_budgets('2026-07-15 12:00Z') AS no_news;
 SELECT kind, threshold, budget_version FROM cost_ledger.alert WHERE budget_id = :edited ORDER BY alert_id;
 SELECT cost_ledger.set_budget('edited', '{"team": "moves"}', 'total', 13, '{0.5,1.0}') = :edited AS same;
 UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :edited;
 SELECT pg_temp.spend('2026-07-02Z', 3, 'moves');
 CALL cost_ledger.refresh();
 UPDATE cost_ledger.budget SET is_active = true WHERE budget_id = :edited;
-SELECT cost_ledger._check_budgets('2026-07-15 12:00Z') AS of_the_other_budget;
+SELECT cost_ledger_internal.check_budgets('2026-07-15 12:00Z') AS of_the_other_budget;
 SELECT kind, threshold, budget_version FROM cost_ledger.alert WHERE budget_id = :edited ORDER BY alert_id;
 INSERT INTO cost_ledger.budget (name, scope, period, match_key) VALUES ('by hand', '{"team": "moves"}', 'total', '') RETURNING budget_id AS by_hand \gset
 INSERT INTO cost_ledger.budget_version (budget_id, version, amount) VALUES (:by_hand, 1, 14);
-SELECT cost_ledger._check_budgets('2026-07-15 12:00Z') AS no_news;
+SELECT cost_ledger_internal.check_budgets('2026-07-15 12:00Z') AS no_news;
 SELECT kind, threshold, budget_version FROM cost_ledger.alert WHERE budget_id = :by_hand ORDER BY alert_id;
 -- what counts otherwise is measured by the limit that comes with it
 SELECT cost_ledger.set_budget('edited', '{"team": "moves", "provider": "openai"}', 'total', 20, '{0.5,1.0}') = :edited AS same;
@@ -294,7 +294,7 @@ SELECT version, amount, valid_to > valid_from AS was_valid FROM cost_ledger.budg
 SELECT pg_temp.spend('2026-07-02Z', 1, 'moves');
 CALL cost_ledger.refresh();
 SELECT kind, threshold, budget_version, spent, limit_amount FROM cost_ledger.alert WHERE budget_id = :twice ORDER BY alert_id;
-SELECT count(*) FROM (SELECT cost_ledger._check_budgets('2026-07-15 12:00Z')) AS c;
+SELECT count(*) FROM (SELECT cost_ledger_internal.check_budgets('2026-07-15 12:00Z')) AS c;
 SELECT kind, threshold, budget_version, spent, limit_amount FROM cost_ledger.alert WHERE budget_id = :twice ORDER BY alert_id;
 UPDATE cost_ledger.budget SET is_active = false WHERE budget_id IN (:moves, :edited, :by_hand, :twice);
 
@@ -308,10 +308,10 @@ SELECT cost_ledger.raise_budget('raised', 100, now() + interval '1 day', 'a laun
 UPDATE cost_ledger.budget_version SET valid_from = '2025-06-05', valid_to = '2025-07-01 00:00 Europe/Berlin' WHERE budget_id = :raised AND version = 2;
 SELECT pg_temp.spend('2025-06-20Z', 20, 'raised'), pg_temp.spend('2025-07-02Z', 6, 'raised');
 CALL cost_ledger.refresh();
-SELECT cost_ledger._check_budgets('2025-07-15 12:00Z') AS of_july;
+SELECT cost_ledger_internal.check_budgets('2025-07-15 12:00Z') AS of_july;
 SELECT pg_temp.spend('2025-06-20Z', 40, 'raised');
 CALL cost_ledger.refresh();
-SELECT cost_ledger._check_budgets('2025-07-15 12:00Z') AS late;
+SELECT cost_ledger_internal.check_budgets('2025-07-15 12:00Z') AS late;
 SELECT budget_version, period_start, threshold, is_late, spent, limit_amount FROM cost_ledger.alert WHERE budget_id = :raised ORDER BY alert_id;
 UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :raised;
 
@@ -321,30 +321,30 @@ UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :raised;
 SELECT cost_ledger.set_budget('rolls', '{"team": "rolls"}', 'rolling', 10, '{0.5}', period_length => '1 hour') AS rolls \gset
 SELECT pg_temp.spend('2026-07-15 12:40Z', 8, 'rolls');
 CALL cost_ledger.refresh();
-SELECT cost_ledger._check_budgets('2026-07-15 12:50Z') AS one, cost_ledger._check_budgets('2026-07-15 12:55Z') AS still;
-SELECT cost_ledger._check_budgets('2026-07-15 13:30Z') AS another;
-SELECT cost_ledger._check_budgets('2026-07-15 13:45Z') AS none;
+SELECT cost_ledger_internal.check_budgets('2026-07-15 12:50Z') AS one, cost_ledger_internal.check_budgets('2026-07-15 12:55Z') AS still;
+SELECT cost_ledger_internal.check_budgets('2026-07-15 13:30Z') AS another;
+SELECT cost_ledger_internal.check_budgets('2026-07-15 13:45Z') AS none;
 SELECT period_start, period_end, spent, resolved_at IS NOT NULL AS resolved FROM cost_ledger.alert WHERE budget_id = :rolls ORDER BY alert_id;
 UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :rolls;
 -- what was seeded is no news either while it is in the window
 SELECT cost_ledger.set_budget('rolls on', '{"team": "rolls on"}', 'rolling', 10, '{0.5,1}', period_length => '1 hour') AS rolls_on \gset
 SELECT pg_temp.spend('2026-07-15 12:40Z', 8, 'rolls on');
 CALL cost_ledger.refresh();
-SELECT cost_ledger._check_budgets('2026-07-15 12:50Z', :rolls_on) AS seeded, cost_ledger._check_budgets('2026-07-15 13:30Z') AS no_news;
+SELECT cost_ledger_internal.check_budgets('2026-07-15 12:50Z', :rolls_on) AS seeded, cost_ledger_internal.check_budgets('2026-07-15 13:30Z') AS no_news;
 SELECT pg_temp.spend('2026-07-15 13:30Z', 3, 'rolls on');
 CALL cost_ledger.refresh();
-SELECT cost_ledger._check_budgets('2026-07-15 13:35Z') AS news;
-SELECT cost_ledger._check_budgets('2026-07-15 13:45Z') AS over;
+SELECT cost_ledger_internal.check_budgets('2026-07-15 13:35Z') AS news;
+SELECT cost_ledger_internal.check_budgets('2026-07-15 13:45Z') AS over;
 SELECT pg_temp.spend('2026-07-15 13:50Z', 3, 'rolls on');
 CALL cost_ledger.refresh();
-SELECT cost_ledger._check_budgets('2026-07-15 13:55Z') AS news;
+SELECT cost_ledger_internal.check_budgets('2026-07-15 13:55Z') AS news;
 SELECT kind, threshold, occurrence, period_start, spent, resolved_at IS NOT NULL AS resolved FROM cost_ledger.alert WHERE budget_id = :rolls_on ORDER BY alert_id;
 UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :rolls_on;
 -- a day is 24 hours, whatever the clocks of a session do
 SELECT cost_ledger.set_budget('a day', '{"team": "rolls"}', 'rolling', 10, period_length => '1 day') AS a_day \gset
 SET TIME ZONE 'Europe/Berlin';
 SELECT timezone('UTC', p.period_start) AS period_start
-FROM cost_ledger.budget b, cost_ledger.budget_period(b.period, '2026-03-29 12:00Z', 'UTC', 1, b.period_length) p WHERE b.budget_id = :a_day;
+FROM cost_ledger.budget b, cost_ledger_internal.budget_period(b.period, '2026-03-29 12:00Z', 'UTC', 1, b.period_length) p WHERE b.budget_id = :a_day;
 SET TIME ZONE 'UTC';
 UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :a_day;
 
@@ -392,7 +392,7 @@ SELECT count(cost_ledger.set_budget(repeat('"', 60) || n,
            '{0.100001,0.200002,0.300003,0.400004,0.500005,0.600006,0.700007,0.800008,0.900009,99.999999}'))
 FROM weird;
 CALL cost_ledger.refresh();
-SELECT cost_ledger._check_budgets('2026-08-15 12:00Z');
+SELECT cost_ledger_internal.check_budgets('2026-08-15 12:00Z');
 SELECT right(b.name, 1) AS n,
        max(octet_length(u.message)) < 1000 AS fits,
        bool_and(u.message::jsonb ->> 'id' = u.alert_id::text) AS has_id,
@@ -405,7 +405,7 @@ GROUP BY b.name ORDER BY b.name;
 SELECT count(*) AS alerts, max(spent) AS spent, max(message::jsonb ->> 'spent') AS spent_said, max(message::jsonb ->> 'limit') AS limit_said
 FROM cost_ledger.unacknowledged_alert WHERE budget LIKE '"%';
 -- nothing can be too long
-SELECT cost_ledger._fit_message(jsonb_build_object('v', 1, 'id', 7, 'kind', 'threshold', 'level', 'stop', 'scope', '{}'::jsonb, 'budget', repeat('x', 1000)));
+SELECT cost_ledger_internal.fit_message(jsonb_build_object('v', 1, 'id', 7, 'kind', 'threshold', 'level', 'stop', 'scope', '{}'::jsonb, 'budget', repeat('x', 1000)));
 DROP TABLE weird;
 
 --
@@ -437,14 +437,14 @@ SELECT cost_ledger.check_budgets() AS again;
 -- who may do what
 --
 CREATE ROLE regress_oncall;
-GRANT USAGE ON SCHEMA cost_ledger TO regress_oncall;
+GRANT USAGE ON SCHEMA cost_ledger, cost_ledger_internal TO regress_oncall;
 GRANT SELECT ON cost_ledger.alert, cost_ledger.alert_rule, cost_ledger.budget, cost_ledger.unacknowledged_alert TO regress_oncall;
 GRANT UPDATE (acknowledged_at, acknowledged_by) ON cost_ledger.alert TO regress_oncall;
 SET ROLE regress_oncall;
 SELECT cost_ledger.acknowledge(max(alert_id)) FROM cost_ledger.unacknowledged_alert WHERE budget = 'now';
 \set VERBOSITY sqlstate
 SELECT cost_ledger.check_budgets();
-SELECT cost_ledger._check_budgets(now());
+SELECT cost_ledger_internal.check_budgets(now());
 SELECT cost_ledger.set_budget('mine', '{}', 'day', 1);
 SELECT * FROM cost_ledger.budget_status;
 \set VERBOSITY default

@@ -129,17 +129,17 @@ INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_token
 -- raw usage is part of the payload as it came
 INSERT INTO cost_ledger.call (called_at, event_key, provider, model, raw_usage) VALUES ('2026-01-02', 'e5', 'openai', 'gpt-x', '{"prompt_tokens": 5, "completion_tokens": 1}') RETURNING event_key;
 INSERT INTO cost_ledger.call (called_at, event_key, provider, model, raw_usage) VALUES ('2026-01-02', 'e5', 'openai', 'gpt-x', '{"completion_tokens": 1, "prompt_tokens": 5}') RETURNING event_key;
-SELECT k.event_key, c.input_tokens FROM cost_ledger.event_key k JOIN cost_ledger.call c USING (called_at, call_id) ORDER BY 1;
+SELECT k.event_key, c.input_tokens FROM cost_ledger_internal.event_key k JOIN cost_ledger.call c USING (called_at, call_id) ORDER BY 1;
 
 -- a correction is a linked row of differences; done twice it books nothing more
 SELECT cost_ledger.correct_call('e1', '{"input_tokens": 150, "output_tokens": 10, "images": 0}', 'the client forgot the output') IS NOT NULL AS booked;
 SELECT cost_ledger.correct_call('e1', '{"input_tokens": 150, "output_tokens": 10}', 'again') IS NULL AS nothing_new;
 SELECT cost_ledger.correct_call('e1', '{"input_tokens": 90}', 'less after all') IS NOT NULL AS booked;
 SELECT c.corrects IS NOT NULL AS is_correction, c.input_tokens, c.output_tokens, c.cost, c.pricing, c.event_key, c.tags
-FROM cost_ledger.call c JOIN cost_ledger.event_key k ON k.called_at = c.called_at AND k.call_id IN (c.call_id, c.corrects)
+FROM cost_ledger.call c JOIN cost_ledger_internal.event_key k ON k.called_at = c.called_at AND k.call_id IN (c.call_id, c.corrects)
 WHERE k.event_key = 'e1' ORDER BY c.call_id;
 SELECT sum(c.input_tokens) AS input_tokens, sum(c.output_tokens) AS output_tokens, sum(c.cost) AS cost
-FROM cost_ledger.call c JOIN cost_ledger.event_key k ON k.called_at = c.called_at AND k.call_id IN (c.call_id, c.corrects)
+FROM cost_ledger.call c JOIN cost_ledger_internal.event_key k ON k.called_at = c.called_at AND k.call_id IN (c.call_id, c.corrects)
 WHERE k.event_key = 'e1';
 -- an unpriced call gets its cost when its usage is corrected to one that has a price
 INSERT INTO cost_ledger.call (called_at, event_key, provider, model, other_usage) VALUES ('2026-01-02', 'e6', 'openai', 'gpt-x', '{"images": 2}') RETURNING pricing, cost;
@@ -173,15 +173,15 @@ SELECT count(*) AS half_copied FROM cost_ledger.call WHERE called_at = '2026-05-
 -- prices nor event keys are shown to it.
 --
 CREATE ROLE cost_ledger_test_client;
-GRANT USAGE ON SCHEMA cost_ledger TO cost_ledger_test_client;
+GRANT USAGE ON SCHEMA cost_ledger, cost_ledger_internal TO cost_ledger_test_client;
 GRANT INSERT ON cost_ledger.call TO cost_ledger_test_client;
 SET ROLE cost_ledger_test_client;
 INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens) VALUES ('2026-06-02', 'r1', 'openai', 'gpt-x', 1000000);
 INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens) VALUES ('2026-06-02', 'r1', 'openai', 'gpt-x', 1000000);
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, corrects, cost, pricing) VALUES ('2026-06-02', 'openai', 'gpt-x', -1000000, 1, -1, 'priced');
 SELECT count(*) FROM cost_ledger.call;
-SELECT count(*) FROM cost_ledger.event_key;
-INSERT INTO cost_ledger.event_key VALUES ('x', 'x', 1, now());
+SELECT count(*) FROM cost_ledger_internal.event_key;
+INSERT INTO cost_ledger_internal.event_key VALUES ('x', 'x', 1, now());
 SELECT current_user;
 RESET ROLE;
 SELECT count(*), sum(cost) FROM cost_ledger.call WHERE called_at = '2026-06-02';

@@ -14,20 +14,20 @@ SELECT cost_ledger.set_price('p', 'mid', '{"input_tokens": [3, {"price": 6, "ove
 -- The inverse of the normal distribution: against tables, and against itself.
 -- Reference values from 16-digit tables; the promise is 1.15e-9.
 --
-SELECT p, abs(cost_ledger.normal_quantile(p) / z - 1) < 1.15e-9 AS as_promised
+SELECT p, abs(cost_ledger_internal.normal_quantile(p) / z - 1) < 1.15e-9 AS as_promised
 FROM (VALUES (1e-9, -5.9978070150076869), (0.001, -3.0902323061678135), (0.02425, -1.9729610513118845), (0.025, -1.9599639845400542), (0.10, -1.2815515655446004), (0.75, 0.6744897501960817),
              (0.90, 1.2815515655446004), (0.95, 1.6448536269514722), (0.975, 1.9599639845400542), (0.99, 2.3263478740408408), (0.999999, 4.7534243088228987)) AS v (p, z);
-SELECT cost_ledger.normal_quantile(0.5), cost_ledger.normal_quantile(NULL) IS NULL AS unknown;
+SELECT cost_ledger_internal.normal_quantile(0.5), cost_ledger_internal.normal_quantile(NULL) IS NULL AS unknown;
 -- it increases throughout, and is symmetric
 SELECT bool_and(z > before) AS increases, max(abs(z + other)) < 1e-12 AS symmetric
-FROM (SELECT n, cost_ledger.normal_quantile(n / 10000.0::double precision) AS z, lag(cost_ledger.normal_quantile(n / 10000.0::double precision)) OVER (ORDER BY n) AS before,
-             cost_ledger.normal_quantile(1 - n / 10000.0::double precision) AS other
+FROM (SELECT n, cost_ledger_internal.normal_quantile(n / 10000.0::double precision) AS z, lag(cost_ledger_internal.normal_quantile(n / 10000.0::double precision)) OVER (ORDER BY n) AS before,
+             cost_ledger_internal.normal_quantile(1 - n / 10000.0::double precision) AS other
       FROM generate_series(1, 9999) AS n) x
 WHERE n > 1;
-SELECT cost_ledger.normal_quantile(1);
+SELECT cost_ledger_internal.normal_quantile(1);
 \set VERBOSITY sqlstate
-SELECT cost_ledger.normal_quantile(0);
-SELECT cost_ledger.normal_quantile('NaN');
+SELECT cost_ledger_internal.normal_quantile(0);
+SELECT cost_ledger_internal.normal_quantile('NaN');
 \set VERBOSITY default
 
 --
@@ -71,7 +71,7 @@ SELECT p50_user_cost, p90_user_cost, p99_user_cost, p50_monthly_cost, p90_monthl
        round(p50_user_cost / cost_per_user, 5) AS p50, round(p90_user_cost / cost_per_user, 5) AS p90, round(p99_user_cost / cost_per_user, 5) AS p99
 FROM cost_ledger.estimate_feature_cost('chat', 'p', 'mid', 5000, 8, 5000, 800, 600, priced_at => '2026-03-01', scenarios => '{"base": {}}');
 -- the 95th percentile over the median, which the default sigma is chosen by: from 5 to 8
-SELECT round(exp(1.1 * cost_ledger.normal_quantile(0.95))::numeric, 3) AS p95_over_median;
+SELECT round(exp(1.1 * cost_ledger_internal.normal_quantile(0.95))::numeric, 3) AS p95_over_median;
 -- all users alike
 SELECT p50_user_cost = cost_per_user AND p99_user_cost = cost_per_user AS all_alike
 FROM cost_ledger.estimate_feature_cost('chat', 'p', 'mid', 5000, 8, 5000, 800, 600, sigma => 0, priced_at => '2026-03-01', scenarios => '{"base": {}}');

@@ -48,15 +48,15 @@ SELECT c.called_at, c.call_id, c.cost, c.price_id,
        + (c.output_tokens - coalesce(c.reasoning_tokens, 0)) * r.output
        + coalesce(c.reasoning_tokens, 0) * coalesce(r.reasoning, r.output)) * 0.000001 AS expected_cost
 FROM cost_ledger.call c
-JOIN cost_ledger.rate_card rc ON rc.provider = c.provider AND rc.model = c.model
-JOIN cost_ledger.price p ON p.card_id = rc.card_id AND p.valid_from <= c.called_at AND (p.valid_to IS NULL OR c.called_at < p.valid_to)
+JOIN cost_ledger_internal.rate_card rc ON rc.provider = c.provider AND rc.model = c.model
+JOIN cost_ledger_internal.price p ON p.card_id = rc.card_id AND p.valid_from <= c.called_at AND (p.valid_to IS NULL OR c.called_at < p.valid_to)
 JOIN LATERAL (SELECT max(unit_price) FILTER (WHERE meter = 'input_tokens') AS input,
                      max(unit_price) FILTER (WHERE meter = 'cache_read_tokens') AS read,
                      max(unit_price) FILTER (WHERE meter = 'cache_write_tokens') AS write,
                      max(unit_price) FILTER (WHERE meter = 'cache_write_1h_tokens') AS write_1h,
                      max(unit_price) FILTER (WHERE meter = 'output_tokens') AS output,
                      max(unit_price) FILTER (WHERE meter = 'reasoning_tokens') AS reasoning
-              FROM cost_ledger.price_line l WHERE l.price_id = p.price_id) r ON true;
+              FROM cost_ledger_internal.price_line l WHERE l.price_id = p.price_id) r ON true;
 
 SELECT count(*) AS calls, count(DISTINCT expected_price_id) AS versions_used,
        count(*) FILTER (WHERE cost IS DISTINCT FROM expected_cost) AS wrong_cost,

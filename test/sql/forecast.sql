@@ -11,40 +11,40 @@ SELECT cost_ledger.set_price('acme', 'm', '{"input_tokens": 1000000}', '2020-01-
 -- s^2 = (16 * 2^2 + 0^2 + 1^2 + 3^2 + 4^2 + 8 * 5^2) / 27 = 290 / 27, and 7.5
 -- days are left: the band is 1.2816 * sqrt(290 / 27 * 7.5) = 11.502712.
 SELECT p.method, p.forecast, round(p.high - p.forecast, 6) AS up, round(p.forecast - p.low, 6) AS down, p.reason
-FROM cost_ledger.project_spend(200, '2026-03-24 12:00Z', '2026-03-01 00:00Z', '2026-04-01 00:00Z',
+FROM cost_ledger_internal.project_spend(200, '2026-03-24 12:00Z', '2026-03-01 00:00Z', '2026-04-01 00:00Z',
     -- from Tuesday, 24 February
     '{8,10,10,10,3,3,10, 9,10,10,10,3,3,10, 11,10,10,10,3,3,10, 12,10,10,10,3,3,10}') p;
 -- a day: what is left of it
-SELECT forecast FROM cost_ledger.project_spend(7, '2026-03-24 18:00Z', '2026-03-24', '2026-03-25',
+SELECT forecast FROM cost_ledger_internal.project_spend(7, '2026-03-24 18:00Z', '2026-03-24', '2026-03-25',
     '{8,10,10,10,3,3,10, 9,10,10,10,3,3,10, 11,10,10,10,3,3,10, 12,10,10,10,3,3,10}');
 
 -- Trailing.  Six days of 7 and one of 14, on average 8; 7.5 days are left:
 -- 200 + 60.  s^2 = (6 + 36) / 6 = 7: 1.2816 * sqrt(52.5) = 9.286074.
-SELECT method, forecast, round(high - forecast, 6) AS up FROM cost_ledger.project_spend(200, '2026-03-24 12:00Z', '2026-03-01', '2026-04-01', '{7,7,7,14,7,7,7}');
+SELECT method, forecast, round(high - forecast, 6) AS up FROM cost_ledger_internal.project_spend(200, '2026-03-24 12:00Z', '2026-03-01', '2026-04-01', '{7,7,7,14,7,7,7}');
 -- only the last 7 of 9 make the mean; all make the band
-SELECT method, forecast FROM cost_ledger.project_spend(200, '2026-03-24 12:00Z', '2026-03-01', '2026-04-01', '{999,999,7,7,7,14,7,7,7}');
+SELECT method, forecast FROM cost_ledger_internal.project_spend(200, '2026-03-24 12:00Z', '2026-03-01', '2026-04-01', '{999,999,7,7,7,14,7,7,7}');
 -- what was spent is spent
-SELECT method, forecast, low FROM cost_ledger.project_spend(5, '2026-03-31 12:00Z', '2026-03-01', '2026-04-01', '{0,0,0,0,0,0,70}');
+SELECT method, forecast, low FROM cost_ledger_internal.project_spend(5, '2026-03-31 12:00Z', '2026-03-01', '2026-04-01', '{0,0,0,0,0,0,70}');
 
 -- Run rate.  A quarter of the 40 days is over: 4 * 30.
-SELECT * FROM cost_ledger.project_spend(30, '2026-01-11', '2026-01-01', '2026-02-10');
-SELECT method, forecast FROM cost_ledger.project_spend(30, '2026-01-11', '2026-01-01', '2026-02-10', '{1,2,3,4,5,6}');
+SELECT * FROM cost_ledger_internal.project_spend(30, '2026-01-11', '2026-01-01', '2026-02-10');
+SELECT method, forecast FROM cost_ledger_internal.project_spend(30, '2026-01-11', '2026-01-01', '2026-02-10', '{1,2,3,4,5,6}');
 -- 10 percent is enough, a microsecond less is not
-SELECT forecast, reason FROM cost_ledger.project_spend(30, '2026-01-05', '2026-01-01', '2026-02-10');
-SELECT forecast, reason FROM cost_ledger.project_spend(30, '2026-01-04 23:59:59.999999Z', '2026-01-01', '2026-02-10');
-SELECT forecast, reason FROM cost_ledger.project_spend(30, '2026-01-05', '-infinity', 'infinity', '{1,2,3,4,5,6,7}');
-SELECT forecast, reason FROM cost_ledger.project_spend(NULL, '2026-01-05', '2026-01-01', '2026-02-10');
+SELECT forecast, reason FROM cost_ledger_internal.project_spend(30, '2026-01-05', '2026-01-01', '2026-02-10');
+SELECT forecast, reason FROM cost_ledger_internal.project_spend(30, '2026-01-04 23:59:59.999999Z', '2026-01-01', '2026-02-10');
+SELECT forecast, reason FROM cost_ledger_internal.project_spend(30, '2026-01-05', '-infinity', 'infinity', '{1,2,3,4,5,6,7}');
+SELECT forecast, reason FROM cost_ledger_internal.project_spend(NULL, '2026-01-05', '2026-01-01', '2026-02-10');
 -- what is over is no forecast
-SELECT * FROM cost_ledger.project_spend(30, '2026-02-10', '2026-01-01', '2026-02-10', '{7,7,7,7,7,7,7}');
-SELECT * FROM cost_ledger.project_spend(30, '2026-03-10', '2026-01-01', '2026-02-10');
+SELECT * FROM cost_ledger_internal.project_spend(30, '2026-02-10', '2026-01-01', '2026-02-10', '{7,7,7,7,7,7,7}');
+SELECT * FROM cost_ledger_internal.project_spend(30, '2026-03-10', '2026-01-01', '2026-02-10');
 -- credits of 1 a day, for 2 days: 10 - 2, and the band, of width 0, is around it
-SELECT method, forecast, low, high FROM cost_ledger.project_spend(10, '2026-02-08', '2026-01-01', '2026-02-10', '{-1,-1,-1,-1,-1,-1,-1}');
+SELECT method, forecast, low, high FROM cost_ledger_internal.project_spend(10, '2026-02-08', '2026-01-01', '2026-02-10', '{-1,-1,-1,-1,-1,-1,-1}');
 
 -- Berlin's clocks go forward on 29 March 2026: from noon of the 28th to its end
 -- 12 of 24 hours, then a day of 23 hours, which is a day: 12 + 24.  By the
 -- clock 35 hours are left: 35.
-SELECT forecast FROM cost_ledger.project_spend(0, '2026-03-28 12:00+01', '2026-03-01 00:00+01', '2026-03-30 00:00+02', array_fill(24::numeric, '{28}'), 'Europe/Berlin');
-SELECT forecast FROM cost_ledger.project_spend(0, '2026-03-28 12:00+01', '2026-03-01 00:00+01', '2026-03-30 00:00+02', array_fill(24::numeric, '{7}'), 'Europe/Berlin');
+SELECT forecast FROM cost_ledger_internal.project_spend(0, '2026-03-28 12:00+01', '2026-03-01 00:00+01', '2026-03-30 00:00+02', array_fill(24::numeric, '{28}'), 'Europe/Berlin');
+SELECT forecast FROM cost_ledger_internal.project_spend(0, '2026-03-28 12:00+01', '2026-03-01 00:00+01', '2026-03-30 00:00+02', array_fill(24::numeric, '{7}'), 'Europe/Berlin');
 
 -- What was spent by day.  Days are those of Kolkata: 18:30Z is the next day.
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, feature, user_id)
@@ -60,10 +60,10 @@ SELECT cost_ledger.set_budget('all', '{}', 'month', 100) + cost_ledger.set_budge
 -- at noon of 24 March: the last days are 20 (2), 21 (4), 22 (32) and 23 (8);
 -- the first is 1 March, 23 days before
 SELECT b.name, d.entity, cardinality(d.daily) AS days, d.daily[1] AS first, d.daily[20:23] AS last
-FROM cost_ledger.daily_spend('2026-03-24 06:30Z') d JOIN cost_ledger.budget b USING (budget_id) ORDER BY b.name, d.entity;
+FROM cost_ledger_internal.daily_spend('2026-03-24 06:30Z') d JOIN cost_ledger.budget b USING (budget_id) ORDER BY b.name, d.entity;
 -- 28 days at most; none before the first call
-SELECT cardinality(daily), daily[1:2] AS first FROM cost_ledger.daily_spend('2026-03-30 06:30Z') d JOIN cost_ledger.budget b USING (budget_id) WHERE b.name = 'all';
-SELECT count(*) FROM cost_ledger.daily_spend('2026-03-01 06:30Z');
+SELECT cardinality(daily), daily[1:2] AS first FROM cost_ledger_internal.daily_spend('2026-03-30 06:30Z') d JOIN cost_ledger.budget b USING (budget_id) WHERE b.name = 'all';
+SELECT count(*) FROM cost_ledger_internal.daily_spend('2026-03-01 06:30Z');
 
 -- Burn rate and exhaustion.  25 in 10 hours are 2.5 an hour; of 100, 75 are left:
 -- 30 hours, 1.25 days.  What is held is gone too: 50 are left, 20 hours.
@@ -80,8 +80,8 @@ ROLLBACK;
 -- The status has the forecast of what it has spent.
 SELECT s.name, s.entity, s.forecast = p.forecast AS forecast, s.forecast_low = p.low AS low, s.forecast_high = p.high AS high, s.forecast_method, s.no_forecast_reason
 FROM cost_ledger.budget_status s
-JOIN cost_ledger.daily_spend() d USING (budget_id, entity)
-CROSS JOIN LATERAL cost_ledger.project_spend(s.spent, now(), s.period_start, s.period_end, d.daily, 'Asia/Kolkata') p
+JOIN cost_ledger_internal.daily_spend() d USING (budget_id, entity)
+CROSS JOIN LATERAL cost_ledger_internal.project_spend(s.spent, now(), s.period_start, s.period_end, d.daily, 'Asia/Kolkata') p
 WHERE s.name IN ('all', 'team a', 'tokens') ORDER BY s.name;
 
 SELECT cost_ledger.drop_ledger(i_mean_it => true);

@@ -16,13 +16,13 @@ $$;
 CREATE FUNCTION pg_temp.call(key text, team text, amount numeric, model text DEFAULT 'm', at timestamptz DEFAULT now()) RETURNS void
     LANGUAGE sql AS $$
     INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, hold_id, team)
-        SELECT $5, 'openai', $4, $3 * 1000000, (SELECT h.hold_id FROM cost_ledger.hold h WHERE h.hold_key = $1), $2
+        SELECT $5, 'openai', $4, $3 * 1000000, (SELECT h.hold_id FROM cost_ledger_internal.hold h WHERE h.hold_key = $1), $2
 $$;
 CREATE VIEW balance AS
-SELECT b.name, s.entity, sum(s.posted) AS posted, sum(s.held) AS held FROM cost_ledger.budget_balance s JOIN cost_ledger.budget b USING (budget_id) WHERE b.is_active GROUP BY 1, 2;
+SELECT b.name, s.entity, sum(s.posted) AS posted, sum(s.held) AS held FROM cost_ledger_internal.budget_balance s JOIN cost_ledger.budget b USING (budget_id) WHERE b.is_active GROUP BY 1, 2;
 CREATE FUNCTION pg_temp.expire(key text) RETURNS void LANGUAGE sql AS $$
-    UPDATE cost_ledger.hold SET expires_at = clock_timestamp() WHERE hold_key LIKE $1;
-    UPDATE cost_ledger.hold_line l SET expires_at = h.expires_at FROM cost_ledger.hold h WHERE h.hold_id = l.hold_id AND h.hold_key LIKE $1
+    UPDATE cost_ledger_internal.hold SET expires_at = clock_timestamp() WHERE hold_key LIKE $1;
+    UPDATE cost_ledger_internal.hold_line l SET expires_at = h.expires_at FROM cost_ledger_internal.hold h WHERE h.hold_id = l.hold_id AND h.hold_key LIKE $1
 $$;
 CREATE FUNCTION pg_temp.next() RETURNS void LANGUAGE sql AS 'UPDATE cost_ledger.budget SET is_active = false WHERE is_active';
 
@@ -61,7 +61,7 @@ SELECT * FROM balance;
 SET client_min_messages = warning;
 DO $$
 BEGIN
-    INSERT INTO cost_ledger.call (provider, model, input_tokens, hold_id, team) SELECT 'openai', 'm', 5000000, hold_id, 'p' FROM cost_ledger.hold WHERE hold_key = 'p5';
+    INSERT INTO cost_ledger.call (provider, model, input_tokens, hold_id, team) SELECT 'openai', 'm', 5000000, hold_id, 'p' FROM cost_ledger_internal.hold WHERE hold_key = 'p5';
     BEGIN
         SET CONSTRAINTS ALL IMMEDIATE;
         RAISE division_by_zero;
@@ -71,7 +71,7 @@ END
 $$;
 RESET client_min_messages;
 SELECT * FROM balance;
-SELECT hold_key, state, cost FROM cost_ledger.hold ORDER BY 1;
+SELECT hold_key, state, cost FROM cost_ledger_internal.hold ORDER BY 1;
 SELECT * FROM cost_ledger.check_balances();
 
 --
@@ -81,8 +81,8 @@ SELECT pg_temp.next();
 SELECT cost_ledger.set_budget('copied', '{"team": "c"}', 'total', 100) > 0 AS set;
 SELECT pg_temp.ask('c' || n, '{"team": "c"}', 10) FROM generate_series(1, 2) AS n ORDER BY n;
 -- COPY must be told which
-UPDATE cost_ledger.hold_line l SET hold_id = ('00000000-0000-0000-0000-00000000000' || right(h.hold_key, 1))::uuid FROM cost_ledger.hold h WHERE h.hold_id = l.hold_id AND h.hold_key ~ '^c';
-UPDATE cost_ledger.hold SET hold_id = ('00000000-0000-0000-0000-00000000000' || right(hold_key, 1))::uuid WHERE hold_key ~ '^c';
+UPDATE cost_ledger_internal.hold_line l SET hold_id = ('00000000-0000-0000-0000-00000000000' || right(h.hold_key, 1))::uuid FROM cost_ledger_internal.hold h WHERE h.hold_id = l.hold_id AND h.hold_key ~ '^c';
+UPDATE cost_ledger_internal.hold SET hold_id = ('00000000-0000-0000-0000-00000000000' || right(hold_key, 1))::uuid WHERE hold_key ~ '^c';
 COPY cost_ledger.call (provider, model, input_tokens, team, hold_id) FROM stdin;
 openai	m	1000000	c	00000000-0000-0000-0000-000000000001
 openai	m	2000000	c	00000000-0000-0000-0000-000000000002
@@ -112,7 +112,7 @@ BEGIN;
 SELECT pg_temp.ask('l4', '{"team": "l"}', 3);
 SELECT pg_temp.ask('l2', '{"team": "l"}', 5);
 ROLLBACK;
-SELECT hold_key, state FROM cost_ledger.hold WHERE hold_key ~ '^l' ORDER BY 1;
+SELECT hold_key, state FROM cost_ledger_internal.hold WHERE hold_key ~ '^l' ORDER BY 1;
 SELECT * FROM balance;
 
 --
@@ -122,7 +122,7 @@ SELECT pg_temp.next();
 SELECT cost_ledger.set_budget('nothing', '{"team": "n"}', 'total', 5) > 0 AS set;
 SELECT pg_temp.ask('n1', '{"team": "n"}', 0), pg_temp.ask('n2', '{"team": "n"}', 5), pg_temp.ask('n3', '{"team": "n"}', 0), pg_temp.ask('n4', '{"team": "n"}');
 SELECT pg_temp.call('n1', 'n', 1);
-SELECT hold_key, estimate, cost, overrun FROM cost_ledger.hold WHERE hold_key ~ '^n' ORDER BY 1;
+SELECT hold_key, estimate, cost, overrun FROM cost_ledger_internal.hold WHERE hold_key ~ '^n' ORDER BY 1;
 SELECT * FROM balance;
 -- what has expired asks for no level
 SELECT pg_temp.expire('n2');
@@ -149,7 +149,7 @@ SELECT b.name, s.posted, s.held,
                                     WHEN 'w-day' THEN date_trunc('day', now(), 'Pacific/Kiritimati')
                                     WHEN 'w-week' THEN (date_trunc('week', now() AT TIME ZONE 'America/New_York' + interval '1 day') - interval '1 day') AT TIME ZONE 'America/New_York'
                                     ELSE '-infinity' END AS in_its_period
-FROM cost_ledger.budget_balance s JOIN cost_ledger.budget b USING (budget_id) WHERE b.is_active ORDER BY 1;
+FROM cost_ledger_internal.budget_balance s JOIN cost_ledger.budget b USING (budget_id) WHERE b.is_active ORDER BY 1;
 SELECT pg_temp.call('w1', 'w', 4);
 SELECT * FROM balance ORDER BY 1;
 SELECT * FROM cost_ledger.check_balances();
@@ -163,12 +163,12 @@ SELECT cost_ledger.set_budget('spans', '{"team": "s"}', 'month', 10) > 0 AS set;
 SELECT pg_temp.ask('s1', '{"team": "s"}', 6);
 SELECT pg_temp.call('s1', 's', 5, at => date_trunc('month', now()) - interval '1 second');
 SELECT s.period_start = date_trunc('month', now()) AS current, s.posted, s.held
-FROM cost_ledger.budget_balance s JOIN cost_ledger.budget b USING (budget_id) WHERE b.name = 'spans' ORDER BY 1;
+FROM cost_ledger_internal.budget_balance s JOIN cost_ledger.budget b USING (budget_id) WHERE b.name = 'spans' ORDER BY 1;
 -- so the whole month is there, and the one before is not asked
 SELECT pg_temp.ask('s2', '{"team": "s"}', 10);
 SELECT pg_temp.call('s2', 's', 7, at => date_trunc('month', now()) + interval '1 month');
 SELECT s.period_start = date_trunc('month', now()) AS current, s.posted, s.held
-FROM cost_ledger.budget_balance s JOIN cost_ledger.budget b USING (budget_id) WHERE b.name = 'spans' ORDER BY s.period_start;
+FROM cost_ledger_internal.budget_balance s JOIN cost_ledger.budget b USING (budget_id) WHERE b.name = 'spans' ORDER BY s.period_start;
 SELECT * FROM cost_ledger.check_balances();
 
 --
@@ -178,14 +178,14 @@ SELECT pg_temp.next();
 SELECT cost_ledger.set_budget('parts of a price', '{"team": "x"}', 'total', 100) > 0 AS set;
 SELECT pg_temp.ask('x' || n, '{"team": "x"}', 10) FROM generate_series(1, 3) AS n ORDER BY n;
 INSERT INTO cost_ledger.call (provider, model, input_tokens, other_usage, hold_id, team)
-    SELECT 'openai', 'new', 12000000, '{"images": 2}', hold_id, 'x' FROM cost_ledger.hold WHERE hold_key ~ '^x' ORDER BY hold_key;
+    SELECT 'openai', 'new', 12000000, '{"images": 2}', hold_id, 'x' FROM cost_ledger_internal.hold WHERE hold_key ~ '^x' ORDER BY hold_key;
 SELECT * FROM balance;
 SELECT cost_ledger.set_price('openai', 'new', '{"input_tokens": 1}', '2020-01-01') > 0 AS set;
 SELECT pricing_after, difference FROM cost_ledger.rerate('2020-01-01', 'infinity', '{"model": "new"}', false, 'a part is known') ORDER BY call_id;
 CALL cost_ledger.refresh();
 -- 12 each, of which 2 are beyond the estimate
 SELECT * FROM balance;
-SELECT hold_key, estimate, cost, overrun, exchanged_at IS NOT NULL AS exchanged FROM cost_ledger.hold WHERE hold_key ~ '^x' ORDER BY 1;
+SELECT hold_key, estimate, cost, overrun, exchanged_at IS NOT NULL AS exchanged FROM cost_ledger_internal.hold WHERE hold_key ~ '^x' ORDER BY 1;
 SELECT * FROM cost_ledger.check_balances();
 SELECT cost_ledger.set_price('openai', 'new', '{"input_tokens": 1, "images": {"price": 3, "per": 1}}', '2020-01-01', replace => true) > 0 AS set;
 SELECT pricing_after, difference FROM cost_ledger.rerate('2020-01-01', 'infinity', '{"model": "new"}', false, 'all is known') ORDER BY call_id;
@@ -194,7 +194,7 @@ SELECT * FROM balance;
 SELECT * FROM cost_ledger.check_balances();
 -- both before anybody looks, and a correction as well
 SELECT pg_temp.ask('x4', '{"team": "x"}', 30);
-INSERT INTO cost_ledger.call (provider, model, input_tokens, other_usage, hold_id, team) SELECT 'openai', 'newer', 1000000, '{"images": 2}', hold_id, 'x' FROM cost_ledger.hold WHERE hold_key = 'x4';
+INSERT INTO cost_ledger.call (provider, model, input_tokens, other_usage, hold_id, team) SELECT 'openai', 'newer', 1000000, '{"images": 2}', hold_id, 'x' FROM cost_ledger_internal.hold WHERE hold_key = 'x4';
 SELECT * FROM balance;
 SELECT cost_ledger.set_price('openai', 'newer', '{"input_tokens": 1}', '2020-01-01') > 0 AS set;
 SELECT pricing_after, difference FROM cost_ledger.rerate('2020-01-01', 'infinity', '{"model": "newer"}', false, 'a part is known');
@@ -222,7 +222,7 @@ SELECT pg_temp.ask('b5', '{"team": "b"}', 2), pg_temp.ask('b6', '{"team": "b"}',
 UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :id;
 SELECT pg_temp.ask('b7', '{"team": "b"}', 500);
 SELECT pg_temp.call('b3', 'b', 3);
-SELECT hold_key, state, cost FROM cost_ledger.hold WHERE hold_key = 'b3';
+SELECT hold_key, state, cost FROM cost_ledger_internal.hold WHERE hold_key = 'b3';
 -- on again: what was spent meanwhile counts, what was granted before holds nothing of it
 UPDATE cost_ledger.budget SET is_active = true WHERE budget_id = :id;
 SELECT * FROM balance;
@@ -251,30 +251,30 @@ SELECT cost_ledger.set_budget('g runs', '{"team": "g"}', 'run', 100, metric => '
 SELECT pg_temp.ask('g1', '{"team": "g"}', 10);
 SELECT pg_temp.expire('g1');
 CREATE ROLE regress_gateway;
-GRANT USAGE ON SCHEMA cost_ledger TO regress_gateway;
+GRANT USAGE ON SCHEMA cost_ledger, cost_ledger_internal TO regress_gateway;
 GRANT INSERT ON cost_ledger.call TO regress_gateway;
 GRANT SELECT ON cost_ledger.ledger, cost_ledger.budget, cost_ledger.budget_version, cost_ledger.pause TO regress_gateway;
-GRANT SELECT, INSERT, UPDATE ON cost_ledger.budget_balance, cost_ledger.hold TO regress_gateway;
-GRANT SELECT, INSERT, UPDATE, DELETE ON cost_ledger.hold_line TO regress_gateway;
+GRANT SELECT, INSERT, UPDATE ON cost_ledger_internal.budget_balance, cost_ledger_internal.hold TO regress_gateway;
+GRANT SELECT, INSERT, UPDATE, DELETE ON cost_ledger_internal.hold_line TO regress_gateway;
 SET ROLE regress_gateway;
 SELECT decision, held FROM cost_ledger.reserve('g2', '{"team": "g", "run_id": "r"}', 8);
 SELECT decision, held FROM cost_ledger.reserve('g3', '{"team": "g", "run_id": "r"}', 8);
 SELECT decision FROM cost_ledger.reserve(NULL, '{"team": "g", "run_id": "r"}', 1, check_only => true);
-INSERT INTO cost_ledger.call (provider, model, input_tokens, hold_id, team, run_id) SELECT 'openai', 'm', 3000000, hold_id, 'g', 'r' FROM cost_ledger.hold WHERE hold_key = 'g2';
+INSERT INTO cost_ledger.call (provider, model, input_tokens, hold_id, team, run_id) SELECT 'openai', 'm', 3000000, hold_id, 'g', 'r' FROM cost_ledger_internal.hold WHERE hold_key = 'g2';
 SELECT decision, spent, held FROM cost_ledger.reserve('g4', '{"team": "g"}', 7);
 SELECT cost_ledger.release('g4');
 -- and nothing more
 \set VERBOSITY sqlstate
 SELECT cost_ledger.set_budget('g', '{}', 'total', 1000);
 UPDATE cost_ledger.budget_version SET amount = 1000;
-DELETE FROM cost_ledger.hold;
+DELETE FROM cost_ledger_internal.hold;
 UPDATE cost_ledger.call SET cost = 0;
 SELECT cost_ledger.reserve('g5', '{"team": "g"}', NULL, 'openai', 'm', 1000);
 \set VERBOSITY default
 RESET ROLE;
 -- with the price tables, by tokens too
-DO $$ BEGIN EXECUTE (SELECT 'GRANT SELECT ON ' || string_agg(format('cost_ledger.%I', c.relname), ', ') || ' TO regress_gateway'
-    FROM pg_class c WHERE c.relnamespace = 'cost_ledger'::regnamespace AND c.relname ~ '^(price|rate|model|currency|exchange|offer|time)' AND c.relkind IN ('r', 'v')); END $$;
+DO $$ BEGIN EXECUTE (SELECT 'GRANT SELECT ON ' || string_agg(c.oid::regclass::text, ', ') || ' TO regress_gateway'
+    FROM pg_class c WHERE c.relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND c.relname ~ '^(price|rate|model|currency|exchange|offer|time)' AND c.relkind IN ('r', 'v')); END $$;
 SET ROLE regress_gateway;
 SELECT decision, held FROM cost_ledger.reserve('g5', '{"team": "g"}', NULL, 'openai', 'm', 1000000, 0);
 SELECT cost_ledger.release('g5');
@@ -287,7 +287,7 @@ SELECT cost_ledger.set_budget('everybody', '{}', 'total', 1) > 0 AS set;
 SET ROLE regress_gateway;
 SELECT decision, spent, held FROM cost_ledger.reserve('g6', '{"team": "g"}', 7);
 SELECT decision FROM cost_ledger.reserve('g7', '{"team": "g"}', 1);
-INSERT INTO cost_ledger.call (provider, model, input_tokens, hold_id, team) SELECT 'openai', 'm', 6000000, hold_id, 'g' FROM cost_ledger.hold WHERE hold_key = 'g6';
+INSERT INTO cost_ledger.call (provider, model, input_tokens, hold_id, team) SELECT 'openai', 'm', 6000000, hold_id, 'g' FROM cost_ledger_internal.hold WHERE hold_key = 'g6';
 RESET ROLE;
 SELECT name, posted, held FROM balance WHERE name IN ('g', 'g of an hour') ORDER BY 1;
 SELECT posted > 6 AS all_of_it, held FROM balance WHERE name = 'everybody';

@@ -34,15 +34,15 @@ CREATE TEMP TABLE genai AS SELECT '[
    "models": [{"id": "own", "match": {"or": [{"equals": "own"}, {"equals": "a.b+c"}]}, "prices": {"input_mtok": 9}}]}]'::jsonb AS doc;
 SELECT r.* FROM genai, pg_temp.import(doc, 'genai-prices', dry_run => true) r;
 -- nothing was written
-SELECT (SELECT count(*) FROM cost_ledger.rate_card) AS cards, (SELECT count(*) FROM cost_ledger.price_source) AS sources, (SELECT count(*) FROM cost_ledger.model_alias) AS aliases;
+SELECT (SELECT count(*) FROM cost_ledger_internal.rate_card) AS cards, (SELECT count(*) FROM cost_ledger_internal.price_source) AS sources, (SELECT count(*) FROM cost_ledger.model_alias) AS aliases;
 CREATE TEMP TABLE dry AS SELECT r.* FROM genai, pg_temp.import(doc, 'genai-prices', dry_run => true) r;
 CREATE TEMP TABLE wet AS SELECT r.* FROM genai, pg_temp.import(doc, 'genai-prices') r;
 (TABLE dry EXCEPT ALL TABLE wet) UNION ALL (TABLE wet EXCEPT ALL TABLE dry);
 -- the same again changes nothing
 SELECT r.* FROM genai, pg_temp.import(doc, 'genai-prices') r;
 SELECT r.* FROM genai, pg_temp.import(doc, 'genai-prices', '2025-01-01') r;
-SELECT count(*) AS prices, (SELECT count(*) FROM cost_ledger.price_origin) AS with_origin, (SELECT count(*) FROM cost_ledger.price_source) AS entries FROM cost_ledger.price;
-SELECT entry, raw -> 'prices' AS prices, unknown FROM cost_ledger.price_source WHERE unknown <> '{}';
+SELECT count(*) AS prices, (SELECT count(*) FROM cost_ledger_internal.price_origin) AS with_origin, (SELECT count(*) FROM cost_ledger_internal.price_source) AS entries FROM cost_ledger_internal.price;
+SELECT entry, raw -> 'prices' AS prices, unknown FROM cost_ledger_internal.price_source WHERE unknown <> '{}';
 -- more than 200,000 is another tier; another price from 13 March on; writes for an hour are writes
 SELECT cost_ledger.cost_at(at, 'acme', 'big', usage) AS cost
 FROM (VALUES (1, timestamptz '2026-03-12 23:59:59+00', '{"input_tokens": 200000}'::jsonb), (2, '2026-03-12 23:59:59+00', '{"input_tokens": 200001}'), (3, '2026-03-13 00:00+00', '{"input_tokens": 200001}'),
@@ -162,7 +162,7 @@ SELECT jsonb_array_length(cost_ledger.export_prices(at => '2026-09-01') -> 'pric
 --
 -- Mistakes: said clearly, and nothing half-written
 --
-CREATE TEMP TABLE before AS SELECT (SELECT count(*) FROM cost_ledger.price) AS prices, (SELECT count(*) FROM cost_ledger.price_source) AS sources, (SELECT count(*) FROM cost_ledger.rate_card) AS cards,
+CREATE TEMP TABLE before AS SELECT (SELECT count(*) FROM cost_ledger_internal.price) AS prices, (SELECT count(*) FROM cost_ledger_internal.price_source) AS sources, (SELECT count(*) FROM cost_ledger_internal.rate_card) AS cards,
     (SELECT count(*) FROM cost_ledger.model_alias) AS aliases, (SELECT count(*) FROM cost_ledger.price_multiplier) AS multipliers;
 SELECT * FROM cost_ledger.import_prices(NULL);
 SELECT * FROM cost_ledger.import_prices('{}', 'yaml');
@@ -193,7 +193,7 @@ SELECT * FROM cost_ledger.import_prices('{}', valid_from => 'infinity');
 SELECT * FROM cost_ledger.import_prices('{}', hold_factor => 1);
 SELECT cost_ledger.export_prices('yaml');
 SELECT b = (p.n, s.n, c.n, a.n, m.n) AS nothing_written
-FROM before b, (SELECT count(*) FROM cost_ledger.price) AS p (n), (SELECT count(*) FROM cost_ledger.price_source) AS s (n), (SELECT count(*) FROM cost_ledger.rate_card) AS c (n),
+FROM before b, (SELECT count(*) FROM cost_ledger_internal.price) AS p (n), (SELECT count(*) FROM cost_ledger_internal.price_source) AS s (n), (SELECT count(*) FROM cost_ledger_internal.rate_card) AS c (n),
      (SELECT count(*) FROM cost_ledger.model_alias) AS a (n), (SELECT count(*) FROM cost_ledger.price_multiplier) AS m (n);
 
 SELECT cost_ledger.drop_ledger(i_mean_it => true);

@@ -20,23 +20,23 @@ SELECT name, is_stale, is_failing, runs, failures FROM cost_ledger.job_status OR
 SELECT cost_ledger.set_budget('all', '{}', 'month', 10) > 0 AS set;
 INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('openai', 'm', 9500000);
 SELECT 'call_p' || to_char(now() + interval '3 months', 'YYYY_MM') AS ahead \gset
-DROP TABLE cost_ledger.:ahead;
+DROP TABLE cost_ledger_internal.:ahead;
 CALL cost_ledger.run_jobs();
 SELECT name, is_stale, is_failing, last_started_at <= last_finished_at AND last_finished_at <= clock_timestamp() AS timed,
        last_ok_at = last_finished_at AS ok, last_error, runs, failures
 FROM cost_ledger.job_status ORDER BY name;
 SELECT budget, threshold, level FROM cost_ledger.unacknowledged_alert ORDER BY threshold;
-SELECT to_regclass('cost_ledger.' || :'ahead') IS NOT NULL AS made_ahead;
+SELECT to_regclass('cost_ledger_internal.' || :'ahead') IS NOT NULL AS made_ahead;
 
 -- stale after five minutes
 BEGIN;
-UPDATE cost_ledger.job SET last_ok_at = now() - interval '5 minutes 1 second' WHERE name = 'run_jobs';
-UPDATE cost_ledger.job SET last_ok_at = now() - interval '5 minutes' WHERE name = 'check_budgets';
+UPDATE cost_ledger_internal.job SET last_ok_at = now() - interval '5 minutes 1 second' WHERE name = 'run_jobs';
+UPDATE cost_ledger_internal.job SET last_ok_at = now() - interval '5 minutes' WHERE name = 'check_budgets';
 SELECT name, is_stale FROM cost_ledger.job_status ORDER BY name;
 ROLLBACK;
 
 -- after a while without jobs, the run that finds it does not call itself stopped
-UPDATE cost_ledger.job SET last_started_at = now() - interval '1 hour', last_finished_at = now() - interval '1 hour', last_ok_at = now() - interval '1 hour';
+UPDATE cost_ledger_internal.job SET last_started_at = now() - interval '1 hour', last_finished_at = now() - interval '1 hour', last_ok_at = now() - interval '1 hour';
 CALL cost_ledger.run_jobs();
 SELECT subject FROM cost_ledger.unacknowledged_alert WHERE kind = 'stale_job';
 -- but how long there was none, and the next one that it is over
@@ -44,12 +44,12 @@ SELECT rule, level, subject, value BETWEEN 3600 AND 3660 AS about_an_hour, resol
 CALL cost_ledger.run_jobs();
 SELECT subject, resolved_at IS NOT NULL AS resolved FROM cost_ledger.unacknowledged_alert WHERE kind = 'job_outage';
 -- runs that do not come to their end are none
-UPDATE cost_ledger.job SET last_ok_at = now() - interval '1 hour' WHERE name = 'run_jobs';
+UPDATE cost_ledger_internal.job SET last_ok_at = now() - interval '1 hour' WHERE name = 'run_jobs';
 CALL cost_ledger.run_jobs();
 SELECT subject, resolved_at IS NOT NULL AS resolved FROM cost_ledger.unacknowledged_alert WHERE kind = 'job_outage' ORDER BY alert_id;
 CALL cost_ledger.run_jobs();
 -- asked by hand, there is no run at work
-SELECT value FROM cost_ledger.signal_job_outage;
+SELECT value FROM cost_ledger_internal.signal_job_outage;
 
 -- it commits, so it is its own transaction
 BEGIN;
@@ -65,11 +65,11 @@ END
 $$;
 CREATE TRIGGER break_alerts BEFORE INSERT ON cost_ledger.alert FOR EACH ROW EXECUTE FUNCTION public.break_alerts();
 INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('openai', 'm', 500000);
-DROP TABLE cost_ledger.:ahead;
+DROP TABLE cost_ledger_internal.:ahead;
 CALL cost_ledger.run_jobs();
 SELECT name, is_stale, is_failing, last_error, last_error_at = last_finished_at AS error_now, runs, failures
 FROM cost_ledger.job_status ORDER BY name;
-SELECT to_regclass('cost_ledger.' || :'ahead') IS NOT NULL AS made_ahead;
+SELECT to_regclass('cost_ledger_internal.' || :'ahead') IS NOT NULL AS made_ahead;
 SELECT count(*) FROM cost_ledger.alert;
 -- a later step too
 ALTER TABLE cost_ledger.ledger DISABLE TRIGGER keep_settings;
@@ -100,10 +100,10 @@ CALL cost_ledger.run_jobs();
 RESET statement_timeout;
 SELECT name, is_failing, last_error, runs, failures FROM cost_ledger.job_status ORDER BY name;
 -- one that takes too long is undone, and the others go on
-UPDATE cost_ledger.job SET time_limit = '1 second' WHERE name = 'check_budgets';
+UPDATE cost_ledger_internal.job SET time_limit = '1 second' WHERE name = 'check_budgets';
 CALL cost_ledger.run_jobs();
 SELECT name, is_failing, last_error, runs, failures FROM cost_ledger.job_status ORDER BY name;
-UPDATE cost_ledger.job SET time_limit = NULL WHERE name = 'check_budgets';
+UPDATE cost_ledger_internal.job SET time_limit = NULL WHERE name = 'check_budgets';
 DROP FUNCTION public.break_alerts() CASCADE;
 -- nothing is left behind that would keep the next one out
 CALL cost_ledger.run_jobs();
@@ -113,8 +113,8 @@ SELECT current_setting('lock_timeout') AS lock_timeout;
 
 -- an owner who is not superuser runs everything
 CREATE ROLE regress_ledger_owner;
-GRANT USAGE, CREATE ON SCHEMA cost_ledger TO regress_ledger_owner;
-GRANT EXECUTE ON ALL ROUTINES IN SCHEMA cost_ledger TO regress_ledger_owner;
+GRANT USAGE, CREATE ON SCHEMA cost_ledger, cost_ledger_internal TO regress_ledger_owner;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA cost_ledger, cost_ledger_internal TO regress_ledger_owner;
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
 SET ROLE regress_ledger_owner;
 SELECT cost_ledger.create_ledger();
@@ -168,9 +168,9 @@ $$;
 SET client_min_messages = warning;
 SELECT public.try_schedule();
 -- seconds where pg_cron knows them
-SELECT version, cost_ledger._cron_schedule(version) FROM (VALUES ('1.4'), ('1.4-1'), ('1.5'), ('1.6'), ('1.10'), ('2.0'), (NULL)) AS v (version);
+SELECT version, cost_ledger_internal.cron_schedule(version) FROM (VALUES ('1.4'), ('1.4-1'), ('1.5'), ('1.6'), ('1.10'), ('2.0'), (NULL)) AS v (version);
 -- dropping a ledger takes its job along, or has none to take
-SELECT cost_ledger._unschedule_jobs();
+SELECT cost_ledger_internal.unschedule_jobs();
 DROP FUNCTION public.try_schedule();
 RESET client_min_messages;
 SELECT cost_ledger.drop_ledger(i_mean_it => true);

@@ -32,7 +32,7 @@ UPDATE cost_ledger.ledger SET time_zone = time_zone, xid_offset = 0;
 -- ordinary objects: not one relation belongs to the extension
 SELECT count(*) > 10 AS relations,
        count(*) FILTER (WHERE EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')) AS members
-FROM pg_class c WHERE relnamespace = 'cost_ledger'::regnamespace AND relkind IN ('r', 'p', 'v');
+FROM pg_class c WHERE relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND relkind IN ('r', 'p', 'v');
 
 -- what must not happen by accident
 \set VERBOSITY sqlstate
@@ -43,39 +43,39 @@ SELECT cost_ledger.drop_ledger();
 -- every object is explained
 SELECT 'table or view' AS kind, c.oid::regclass::text AS without_comment
 FROM pg_class c
-WHERE relnamespace = 'cost_ledger'::regnamespace AND relkind IN ('r', 'p', 'v') AND obj_description(c.oid, 'pg_class') IS NULL
+WHERE relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND relkind IN ('r', 'p', 'v') AND obj_description(c.oid, 'pg_class') IS NULL
 UNION ALL
 SELECT 'column', a.attrelid::regclass || '.' || a.attname
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-WHERE relnamespace = 'cost_ledger'::regnamespace AND relkind IN ('r', 'p', 'v') AND NOT relispartition
+WHERE relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND relkind IN ('r', 'p', 'v') AND NOT relispartition
   AND attnum > 0 AND NOT attisdropped AND col_description(a.attrelid, a.attnum) IS NULL
 UNION ALL
 SELECT 'function', p.oid::regprocedure::text
-FROM pg_proc p WHERE pronamespace = 'cost_ledger'::regnamespace AND obj_description(p.oid, 'pg_proc') IS NULL
+FROM pg_proc p WHERE pronamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND obj_description(p.oid, 'pg_proc') IS NULL
 UNION ALL
 SELECT 'type', t.oid::regtype::text
 FROM pg_type t JOIN pg_depend d ON d.objid = t.oid AND d.deptype = 'e'
-WHERE typnamespace = 'cost_ledger'::regnamespace AND typelem = 0 AND obj_description(t.oid, 'pg_type') IS NULL
+WHERE typnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND typelem = 0 AND obj_description(t.oid, 'pg_type') IS NULL
 ORDER BY 1, 2;
 
 -- every SQL function has its search_path, procedures that commit excepted
 SELECT p.oid::regprocedure AS without_search_path
 FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
-WHERE pronamespace = 'cost_ledger'::regnamespace AND lanname IN ('sql', 'plpgsql') AND prokind <> 'p'
+WHERE pronamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND lanname IN ('sql', 'plpgsql') AND prokind <> 'p'
   AND NOT coalesce(proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false)
 ORDER BY 1;
 
 -- nothing is SECURITY DEFINER, and private functions are private
 SELECT p.oid::regprocedure AS too_powerful
 FROM pg_proc p
-WHERE pronamespace = 'cost_ledger'::regnamespace
+WHERE pronamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace)
   AND (prosecdef OR (proname LIKE '\_%' AND has_function_privilege('public', p.oid, 'EXECUTE')))
 ORDER BY 1;
 
 -- every view shows what its reader may see, no more
 SELECT c.oid::regclass AS not_security_invoker
 FROM pg_class c
-WHERE relnamespace = 'cost_ledger'::regnamespace AND relkind = 'v'
+WHERE relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND relkind = 'v'
   AND NOT coalesce(reloptions @> ARRAY['security_invoker=true'], false)
 ORDER BY 1;
 
@@ -84,7 +84,7 @@ ORDER BY 1;
 --
 SELECT cost_ledger.create_partitions('2026-03-15', '2026-04-10');
 SELECT cost_ledger.create_partitions('2026-03-15', '2026-04-10');
-SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE oid = 'cost_ledger.call_p2026_04'::regclass;
+SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE oid = 'cost_ledger_internal.call_p2026_04'::regclass;
 SELECT cost_ledger.create_partitions('2026-03-15', 'infinity');
 SELECT cost_ledger.create_partitions('2026-03-15', NULL);
 SELECT cost_ledger.create_partitions('2026-03-15', '2026-03-14');
@@ -107,32 +107,32 @@ SELECT count(DISTINCT c.oid) > 5 AS partitions,
        count(*) FILTER (WHERE t.tgname IN ('price_call', 'append_only', 'append_only_truncate') AND t.tgenabled = 'A')
            = 3 * count(DISTINCT c.oid) AS all_guarded
 FROM pg_class c JOIN pg_trigger t ON t.tgrelid = c.oid
-WHERE c.relispartition AND c.relnamespace = 'cost_ledger'::regnamespace AND c.relkind = 'r';
+WHERE c.relispartition AND c.relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND c.relkind = 'r';
 
 -- append-only, on the parent and on each partition
 UPDATE cost_ledger.call SET team = 'x';
 DELETE FROM cost_ledger.call;
 TRUNCATE cost_ledger.call;
-UPDATE cost_ledger.call_p2025_02 SET team = 'x';
-DELETE FROM cost_ledger.call_p2025_02;
-TRUNCATE cost_ledger.call_p2025_02;
-TRUNCATE cost_ledger.call_default;
+UPDATE cost_ledger_internal.call_p2025_02 SET team = 'x';
+DELETE FROM cost_ledger_internal.call_p2025_02;
+TRUNCATE cost_ledger_internal.call_p2025_02;
+TRUNCATE cost_ledger_internal.call_default;
 SET session_replication_role = replica;
 DELETE FROM cost_ledger.call;
-TRUNCATE cost_ledger.call_p2025_02;
+TRUNCATE cost_ledger_internal.call_p2025_02;
 RESET session_replication_role;
 SELECT count(*) FROM cost_ledger.call;
 
 -- the triggers are not for anybody else
-SELECT cost_ledger._price_call();
+SELECT cost_ledger_internal.price_call();
 CREATE TABLE other (a int);
-CREATE TRIGGER t BEFORE UPDATE ON other FOR EACH ROW EXECUTE FUNCTION cost_ledger._price_call();
+CREATE TRIGGER t BEFORE UPDATE ON other FOR EACH ROW EXECUTE FUNCTION cost_ledger_internal.price_call();
 INSERT INTO other VALUES (1);
 UPDATE other SET a = 2;
-CREATE TRIGGER t2 BEFORE INSERT ON other FOR EACH ROW EXECUTE FUNCTION cost_ledger._price_changed();
+CREATE TRIGGER t2 BEFORE INSERT ON other FOR EACH ROW EXECUTE FUNCTION cost_ledger_internal.price_changed();
 INSERT INTO other VALUES (1);
 DROP TRIGGER t2 ON other;
-CREATE TRIGGER t3 BEFORE INSERT ON other FOR EACH ROW EXECUTE FUNCTION cost_ledger._price_call();
+CREATE TRIGGER t3 BEFORE INSERT ON other FOR EACH ROW EXECUTE FUNCTION cost_ledger_internal.price_call();
 INSERT INTO other VALUES (1);
 DROP TABLE other;
 
@@ -143,7 +143,7 @@ SELECT cost_ledger.drop_ledger(i_mean_it => true);
 \set VERBOSITY default
 DROP VIEW public.mine;
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
-SELECT count(*) FROM pg_class WHERE relnamespace = 'cost_ledger'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S');
+SELECT count(*) FROM pg_class WHERE relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND relkind IN ('r', 'p', 'v', 'm', 'S');
 
 -- and can be made again, in the same session
 SELECT cost_ledger.create_ledger();

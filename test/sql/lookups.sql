@@ -6,30 +6,34 @@ SELECT cost_ledger.create_partitions('2026-09-01', '2026-09-30') \g /dev/null
 SELECT cost_ledger.set_budget('hot', '{"agent": "hot"}', 'month', 1000000) > 0 AS is_set;
 
 -- A refresh of many runs, when there were none yet.
-VACUUM ANALYZE cost_ledger.rollup_run;
+VACUUM ANALYZE cost_ledger_internal.rollup_run;
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, run_id)
     SELECT '2026-09-10', 'p', 'm', 1, 'run-' || i FROM generate_series(1, 2000) i;
 BEGIN;
-SELECT cost_ledger._refresh_batch();
-SELECT pg_stat_get_xact_blocks_fetched('cost_ledger.rollup_run'::regclass) < 10 * 2000 AS is_looked_up;
+SELECT cost_ledger_internal.refresh_batch();
+SELECT pg_stat_get_xact_blocks_fetched('cost_ledger_internal.rollup_run'::regclass) < 10 * 2000 AS is_looked_up;
 COMMIT;
 
 -- Reservations beside many open holds, which statistics say are all of one budget.
 SELECT count(*) FROM generate_series(1, 2000) i, cost_ledger.reserve('k' || i, '{"agent": "hot"}', 0.01);
-ANALYZE cost_ledger.hold, cost_ledger.hold_line, cost_ledger.budget, cost_ledger.budget_balance;
+ANALYZE cost_ledger_internal.hold, cost_ledger_internal.hold_line, cost_ledger.budget, cost_ledger_internal.budget_balance;
 BEGIN;
 SELECT decision FROM cost_ledger.reserve('one more', '{"agent": "hot"}', 0.01);
-SELECT t.name, pg_stat_get_xact_tuples_returned(('cost_ledger.' || t.name)::regclass) AS rows_scanned
-    FROM unnest('{hold,hold_line,budget_balance,budget,budget_version}'::text[]) AS t (name);
+SELECT t.name, pg_stat_get_xact_tuples_returned(c.oid) AS rows_scanned
+    FROM unnest('{hold,hold_line,budget_balance,budget,budget_version}'::text[]) WITH ORDINALITY AS t (name, n)
+    JOIN pg_class c ON c.relname = t.name AND c.relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace)
+    ORDER BY t.n;
 COMMIT;
 
 -- And their settlement.
 BEGIN;
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, agent, hold_id)
-    SELECT '2026-09-10', 'p', 'm', 1, 'hot', h.hold_id FROM cost_ledger.hold h WHERE h.hold_key = 'one more';
+    SELECT '2026-09-10', 'p', 'm', 1, 'hot', h.hold_id FROM cost_ledger_internal.hold h WHERE h.hold_key = 'one more';
 SET CONSTRAINTS ALL IMMEDIATE;
-SELECT t.name, pg_stat_get_xact_tuples_returned(('cost_ledger.' || t.name)::regclass) AS rows_scanned
-    FROM unnest('{hold,hold_line,budget_balance}'::text[]) AS t (name);
+SELECT t.name, pg_stat_get_xact_tuples_returned(c.oid) AS rows_scanned
+    FROM unnest('{hold,hold_line,budget_balance}'::text[]) WITH ORDINALITY AS t (name, n)
+    JOIN pg_class c ON c.relname = t.name AND c.relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace)
+    ORDER BY t.n;
 COMMIT;
 SELECT * FROM cost_ledger.check_balances();
 SELECT cost_ledger.drop_ledger(i_mean_it => true);

@@ -8,8 +8,8 @@ SELECT cost_ledger.create_ledger();
 CREATE FUNCTION pg_temp.versions(model text) RETURNS TABLE (valid_from timestamptz, valid_to timestamptz, input_price numeric)
 LANGUAGE sql AS $$
     SELECT p.valid_from, p.valid_to, l.unit_price
-    FROM cost_ledger.rate_card c JOIN cost_ledger.price p USING (card_id)
-    JOIN cost_ledger.price_line l ON l.price_id = p.price_id AND l.meter = 'input_tokens'
+    FROM cost_ledger_internal.rate_card c JOIN cost_ledger_internal.price p USING (card_id)
+    JOIN cost_ledger_internal.price_line l ON l.price_id = p.price_id AND l.meter = 'input_tokens'
     WHERE c.model = versions.model ORDER BY p.valid_from, p.price_id
 $$;
 
@@ -29,7 +29,7 @@ FROM (VALUES (timestamptz '2025-12-31 23:59:59.999999'), ('2026-01-01'), ('2026-
 
 -- the same again is nothing; different is an error unless it is on purpose
 SELECT cost_ledger.set_price('openai', 'gpt-x', '{"output_tokens": 8.0, "input_tokens": 6.00}', '2026-04-01') =
-       (SELECT price_id FROM cost_ledger.price WHERE valid_from = '2026-04-01') AS same;
+       (SELECT price_id FROM cost_ledger_internal.price WHERE valid_from = '2026-04-01') AS same;
 SELECT cost_ledger.set_price('openai', 'gpt-x', '{"input_tokens": 7, "output_tokens": 8}', '2026-04-01');
 SELECT cost_ledger.set_price('openai', 'gpt-x', '{"input_tokens": 7, "output_tokens": 8}', '2026-04-01', replace => true) > 5 AS corrected;
 SELECT * FROM pg_temp.versions('gpt-x');
@@ -41,21 +41,21 @@ SELECT cost_ledger.cost_at('2026-01-07', 'openai', 'preview', '{"input_tokens": 
        cost_ledger.cost_at('2026-01-08', 'openai', 'preview', '{"input_tokens": 1000000}') AS outside;
 
 -- versions never overlap, whoever writes them
-INSERT INTO cost_ledger.price (card_id, valid_from, valid_to, currency)
-    SELECT card_id, '2026-01-15', '2026-01-16', 'USD' FROM cost_ledger.rate_card WHERE model = 'gpt-x';
+INSERT INTO cost_ledger_internal.price (card_id, valid_from, valid_to, currency)
+    SELECT card_id, '2026-01-15', '2026-01-16', 'USD' FROM cost_ledger_internal.rate_card WHERE model = 'gpt-x';
 
 -- history stays: only the end of a version may change, and only come earlier
-UPDATE cost_ledger.price SET valid_from = '2020-01-01' WHERE valid_from = '2099-01-01';
-UPDATE cost_ledger.price SET valid_to = '2099-02-01' WHERE valid_from = '2099-01-01';
-UPDATE cost_ledger.price SET valid_to = '2099-03-01' WHERE valid_from = '2099-01-01';
-UPDATE cost_ledger.price SET valid_to = NULL WHERE valid_from = '2099-01-01';
-UPDATE cost_ledger.price_line SET unit_price = 0;
-DELETE FROM cost_ledger.price_line;
-DELETE FROM cost_ledger.price;
-DELETE FROM cost_ledger.rate_card;
-TRUNCATE cost_ledger.price_line;
+UPDATE cost_ledger_internal.price SET valid_from = '2020-01-01' WHERE valid_from = '2099-01-01';
+UPDATE cost_ledger_internal.price SET valid_to = '2099-02-01' WHERE valid_from = '2099-01-01';
+UPDATE cost_ledger_internal.price SET valid_to = '2099-03-01' WHERE valid_from = '2099-01-01';
+UPDATE cost_ledger_internal.price SET valid_to = NULL WHERE valid_from = '2099-01-01';
+UPDATE cost_ledger_internal.price_line SET unit_price = 0;
+DELETE FROM cost_ledger_internal.price_line;
+DELETE FROM cost_ledger_internal.price;
+DELETE FROM cost_ledger_internal.rate_card;
+TRUNCATE cost_ledger_internal.price_line;
 SET client_min_messages = warning;
-TRUNCATE cost_ledger.price CASCADE;
+TRUNCATE cost_ledger_internal.price CASCADE;
 RESET client_min_messages;
 
 -- regions and service classes are cards of their own; a region without one
@@ -167,7 +167,7 @@ SELECT cost_ledger.set_multiplier('p', 'discount', 1, 'infinity');
 \set VERBOSITY sqlstate
 INSERT INTO cost_ledger.exchange_rate (currency, valid_from, rate) VALUES ('EUR', '2026-01-01', 1e131000);
 \set VERBOSITY default
-SELECT count(*) AS half_written FROM cost_ledger.rate_card WHERE provider = 'p';
+SELECT count(*) AS half_written FROM cost_ledger_internal.rate_card WHERE provider = 'p';
 -- the dearest and the finest there can be, multiplied as far as can be
 SELECT cost_ledger.set_price('p', 'edge', '{"input_tokens": {"price": 999999999999, "per": 1}, "output_tokens": {"price": 1e-100, "per": 1000000000}}', '2026-01-01') > 0 AS set;
 SELECT cost_ledger.set_multiplier('p', 'markup', 999999, '2026-01-01', model => 'edge');
@@ -205,7 +205,7 @@ SELECT cost_ledger.create_ledger();
 INSERT INTO cost_ledger.price_list TABLE first_load;
 SELECT count(*) > 25 AS rates FROM cost_ledger.price_list;
 (TABLE first_load EXCEPT ALL TABLE cost_ledger.price_list) UNION ALL (TABLE cost_ledger.price_list EXCEPT ALL TABLE first_load);
-SELECT count(*) AS left_behind FROM cost_ledger.price_list_load;
+SELECT count(*) AS left_behind FROM cost_ledger_internal.price_list_load;
 COPY cost_ledger.price_list (provider, model, region, service_class, meter, unit_price, per, currency, valid_from, valid_to, source) FROM stdin WITH (FORMAT csv, HEADER);
 provider,model,region,service_class,meter,unit_price,per,currency,valid_from,valid_to,source
 acme,a-1,,,input_tokens,1.25,,,2026-01-01T00:00:00Z,,"page 3, table ""prices"""
@@ -224,7 +224,7 @@ SELECT count(*) AS half_loaded FROM cost_ledger.price_list WHERE model = 'a-2';
 --
 -- The cache: a hit is a hit, a change is seen at once, a rolled-back one never.
 --
-CREATE FUNCTION pg_temp.loads() RETURNS bigint LANGUAGE sql AS 'SELECT loads FROM cost_ledger._price_cache_status()';
+CREATE FUNCTION pg_temp.loads() RETURNS bigint LANGUAGE sql AS 'SELECT loads FROM cost_ledger_internal.price_cache_status()';
 SELECT cost_ledger.cost_at('2026-01-02', 'acme', 'a-1', '{"input_tokens": 1000000}');
 SELECT pg_temp.loads() AS before \gset
 SELECT sum(cost_ledger.cost_at('2026-01-02', 'acme', 'a-1', '{"input_tokens": 1000000}')) FROM generate_series(1, 1000);
@@ -260,10 +260,10 @@ DECLARE
     before record;
     after record;
 BEGIN
-    SELECT * INTO before FROM cost_ledger._price_cache_status();
+    SELECT * INTO before FROM cost_ledger_internal.price_cache_status();
     SELECT sum(c.cost), string_agg(c.model, ', ' ORDER BY c.n) FILTER (WHERE c.cost IS NULL) INTO cost, without_price
         FROM (SELECT n, model, cost_ledger.cost_at('2026-01-02', 'many', model, '{"input_tokens": 1000000}') AS cost FROM asked OFFSET 0) c;
-    SELECT * INTO after FROM cost_ledger._price_cache_status();
+    SELECT * INTO after FROM cost_ledger_internal.price_cache_status();
     loads := after.loads - before.loads;
     checks := after.checks - before.checks;
 END
@@ -301,8 +301,8 @@ SELECT * FROM pg_temp.ask();
 ROLLBACK;
 SELECT * FROM pg_temp.ask();
 -- a line that comes later, to one version
-INSERT INTO cost_ledger.price_line (price_id, line, meter, unit_price)
-SELECT p.price_id, 2, 'output_tokens', 7 FROM cost_ledger.price p JOIN cost_ledger.rate_card c USING (card_id) WHERE c.provider = 'many' AND c.model = 'm6';
+INSERT INTO cost_ledger_internal.price_line (price_id, line, meter, unit_price)
+SELECT p.price_id, 2, 'output_tokens', 7 FROM cost_ledger_internal.price p JOIN cost_ledger_internal.rate_card c USING (card_id) WHERE c.provider = 'many' AND c.model = 'm6';
 SELECT * FROM pg_temp.ask();
 SELECT cost_ledger.cost_at('2026-01-02', 'many', 'm6', '{"output_tokens": 1000000}') AS of_the_line;
 -- what concerns all: every entry is loaded again
@@ -311,16 +311,16 @@ SELECT * FROM pg_temp.ask();
 INSERT INTO cost_ledger.model_alias (provider, match, pattern, to_model) VALUES ('many', 'prefix', 'tuned-x', 'm3');
 SELECT * FROM pg_temp.ask();
 -- rows that move are loaded again for nothing
-VACUUM FULL cost_ledger.price;
+VACUUM FULL cost_ledger_internal.price;
 SELECT cost, without_price FROM pg_temp.ask();
 
 -- who may see prices
 CREATE ROLE cost_ledger_test_nobody;
-GRANT USAGE ON SCHEMA cost_ledger TO cost_ledger_test_nobody;
+GRANT USAGE ON SCHEMA cost_ledger, cost_ledger_internal TO cost_ledger_test_nobody;
 SET ROLE cost_ledger_test_nobody;
 SELECT cost_ledger.cost_at('2026-01-02', 'acme', 'a-1', '{"input_tokens": 1000000}');
 SELECT * FROM cost_ledger.explain_cost('2026-01-02', 'acme', 'a-1', '{"input_tokens": 1000000}');
-SELECT cost_ledger._price_cache_status();
+SELECT cost_ledger_internal.price_cache_status();
 RESET ROLE;
 DROP OWNED BY cost_ledger_test_nobody;
 DROP ROLE cost_ledger_test_nobody;

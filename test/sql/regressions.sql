@@ -9,7 +9,7 @@ SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 10, "output_tokens": 20
 -- whoever may insert calls runs nothing of its own with the owner's rights:
 -- not by an operator that the ledger's queries would find in its search_path
 CREATE ROLE cost_ledger_test_evil;
-GRANT USAGE ON SCHEMA cost_ledger TO cost_ledger_test_evil;
+GRANT USAGE ON SCHEMA cost_ledger, cost_ledger_internal TO cost_ledger_test_evil;
 GRANT INSERT ON cost_ledger.call TO cost_ledger_test_evil;
 CREATE SCHEMA evil AUTHORIZATION cost_ledger_test_evil;
 SET SESSION AUTHORIZATION cost_ledger_test_evil;
@@ -71,7 +71,7 @@ SET TimeZone = 'Asia/Kolkata';
 SELECT cost_ledger.create_partitions('2027-06-10', '2027-07-10');
 SET DateStyle = 'ISO';
 SET TimeZone = 'UTC';
-SELECT relname, pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname IN ('call_p2027_06', 'call_p2027_07') AND relnamespace = 'cost_ledger'::regnamespace ORDER BY 1;
+SELECT relname, pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname IN ('call_p2027_06', 'call_p2027_07') AND relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) ORDER BY 1;
 SET DateStyle = 'Postgres, MDY';
 
 -- of windows that overlap the first counts, so their order is a change

@@ -57,7 +57,7 @@ SELECT cost_ledger.correct_call(c.called_at, c.call_id, '{"input_tokens": 100}',
 
 -- Nothing is in the rollups yet, so reports are read from the calls.  They are
 -- compared again when all is in, and when half of it is.
-SELECT count(*) FROM cost_ledger.unconsumed_call;
+SELECT count(*) FROM cost_ledger_internal.unconsumed_call;
 
 -- September 30 = 10 + 20.  October: search 30 + 75 + 45 + 10 + 90 = 250,
 -- nobody 40, the namesake 138, together 428: 0.584112, 0.093458, 0.322430.
@@ -223,7 +223,7 @@ INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, fe
 SELECT count(cost_ledger.correct_call(c.called_at, c.call_id, jsonb_build_object('input_tokens', c.input_tokens / 2), 'half of it')) AS corrections
     FROM cost_ledger.call c WHERE c.call_id % 50 = 0 AND c.cost > 1;
 -- Half of it in the rollups, half not: runs, days and users on both sides.
-SELECT count(*) > 1000 AS unconsumed FROM cost_ledger.unconsumed_call;
+SELECT count(*) > 1000 AS unconsumed FROM cost_ledger_internal.unconsumed_call;
 -- Each line is a report and the difference from the ledger's own sum.
 SELECT report, total - (SELECT sum(c.cost) FROM cost_ledger.call c) AS difference
     FROM (SELECT 'chargeback_by_month' AS report, sum(cost) AS total FROM cost_ledger.chargeback_by_month
@@ -324,7 +324,7 @@ SELECT report, pg_temp.differences(said, recomputed) AS differences FROM report_
 
 -- The same when everything is in the rollups, which check themselves too.
 CALL cost_ledger.refresh();
-SELECT count(*) AS unconsumed FROM cost_ledger.unconsumed_call;
+SELECT count(*) AS unconsumed FROM cost_ledger_internal.unconsumed_call;
 SELECT report, pg_temp.differences(said, recomputed) AS differences FROM report_check ORDER BY report;
 SELECT count(*) AS differences FROM cost_ledger.check_rollups();
 SELECT cost_ledger.rebuild_rollups() AS put_right;
@@ -336,7 +336,7 @@ DROP TABLE local_call, local_run;
 CREATE TEMP VIEW relation AS
     SELECT c.oid, c.relname, c.relkind, c.reloptions
     FROM pg_class c
-    WHERE c.relnamespace = 'cost_ledger'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') AND NOT c.relispartition;
+    WHERE c.relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'm') AND NOT c.relispartition;
 SELECT count(*) FILTER (WHERE relkind = 'v') > 10 AS has_views FROM relation;
 SELECT relname AS without_comment FROM relation WHERE coalesce(obj_description(oid, 'pg_class'), '') = '' ORDER BY relname;
 SELECT r.relname, a.attname AS without_comment

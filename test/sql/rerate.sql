@@ -28,7 +28,7 @@ SELECT * FROM cost_ledger.rerate('2026-03-01', '2026-05-01');
 
 -- usage that is corrected counts as it is now: twice the input, all pages but one gone; 1.6 × 10 + 0.4 × 1 + 1 × 1
 SELECT cost_ledger.correct_call('fix', '{"input_tokens": 2000000, "cache_read_tokens": 400000, "pages": 1}', 'counted again') AS correction;
-SELECT call_id, usage, cost, pricing, price_id, corrections FROM cost_ledger.booked_calls('2026-03-02', '2026-03-03') ORDER BY call_id;
+SELECT call_id, usage, cost, pricing, price_id, corrections FROM cost_ledger_internal.booked_calls('2026-03-02', '2026-03-03') ORDER BY call_id;
 SELECT * FROM cost_ledger.rerate('2026-03-01', '2026-05-01');
 
 --
@@ -80,7 +80,7 @@ SELECT call_id, difference, batch_id > 1 AS another_batch FROM cost_ledger.rerat
 
 -- after a re-rating a correction takes what is booked into account: 1.6 × 12 + 0.4 × 1 for 2000000 tokens and no page
 SELECT cost_ledger.correct_call('fix', '{"input_tokens": 2000000, "cache_read_tokens": 400000}', 'no page at all') > 0 AS corrected;
-SELECT usage, cost, corrections FROM cost_ledger.booked_calls('2026-03-02', '2026-03-03', '{"event_key": "fix"}');
+SELECT usage, cost, corrections FROM cost_ledger_internal.booked_calls('2026-03-02', '2026-03-03', '{"event_key": "fix"}');
 SELECT * FROM cost_ledger.rerate('2026-03-01', '2026-05-01');
 
 -- back to the old price: a credit, to the cent; and the sum is what it was before
@@ -104,7 +104,7 @@ SELECT call_id, old_cost, new_cost, difference, pricing_before, pricing_after FR
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, output_tokens) VALUES ('2026-03-10', 'p', 'late', 1000000, 7) RETURNING cost, pricing;
 SELECT cost_ledger.set_price('p', 'late', '{"input_tokens": 5, "output_tokens": 0}', '2026-01-01', replace => true) > 0 AS set;
 SELECT old_cost, new_cost, difference, pricing_before, pricing_after FROM cost_ledger.rerate('2026-03-10', '2026-03-11', dry_run => false, reason => 'output is free');
-SELECT cost, pricing, corrections FROM cost_ledger.booked_calls('2026-03-10', '2026-03-11');
+SELECT cost, pricing, corrections FROM cost_ledger_internal.booked_calls('2026-03-10', '2026-03-11');
 SELECT * FROM cost_ledger.rerate('2026-03-10', '2026-03-11');
 
 --
@@ -124,7 +124,7 @@ SELECT new_cost, new_price_id, pricing_after FROM cost_ledger.rerate('2026-03-20
 -- a correction is priced for the call's customer as well: 2 + 1.5
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, output_tokens, customer, event_key) VALUES ('2026-03-20 00:05', 'p', 'multi', 1000000, 1000000, 'acme', 'for acme');
 SELECT cost_ledger.correct_call('for acme', '{"input_tokens": 2000000, "output_tokens": 1000000}', 'recount') > 0 AS corrected;
-SELECT cost FROM cost_ledger.booked_calls('2026-03-20', '2026-03-21', '{"event_key": "for acme"}');
+SELECT cost FROM cost_ledger_internal.booked_calls('2026-03-20', '2026-03-21', '{"event_key": "for acme"}');
 
 --
 -- The identity, on calls of all kinds: after re-rating, the ledger is what
@@ -185,7 +185,7 @@ SELECT * FROM cost_ledger.what_if('2026-03-01', '2026-04-01', filters => '{"acce
 SELECT * FROM cost_ledger.what_if('2026-03-01', '2026-04-01', '[{"from": {"duration_ms": "long"}, "to": {"model": "m"}}]');
 SELECT count(*) FROM cost_ledger.rerate('2026-03-01', '2026-04-01', '{"accepted": [true, null], "duration_ms": [900, null], "called_at": []}');
 \set VERBOSITY sqlstate
-SELECT * FROM cost_ledger.booked_calls('2026-03-01', '2026-04-01', marks => '{}');
+SELECT * FROM cost_ledger_internal.booked_calls('2026-03-01', '2026-04-01', marks => '{}');
 UPDATE cost_ledger.rerate_batch SET reason = 'another';
 DELETE FROM cost_ledger.rerate_batch;
 TRUNCATE cost_ledger.rerate_batch;
@@ -196,8 +196,8 @@ SELECT * FROM cost_ledger.rerate('2026-03-20', '2026-03-21', dry_run => false, r
 ROLLBACK;
 -- who may read may look; only the owner books
 CREATE ROLE regress_rerate_reader;
-GRANT USAGE ON SCHEMA cost_ledger TO regress_rerate_reader;
-GRANT SELECT ON ALL TABLES IN SCHEMA cost_ledger TO regress_rerate_reader;
+GRANT USAGE ON SCHEMA cost_ledger, cost_ledger_internal TO regress_rerate_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA cost_ledger, cost_ledger_internal TO regress_rerate_reader;
 SET ROLE regress_rerate_reader;
 SELECT count(*) > 0 AS found FROM cost_ledger.rerate('2026-03-01', '2026-04-01');
 SELECT * FROM cost_ledger.rerate('2026-03-01', '2026-04-01', dry_run => false, reason => 'x');

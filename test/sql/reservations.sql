@@ -26,11 +26,11 @@ $$;
 CREATE FUNCTION pg_temp.call(key text, labels jsonb, amount numeric, model text DEFAULT 'm', status text DEFAULT NULL, at timestamptz DEFAULT now()) RETURNS void
     LANGUAGE sql AS $$
     INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, status, hold_id, team, user_id, feature, run_id, operation, tool_calls_count)
-        SELECT $6, 'openai', $4, $3 * 1000000, $5, (SELECT h.hold_id FROM cost_ledger.hold h WHERE h.hold_key = $1),
+        SELECT $6, 'openai', $4, $3 * 1000000, $5, (SELECT h.hold_id FROM cost_ledger_internal.hold h WHERE h.hold_key = $1),
                $2 ->> 'team', $2 ->> 'user_id', $2 ->> 'feature', $2 ->> 'run_id', $2 ->> 'operation', ($2 ->> 'tool_calls')::integer
 $$;
 CREATE VIEW balance AS
-SELECT b.name, s.entity, sum(s.posted) AS posted, sum(s.held) AS held FROM cost_ledger.budget_balance s JOIN cost_ledger.budget b USING (budget_id) WHERE b.is_active GROUP BY 1, 2;
+SELECT b.name, s.entity, sum(s.posted) AS posted, sum(s.held) AS held FROM cost_ledger_internal.budget_balance s JOIN cost_ledger.budget b USING (budget_id) WHERE b.is_active GROUP BY 1, 2;
 CREATE FUNCTION pg_temp.next() RETURNS void LANGUAGE sql AS 'UPDATE cost_ledger.budget SET is_active = false WHERE is_active';
 
 --
@@ -83,7 +83,7 @@ SELECT pg_temp.call('a2', '{"team": "x"}', 1.5);
 SELECT * FROM balance;
 SELECT pg_temp.call('a3', '{"team": "x"}', 5);
 SELECT * FROM balance;
-SELECT hold_key, state, estimate, cost, overrun, calls, is_late FROM cost_ledger.hold WHERE hold_key IN ('a2', 'a3') ORDER BY 1;
+SELECT hold_key, state, estimate, cost, overrun, calls, is_late FROM cost_ledger_internal.hold WHERE hold_key IN ('a2', 'a3') ORDER BY 1;
 SELECT pg_temp.ask('a9', '{"team": "x"}', 0.1);
 SELECT * FROM cost_ledger.check_balances();
 -- refresh() does not post it once more
@@ -107,7 +107,7 @@ BEGIN;
 SELECT pg_temp.call('c4', '{"team": "x"}', 0.25);
 ROLLBACK;
 SELECT * FROM balance;
-SELECT hold_key, state FROM cost_ledger.hold WHERE hold_key LIKE 'c_' ORDER BY 1;
+SELECT hold_key, state FROM cost_ledger_internal.hold WHERE hold_key LIKE 'c_' ORDER BY 1;
 -- at once, if one wants to see it
 BEGIN;
 SET CONSTRAINTS ALL IMMEDIATE;
@@ -120,7 +120,7 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT pg_temp.call('c2', '{"team": "x"}', 0.25);
 COMMIT;
 \echo :LAST_ERROR_SQLSTATE
-SELECT hold_key, state FROM cost_ledger.hold WHERE hold_key = 'c2';
+SELECT hold_key, state FROM cost_ledger_internal.hold WHERE hold_key = 'c2';
 
 --
 -- a key is one request
@@ -172,7 +172,7 @@ SELECT pg_temp.ask('m7', jsonb_build_object('user_id', repeat('é', 300)), 3);
 SELECT octet_length(entity) FROM balance WHERE length(entity) > 10;
 -- what is known of the price is the estimate: 2 × 1 + 1 × 2
 SELECT pg_temp.ask('m8', '{"user_id": "u8"}', NULL, 2000000, 1000000);
-SELECT estimate FROM cost_ledger.hold WHERE hold_key = 'm8';
+SELECT estimate FROM cost_ledger_internal.hold WHERE hold_key = 'm8';
 -- nothing known: only a limit that is used up refuses
 SELECT pg_temp.ask('m9', '{"user_id": "u8"}'), pg_temp.ask('m10', '{"user_id": "u8"}', 1), pg_temp.ask('m11', '{"user_id": "u8"}');
 
@@ -184,23 +184,23 @@ SELECT cost_ledger.set_budget('expiring', '{"team": "e"}', 'total', 10) > 0 AS s
 SELECT cost_ledger.set_budget('also', '{"team": "e"}', 'rolling', 10, period_length => '1 hour') > 0 AS set;
 SELECT pg_temp.ask('e' || n, '{"team": "e"}', 5) FROM generate_series(1, 2) AS n ORDER BY n;
 SELECT pg_temp.ask('e3', '{"team": "e"}', 5);
-UPDATE cost_ledger.hold SET expires_at = clock_timestamp() WHERE hold_key IN ('e1', 'e2');
-UPDATE cost_ledger.hold_line l SET expires_at = h.expires_at FROM cost_ledger.hold h WHERE h.hold_id = l.hold_id AND h.hold_key IN ('e1', 'e2');
+UPDATE cost_ledger_internal.hold SET expires_at = clock_timestamp() WHERE hold_key IN ('e1', 'e2');
+UPDATE cost_ledger_internal.hold_line l SET expires_at = h.expires_at FROM cost_ledger_internal.hold h WHERE h.hold_id = l.hold_id AND h.hold_key IN ('e1', 'e2');
 SELECT pg_temp.ask('e4', '{"team": "e"}', 5), pg_temp.ask('e5', '{"team": "e"}', 5), pg_temp.ask('e6', '{"team": "e"}', 5);
 SELECT * FROM balance ORDER BY 1;
 SELECT pg_temp.ask('e1', '{"team": "e"}', 5);
 \echo :LAST_ERROR_SQLSTATE
 -- the call comes all the same: posted, and marked
 SELECT pg_temp.call('e1', '{"team": "e"}', 4);
-SELECT hold_key, state, is_late, cost FROM cost_ledger.hold WHERE hold_key = 'e1';
+SELECT hold_key, state, is_late, cost FROM cost_ledger_internal.hold WHERE hold_key = 'e1';
 SELECT * FROM balance ORDER BY 1;
 -- the job tidies up
 SELECT cost_ledger.check_budgets() >= 0 AS checked;
-SELECT hold_key, state, is_late FROM cost_ledger.hold WHERE hold_key IN ('e1', 'e2') ORDER BY 1;
+SELECT hold_key, state, is_late FROM cost_ledger_internal.hold WHERE hold_key IN ('e1', 'e2') ORDER BY 1;
 SELECT pg_temp.call('e2', '{"team": "e"}', 1);
 SELECT cost_ledger.release('e4');
 SELECT pg_temp.call('e4', '{"team": "e"}', 1);
-SELECT hold_key, state, is_late FROM cost_ledger.hold WHERE hold_key IN ('e2', 'e4') ORDER BY 1;
+SELECT hold_key, state, is_late FROM cost_ledger_internal.hold WHERE hold_key IN ('e2', 'e4') ORDER BY 1;
 SELECT * FROM balance ORDER BY 1;
 SELECT * FROM cost_ledger.check_balances();
 
@@ -213,7 +213,7 @@ SELECT pg_temp.ask('o' || n, '{"team": "o"}', 3) FROM generate_series(1, 5) AS n
 -- a success without a price stands for its estimate, until the price comes
 SELECT pg_temp.call('o1', '{"team": "o"}', 7, 'new-model');
 SELECT * FROM balance;
-SELECT state, estimate, cost, provisional, exchanged_at IS NULL AS waits FROM cost_ledger.hold WHERE hold_key = 'o1';
+SELECT state, estimate, cost, provisional, exchanged_at IS NULL AS waits FROM cost_ledger_internal.hold WHERE hold_key = 'o1';
 SELECT * FROM cost_ledger.check_balances();
 SELECT cost_ledger.set_price('openai', 'new-model', '{"input_tokens": 1}', '2025-01-01') > 0 AS set;
 SELECT old_cost, new_cost FROM cost_ledger.rerate('2025-01-01', 'infinity', '{"model": "new-model"}', false, 'price known now');
@@ -221,7 +221,7 @@ SELECT * FROM balance;
 SELECT name, spent, unpriced_calls FROM cost_ledger.budget_status;
 CALL cost_ledger.refresh();
 SELECT * FROM balance;
-SELECT state, estimate, cost, provisional, exchanged_at IS NULL AS waits FROM cost_ledger.hold WHERE hold_key = 'o1';
+SELECT state, estimate, cost, provisional, exchanged_at IS NULL AS waits FROM cost_ledger_internal.hold WHERE hold_key = 'o1';
 SELECT * FROM cost_ledger.check_balances();
 -- corrected later: the difference comes with refresh()
 SELECT cost_ledger.correct_call(called_at, call_id, '{"input_tokens": 6000000}', 'counted wrong') IS NOT NULL AS corrected
@@ -230,18 +230,18 @@ CALL cost_ledger.refresh();
 SELECT * FROM balance;
 -- broken off after a part of the answer: what that cost; without usage: nothing
 SELECT pg_temp.call('o2', '{"team": "o"}', 1, status => 'error');
-INSERT INTO cost_ledger.call (provider, model, status, hold_id, team) SELECT 'openai', 'm', 'error', hold_id, 'o' FROM cost_ledger.hold WHERE hold_key = 'o3';
+INSERT INTO cost_ledger.call (provider, model, status, hold_id, team) SELECT 'openai', 'm', 'error', hold_id, 'o' FROM cost_ledger_internal.hold WHERE hold_key = 'o3';
 SELECT * FROM balance;
-SELECT hold_key, state, cost, provisional FROM cost_ledger.hold WHERE hold_key IN ('o2', 'o3') ORDER BY 1;
+SELECT hold_key, state, cost, provisional FROM cost_ledger_internal.hold WHERE hold_key IN ('o2', 'o3') ORDER BY 1;
 -- a hold that nobody granted
 INSERT INTO cost_ledger.call (provider, model, input_tokens, hold_id, team) VALUES ('openai', 'm', 2000000, 'ffffffff-0000-0000-0000-000000000001', 'o');
-SELECT hold_key, state, is_unknown, cost, calls FROM cost_ledger.hold WHERE is_unknown;
+SELECT hold_key, state, is_unknown, cost, calls FROM cost_ledger_internal.hold WHERE is_unknown;
 -- two calls with one hold
 SELECT pg_temp.call('o4', '{"team": "o"}', 1), pg_temp.call('o4', '{"team": "o"}', 2);
-SELECT hold_key, state, cost, calls FROM cost_ledger.hold WHERE hold_key = 'o4';
+SELECT hold_key, state, cost, calls FROM cost_ledger_internal.hold WHERE hold_key = 'o4';
 -- a replay is recorded once, and settles once
-INSERT INTO cost_ledger.call (provider, model, input_tokens, hold_id, team, event_key) SELECT 'openai', 'm', 1000000, hold_id, 'o', 'o5' FROM cost_ledger.hold WHERE hold_key = 'o5';
-INSERT INTO cost_ledger.call (provider, model, input_tokens, hold_id, team, event_key) SELECT 'openai', 'm', 1000000, hold_id, 'o', 'o5' FROM cost_ledger.hold WHERE hold_key = 'o5';
+INSERT INTO cost_ledger.call (provider, model, input_tokens, hold_id, team, event_key) SELECT 'openai', 'm', 1000000, hold_id, 'o', 'o5' FROM cost_ledger_internal.hold WHERE hold_key = 'o5';
+INSERT INTO cost_ledger.call (provider, model, input_tokens, hold_id, team, event_key) SELECT 'openai', 'm', 1000000, hold_id, 'o', 'o5' FROM cost_ledger_internal.hold WHERE hold_key = 'o5';
 SELECT * FROM balance;
 CALL cost_ledger.refresh();
 SELECT * FROM balance;
@@ -353,10 +353,10 @@ SELECT budget, entity, threshold, level, spent, limit_amount, currency FROM cost
 WHERE budget IN ('turns', 'tools', 'hour', 'tokens', 'calls') ORDER BY 1, 2, 3;
 
 -- minutes that no window sees any more go
-INSERT INTO cost_ledger.budget_balance (budget_id, period_start, posted)
+INSERT INTO cost_ledger_internal.budget_balance (budget_id, period_start, posted)
     SELECT b.budget_id, date_trunc('minute', now() - v.ago), 1 FROM cost_ledger.budget b, (VALUES (interval '24 hours'), ('26 hours')) AS v (ago) WHERE b.name = 'hour';
 SELECT cost_ledger.check_budgets();
-SELECT count(*) AS old_minutes FROM cost_ledger.budget_balance s JOIN cost_ledger.budget b USING (budget_id)
+SELECT count(*) AS old_minutes FROM cost_ledger_internal.budget_balance s JOIN cost_ledger.budget b USING (budget_id)
 WHERE b.name = 'hour' AND s.period_start > '-infinity' AND s.period_start < now() - interval '2 hours';
 
 --
@@ -386,8 +386,8 @@ SELECT cost_ledger.pause('null', 'x');
 -- the period before, other weeks, quarters
 --
 SELECT p.* FROM (VALUES (1, 'week', 7), (2, 'week', 1), (3, 'quarter', 1), (4, 'hour', 1), (5, 'minute', 1), (6, 'total', 1)) AS v (n, period, week_start),
-    cost_ledger.budget_period(v.period, '2026-05-17 18:45:30Z', 'Asia/Kolkata', v.week_start) p ORDER BY n;
-SELECT * FROM cost_ledger.budget_period('rolling', '2026-05-17 18:45:30Z', 'UTC', 1, '90 minutes');
+    cost_ledger_internal.budget_period(v.period, '2026-05-17 18:45:30Z', 'Asia/Kolkata', v.week_start) p ORDER BY n;
+SELECT * FROM cost_ledger_internal.budget_period('rolling', '2026-05-17 18:45:30Z', 'UTC', 1, '90 minutes');
 
 --
 -- who may do what: a client that inserts settles without any right on budgets
@@ -395,7 +395,7 @@ SELECT * FROM cost_ledger.budget_period('rolling', '2026-05-17 18:45:30Z', 'UTC'
 SELECT pg_temp.next();
 SELECT cost_ledger.set_budget('client', '{"team": "c"}', 'total', 10) > 0 AS set;
 CREATE ROLE regress_client;
-GRANT USAGE ON SCHEMA cost_ledger TO regress_client;
+GRANT USAGE ON SCHEMA cost_ledger, cost_ledger_internal TO regress_client;
 GRANT INSERT ON cost_ledger.call TO regress_client;
 SELECT hold_id AS held FROM cost_ledger.reserve('client', '{"team": "c"}', 3) \gset
 SET ROLE regress_client;
@@ -407,8 +407,8 @@ RESET ROLE;
 SELECT * FROM balance;
 -- with these, it reserves too
 GRANT SELECT ON cost_ledger.ledger, cost_ledger.budget, cost_ledger.budget_version, cost_ledger.pause TO regress_client;
-GRANT SELECT, INSERT, UPDATE ON cost_ledger.budget_balance, cost_ledger.hold TO regress_client;
-GRANT SELECT, INSERT, UPDATE, DELETE ON cost_ledger.hold_line TO regress_client;
+GRANT SELECT, INSERT, UPDATE ON cost_ledger_internal.budget_balance, cost_ledger_internal.hold TO regress_client;
+GRANT SELECT, INSERT, UPDATE, DELETE ON cost_ledger_internal.hold_line TO regress_client;
 SET ROLE regress_client;
 SELECT decision FROM cost_ledger.reserve('client 2', '{"team": "c"}', 3);
 SELECT cost_ledger.release('client 2');
@@ -416,7 +416,7 @@ SELECT cost_ledger.pause('{}', 'not mine to say');
 RESET ROLE;
 -- who pulls the switch, and cannot say that somebody else did
 CREATE ROLE regress_oncall;
-GRANT USAGE ON SCHEMA cost_ledger TO regress_oncall;
+GRANT USAGE ON SCHEMA cost_ledger, cost_ledger_internal TO regress_oncall;
 GRANT SELECT, INSERT (scope, reason, until), UPDATE (resumed_at, resumed_by) ON cost_ledger.pause TO regress_oncall;
 SET ROLE regress_oncall;
 SELECT cost_ledger.pause('{"agent": "nobody"}', 'mine to say') > 0 AS paused;
@@ -433,27 +433,27 @@ DROP ROLE regress_client;
 -- a budget goes with what it has
 SELECT decision FROM cost_ledger.reserve('gone', '{"team": "c"}', 3);
 DELETE FROM cost_ledger.budget WHERE name = 'client';
-SELECT count(*) FROM cost_ledger.budget_balance s WHERE NOT EXISTS (SELECT FROM cost_ledger.budget b WHERE b.budget_id = s.budget_id);
+SELECT count(*) FROM cost_ledger_internal.budget_balance s WHERE NOT EXISTS (SELECT FROM cost_ledger.budget b WHERE b.budget_id = s.budget_id);
 SELECT pg_temp.call('gone', '{"team": "c"}', 3);
-SELECT hold_key, state FROM cost_ledger.hold WHERE hold_key = 'gone';
-SELECT count(*) FROM cost_ledger.budget_balance WHERE held < 0;
+SELECT hold_key, state FROM cost_ledger_internal.hold WHERE hold_key = 'gone';
+SELECT count(*) FROM cost_ledger_internal.budget_balance WHERE held < 0;
 DROP VIEW balance;
 --
 -- holds that were over long ago are forgotten; open ones, and estimates that stand
 -- in for a price, are not
 --
-SELECT count(*) > 3 AS some, count(*) FILTER (WHERE state = 'open') > 0 AS open, count(*) FILTER (WHERE provisional IS NOT NULL AND exchanged_at IS NULL) AS provisional FROM cost_ledger.hold;
-SELECT cost_ledger._prune_holds();
+SELECT count(*) > 3 AS some, count(*) FILTER (WHERE state = 'open') > 0 AS open, count(*) FILTER (WHERE provisional IS NOT NULL AND exchanged_at IS NULL) AS provisional FROM cost_ledger_internal.hold;
+SELECT cost_ledger_internal.prune_holds();
 SELECT cost_ledger.set_retention(retain_holds => '7 days');
 SELECT cost_ledger.set_retention(retain_holds => '8 days');
-SELECT cost_ledger._prune_holds(now() + interval '7 days');
-SELECT count(*) AS over FROM cost_ledger.hold WHERE state <> 'open' AND (provisional IS NULL OR exchanged_at IS NOT NULL) \gset
+SELECT cost_ledger_internal.prune_holds(now() + interval '7 days');
+SELECT count(*) AS over FROM cost_ledger_internal.hold WHERE state <> 'open' AND (provisional IS NULL OR exchanged_at IS NOT NULL) \gset
 -- once a day
-SELECT cost_ledger._prune_holds(now() + interval '7 days 23 hours');
-SELECT cost_ledger._prune_holds(now() + interval '9 days', 2);
-SELECT cost_ledger._prune_holds(now() + interval '9 days') = :over - 2 AS pruned;
-SELECT count(*) FROM cost_ledger.hold WHERE state <> 'open' AND (provisional IS NULL OR exchanged_at IS NOT NULL);
-SELECT count(*) FILTER (WHERE state = 'open') > 0 AS open, count(*) FILTER (WHERE provisional IS NOT NULL AND exchanged_at IS NULL) AS provisional FROM cost_ledger.hold;
+SELECT cost_ledger_internal.prune_holds(now() + interval '7 days 23 hours');
+SELECT cost_ledger_internal.prune_holds(now() + interval '9 days', 2);
+SELECT cost_ledger_internal.prune_holds(now() + interval '9 days') = :over - 2 AS pruned;
+SELECT count(*) FROM cost_ledger_internal.hold WHERE state <> 'open' AND (provisional IS NULL OR exchanged_at IS NOT NULL);
+SELECT count(*) FILTER (WHERE state = 'open') > 0 AS open, count(*) FILTER (WHERE provisional IS NOT NULL AND exchanged_at IS NULL) AS provisional FROM cost_ledger_internal.hold;
 SELECT count(*) FROM cost_ledger.check_balances();
 
 SELECT cost_ledger.drop_ledger(i_mean_it => true);

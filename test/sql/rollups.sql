@@ -16,7 +16,7 @@ SELECT cost_ledger.set_price('acme', 'm', '{"input_tokens": 1000000, "cache_read
 
 -- nothing to do
 CALL cost_ledger.refresh();
-SELECT rows_consumed, batches, consumed_at FROM cost_ledger.rollup_state;
+SELECT rows_consumed, batches, consumed_at FROM cost_ledger_internal.rollup_state;
 
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, cache_read_tokens, output_tokens, team, user_id, session_id, run_id, parent_run_id,
                               operation, status, accepted, retry_count, tool_calls, duration_ms, reported_cost, trace_url, agent) VALUES
@@ -30,34 +30,34 @@ INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, cache_re
     ('2026-03-31 19:10:00Z', 'acme', 'x', 13, NULL, NULL, 'search', 'u2', 's1', 'r2', 'r1', 'primary', 'success', NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 
 CALL cost_ledger.refresh();
-SELECT rows_consumed, batches, consumed_at IS NOT NULL AS consumed FROM cost_ledger.rollup_state;
+SELECT rows_consumed, batches, consumed_at IS NOT NULL AS consumed FROM cost_ledger_internal.rollup_state;
 -- local hours begin at half past
 SELECT h.hour, k.team, k.model, k.operation, k.status, h.calls, h.priced_calls, h.unpriced_calls AS unpriced, h.retries, h.tool_calls AS tools,
        h.accepted_calls AS accepted, h.rejected_calls AS rejected, h.input_tokens, h.cache_read_tokens AS cached, h.output_tokens AS output, h.cost, h.cost_without_run AS no_run, h.reported_cost AS reported,
        cost_ledger.total(h.call_cost) AS summary
-FROM cost_ledger.rollup_hour h JOIN cost_ledger.rollup_key k USING (key_id)
+FROM cost_ledger_internal.rollup_hour h JOIN cost_ledger_internal.rollup_key k USING (key_id)
 ORDER BY h.hour, k.team, k.model, k.operation;
-SELECT d.day, k.team, k.model, k.operation, d.calls, d.cost FROM cost_ledger.rollup_day d JOIN cost_ledger.rollup_key k USING (key_id) ORDER BY d.day, k.team, k.model, k.operation;
-SELECT * FROM cost_ledger.rollup_user_day ORDER BY day, user_id;
-SELECT * FROM cost_ledger.rollup_user_month ORDER BY month, user_id;
+SELECT d.day, k.team, k.model, k.operation, d.calls, d.cost FROM cost_ledger_internal.rollup_day d JOIN cost_ledger_internal.rollup_key k USING (key_id) ORDER BY d.day, k.team, k.model, k.operation;
+SELECT * FROM cost_ledger_internal.rollup_user_day ORDER BY day, user_id;
+SELECT * FROM cost_ledger_internal.rollup_user_month ORDER BY month, user_id;
 \x
-SELECT * FROM cost_ledger.rollup_run ORDER BY run_id;
-SELECT * FROM cost_ledger.rollup_session ORDER BY session_id;
+SELECT * FROM cost_ledger_internal.rollup_run ORDER BY run_id;
+SELECT * FROM cost_ledger_internal.rollup_session ORDER BY session_id;
 \x
-SELECT day, runs, cost, max_cost, cost_ledger.num_values(run_cost) AS priced, cost_ledger.maximum(run_cost) FROM cost_ledger.rollup_run_day ORDER BY day;
+SELECT day, runs, cost, max_cost, cost_ledger.num_values(run_cost) AS priced, cost_ledger.maximum(run_cost) FROM cost_ledger_internal.rollup_run_day ORDER BY day;
 SELECT run_id, depth, turns, retries, tool_calls, cost FROM cost_ledger.run_cost ORDER BY run_id;
 -- minutes are kept for two days
-SELECT count(*) FROM cost_ledger.rollup_minute;
+SELECT count(*) FROM cost_ledger_internal.rollup_minute;
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) VALUES (now() - interval '1 minute', 'acme', 'm', 17), (now() - interval '50 hours', 'acme', 'm', 19);
 CALL cost_ledger.refresh();
-SELECT calls, input_tokens, cost FROM cost_ledger.rollup_minute;
-UPDATE cost_ledger.rollup_state SET minutes_from = minutes_from - interval '1 day';
-UPDATE cost_ledger.rollup_minute SET minute = minute - interval '51 hours';
+SELECT calls, input_tokens, cost FROM cost_ledger_internal.rollup_minute;
+UPDATE cost_ledger_internal.rollup_state SET minutes_from = minutes_from - interval '1 day';
+UPDATE cost_ledger_internal.rollup_minute SET minute = minute - interval '51 hours';
 CALL cost_ledger.refresh();
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) VALUES ('2026-04-01', 'acme', 'm', 1);
 CALL cost_ledger.refresh();
 SELECT count(*) AS minutes, min(s.minutes_from) = date_trunc('hour', now() - interval '2 days') AS kept_two_days
-FROM cost_ledger.rollup_state s LEFT JOIN cost_ledger.rollup_minute m ON true;
+FROM cost_ledger_internal.rollup_state s LEFT JOIN cost_ledger_internal.rollup_minute m ON true;
 SELECT cost_ledger.rebuild_rollups('2026-04-01', 'infinity') AS put_right;
 
 -- what is corrected or gets its price flows the same way
@@ -67,9 +67,9 @@ SELECT cost_ledger.set_price('acme', 'x', '{"input_tokens": 3000000}', '2025-01-
 SELECT call_id, difference FROM cost_ledger.rerate('2026-03-01', '2026-05-01', dry_run => false, reason => 'x has a price');
 SELECT run_id, calls, unpriced_calls, cost, adjustment_cost FROM cost_ledger.run_cost ORDER BY run_id;
 CALL cost_ledger.refresh();
-SELECT run_id, calls, unpriced_calls, cost, adjustment_cost FROM cost_ledger.rollup_run ORDER BY run_id;
+SELECT run_id, calls, unpriced_calls, cost, adjustment_cost FROM cost_ledger_internal.rollup_run ORDER BY run_id;
 SELECT d.day, d.calls, d.priced_calls, d.unpriced_calls, d.corrections, d.cost, d.adjustment_cost, cost_ledger.num_values(d.call_cost) AS values, cost_ledger.total(d.call_cost) AS first_priced
-FROM cost_ledger.rollup_day d JOIN cost_ledger.rollup_key k USING (key_id)
+FROM cost_ledger_internal.rollup_day d JOIN cost_ledger_internal.rollup_key k USING (key_id)
 WHERE k.team = 'search' ORDER BY d.day, k.model, k.operation;
 SELECT count(*) FROM cost_ledger.check_rollups();
 
@@ -92,7 +92,7 @@ INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, us
 SELECT run_id, started_at, team, user_id, session_id, agent, trace_url, cost FROM cost_ledger.run_cost WHERE run_id = 'r1';
 CALL cost_ledger.refresh();
 SELECT run_id, started_at, team, user_id, session_id, agent, trace_url, cost FROM cost_ledger.run_cost WHERE run_id = 'r1';
-SELECT (r.labels).* FROM cost_ledger.rollup_run r WHERE run_id = 'r1';
+SELECT (r.labels).* FROM cost_ledger_internal.rollup_run r WHERE run_id = 'r1';
 SELECT count(*) FROM cost_ledger.check_rollups();
 
 -- ids that are too long for an index keep what tells them apart
@@ -102,7 +102,7 @@ SELECT octet_length(run_id), right(run_id, 33) = '#' || md5(repeat('ü', 5000) |
        user_id = repeat('u', 479) || '#' || md5(repeat('u', 513)) AS shortened, octet_length(parent_run_id)
 FROM cost_ledger.call WHERE called_at = '2026-04-02' ORDER BY call_id;
 CALL cost_ledger.refresh();
-SELECT count(*) FROM cost_ledger.rollup_run WHERE run_id LIKE 'ü%';
+SELECT count(*) FROM cost_ledger_internal.rollup_run WHERE run_id LIKE 'ü%';
 -- labels are not in an index
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, feature) VALUES ('2026-04-02', 'acme', 'm', 1, repeat('long', 100000), ''', ''''\'), ('2026-04-02', 'acme', 'm', 1, NULL, '');
 CALL cost_ledger.refresh();
@@ -111,12 +111,12 @@ SELECT count(*) FROM cost_ledger.check_rollups();
 -- an earlier call that comes late moves a run, and leaves its old day without one
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, run_id) VALUES ('2026-04-07 12:00Z', 'acme', 'm', 2, 'moved'), ('2026-04-06 12:00Z', 'acme', 'm', 3, 'stays');
 CALL cost_ledger.refresh();
-SELECT day, runs, cost, max_cost FROM cost_ledger.rollup_run_day WHERE day >= '2026-04-05' ORDER BY day;
+SELECT day, runs, cost, max_cost FROM cost_ledger_internal.rollup_run_day WHERE day >= '2026-04-05' ORDER BY day;
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, run_id) VALUES ('2026-04-06 12:00Z', 'acme', 'm', 5, 'moved');
 SELECT day, runs, mean_cost, p95_cost, max_cost, total_cost FROM cost_ledger.cost_per_run_by_day WHERE day >= '2026-04-05' AND runs > 0 ORDER BY day;
 CALL cost_ledger.refresh();
 SELECT day, runs, mean_cost, p95_cost, max_cost, total_cost FROM cost_ledger.cost_per_run_by_day WHERE day >= '2026-04-05' AND runs > 0 ORDER BY day;
-SELECT day, runs, cost, max_cost FROM cost_ledger.rollup_run_day WHERE day >= '2026-04-05' ORDER BY day;
+SELECT day, runs, cost, max_cost FROM cost_ledger_internal.rollup_run_day WHERE day >= '2026-04-05' ORDER BY day;
 SELECT count(*) FROM cost_ledger.check_rollups();
 
 -- in batches, of whole transactions
@@ -124,24 +124,24 @@ INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) SELECT '
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) SELECT '2026-04-03', 'acme', 'm', i FROM generate_series(1, 5) i;
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) SELECT '2026-04-03', 'acme', 'm', i FROM generate_series(1, 5) i;
 CALL cost_ledger.refresh(5);
-SELECT sum(cost) FROM cost_ledger.live_day WHERE day = '2026-04-03';
-SELECT count(*) FROM cost_ledger.unconsumed_call;
+SELECT sum(cost) FROM cost_ledger_internal.live_day WHERE day = '2026-04-03';
+SELECT count(*) FROM cost_ledger_internal.unconsumed_call;
 SELECT count(*) FROM cost_ledger.check_rollups();
 CALL cost_ledger.refresh(0);
 CALL cost_ledger.refresh(NULL);
 
 -- one wrong row in each rollup is found, and put right
 BEGIN;
-SELECT k.key_id AS searches FROM cost_ledger.rollup_key k WHERE k.team = 'search' AND k.model = 'm' AND k.operation = 'primary' \gset
-UPDATE cost_ledger.rollup_hour SET cost = cost + 0.000000000001 WHERE key_id = :searches;
-UPDATE cost_ledger.rollup_day SET call_cost = cost_ledger.merge(call_cost, (SELECT cost_ledger.summarize(0.000000000000001::numeric))) WHERE ctid = (SELECT min(ctid) FROM cost_ledger.rollup_day WHERE cost > 0);
-DELETE FROM cost_ledger.rollup_run WHERE run_id = 'r2';
-UPDATE cost_ledger.rollup_session SET labels = NULL WHERE session_id = 's1';
-INSERT INTO cost_ledger.rollup_user_day (day, user_id, calls) VALUES ('2026-01-01', NULL, 1);
-INSERT INTO cost_ledger.rollup_user_month (month, user_id, calls) VALUES ('2026-01-01', NULL, 1);
-UPDATE cost_ledger.rollup_month SET cost = cost - 0.000000000001 WHERE key_id = :searches AND month = (SELECT min(month) FROM cost_ledger.rollup_month WHERE key_id = :searches);
-UPDATE cost_ledger.rollup_run_day SET max_cost = max_cost + 1 WHERE day = (SELECT min(day) FROM cost_ledger.rollup_run_day WHERE cost > 0);
-INSERT INTO cost_ledger.rollup_minute (minute, key_id, calls) VALUES (date_trunc('minute', now()), :searches, 1);
+SELECT k.key_id AS searches FROM cost_ledger_internal.rollup_key k WHERE k.team = 'search' AND k.model = 'm' AND k.operation = 'primary' \gset
+UPDATE cost_ledger_internal.rollup_hour SET cost = cost + 0.000000000001 WHERE key_id = :searches;
+UPDATE cost_ledger_internal.rollup_day SET call_cost = cost_ledger.merge(call_cost, (SELECT cost_ledger.summarize(0.000000000000001::numeric))) WHERE ctid = (SELECT min(ctid) FROM cost_ledger_internal.rollup_day WHERE cost > 0);
+DELETE FROM cost_ledger_internal.rollup_run WHERE run_id = 'r2';
+UPDATE cost_ledger_internal.rollup_session SET labels = NULL WHERE session_id = 's1';
+INSERT INTO cost_ledger_internal.rollup_user_day (day, user_id, calls) VALUES ('2026-01-01', NULL, 1);
+INSERT INTO cost_ledger_internal.rollup_user_month (month, user_id, calls) VALUES ('2026-01-01', NULL, 1);
+UPDATE cost_ledger_internal.rollup_month SET cost = cost - 0.000000000001 WHERE key_id = :searches AND month = (SELECT min(month) FROM cost_ledger_internal.rollup_month WHERE key_id = :searches);
+UPDATE cost_ledger_internal.rollup_run_day SET max_cost = max_cost + 1 WHERE day = (SELECT min(day) FROM cost_ledger_internal.rollup_run_day WHERE cost > 0);
+INSERT INTO cost_ledger_internal.rollup_minute (minute, key_id, calls) VALUES (date_trunc('minute', now()), :searches, 1);
 SELECT rollup, stored IS NOT NULL AS stored, expected IS NOT NULL AS expected, (stored ->> 'cost')::numeric - (expected ->> 'cost')::numeric AS too_much,
        key ->> 'run_id' AS run, key ->> 'session_id' AS session, CASE WHEN rollup <> 'day' THEN key ->> 'team' END AS team
 FROM cost_ledger.check_rollups() ORDER BY rollup;
@@ -150,20 +150,20 @@ SELECT cost_ledger.rebuild_rollups('2026-01-01', '2026-01-01 00:00:01');
 SELECT cost_ledger.rebuild_rollups();
 SELECT count(*) FROM cost_ledger.check_rollups();
 -- from nothing
-DELETE FROM cost_ledger.rollup_hour; DELETE FROM cost_ledger.rollup_day; DELETE FROM cost_ledger.rollup_month; DELETE FROM cost_ledger.rollup_run;
-DELETE FROM cost_ledger.rollup_session; DELETE FROM cost_ledger.rollup_user_day; DELETE FROM cost_ledger.rollup_user_month; DELETE FROM cost_ledger.rollup_run_day; DELETE FROM cost_ledger.rollup_key;
+DELETE FROM cost_ledger_internal.rollup_hour; DELETE FROM cost_ledger_internal.rollup_day; DELETE FROM cost_ledger_internal.rollup_month; DELETE FROM cost_ledger_internal.rollup_run;
+DELETE FROM cost_ledger_internal.rollup_session; DELETE FROM cost_ledger_internal.rollup_user_day; DELETE FROM cost_ledger_internal.rollup_user_month; DELETE FROM cost_ledger_internal.rollup_run_day; DELETE FROM cost_ledger_internal.rollup_key;
 SELECT cost_ledger.rebuild_rollups() > 10 AS put_right;
 SELECT count(*) FROM cost_ledger.check_rollups();
-SELECT (SELECT sum(cost) FROM cost_ledger.call) - (SELECT sum(cost) FROM cost_ledger.live_hour) AS difference;
+SELECT (SELECT sum(cost) FROM cost_ledger.call) - (SELECT sum(cost) FROM cost_ledger_internal.live_hour) AS difference;
 ROLLBACK;
 SELECT count(*) FROM cost_ledger.check_rollups();
 -- labels under the wrong key
 BEGIN;
-UPDATE cost_ledger.rollup_key SET team = 'others' WHERE key_id = :searches;
+UPDATE cost_ledger_internal.rollup_key SET team = 'others' WHERE key_id = :searches;
 SELECT rollup, key ->> 'team' AS team, stored IS NOT NULL AS stored, expected IS NOT NULL AS expected FROM cost_ledger.check_rollups() GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4;
 SELECT cost_ledger.rebuild_rollups() > 0 AS put_right;
 SELECT count(*) FROM cost_ledger.check_rollups();
-SELECT (SELECT sum(cost) FROM cost_ledger.call WHERE team = 'search') - (SELECT sum(cost) FROM cost_ledger.live_day WHERE team = 'search') AS difference;
+SELECT (SELECT sum(cost) FROM cost_ledger.call WHERE team = 'search') - (SELECT sum(cost) FROM cost_ledger_internal.live_day WHERE team = 'search') AS difference;
 ROLLBACK;
 SELECT * FROM cost_ledger.check_rollups('2026-02-01', '2026-01-01');
 SELECT cost_ledger.rebuild_rollups(NULL);
@@ -180,7 +180,7 @@ BEGIN
     RETURN plan -> 0 -> 'Plan' ->> 'Plan Rows';
 END
 $$;
-SELECT count(*) >= 3000 AS many, pg_temp.expected_rows('SELECT * FROM cost_ledger.unconsumed_call') BETWEEN 900 AND 1200 AS few_expected FROM cost_ledger.unconsumed_call;
+SELECT count(*) >= 3000 AS many, pg_temp.expected_rows('SELECT * FROM cost_ledger_internal.unconsumed_call') BETWEEN 900 AND 1200 AS few_expected FROM cost_ledger_internal.unconsumed_call;
 CALL cost_ledger.refresh();
 
 -- where it cannot work
@@ -195,11 +195,11 @@ RESET default_transaction_isolation;
 SELECT cost_ledger.post_restore();
 
 -- in another cluster: calls go on, reports count them, and jobs wait
-SELECT sum(cost) AS before FROM cost_ledger.live_day \gset
+SELECT sum(cost) AS before FROM cost_ledger_internal.live_day \gset
 UPDATE cost_ledger.ledger SET system_identifier = 1;
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) VALUES ('2026-04-04', 'acme', 'm', 1000), ('2026-04-04', 'acme', 'm', 2000);
 SELECT recorded_xid FROM cost_ledger.call WHERE called_at = '2026-04-04';
-SELECT sum(cost) - :before AS more FROM cost_ledger.live_day;
+SELECT sum(cost) - :before AS more FROM cost_ledger_internal.live_day;
 CALL cost_ledger.refresh();
 SELECT unconsumed_rows, needs_post_restore FROM cost_ledger.rollup_status;
 BEGIN;
@@ -208,9 +208,9 @@ SELECT cost_ledger.post_restore();
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) VALUES ('2026-04-05', 'acme', 'm', 4000);
 COMMIT;
 SELECT (SELECT max(recorded_xid) FROM cost_ledger.call WHERE called_at = '2026-04-05') > (SELECT max(recorded_xid) FROM cost_ledger.call WHERE called_at < '2026-04-05') AS numbers_go_on;
-SELECT sum(cost) - :before AS more FROM cost_ledger.live_day;
+SELECT sum(cost) - :before AS more FROM cost_ledger_internal.live_day;
 CALL cost_ledger.refresh();
-SELECT sum(cost) - :before AS more FROM cost_ledger.rollup_day;
+SELECT sum(cost) - :before AS more FROM cost_ledger_internal.rollup_day;
 SELECT unconsumed_rows, oldest_recorded_at, lag_seconds, needs_post_restore, is_failing FROM cost_ledger.rollup_status;
 SELECT count(*) FROM cost_ledger.check_rollups();
 -- and once more
@@ -218,19 +218,19 @@ UPDATE cost_ledger.ledger SET system_identifier = 2;
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) VALUES ('2026-04-06', 'acme', 'm', 8000);
 SELECT cost_ledger.post_restore();
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) VALUES ('2026-04-06', 'acme', 'm', 16000);
-SELECT sum(cost) - :before AS more FROM cost_ledger.live_day;
+SELECT sum(cost) - :before AS more FROM cost_ledger_internal.live_day;
 CALL cost_ledger.refresh();
-SELECT sum(cost) - :before AS more FROM cost_ledger.rollup_day;
+SELECT sum(cost) - :before AS more FROM cost_ledger_internal.rollup_day;
 SELECT count(*) FROM cost_ledger.check_rollups();
 
 -- who may read reports needs nothing but SELECT
 CREATE ROLE cost_ledger_test_reader;
-GRANT USAGE ON SCHEMA cost_ledger TO cost_ledger_test_reader;
-GRANT SELECT ON ALL TABLES IN SCHEMA cost_ledger TO cost_ledger_test_reader;
+GRANT USAGE ON SCHEMA cost_ledger, cost_ledger_internal TO cost_ledger_test_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA cost_ledger, cost_ledger_internal TO cost_ledger_test_reader;
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, run_id, parent_run_id) VALUES ('2026-04-06', 'acme', 'm', 1, 'r9', 'r2');
 SET ROLE cost_ledger_test_reader;
 SELECT unconsumed_rows FROM cost_ledger.rollup_status;
-SELECT sum(cost) - :before AS more FROM cost_ledger.live_day;
+SELECT sum(cost) - :before AS more FROM cost_ledger_internal.live_day;
 SELECT depth FROM cost_ledger.run_cost WHERE run_id = 'r2';
 SELECT cost_ledger.rebuild_rollups();
 CALL cost_ledger.refresh();
@@ -239,8 +239,8 @@ DROP OWNED BY cost_ledger_test_reader;
 DROP ROLE cost_ledger_test_reader;
 
 -- labels made by hand must be whole
-SELECT cost_ledger.merge(ROW('a', NULL, NULL, NULL, NULL, NULL, NULL, NULL, '2026-01-02', 1, NULL)::cost_ledger.call_labels,
-                         ROW('b', 'f', NULL, NULL, NULL, NULL, NULL, NULL, '2026-01-01', 9, NULL)::cost_ledger.call_labels);
-SELECT cost_ledger.merge(ROW('a', NULL, NULL, NULL, NULL, NULL, NULL, NULL, '2026-01-02', 1, '\x00'), ROW('b', 'f', NULL, NULL, NULL, NULL, NULL, NULL, '2026-01-01', 9, NULL));
-SELECT cost_ledger.merge(ROW('a', NULL, NULL, NULL, NULL, NULL, NULL, NULL, '2026-01-02', 1, '\x0800000000000000000000000000000000'), ROW('b', 'f', NULL, NULL, NULL, NULL, NULL, NULL, '2026-01-01', 9, NULL));
+SELECT cost_ledger_internal.merge_labels(ROW('a', NULL, NULL, NULL, NULL, NULL, NULL, NULL, '2026-01-02', 1, NULL)::cost_ledger_internal.call_labels,
+                         ROW('b', 'f', NULL, NULL, NULL, NULL, NULL, NULL, '2026-01-01', 9, NULL)::cost_ledger_internal.call_labels);
+SELECT cost_ledger_internal.merge_labels(ROW('a', NULL, NULL, NULL, NULL, NULL, NULL, NULL, '2026-01-02', 1, '\x00'), ROW('b', 'f', NULL, NULL, NULL, NULL, NULL, NULL, '2026-01-01', 9, NULL));
+SELECT cost_ledger_internal.merge_labels(ROW('a', NULL, NULL, NULL, NULL, NULL, NULL, NULL, '2026-01-02', 1, '\x0800000000000000000000000000000000'), ROW('b', 'f', NULL, NULL, NULL, NULL, NULL, NULL, '2026-01-01', 9, NULL));
 SELECT cost_ledger.drop_ledger(i_mean_it => true);

@@ -16,14 +16,14 @@ SELECT cost_ledger.correct_call('ours1', '{"input_tokens": 2000000}', 'recount')
 INSERT INTO cost_ledger.call (called_at, provider, model, team, input_tokens) VALUES ('2026-03-09', 'p', 'unknown', 'theirs', 1);
 
 CREATE ROLE regress_team_reader;
-GRANT USAGE ON SCHEMA cost_ledger TO regress_team_reader;
+GRANT USAGE ON SCHEMA cost_ledger, cost_ledger_internal TO regress_team_reader;
 -- everything but the partitions: a grant on one goes round the policy of its parent
 DO $$
 DECLARE
     name text;
 BEGIN
-    FOR name IN SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'cost_ledger'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition LOOP
-        EXECUTE format('GRANT SELECT ON cost_ledger.%I TO regress_team_reader', name);
+    FOR name IN SELECT c.oid::regclass::text FROM pg_class c WHERE c.relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition LOOP
+        EXECUTE format('GRANT SELECT ON %s TO regress_team_reader', name);
     END LOOP;
 END
 $$;
@@ -33,10 +33,10 @@ CREATE POLICY own_team ON cost_ledger.call FOR SELECT TO regress_team_reader USI
 SET ROLE regress_team_reader;
 -- 2 + 1 + 1
 SELECT team, count(*) AS rows, sum(cost) FROM cost_ledger.call GROUP BY team;
-SELECT count(*) AS calls, sum(cost) FROM cost_ledger.booked_calls('2026-03-01', '2026-04-01');
+SELECT count(*) AS calls, sum(cost) FROM cost_ledger_internal.booked_calls('2026-03-01', '2026-04-01');
 SELECT team, calls, real_cost, what_if_cost FROM cost_ledger.what_if('2026-03-01', '2026-04-01', '[{"from": {"model": "m"}, "to": {"model": "small"}}]');
 -- no filter gets around it
-SELECT count(*) AS calls FROM cost_ledger.booked_calls('2026-03-01', '2026-04-01', '{"team": ["theirs", null]}');
+SELECT count(*) AS calls FROM cost_ledger_internal.booked_calls('2026-03-01', '2026-04-01', '{"team": ["theirs", null]}');
 SELECT meter, quantity, amount FROM cost_ledger.billed_meters('2026-03-01', '2026-04-01');
 RESET ROLE;
 -- a price changes: each sees what is different of their own
@@ -50,9 +50,9 @@ SELECT count(*) AS calls, sum(difference) FROM cost_ledger.rerate('2026-03-01', 
 -- every view: asked by the reader, nothing in it is of the other team
 CREATE FUNCTION pg_temp.leaks(OUT view text, OUT rows bigint, OUT leaked bigint) RETURNS SETOF record LANGUAGE plpgsql AS $$
 BEGIN
-    FOR view IN SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'cost_ledger'::regnamespace AND c.relkind = 'v' ORDER BY 1 LOOP
+    FOR view IN SELECT c.oid::regclass::text FROM pg_class c WHERE c.relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND c.relkind = 'v' ORDER BY 1 LOOP
         BEGIN
-            EXECUTE format('SELECT count(*), count(*) FILTER (WHERE to_jsonb(v)::text ~ ''theirs'') FROM cost_ledger.%I v', view) INTO rows, leaked;
+            EXECUTE format('SELECT count(*), count(*) FILTER (WHERE to_jsonb(v)::text ~ ''theirs'') FROM %s v', view) INTO rows, leaked;
         EXCEPTION WHEN insufficient_privilege THEN
             -- what looks at a partition by itself is for the owner
             rows := NULL;
@@ -73,7 +73,7 @@ SELECT count(*) FROM cost_ledger.unpriced_call;
 -- a writer under a policy is priced as anybody is, and reads no price
 RESET ROLE;
 CREATE ROLE regress_team_writer;
-GRANT USAGE ON SCHEMA cost_ledger TO regress_team_writer;
+GRANT USAGE ON SCHEMA cost_ledger, cost_ledger_internal TO regress_team_writer;
 GRANT INSERT ON cost_ledger.call TO regress_team_writer;
 CREATE POLICY own_calls ON cost_ledger.call FOR INSERT TO regress_team_writer WITH CHECK (team = 'ours');
 SET ROLE regress_team_writer;
@@ -93,34 +93,34 @@ INSERT INTO cost_ledger.call (called_at, provider, model, team, run_id, user_id,
     ('2026-03-22', 'p', 'm', 'ours', 'r-ours', 'u-ours', 1000000), ('2026-03-22', 'p', 'm', 'theirs', 'r-theirs', 'u-theirs', 1000000);
 SET ROLE regress_team_reader;
 SELECT view, rows, leaked FROM pg_temp.leaks() WHERE leaked > 0;
-SELECT (SELECT count(*) FROM cost_ledger.rollup_key) + (SELECT count(*) FROM cost_ledger.rollup_minute) + (SELECT count(*) FROM cost_ledger.rollup_hour)
-     + (SELECT count(*) FROM cost_ledger.rollup_day) + (SELECT count(*) FROM cost_ledger.rollup_run) + (SELECT count(*) FROM cost_ledger.rollup_session)
-     + (SELECT count(*) FROM cost_ledger.rollup_user_day) + (SELECT count(*) FROM cost_ledger.rollup_user_month) + (SELECT count(*) FROM cost_ledger.rollup_run_day) AS rollups;
+SELECT (SELECT count(*) FROM cost_ledger_internal.rollup_key) + (SELECT count(*) FROM cost_ledger_internal.rollup_minute) + (SELECT count(*) FROM cost_ledger_internal.rollup_hour)
+     + (SELECT count(*) FROM cost_ledger_internal.rollup_day) + (SELECT count(*) FROM cost_ledger_internal.rollup_run) + (SELECT count(*) FROM cost_ledger_internal.rollup_session)
+     + (SELECT count(*) FROM cost_ledger_internal.rollup_user_day) + (SELECT count(*) FROM cost_ledger_internal.rollup_user_month) + (SELECT count(*) FROM cost_ledger_internal.rollup_run_day) AS rollups;
 -- what is seen is all of the team: 4 of before, 3 of the writer's, and 3
 SELECT month, team, calls, cost FROM cost_ledger.chargeback_by_month;
 SELECT sum(cost) AS of_the_calls FROM cost_ledger.call;
 SELECT run_id, calls, cost FROM cost_ledger.run_cost ORDER BY run_id;
-SELECT sum(cost) AS by_user FROM cost_ledger.live_user_day;
+SELECT sum(cost) AS by_user FROM cost_ledger_internal.live_user_day;
 RESET ROLE;
 -- nor does a policy that somebody adds to a rollup count anything twice
-CREATE POLICY own_team ON cost_ledger.rollup_key FOR SELECT TO regress_team_reader USING (team = 'ours');
-CREATE POLICY own_team ON cost_ledger.rollup_day FOR SELECT TO regress_team_reader USING (true);
-CREATE POLICY own_team ON cost_ledger.rollup_run FOR SELECT TO regress_team_reader USING ((labels).team = 'ours');
+CREATE POLICY own_team ON cost_ledger_internal.rollup_key FOR SELECT TO regress_team_reader USING (team = 'ours');
+CREATE POLICY own_team ON cost_ledger_internal.rollup_day FOR SELECT TO regress_team_reader USING (true);
+CREATE POLICY own_team ON cost_ledger_internal.rollup_run FOR SELECT TO regress_team_reader USING ((labels).team = 'ours');
 SET ROLE regress_team_reader;
 SELECT month, team, calls, cost FROM cost_ledger.chargeback_by_month;
 SELECT run_id, calls, cost FROM cost_ledger.run_cost ORDER BY run_id;
 -- a reader under no policy reads rollups
 RESET ROLE;
 CREATE ROLE regress_reader;
-GRANT USAGE ON SCHEMA cost_ledger TO regress_reader;
-GRANT SELECT ON ALL TABLES IN SCHEMA cost_ledger TO regress_reader;
+GRANT USAGE ON SCHEMA cost_ledger, cost_ledger_internal TO regress_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA cost_ledger, cost_ledger_internal TO regress_reader;
 CREATE POLICY everything ON cost_ledger.call FOR SELECT TO regress_reader USING (true);
 SET ROLE regress_reader;
-SELECT (SELECT count(*) FROM cost_ledger.rollup_day) AS rollups_under_a_policy, (SELECT sum(cost) FROM cost_ledger.live_day) - (SELECT sum(cost) FROM cost_ledger.call) AS difference;
+SELECT (SELECT count(*) FROM cost_ledger_internal.rollup_day) AS rollups_under_a_policy, (SELECT sum(cost) FROM cost_ledger_internal.live_day) - (SELECT sum(cost) FROM cost_ledger.call) AS difference;
 RESET ROLE;
 ALTER ROLE regress_reader BYPASSRLS;
 SET ROLE regress_reader;
-SELECT (SELECT count(*) FROM cost_ledger.rollup_day) > 0 AS rollups_without, (SELECT sum(cost) FROM cost_ledger.live_day) - (SELECT sum(cost) FROM cost_ledger.call) AS difference;
+SELECT (SELECT count(*) FROM cost_ledger_internal.rollup_day) > 0 AS rollups_without, (SELECT sum(cost) FROM cost_ledger_internal.live_day) - (SELECT sum(cost) FROM cost_ledger.call) AS difference;
 RESET ROLE;
 SELECT team, cost FROM cost_ledger.chargeback_by_month ORDER BY team;
 

@@ -23,11 +23,11 @@ BEGIN
     FOR minute IN 1..12 LOOP
         PERFORM pg_temp.minutes(minute, minute);
         COMMIT;
-        PERFORM cost_ledger._refresh_batch();
+        PERFORM cost_ledger_internal.refresh_batch();
         -- The job comes at the end of the minute.
         INSERT INTO heard
-            SELECT minute, (SELECT sum(cost) FROM cost_ledger.live_hour), s.rate_5m, s.rate_1h,
-                   (SELECT cost_ledger._check_budgets(current_setting('runaway.start')::timestamptz + minute * interval '1 minute'))::text
+            SELECT minute, (SELECT sum(cost) FROM cost_ledger_internal.live_hour), s.rate_5m, s.rate_1h,
+                   (SELECT cost_ledger_internal.check_budgets(current_setting('runaway.start')::timestamptz + minute * interval '1 minute'))::text
             FROM cost_ledger.spend_rate(current_setting('runaway.start')::timestamptz + minute * interval '1 minute') s
             WHERE s.subject = 'all';
         COMMIT;
@@ -45,7 +45,7 @@ SELECT b.name, a.threshold, a.level, a.spent FROM cost_ledger.alert a JOIN cost_
 -- the job comes.
 SELECT FROM pg_temp.minutes(13, :last_minute);
 CALL cost_ledger.refresh();
-SELECT sum(calls) AS calls, sum(cost) AS cost FROM cost_ledger.live_minute WHERE minute < timestamptz :'loop_start' + interval '11 hours';
+SELECT sum(calls) AS calls, sum(cost) AS cost FROM cost_ledger_internal.live_minute WHERE minute < timestamptz :'loop_start' + interval '11 hours';
 SELECT cost_ledger.check_rules();
 SELECT cost_ledger.check_rules();
 SELECT level, rule, subject, value > 500 AS above FROM cost_ledger.unacknowledged_alert WHERE rule IS NOT NULL;

@@ -141,8 +141,8 @@ FROM (SELECT g, summarize(x) AS s FROM generate_series(1, 3) AS x, generate_seri
       GROUP BY g) AS v
 GROUP BY s;
 RESET enable_sort;
-SELECT summary_hash(summarize(1)) = summary_hash(summarize(1.0)) AS hash,
-    summary_hash_extended(summarize(1), 0)::bit(32) = summary_hash(summarize(1))::bit(32) AS extended;
+SELECT cost_ledger_internal.summary_hash(summarize(1)) = cost_ledger_internal.summary_hash(summarize(1.0)) AS hash,
+    cost_ledger_internal.summary_hash_extended(summarize(1), 0)::bit(32) = cost_ledger_internal.summary_hash(summarize(1))::bit(32) AS extended;
 
 -- as a window aggregate; the final function leaves the state alone
 SELECT x, num_values(w), total(w), p50(w), p50(x) OVER running AS direct
@@ -200,20 +200,20 @@ FROM (SELECT summarize(9 * 10::numeric ^ 131071)) AS v (s);
 -- support functions are no business of ordinary roles, nor of plain calls
 SELECT p.proname, p.proargtypes::regtype[] AS arguments
 FROM pg_proc AS p
-WHERE p.pronamespace = 'cost_ledger'::regnamespace
+WHERE p.pronamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace)
     AND (p.prorettype = 'internal'::regtype OR 'internal'::regtype = ANY (p.proargtypes::oid[]))
     AND p.proname LIKE '%summary%'
     AND has_function_privilege('public', p.oid, 'EXECUTE');
 \set VERBOSITY sqlstate
-SELECT cost_ledger._summary_add_numeric(NULL, 1);
-SELECT cost_ledger._summary_combine(NULL, NULL);
-SELECT cost_ledger._summary_final(NULL);
+SELECT cost_ledger_internal.summary_add_numeric(NULL, 1);
+SELECT cost_ledger_internal.summary_combine(NULL, NULL);
+SELECT cost_ledger_internal.summary_final(NULL);
 \set VERBOSITY default
 
 -- everything of the type says what it is
 SELECT p.oid::regprocedure
 FROM pg_proc AS p
-WHERE p.pronamespace = 'cost_ledger'::regnamespace
+WHERE p.pronamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace)
     AND (p.proname LIKE '\_summary\_%' OR 'summary'::regtype = ANY (p.proargtypes::oid[]) OR p.prorettype = 'summary'::regtype)
     AND (obj_description(p.oid, 'pg_proc') IS NULL OR p.proparallel <> 's');
 

@@ -47,7 +47,7 @@ SELECT subject, usual_rate FROM cost_ledger.spend_rate(date_trunc('hour', timest
 
 -- a budget of 10 an hour over its quarter: at 70 and 120 an hour it is used at
 -- 7 times its pace
-SELECT 10 * extract(epoch FROM period_end - period_start) / 3600 AS amount FROM cost_ledger.budget_period('quarter', :'at', 'UTC') \gset
+SELECT 10 * extract(epoch FROM period_end - period_start) / 3600 AS amount FROM cost_ledger_internal.budget_period('quarter', :'at', 'UTC') \gset
 SELECT cost_ledger.set_budget('a', '{"team": "a"}', 'quarter', :amount) > 0 AS set;
 SELECT cost_ledger.set_budget('b', '{"team": "b"}', 'quarter', :amount) > 0 AS set;
 SELECT cost_ledger.set_budget('users', '{}', 'quarter', :amount, each_of => 'user_id') > 0 AS set;
@@ -78,6 +78,6 @@ SELECT subject, rate_5m FROM cost_ledger.spend_rate(:'at') ORDER BY 1;
 SELECT pg_temp.spend(now(), 57.5, 'loop');
 SELECT cost_ledger.check_rules();
 SELECT rule, level, subject, value > 500 AS above FROM cost_ledger.unacknowledged_alert ORDER BY subject;
-SELECT subject, value IS NULL AS nothing_usual FROM cost_ledger.signal_spend_vs_usual ORDER BY 1;
-SELECT count(*) FROM cost_ledger.signal_velocity;
+SELECT subject, value IS NULL AS nothing_usual FROM cost_ledger_internal.signal_spend_vs_usual ORDER BY 1;
+SELECT count(*) FROM cost_ledger_internal.signal_velocity;
 SELECT cost_ledger.drop_ledger(i_mean_it => true);

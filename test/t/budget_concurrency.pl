@@ -47,8 +47,8 @@ bench('one budget', '-f', script('one', q{
 \set n random(1, 9000000000000)
 SELECT decision FROM cost_ledger.reserve('one' || :client_id || '-' || :n, '{"team": "one"}', 3);
 }));
-is(value(q{SELECT count(*) FROM cost_ledger.hold WHERE hold_key LIKE 'one%'}), int($limit / 3), 'exactly floor(L / a) were granted');
-is(value(q{SELECT sum(held) FROM cost_ledger.budget_balance}), 3 * int($limit / 3), 'and are held');
+is(value(q{SELECT count(*) FROM cost_ledger_internal.hold WHERE hold_key LIKE 'one%'}), int($limit / 3), 'exactly floor(L / a) were granted');
+is(value(q{SELECT sum(held) FROM cost_ledger_internal.budget_balance}), 3 * int($limit / 3), 'and are held');
 
 # Three budgets that overlap, calls with holds and without, more and less than
 # reserved, released and forgotten, and refresh() at the same time.
@@ -61,7 +61,7 @@ my @mixed = ('-f', script('settle', q{
 \set u random(0, 9)
 SELECT decision FROM cost_ledger.reserve('s' || :client_id || '-' || :n, jsonb_build_object('team', 'x', 'feature', 'f', 'user_id', 'u' || :u), :a);
 INSERT INTO cost_ledger.call (provider, model, input_tokens, team, feature, user_id, hold_id)
-    SELECT 'openai', 'm', :a * 800000, 'x', 'f', 'u' || :u, hold_id FROM cost_ledger.hold WHERE hold_key = 's' || :client_id || '-' || :n;
+    SELECT 'openai', 'm', :a * 800000, 'x', 'f', 'u' || :u, hold_id FROM cost_ledger_internal.hold WHERE hold_key = 's' || :client_id || '-' || :n;
 }) . '@6', '-f', script('release', q{
 \set n random(1, 9000000000000)
 \set u random(0, 9)
@@ -79,12 +79,12 @@ bench('mixed', @mixed);
 
 my $over = q{
     SELECT count(*) FROM (
-        SELECT s.budget_id, s.entity, sum(s.posted) + sum(s.held) AS used FROM cost_ledger.budget_balance s GROUP BY 1, 2) s
+        SELECT s.budget_id, s.entity, sum(s.posted) + sum(s.held) AS used FROM cost_ledger_internal.budget_balance s GROUP BY 1, 2) s
     JOIN cost_ledger.budget_version v USING (budget_id)
     WHERE s.used > v.amount AND s.entity NOT LIKE 'p%'};
 is(value($over), 0, 'nothing was overspent');
 is(value('SELECT count(*) FROM cost_ledger.check_balances()'), 0, 'balances are the ledger and the open holds');
-cmp_ok(value(q{SELECT count(*) FROM cost_ledger.hold WHERE state = 'settled'}), '>', 50, 'calls were settled');
+cmp_ok(value(q{SELECT count(*) FROM cost_ledger_internal.hold WHERE state = 'settled'}), '>', 50, 'calls were settled');
 
 # Clients die in the middle of it.
 my $pid = fork();
@@ -103,12 +103,12 @@ is(value($over), 0, 'killed clients: nothing was overspent');
 is(value('SELECT count(*) FROM cost_ledger.check_balances()'), 0, 'killed clients: balances are the ledger and the open holds');
 
 # What they held is over when its time is.
-value(q{UPDATE cost_ledger.hold SET expires_at = now() WHERE state = 'open'; UPDATE cost_ledger.hold_line SET expires_at = now()});
+value(q{UPDATE cost_ledger_internal.hold SET expires_at = now() WHERE state = 'open'; UPDATE cost_ledger_internal.hold_line SET expires_at = now()});
 value('SELECT cost_ledger.check_budgets()');
-is(value('SELECT sum(held) FROM cost_ledger.budget_balance'), 0, 'nothing stays held');
-is(value('SELECT count(*) FROM cost_ledger.hold_line'), 0, 'by nobody');
+is(value('SELECT sum(held) FROM cost_ledger_internal.budget_balance'), 0, 'nothing stays held');
+is(value('SELECT count(*) FROM cost_ledger_internal.hold_line'), 0, 'by nobody');
 $node->safe_psql('postgres', 'CALL cost_ledger.refresh()');
-is(value(q{SELECT sum(posted) FROM cost_ledger.budget_balance s JOIN cost_ledger.budget b USING (budget_id) WHERE b.name = 'each user'}),
+is(value(q{SELECT sum(posted) FROM cost_ledger_internal.budget_balance s JOIN cost_ledger.budget b USING (budget_id) WHERE b.name = 'each user'}),
     value(q{SELECT sum(cost) FROM cost_ledger.call WHERE user_id IS NOT NULL}), 'all users together have spent what the ledger says');
 
 done_testing();

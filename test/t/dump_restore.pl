@@ -27,7 +27,7 @@ $node->safe_psql('before', q{
     CREATE INDEX call_by_team ON cost_ledger.call (team, called_at);
     ALTER TABLE cost_ledger.call ENABLE ROW LEVEL SECURITY;
     CREATE POLICY own_team ON cost_ledger.call FOR SELECT TO tenant USING (team = current_user);
-    GRANT USAGE ON SCHEMA cost_ledger TO tenant;
+    GRANT USAGE ON SCHEMA cost_ledger, cost_ledger_internal TO tenant;
     GRANT SELECT ON cost_ledger.call TO tenant;
 
     INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens, output_tokens, team, cost_center, tags)
@@ -42,7 +42,7 @@ $node->safe_psql('before', q{
     SELECT cost_ledger.set_budget('each user', '{}', 'month', 50, each_of => 'user_id', reason => 'a default');
     SELECT cost_ledger.reserve(k, '{"team": "tenant", "user_id": "u1"}', 3) FROM unnest('{held,settled}'::text[]) AS k;
     INSERT INTO cost_ledger.call (provider, model, input_tokens, team, user_id, hold_id)
-        SELECT 'openai', 'gpt-x', 500000, 'tenant', 'u1', hold_id FROM cost_ledger.hold WHERE hold_key = 'settled';
+        SELECT 'openai', 'gpt-x', 500000, 'tenant', 'u1', hold_id FROM cost_ledger_internal.hold WHERE hold_key = 'settled';
     SELECT cost_ledger.pause('{"agent": "crawler"}', 'a test');
 });
 
@@ -58,26 +58,26 @@ sub fingerprint
     my %query = (
         calls => 'SELECT md5(string_agg(c::text, E\'\n\' ORDER BY call_id)), count(*), sum(cost) FROM cost_ledger.call c',
         placement => 'SELECT tableoid::regclass, count(*) FROM cost_ledger.call GROUP BY 1',
-        prices => 'SELECT md5(string_agg(p::text, E\'\n\' ORDER BY price_id)), count(*) FROM cost_ledger.price p',
-        lines => 'SELECT md5(string_agg(l::text, E\'\n\' ORDER BY price_id, meter)), count(*) FROM cost_ledger.price_line l',
-        keys => 'SELECT md5(string_agg(k::text, E\'\n\' ORDER BY event_key)), count(*) FROM cost_ledger.event_key k',
+        prices => 'SELECT md5(string_agg(p::text, E\'\n\' ORDER BY price_id)), count(*) FROM cost_ledger_internal.price p',
+        lines => 'SELECT md5(string_agg(l::text, E\'\n\' ORDER BY price_id, meter)), count(*) FROM cost_ledger_internal.price_line l',
+        keys => 'SELECT md5(string_agg(k::text, E\'\n\' ORDER BY event_key)), count(*) FROM cost_ledger_internal.event_key k',
         settings => 'SELECT * FROM cost_ledger.ledger',
         budgets => 'SELECT b::text FROM cost_ledger.budget b UNION ALL SELECT v::text FROM cost_ledger.budget_version v',
-        balances => 'SELECT s::text FROM cost_ledger.budget_balance s UNION ALL SELECT p::text FROM cost_ledger.pause p',
-        holds => 'SELECT h::text FROM cost_ledger.hold h UNION ALL SELECT l::text FROM cost_ledger.hold_line l',
+        balances => 'SELECT s::text FROM cost_ledger_internal.budget_balance s UNION ALL SELECT p::text FROM cost_ledger.pause p',
+        holds => 'SELECT h::text FROM cost_ledger_internal.hold h UNION ALL SELECT l::text FROM cost_ledger_internal.hold_line l',
         columns => q{SELECT attrelid::regclass, attname, atttypid::regtype, attnotnull, attidentity, col_description(attrelid, attnum)
                      FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
-                     WHERE relnamespace = 'cost_ledger'::regnamespace AND relkind IN ('r', 'p', 'v') AND attnum > 0 AND NOT attisdropped},
+                     WHERE relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND relkind IN ('r', 'p', 'v') AND attnum > 0 AND NOT attisdropped},
         indexes => q{SELECT pg_get_indexdef(indexrelid) FROM pg_index JOIN pg_class c ON c.oid = indrelid
-                     WHERE relnamespace = 'cost_ledger'::regnamespace},
+                     WHERE relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace)},
         # From 18 on NOT NULL has a name, which a dump does not always keep.
         constraints => q{SELECT conrelid::regclass, CASE WHEN contype <> 'n' THEN conname END, pg_get_constraintdef(oid) FROM pg_constraint
-                         WHERE connamespace = 'cost_ledger'::regnamespace},
+                         WHERE connamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace)},
         triggers => q{SELECT tgrelid::regclass, tgname, tgenabled, tgfoid::regproc FROM pg_trigger
                       WHERE NOT tgisinternal},
         policies => 'SELECT polrelid::regclass, polname, pg_get_expr(polqual, polrelid) FROM pg_policy',
         privileges => q{SELECT oid::regclass, relacl, relrowsecurity FROM pg_class
-                        WHERE relnamespace = 'cost_ledger'::regnamespace AND relacl IS NOT NULL},
+                        WHERE relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND relacl IS NOT NULL},
         members => q{SELECT count(*) FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
                      WHERE e.extname = 'cost_ledger' AND d.deptype = 'e'},
     );
@@ -127,7 +127,7 @@ for my $way (
     is($other->safe_psql("after_$name", q{
         SELECT decision, held FROM cost_ledger.reserve('after', '{"user_id": "u1"}', 1.5);
         INSERT INTO cost_ledger.call (provider, model, input_tokens, user_id, hold_id)
-            SELECT 'openai', 'gpt-x', 500000, 'u1', hold_id FROM cost_ledger.hold WHERE hold_key = 'after';
+            SELECT 'openai', 'gpt-x', 500000, 'u1', hold_id FROM cost_ledger_internal.hold WHERE hold_key = 'after';
         SELECT spent, held FROM cost_ledger.budget_status WHERE entity = 'u1'}), "allow|4.5\n3.0|3.0",
         "$name: budgets decide and settle on");
     my ($rc, $out, $err) = $other->psql("after_$name", 'DELETE FROM cost_ledger.call');

@@ -95,7 +95,7 @@ my $tail = 7 + 50 + 1;
 my $alerts = q{SELECT coalesce(b.name, r.name), a.entity, a.threshold, a.occurrence FROM cost_ledger.alert a
     LEFT JOIN cost_ledger.budget b USING (budget_id) LEFT JOIN cost_ledger.alert_rule r USING (rule_id) ORDER BY a.alert_id};
 is(psql($old, $alerts), 'team||0.7|1', 'an alert');
-is(psql($old, 'SELECT count(*) FROM cost_ledger.unconsumed_call'), $tail, 'calls that are not in the rollups');
+is(psql($old, 'SELECT count(*) FROM cost_ledger_internal.unconsumed_call'), $tail, 'calls that are not in the rollups');
 
 # ---------------------------------------------------------------------------
 # What is asked at every step: whether all live views have every call and cost.
@@ -106,7 +106,7 @@ sub ledger_is
     is(psql($node, q{SELECT count(*) FILTER (WHERE corrects IS NULL), trim_scale(sum(cost) * 1000000) FROM cost_ledger.call}), "$calls|$sum", "$what: the calls");
     # Every call above has a run and a session.  Minutes go after two days, and
     # the views of calls have only those that are not in the rollups.
-    for my $view (split /\n/, psql($node, q{SELECT relname FROM pg_class WHERE relnamespace = 'cost_ledger'::regnamespace
+    for my $view (split /\n/, psql($node, q{SELECT relname FROM pg_class WHERE relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace)
         AND relkind = 'v' AND relname LIKE 'live\_%' AND relname <> 'live_minute' AND relname NOT LIKE 'live\_call%' ORDER BY 1}))
     {
         is(psql($node, qq{SELECT sum(calls), trim_scale(sum(cost) * 1000000) FROM cost_ledger.$view}), "$calls|$sum", "$what: $view");
@@ -128,7 +128,7 @@ sub relations
 {
     my ($node) = @_;
     return split /\n/, psql($node, q{SELECT c.relname FROM pg_class c
-        WHERE c.relnamespace = 'cost_ledger'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND c.relname NOT LIKE 'signal\_%' ORDER BY 1});
+        WHERE c.relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND c.relkind IN ('r', 'p', 'v') AND c.relname NOT LIKE 'signal\_%' ORDER BY 1});
 }
 
 sub reports
@@ -204,10 +204,10 @@ is(psql($new, $alerts), "team||0.7|1\nrestored and not at home||1|1", 'and an al
 # The hold that was open is settled, by a call of half of it: 8.5 of 10.
 is(psql($new, q{SELECT spent, held FROM cost_ledger.budget_status WHERE name = 'team'}), '8|1', 'what was held is held');
 psql($new, q{INSERT INTO cost_ledger.call (provider, model, input_tokens, team, run_id, session_id, user_id, hold_id)
-    SELECT 'openai', 'm', 500000, 'budgeted', 'run3', 'session3', 'user3', h.hold_id FROM cost_ledger.hold h WHERE h.hold_key = 'held'});
+    SELECT 'openai', 'm', 500000, 'budgeted', 'run3', 'session3', 'user3', h.hold_id FROM cost_ledger_internal.hold h WHERE h.hold_key = 'held'});
 $calls++;
 $sum += 500000;
-is(psql($new, q{SELECT h.state, trim_scale(h.cost), h.is_late FROM cost_ledger.hold h WHERE h.hold_key = 'held'}), 'settled|0.5|f', 'the hold is settled');
+is(psql($new, q{SELECT h.state, trim_scale(h.cost), h.is_late FROM cost_ledger_internal.hold h WHERE h.hold_key = 'held'}), 'settled|0.5|f', 'the hold is settled');
 is(psql($new, q{SELECT trim_scale(spent), trim_scale(held) FROM cost_ledger.budget_status WHERE name = 'team'}), '8.5|0', 'and posted');
 ledger_is($new, 'then the hold is settled');
 
@@ -230,7 +230,7 @@ is(psql($new, 'SELECT cost_ledger.post_restore()'), $tail + 5 + 1, 'post_restore
 sub consumed_is
 {
     my ($what) = @_;
-    is(psql($new, 'SELECT sum(calls), trim_scale(sum(cost) * 1000000), (SELECT count(*) FROM cost_ledger.unconsumed_call) FROM cost_ledger.rollup_day'),
+    is(psql($new, 'SELECT sum(calls), trim_scale(sum(cost) * 1000000), (SELECT count(*) FROM cost_ledger_internal.unconsumed_call) FROM cost_ledger_internal.rollup_day'),
         "$calls|$sum|0", "$what: all are in the rollups, once");
     ledger_is($new, $what);
 }

@@ -93,12 +93,12 @@ is(query(q{
 		SELECT provider, model, service_class, meter, over_tokens, is_inclusive, unit_price, per FROM cost_ledger.price_list WHERE region = '' AND meter <> 'web_search_requests'
 		EXCEPT
 		SELECT c.provider, c.model, x.service_class, x.meter, coalesce((x.rate ->> 'over')::bigint, 0), coalesce((x.rate ->> 'inclusive')::boolean, false), x.price, (x.rate ->> 'per')::bigint
-		FROM litellm, jsonb_each(doc) AS e, cost_ledger._litellm_rates(e.key, e.value) x, cost_ledger.price_source s, cost_ledger.price_origin o, cost_ledger.price p, cost_ledger.rate_card c
+		FROM litellm, jsonb_each(doc) AS e, cost_ledger_internal.litellm_rates(e.key, e.value) x, cost_ledger_internal.price_source s, cost_ledger_internal.price_origin o, cost_ledger_internal.price p, cost_ledger_internal.rate_card c
 		WHERE e.key NOT IN ('sample_spec', 'fallback_generalizations') AND x.kind = 'price' AND s.entry = e.key AND o.source_id = s.source_id AND p.price_id = o.price_id AND c.card_id = p.card_id) AS invented}),
 	'0', 'no line is of anything else');
 
 is(query(q{SELECT count(*) FROM litellm, cost_ledger.import_prices(doc, 'litellm')}), '0', 'the same document again: no difference');
-is(query(q{SELECT count(*) = count(DISTINCT card_id) FROM cost_ledger.price}), 't', 'and no new version');
+is(query(q{SELECT count(*) = count(DISTINCT card_id) FROM cost_ledger_internal.price}), 't', 'and no new version');
 
 # Every rate and multiplier moves the cost of a call made for it: as many units
 # of its meter as its tier takes, against none of them.
@@ -112,9 +112,9 @@ is(query(q{
 	                           CASE WHEN x.kind = 'price' THEN u.region END) AS without_it,
 	       x.price / (x.rate ->> 'per')::numeric * CASE WHEN x.currency = 'DBU' THEN 0.07 ELSE 1 END * u.units AS own_part
 	FROM litellm, jsonb_each(doc) AS e,
-	     LATERAL cost_ledger._litellm_rates(e.key, e.value) x,
+	     LATERAL cost_ledger_internal.litellm_rates(e.key, e.value) x,
 	     LATERAL (SELECT k.provider, k.model
-	              FROM cost_ledger.price_source s JOIN cost_ledger.price_origin o USING (source_id) JOIN cost_ledger.price p USING (price_id) JOIN cost_ledger.rate_card k USING (card_id)
+	              FROM cost_ledger_internal.price_source s JOIN cost_ledger_internal.price_origin o USING (source_id) JOIN cost_ledger_internal.price p USING (price_id) JOIN cost_ledger_internal.rate_card k USING (card_id)
 	              WHERE s.entry = e.key AND k.region = '' LIMIT 1) AS c,
 	     LATERAL (SELECT (coalesce((x.rate ->> 'over')::bigint, 0) + 1000) AS units) AS n,
 	     LATERAL (SELECT CASE WHEN x.kind = 'price' THEN x.service_class ELSE coalesce(nullif(x.service_class, ''), 'standard') END AS service_class, nullif(x.region, '') AS region,

@@ -19,8 +19,8 @@ sub ledger_is
     my ($node, $database, $what) = @_;
     is($node->safe_psql($database, q{
         WITH c AS (SELECT count(*) AS calls, coalesce(sum(cost), 0) AS cost FROM cost_ledger.call),
-             u AS (SELECT count(*) AS calls, coalesce(sum(cost), 0) AS cost FROM cost_ledger.unconsumed_call),
-             d AS (SELECT coalesce(sum(calls), 0) AS calls, coalesce(sum(cost), 0) AS cost FROM cost_ledger.rollup_day)
+             u AS (SELECT count(*) AS calls, coalesce(sum(cost), 0) AS cost FROM cost_ledger_internal.unconsumed_call),
+             d AS (SELECT coalesce(sum(calls), 0) AS calls, coalesce(sum(cost), 0) AS cost FROM cost_ledger_internal.rollup_day)
         SELECT c.calls, trim_scale(c.cost * 1000000), c.calls = u.calls + d.calls AND c.cost = u.cost + d.cost,
                (SELECT count(*) FROM cost_ledger.check_rollups())
         FROM c, u, d}), "$calls|$sum|t|0", $what);
@@ -29,7 +29,7 @@ sub ledger_is
 sub consumed_is
 {
     my ($node, $database, $what) = @_;
-    is($node->safe_psql($database, 'SELECT sum(calls), trim_scale(sum(cost) * 1000000), (SELECT count(*) FROM cost_ledger.unconsumed_call) FROM cost_ledger.rollup_day'),
+    is($node->safe_psql($database, 'SELECT sum(calls), trim_scale(sum(cost) * 1000000), (SELECT count(*) FROM cost_ledger_internal.unconsumed_call) FROM cost_ledger_internal.rollup_day'),
         "$calls|$sum|0", "$what: all are in the rollups, once");
     ledger_is($node, $database, "$what: and the rollups are right");
 }
@@ -115,7 +115,7 @@ $first->safe_psql('ledger', "COMMIT PREPARED 'late'");
 $calls += 7;
 $sum += 70;
 ledger_is($first, 'ledger', 'first: some are not yet in');
-is($first->safe_psql('ledger', 'SELECT count(*) FROM cost_ledger.unconsumed_call'), 57, 'first: those that came since, and of the transaction that was open');
+is($first->safe_psql('ledger', 'SELECT count(*) FROM cost_ledger_internal.unconsumed_call'), 57, 'first: those that came since, and of the transaction that was open');
 
 # ---------------------------------------------------------------------------
 # Into a cluster whose transaction ids are lower.

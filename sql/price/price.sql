@@ -42,25 +42,25 @@ CREATE FUNCTION cost_ledger.explain_cost(
 COMMENT ON FUNCTION cost_ledger.explain_cost(timestamptz, text, text, jsonb, text, text, text) IS
     'How cost_at() comes to its answer, one row per meter (and per step of a graduated rate): the quantity priced there (a total''s parts taken out), its rate (unit_price for "per" units, in currency), the product of all multipliers and the exchange rate, amount = quantity × unit_price / per × multiplier in the ledger''s currency, the price version and the rule applied. amount is NULL where there is no rate; the sum of amount is cost_at().';
 
-CREATE FUNCTION cost_ledger._price_changed() RETURNS trigger
+CREATE FUNCTION cost_ledger_internal.price_changed() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'cl_price_changed';
-REVOKE EXECUTE ON FUNCTION cost_ledger._price_changed() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.price_changed() FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._price_changed() IS
+COMMENT ON FUNCTION cost_ledger_internal.price_changed() IS
     'Trigger of the price tables: invalidates the price caches of all backends at commit.';
 
-CREATE FUNCTION cost_ledger._price_cache_status(
+CREATE FUNCTION cost_ledger_internal.price_cache_status(
     OUT hits bigint, OUT loads bigint, OUT invalidations bigint, OUT entries bigint, OUT checks bigint
 ) RETURNS record
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'cl_price_cache_status';
-REVOKE EXECUTE ON FUNCTION cost_ledger._price_cache_status() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.price_cache_status() FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._price_cache_status() IS
+COMMENT ON FUNCTION cost_ledger_internal.price_cache_status() IS
     'This backend''s price cache: lookups answered from it, entries loaded, invalidations received, entries held, entries checked after an invalidation.';
 
-CREATE FUNCTION cost_ledger._keep_price_history() RETURNS trigger
+CREATE FUNCTION cost_ledger_internal.keep_price_history() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -81,12 +81,12 @@ BEGIN
                      END;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._keep_price_history() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.keep_price_history() FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._keep_price_history() IS
+COMMENT ON FUNCTION cost_ledger_internal.keep_price_history() IS
     'Trigger of the price tables: of a version only valid_to may change, and only to an earlier time (23001).';
 
-CREATE FUNCTION cost_ledger._rate_lines(rates jsonb) RETURNS TABLE (
+CREATE FUNCTION cost_ledger_internal.rate_lines(rates jsonb) RETURNS TABLE (
         meter text, unit_price numeric, per bigint, over_tokens bigint, is_inclusive boolean, is_graduated boolean,
         window_start time, window_end time, window_days smallint[], window_zone text)
     LANGUAGE plpgsql STABLE
@@ -218,9 +218,9 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._rate_lines(jsonb) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.rate_lines(jsonb) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._rate_lines(jsonb) IS
+COMMENT ON FUNCTION cost_ledger_internal.rate_lines(jsonb) IS
     'The lines of a rates object, checked: see set_price().';
 
 CREATE FUNCTION cost_ledger.set_price(
@@ -259,7 +259,7 @@ BEGIN
             USING ERRCODE = 'datetime_field_overflow',
                   HINT = 'Leave valid_to out for a price without an end.';
     END IF;
-    set_price.currency := coalesce(set_price.currency, (cost_ledger._ledger()).currency);
+    set_price.currency := coalesce(set_price.currency, (cost_ledger_internal.ledger()).currency);
     set_price.region := coalesce(set_price.region, '');
     set_price.customer := coalesce(set_price.customer, '');
     set_price.service_class := coalesce(nullif(set_price.service_class, ''), 'standard');
@@ -269,23 +269,23 @@ BEGIN
                   HINT = 'Use three capital letters, e.g. USD.';
     END IF;
     -- The rates, checked before anything is written.
-    PERFORM cost_ledger._rate_lines(set_price.rates);
+    PERFORM cost_ledger_internal.rate_lines(set_price.rates);
 
-    INSERT INTO cost_ledger.rate_card (provider, model, region, service_class, customer)
+    INSERT INTO cost_ledger_internal.rate_card (provider, model, region, service_class, customer)
         VALUES (set_price.provider, set_price.model, set_price.region, set_price.service_class, set_price.customer)
         ON CONFLICT ON CONSTRAINT rate_card_key DO NOTHING;
     -- One change of a card at a time.
-    SELECT c.card_id INTO card FROM cost_ledger.rate_card c
+    SELECT c.card_id INTO card FROM cost_ledger_internal.rate_card c
         WHERE c.provider = set_price.provider AND c.model = set_price.model AND c.region = set_price.region
           AND c.service_class = set_price.service_class AND c.customer = set_price.customer
         FOR NO KEY UPDATE;
 
     -- The version that is in force at valid_from ends there.
-    SELECT p.price_id, p.valid_from, p.valid_to, p.currency INTO current FROM cost_ledger.price p
+    SELECT p.price_id, p.valid_from, p.valid_to, p.currency INTO current FROM cost_ledger_internal.price p
         WHERE p.card_id = card AND p.valid_to IS DISTINCT FROM p.valid_from
           AND p.valid_from <= set_price.valid_from
           AND (p.valid_to IS NULL OR p.valid_to > set_price.valid_from);
-    SELECT min(p.valid_from) INTO next_from FROM cost_ledger.price p
+    SELECT min(p.valid_from) INTO next_from FROM cost_ledger_internal.price p
         WHERE p.card_id = card AND p.valid_to IS DISTINCT FROM p.valid_from
           AND p.valid_from > set_price.valid_from;
     IF current.valid_from = set_price.valid_from THEN
@@ -296,14 +296,14 @@ BEGIN
                    -- Of windows that overlap, the first counts.
                    CASE WHEN r.window_zone IS NOT NULL
                         THEN row_number() OVER (PARTITION BY r.meter, r.window_zone IS NULL ORDER BY r.n) END AS n
-            FROM cost_ledger._rate_lines(set_price.rates) WITH ORDINALITY AS r (meter, unit_price, per, over_tokens, is_inclusive, is_graduated,
+            FROM cost_ledger_internal.rate_lines(set_price.rates) WITH ORDINALITY AS r (meter, unit_price, per, over_tokens, is_inclusive, is_graduated,
                                                                                 window_start, window_end, window_days, window_zone, n)
         ), old_lines AS (
             SELECT l.meter, l.unit_price, l.per, l.over_tokens, l.is_inclusive, l.is_graduated,
                    l.window_start, l.window_end, l.window_days, l.window_zone,
                    CASE WHEN l.window_zone IS NOT NULL
                         THEN row_number() OVER (PARTITION BY l.meter, l.window_zone IS NULL ORDER BY l.line) END AS n
-            FROM cost_ledger.price_line l WHERE l.price_id = current.price_id
+            FROM cost_ledger_internal.price_line l WHERE l.price_id = current.price_id
         )
         SELECT NOT EXISTS (TABLE new_lines EXCEPT TABLE old_lines) AND NOT EXISTS (TABLE old_lines EXCEPT TABLE new_lines)
                AND current.currency = set_price.currency
@@ -318,17 +318,17 @@ BEGIN
         END IF;
     END IF;
     IF current.price_id IS NOT NULL THEN
-        UPDATE cost_ledger.price SET valid_to = set_price.valid_from WHERE price_id = current.price_id;
+        UPDATE cost_ledger_internal.price SET valid_to = set_price.valid_from WHERE price_id = current.price_id;
     END IF;
 
-    INSERT INTO cost_ledger.price (card_id, valid_from, valid_to, currency, source)
+    INSERT INTO cost_ledger_internal.price (card_id, valid_from, valid_to, currency, source)
         VALUES (card, set_price.valid_from, least(set_price.valid_to, next_from), set_price.currency, set_price.source)
         RETURNING price_id INTO new_id;
-    INSERT INTO cost_ledger.price_line (price_id, line, meter, unit_price, per, over_tokens, is_inclusive, is_graduated,
+    INSERT INTO cost_ledger_internal.price_line (price_id, line, meter, unit_price, per, over_tokens, is_inclusive, is_graduated,
                                         window_start, window_end, window_days, window_zone)
         SELECT new_id, row_number() OVER (), r.meter, r.unit_price, r.per, r.over_tokens, r.is_inclusive, r.is_graduated,
                r.window_start, r.window_end, r.window_days, r.window_zone
-        FROM cost_ledger._rate_lines(set_price.rates) r;
+        FROM cost_ledger_internal.rate_lines(set_price.rates) r;
     RETURN new_id;
 END
 $$;
@@ -401,21 +401,21 @@ $$;
 COMMENT ON FUNCTION cost_ledger.set_multiplier(text, text, numeric, timestamptz, text, text, text, text, boolean, text) IS
     'From valid_from until the next factor of the same name, multiplies a provider''s rates: of one model or all, for calls of a region, service class or customer or all; tokens_only leaves fees alone. A service class with a multiplier and no prices of its own is priced at standard times the factor. The same again changes nothing.';
 
-CREATE FUNCTION cost_ledger._stage_price_list() RETURNS trigger
+CREATE FUNCTION cost_ledger_internal.stage_price_list() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    INSERT INTO cost_ledger.price_list_load SELECT pg_current_xact_id(), new.*;
+    INSERT INTO cost_ledger_internal.price_list_load SELECT pg_current_xact_id(), new.*;
     RETURN new;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._stage_price_list() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.stage_price_list() FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._stage_price_list() IS
+COMMENT ON FUNCTION cost_ledger_internal.stage_price_list() IS
     'Trigger of price_list: keeps a row until the statement has brought the whole price.';
 
-CREATE FUNCTION cost_ledger._load_price_list() RETURNS trigger
+CREATE FUNCTION cost_ledger_internal.load_price_list() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -432,7 +432,7 @@ BEGIN
                          'over', nullif(l.over_tokens, 0), 'inclusive', nullif(l.is_inclusive, false), 'graduated', nullif(l.is_graduated, false),
                          'from', nullif(l.window_start, ''), 'to', nullif(l.window_end, ''),
                          'days', to_jsonb(string_to_array(nullif(l.window_days, ''), ',')::integer[]), 'zone', nullif(l.window_zone, ''))) ORDER BY l.ctid) AS lines
-              FROM cost_ledger.price_list_load l
+              FROM cost_ledger_internal.price_list_load l
               WHERE l.loaded_by = pg_current_xact_id()
               GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10) AS m
         GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
@@ -441,13 +441,13 @@ BEGIN
         PERFORM cost_ledger.set_price(p.provider, p.model, p.rates, p.valid_from, p.valid_to, p.service_class,
                                       p.region, nullif(p.currency, ''), p.source, customer => p.customer);
     END LOOP;
-    DELETE FROM cost_ledger.price_list_load l WHERE l.loaded_by = pg_current_xact_id();
+    DELETE FROM cost_ledger_internal.price_list_load l WHERE l.loaded_by = pg_current_xact_id();
     RETURN NULL;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._load_price_list() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.load_price_list() FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._load_price_list() IS
+COMMENT ON FUNCTION cost_ledger_internal.load_price_list() IS
     'Trigger of price_list: sets every price that the statement has brought.';
 
 CREATE FUNCTION cost_ledger.load_seed_prices() RETURNS bigint

@@ -4,24 +4,24 @@
 -- with a hold at the commit of its transaction, without one when refresh()
 -- brings it into the rollups.
 
-CREATE FUNCTION cost_ledger.shorten_id(id text) RETURNS text
+CREATE FUNCTION cost_ledger_internal.shorten_id(id text) RETURNS text
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_shorten_id';
 
-COMMENT ON FUNCTION cost_ledger.shorten_id(text) IS
+COMMENT ON FUNCTION cost_ledger_internal.shorten_id(text) IS
     'An id as the ledger keeps it: beyond 512 bytes its beginning, "#" and its MD5, 512 bytes at most.';
 
-CREATE FUNCTION cost_ledger.budget_columns() RETURNS text[]
+CREATE FUNCTION cost_ledger_internal.budget_columns() RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT '{run_id,session_id,user_id,api_key,customer,agent,feature,team,task_type,model,provider,operation,service_class,environment}'::text[]
 $$;
 
-COMMENT ON FUNCTION cost_ledger.budget_columns() IS
+COMMENT ON FUNCTION cost_ledger_internal.budget_columns() IS
     'Columns of call that a budget can be limited to, the most selective first.';
 
-CREATE FUNCTION cost_ledger.budget_period(
+CREATE FUNCTION cost_ledger_internal.budget_period(
     period         text,
     at             timestamptz,
     time_zone      text,
@@ -78,10 +78,10 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger.budget_period(text, timestamptz, text, integer, interval) IS
+COMMENT ON FUNCTION cost_ledger_internal.budget_period(text, timestamptz, text, integer, interval) IS
     'The minute, hour, day, week (from day week_start, 1 Monday … 7 Sunday), month or quarter of a time zone that an instant falls in: from period_start, inclusive, to period_end, exclusive. Every instant is in exactly one period, also where clocks change. total has no ends; rolling is the minutes that the last period_length touches.';
 
-CREATE FUNCTION cost_ledger.budget_level(threshold numeric) RETURNS text
+CREATE FUNCTION cost_ledger_internal.budget_level(threshold numeric) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -93,10 +93,10 @@ AS $$
     END
 $$;
 
-COMMENT ON FUNCTION cost_ledger.budget_level(numeric) IS
+COMMENT ON FUNCTION cost_ledger_internal.budget_level(numeric) IS
     'What crossing a threshold asks for where no action is given: warn below 0.9, throttle from 0.9, stop from 1; ok when none is crossed (NULL).';
 
-CREATE FUNCTION cost_ledger.check_scope(scope jsonb) RETURNS jsonb
+CREATE FUNCTION cost_ledger_internal.check_scope(scope jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -112,27 +112,27 @@ BEGIN
     END IF;
     IF jsonb_typeof(scope) = 'object' THEN
         FOR dimension, wanted IN SELECT e.key, e.value FROM jsonb_each(scope) e ORDER BY e.key COLLATE "C" LOOP
-            IF dimension <> ALL (cost_ledger.budget_columns()) THEN
+            IF dimension <> ALL (cost_ledger_internal.budget_columns()) THEN
                 RAISE EXCEPTION 'budget scope has unknown key "%"', dimension
                     USING ERRCODE = 'invalid_parameter_value',
-                          HINT = format('The keys are columns of the call: %s.', array_to_string(cost_ledger.budget_columns(), ', '));
+                          HINT = format('The keys are columns of the call: %s.', array_to_string(cost_ledger_internal.budget_columns(), ', '));
             ELSIF jsonb_typeof(wanted) <> 'string' OR wanted = '""' THEN
                 RAISE EXCEPTION 'value of budget scope "%" is not a name', dimension
                     USING ERRCODE = 'invalid_parameter_value',
                           HINT = format('Write {"%s": "…"} with the text that the calls carry; leave the key out for every %1$s.', dimension);
             END IF;
             checked := checked || jsonb_build_object(dimension, CASE WHEN dimension IN ('run_id', 'session_id', 'user_id')
-                                                                     THEN cost_ledger.shorten_id(wanted #>> '{}') ELSE wanted #>> '{}' END);
+                                                                     THEN cost_ledger_internal.shorten_id(wanted #>> '{}') ELSE wanted #>> '{}' END);
         END LOOP;
     END IF;
     RETURN checked;
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger.check_scope(jsonb) IS
+COMMENT ON FUNCTION cost_ledger_internal.check_scope(jsonb) IS
     'A scope as it is kept, ids shortened as calls have them; an error (22023) if it is none.';
 
-CREATE FUNCTION cost_ledger._check_budget() RETURNS trigger
+CREATE FUNCTION cost_ledger_internal.check_budget() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -169,10 +169,10 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'The period rolling has a period_length of whole minutes or days, at most 400 days, and no other period has one.';
     END IF;
-    IF new.each_of <> ALL (cost_ledger.budget_columns()) THEN
+    IF new.each_of <> ALL (cost_ledger_internal.budget_columns()) THEN
         RAISE EXCEPTION 'a budget is not for each "%"', new.each_of
             USING ERRCODE = 'invalid_parameter_value',
-                  HINT = format('Name a column of the call: %s.', array_to_string(cost_ledger.budget_columns(), ', '));
+                  HINT = format('Name a column of the call: %s.', array_to_string(cost_ledger_internal.budget_columns(), ', '));
     END IF;
     IF new.week_start IS NULL OR new.week_start NOT BETWEEN 1 AND 7 THEN
         RAISE EXCEPTION 'a week does not begin on day %', new.week_start
@@ -188,20 +188,20 @@ BEGIN
     END IF;
     -- A day is 24 hours in every session, also where its zone has days of 23.
     new.period_length := make_interval(secs => extract(epoch FROM new.period_length)::double precision);
-    new.scope := cost_ledger.check_scope(new.scope);
-    new.match_key := coalesce((SELECT c.name || '=' || cost_ledger.shorten_id(new.scope ->> c.name)
-                               FROM unnest(cost_ledger.budget_columns()) WITH ORDINALITY AS c (name, n)
+    new.scope := cost_ledger_internal.check_scope(new.scope);
+    new.match_key := coalesce((SELECT c.name || '=' || cost_ledger_internal.shorten_id(new.scope ->> c.name)
+                               FROM unnest(cost_ledger_internal.budget_columns()) WITH ORDINALITY AS c (name, n)
                                WHERE new.scope ? c.name
                                ORDER BY c.n LIMIT 1), '');
     RETURN new;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._check_budget() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.check_budget() FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._check_budget() IS
+COMMENT ON FUNCTION cost_ledger_internal.check_budget() IS
     'Trigger of budget: checks what it counts and for whom, and by what calls find it.';
 
-CREATE FUNCTION cost_ledger._check_budget_version() RETURNS trigger
+CREATE FUNCTION cost_ledger_internal.check_budget_version() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -225,7 +225,7 @@ BEGIN
                   HINT = 'Pass 1 to 10 fractions, each greater than 0 and at most 100, of at most six decimals: ARRAY[0.5, 0.8, 1.0] is 50, 80 and 100 percent.';
     END IF;
     IF new.actions IS NULL THEN
-        new.actions := ARRAY(SELECT cost_ledger.budget_level(t.threshold) FROM unnest(new.thresholds) WITH ORDINALITY AS t (threshold, n) ORDER BY t.n);
+        new.actions := ARRAY(SELECT cost_ledger_internal.budget_level(t.threshold) FROM unnest(new.thresholds) WITH ORDINALITY AS t (threshold, n) ORDER BY t.n);
     END IF;
     IF array_ndims(new.actions) IS DISTINCT FROM 1 OR cardinality(new.actions) <> cardinality(new.thresholds)
        OR NOT coalesce(new.actions <@ '{warn,throttle,degrade,defer,stop}'::text[], false) THEN
@@ -250,12 +250,12 @@ BEGIN
     RETURN new;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._check_budget_version() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.check_budget_version() FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._check_budget_version() IS
+COMMENT ON FUNCTION cost_ledger_internal.check_budget_version() IS
     'Trigger of budget_version: checks a limit, and sorts its thresholds and actions.';
 
-CREATE FUNCTION cost_ledger.brings_price(hold text) RETURNS text
+CREATE FUNCTION cost_ledger_internal.brings_price(hold text) RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -266,10 +266,10 @@ AS $$
                   hold)
 $$;
 
-COMMENT ON FUNCTION cost_ledger.brings_price(text) IS
+COMMENT ON FUNCTION cost_ledger_internal.brings_price(text) IS
     'The condition that the row c of call brings the price for which an estimate has stood in: that of the hold so called.';
 
-CREATE FUNCTION cost_ledger.budget_spend_query(relation text, condition text, budget_condition text DEFAULT 'true') RETURNS text
+CREATE FUNCTION cost_ledger_internal.budget_spend_query(relation text, condition text, budget_condition text DEFAULT 'true') RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -289,7 +289,7 @@ BEGIN
     RETURN format($query$
         WITH found AS MATERIALIZED (
             SELECT b.budget_id, b.period, coalesce(b.time_zone, l.time_zone) AS time_zone, b.week_start, f.bucket,
-                   coalesce(cost_ledger.shorten_id(f.labels ->> b.each_of), '') COLLATE "C" AS entity,
+                   coalesce(cost_ledger_internal.shorten_id(f.labels ->> b.each_of), '') COLLATE "C" AS entity,
                    CASE b.metric WHEN 'cost' THEN f.cost WHEN 'tokens' THEN f.tokens WHEN 'calls' THEN f.calls
                                  WHEN 'tool_calls' THEN f.tool_calls WHEN 'turns' THEN f.turns ELSE 0 END AS posted,
                    f.unpriced_calls, f.first_at, f.last_at
@@ -304,8 +304,8 @@ BEGIN
                                    - count(*) FILTER (WHERE c.usage_status IN ('repriced', 'completed')) AS unpriced_calls,
                                min(c.called_at) AS first_at, max(c.called_at) AS last_at
                         FROM %6$s c
-                        LEFT JOIN cost_ledger.hold x ON %9$s
-                        LEFT JOIN cost_ledger.hold p ON c.hold_id IS NOT NULL AND p.call_id = c.call_id
+                        LEFT JOIN cost_ledger_internal.hold x ON %9$s
+                        LEFT JOIN cost_ledger_internal.hold p ON c.hold_id IS NOT NULL AND p.call_id = c.call_id
                                                     AND p.provisional IS NOT NULL AND p.exchanged_at IS NULL
                         WHERE %7$s
                         GROUP BY %3$s 1) f
@@ -318,7 +318,7 @@ BEGIN
         ), periods AS MATERIALIZED (
             SELECT d.period, d.time_zone, d.week_start, d.bucket,
                    CASE WHEN d.period = 'rolling' THEN d.bucket
-                        ELSE (cost_ledger.budget_period(d.period, d.bucket, d.time_zone, d.week_start)).period_start END AS period_start
+                        ELSE (cost_ledger_internal.budget_period(d.period, d.bucket, d.time_zone, d.week_start)).period_start END AS period_start
             FROM (SELECT DISTINCT f.period, f.time_zone, f.week_start, f.bucket FROM found f) d
         )
         SELECT f.budget_id, f.entity, p.period_start,
@@ -330,51 +330,51 @@ BEGIN
         unit,
         (SELECT string_agg(format('c.%I, ', c), '') FROM unnest(columns) c),
         (SELECT string_agg(format('c.%I, ', c), '') FROM unnest(columns) c),
-        (SELECT string_agg(format(', %L || cost_ledger.shorten_id(f.%I)', c || '=', c), '') FROM unnest(columns) c),
+        (SELECT string_agg(format(', %L || cost_ledger_internal.shorten_id(f.%I)', c || '=', c), '') FROM unnest(columns) c),
         (SELECT string_agg(format('%L, f.%I', c, c), ', ') FROM unnest(columns) c),
-        relation, condition, budget_condition, cost_ledger.brings_price('x'));
+        relation, condition, budget_condition, cost_ledger_internal.brings_price('x'));
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger.budget_spend_query(text, text, text) IS
+COMMENT ON FUNCTION cost_ledger_internal.budget_spend_query(text, text, text) IS
     'The query for what rows c of call, or of a view of it, for which a condition holds add to the balances of active budgets b for which another holds.';
 
-CREATE FUNCTION cost_ledger._post_spend(condition text) RETURNS void
+CREATE FUNCTION cost_ledger_internal.post_spend(condition text) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     SET jit = off
 AS $$
 DECLARE
-    exchanges boolean := EXISTS (SELECT FROM cost_ledger.hold h WHERE h.provisional IS NOT NULL AND h.exchanged_at IS NULL);
+    exchanges boolean := EXISTS (SELECT FROM cost_ledger_internal.hold h WHERE h.provisional IS NOT NULL AND h.exchanged_at IS NULL);
     posted text := format('(%s) AND (c.hold_id IS NULL OR c.corrects IS NOT NULL)', condition);
-    exchanged text := format('(%s) AND %s', condition, cost_ledger.brings_price('h'));
+    exchanged text := format('(%s) AND %s', condition, cost_ledger_internal.brings_price('h'));
 BEGIN
     -- Holds before balances, as everywhere.
     IF exchanges THEN
-        EXECUTE 'SELECT FROM cost_ledger.hold h, cost_ledger.call c WHERE ' || exchanged || ' ORDER BY h.hold_id FOR UPDATE OF h';
+        EXECUTE 'SELECT FROM cost_ledger_internal.hold h, cost_ledger.call c WHERE ' || exchanged || ' ORDER BY h.hold_id FOR UPDATE OF h';
     END IF;
     IF EXISTS (SELECT FROM cost_ledger.budget b WHERE b.is_active) THEN
-        EXECUTE format('INSERT INTO cost_ledger.budget_balance AS b (budget_id, entity, period_start, posted, unpriced_calls, first_at, last_at)
+        EXECUTE format('INSERT INTO cost_ledger_internal.budget_balance AS b (budget_id, entity, period_start, posted, unpriced_calls, first_at, last_at)
                         %s
                         ORDER BY 1, 2, 3
                         ON CONFLICT (budget_id, entity, period_start) DO UPDATE SET
                             posted = b.posted + excluded.posted, unpriced_calls = b.unpriced_calls + excluded.unpriced_calls,
                             first_at = least(b.first_at, excluded.first_at), last_at = greatest(b.last_at, excluded.last_at)',
-                       cost_ledger.budget_spend_query('cost_ledger.call', posted));
+                       cost_ledger_internal.budget_spend_query('cost_ledger.call', posted));
     END IF;
     IF exchanges THEN
-        EXECUTE 'UPDATE cost_ledger.hold h
+        EXECUTE 'UPDATE cost_ledger_internal.hold h
                  SET exchanged_at = clock_timestamp(), cost = c.cost, overrun = CASE WHEN c.cost > h.estimate THEN c.cost - h.estimate END
                  FROM cost_ledger.call c WHERE ' || exchanged;
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._post_spend(text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.post_spend(text) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._post_spend(text) IS
+COMMENT ON FUNCTION cost_ledger_internal.post_spend(text) IS
     'Adds the rows c of call for which a condition holds, and that have no hold, to the balances of their budgets; for refresh(), which answers for each row coming here once. A price that comes for a call with a hold takes the place of the estimate.';
 
-CREATE FUNCTION cost_ledger.unposted_spend()
+CREATE FUNCTION cost_ledger_internal.unposted_spend()
     RETURNS TABLE (budget_id bigint, entity text, period_start timestamptz, posted numeric, unpriced_calls bigint, first_at timestamptz, last_at timestamptz)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -382,48 +382,48 @@ CREATE FUNCTION cost_ledger.unposted_spend()
 AS $$
 BEGIN
     IF EXISTS (SELECT FROM cost_ledger.budget b WHERE b.is_active) THEN
-        RETURN QUERY EXECUTE cost_ledger.budget_spend_query('cost_ledger.unconsumed_call', 'c.hold_id IS NULL OR c.corrects IS NOT NULL');
+        RETURN QUERY EXECUTE cost_ledger_internal.budget_spend_query('cost_ledger_internal.unconsumed_call', 'c.hold_id IS NULL OR c.corrects IS NOT NULL');
     END IF;
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger.unposted_spend() IS
+COMMENT ON FUNCTION cost_ledger_internal.unposted_spend() IS
     'What calls that refresh() has not seen yet will add to the balances of budgets.';
 
-CREATE FUNCTION cost_ledger._recorded_condition(since timestamptz) RETURNS text
+CREATE FUNCTION cost_ledger_internal.recorded_condition(since timestamptz) RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     -- With a hold as soon as they are there, without one once they are in the
     -- rollups.
     SELECT format('c.called_at >= %L AND ((c.hold_id IS NOT NULL AND c.corrects IS NULL) OR pg_visible_in_snapshot(c.recorded_xid, %L) OR (c.recorded_xid IS NULL AND c.call_id <= %s))',
-                  _recorded_condition.since, s.snapshot, s.base_call_id)
-    FROM cost_ledger.rollup_state s
+                  recorded_condition.since, s.snapshot, s.base_call_id)
+    FROM cost_ledger_internal.rollup_state s
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._recorded_condition(timestamptz) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.recorded_condition(timestamptz) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._recorded_condition(timestamptz) IS
+COMMENT ON FUNCTION cost_ledger_internal.recorded_condition(timestamptz) IS
     'The rows c of call since a time that balances have.';
 
-CREATE FUNCTION cost_ledger._kept_from(budget_id bigint) RETURNS timestamptz
+CREATE FUNCTION cost_ledger_internal.kept_from(budget_id bigint) RETURNS timestamptz
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT CASE WHEN b.period IN ('total', 'request') THEN '-infinity'
                 WHEN b.period = 'rolling' THEN c.period_start
                 WHEN b.period = 'minute' THEN c.period_start - interval '10 minutes'
-                ELSE (cost_ledger.budget_period(b.period, c.period_start - interval '1 microsecond', z.zone, b.week_start)).period_start END
+                ELSE (cost_ledger_internal.budget_period(b.period, c.period_start - interval '1 microsecond', z.zone, b.week_start)).period_start END
     FROM cost_ledger.budget b
     CROSS JOIN LATERAL (SELECT coalesce(b.time_zone, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS zone) z
-    CROSS JOIN LATERAL cost_ledger.budget_period(b.period, now(), z.zone, b.week_start, b.period_length) c
-    WHERE b.budget_id = _kept_from.budget_id
+    CROSS JOIN LATERAL cost_ledger_internal.budget_period(b.period, now(), z.zone, b.week_start, b.period_length) c
+    WHERE b.budget_id = kept_from.budget_id
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._kept_from(bigint) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.kept_from(bigint) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._kept_from(bigint) IS
+COMMENT ON FUNCTION cost_ledger_internal.kept_from(bigint) IS
     'Where the balances of a budget begin that is set now: with the period before the current one.';
 
-CREATE FUNCTION cost_ledger._start_budget() RETURNS trigger
+CREATE FUNCTION cost_ledger_internal.start_budget() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET jit = off
@@ -433,10 +433,10 @@ DECLARE
 BEGIN
     IF TG_OP = 'DELETE' THEN
         -- Nor may anybody write a balance of it afterwards.
-        PERFORM cost_ledger._lock_rollups();
-        LOCK TABLE cost_ledger.budget_balance IN SHARE ROW EXCLUSIVE MODE;
-        DELETE FROM cost_ledger.hold_line l WHERE l.budget_id = old.budget_id;
-        DELETE FROM cost_ledger.budget_balance s WHERE s.budget_id = old.budget_id;
+        PERFORM cost_ledger_internal.lock_rollups();
+        LOCK TABLE cost_ledger_internal.budget_balance IN SHARE ROW EXCLUSIVE MODE;
+        DELETE FROM cost_ledger_internal.hold_line l WHERE l.budget_id = old.budget_id;
+        DELETE FROM cost_ledger_internal.budget_balance s WHERE s.budget_id = old.budget_id;
         RETURN NULL;
     END IF;
     IF TG_OP = 'UPDATE'
@@ -445,11 +445,11 @@ BEGIN
            (old.metric, old.scope, old.each_of, old.period, old.period_length, old.time_zone, old.week_start) THEN
         -- Alerts are once per version: what counts otherwise is another limit,
         -- unless set_budget() has just made one.
-        PERFORM cost_ledger._add_budget_version(new.budget_id, v.amount, v.thresholds, v.actions, v.degrade_to, v.reason)
+        PERFORM cost_ledger_internal.add_budget_version(new.budget_id, v.amount, v.thresholds, v.actions, v.degrade_to, v.reason)
             FROM (SELECT v.* FROM cost_ledger.budget_version v
                   WHERE v.budget_id = new.budget_id AND v.valid_to IS NULL
                   ORDER BY v.version DESC LIMIT 1) v
-            WHERE cost_ledger._is_history(v.budget_id, v.version);
+            WHERE cost_ledger_internal.is_history(v.budget_id, v.version);
     ELSIF TG_OP = 'UPDATE' AND (old.is_active OR NOT new.is_active) THEN
         RETURN NULL;
     END IF;
@@ -459,39 +459,39 @@ BEGIN
 
     -- Neither refresh() nor a settlement may be between reading which budgets
     -- there are and writing their balances.
-    PERFORM cost_ledger._lock_rollups();
-    LOCK TABLE cost_ledger.budget_balance IN SHARE ROW EXCLUSIVE MODE;
-    DELETE FROM cost_ledger.hold_line l WHERE l.budget_id = new.budget_id;
-    DELETE FROM cost_ledger.budget_balance s WHERE s.budget_id = new.budget_id;
-    kept_from := cost_ledger._kept_from(new.budget_id);
-    EXECUTE format('INSERT INTO cost_ledger.budget_balance (budget_id, entity, period_start, posted, unpriced_calls, first_at, last_at) %s',
-                   cost_ledger.budget_spend_query('cost_ledger.call',
-                                                  cost_ledger._recorded_condition(kept_from)
+    PERFORM cost_ledger_internal.lock_rollups();
+    LOCK TABLE cost_ledger_internal.budget_balance IN SHARE ROW EXCLUSIVE MODE;
+    DELETE FROM cost_ledger_internal.hold_line l WHERE l.budget_id = new.budget_id;
+    DELETE FROM cost_ledger_internal.budget_balance s WHERE s.budget_id = new.budget_id;
+    kept_from := cost_ledger_internal.kept_from(new.budget_id);
+    EXECUTE format('INSERT INTO cost_ledger_internal.budget_balance (budget_id, entity, period_start, posted, unpriced_calls, first_at, last_at) %s',
+                   cost_ledger_internal.budget_spend_query('cost_ledger.call',
+                                                  cost_ledger_internal.recorded_condition(kept_from)
                                                   || coalesce((SELECT string_agg(format(' AND c.%I = %L', e.key, e.value), '') FROM jsonb_each_text(new.scope) e), ''),
                                                   format('b.budget_id = %s', new.budget_id)));
     -- What was reached before anybody asked is recorded, and nobody is called.
     -- A new budget has no limit yet: its first version comes after it.
-    PERFORM cost_ledger._check_budgets(now(), new.budget_id);
+    PERFORM cost_ledger_internal.check_budgets(now(), new.budget_id);
     RETURN NULL;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._start_budget() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.start_budget() FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._start_budget() IS
+COMMENT ON FUNCTION cost_ledger_internal.start_budget() IS
     'Trigger of budget: one that is new, counts otherwise or is switched on again starts with what was spent already in the period and the one before, and with nothing held; thresholds reached by that are seeded. Refresh and settlements wait meanwhile.';
 
-CREATE FUNCTION cost_ledger._start_limit() RETURNS trigger
+CREATE FUNCTION cost_ledger_internal.start_limit() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM cost_ledger._check_budgets(now(), new.budget_id);
+    PERFORM cost_ledger_internal.check_budgets(now(), new.budget_id);
     RETURN NULL;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._start_limit() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.start_limit() FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._start_limit() IS
+COMMENT ON FUNCTION cost_ledger_internal.start_limit() IS
     'Trigger of budget_version: seeds the first limit of a budget with the thresholds that are reached already.';
 
 CREATE FUNCTION cost_ledger.check_balances()
@@ -501,13 +501,13 @@ CREATE FUNCTION cost_ledger.check_balances()
     SET jit = off
 AS $$
 BEGIN
-    PERFORM cost_ledger._ledger();
+    PERFORM cost_ledger_internal.ledger();
     RETURN QUERY EXECUTE format($query$
         WITH expected AS MATERIALIZED (%s),
-        lines AS (SELECT l.budget_id, l.entity, l.period_start, sum(l.amount) AS amount FROM cost_ledger.hold_line l GROUP BY 1, 2, 3),
-        kept AS MATERIALIZED (SELECT b.budget_id, cost_ledger._kept_from(b.budget_id) AS since FROM cost_ledger.budget b WHERE b.is_active)
+        lines AS (SELECT l.budget_id, l.entity, l.period_start, sum(l.amount) AS amount FROM cost_ledger_internal.hold_line l GROUP BY 1, 2, 3),
+        kept AS MATERIALIZED (SELECT b.budget_id, cost_ledger_internal.kept_from(b.budget_id) AS since FROM cost_ledger.budget b WHERE b.is_active)
         SELECT budget_id, entity, period_start, coalesce(s.posted, 0), coalesce(e.posted, 0), coalesce(s.held, 0), coalesce(l.amount, 0)
-        FROM cost_ledger.budget_balance s
+        FROM cost_ledger_internal.budget_balance s
         FULL JOIN expected e USING (budget_id, entity, period_start)
         FULL JOIN lines l USING (budget_id, entity, period_start)
         JOIN kept k USING (budget_id)
@@ -516,8 +516,8 @@ BEGIN
               IS DISTINCT FROM (coalesce(e.posted, 0), coalesce(e.unpriced_calls, 0), coalesce(l.amount, 0))
         ORDER BY 1, 2, 3
         $query$,
-        cost_ledger.budget_spend_query('cost_ledger.call',
-                                       cost_ledger._recorded_condition((SELECT min(cost_ledger._kept_from(b.budget_id)) FROM cost_ledger.budget b WHERE b.is_active))));
+        cost_ledger_internal.budget_spend_query('cost_ledger.call',
+                                       cost_ledger_internal.recorded_condition((SELECT min(cost_ledger_internal.kept_from(b.budget_id)) FROM cost_ledger.budget b WHERE b.is_active))));
 END
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger.check_balances() FROM PUBLIC;
@@ -525,7 +525,7 @@ REVOKE EXECUTE ON FUNCTION cost_ledger.check_balances() FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger.check_balances() IS
     'Makes the balances of active budgets anew, of the current period and the one before, from the rows of call that are in them and from the lines of open holds, in one snapshot, and returns what differs. No rows: all is well.';
 
-CREATE FUNCTION cost_ledger._is_history(budget_id bigint, version integer) RETURNS boolean
+CREATE FUNCTION cost_ledger_internal.is_history(budget_id bigint, version integer) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -534,14 +534,14 @@ AS $$
            OR EXISTS (SELECT FROM cost_ledger.budget_version n WHERE n.budget_id = v.budget_id AND n.version > v.version)
            OR EXISTS (SELECT FROM cost_ledger.alert a WHERE a.budget_id = v.budget_id AND a.budget_version = v.version)
     FROM cost_ledger.budget_version v
-    WHERE v.budget_id = _is_history.budget_id AND v.version = _is_history.version
+    WHERE v.budget_id = is_history.budget_id AND v.version = is_history.version
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._is_history(bigint, integer) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.is_history(bigint, integer) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._is_history(bigint, integer) IS
+COMMENT ON FUNCTION cost_ledger_internal.is_history(bigint, integer) IS
     'Whether a limit has to stay as it is: not if this transaction has made it and nothing refers to it yet.';
 
-CREATE FUNCTION cost_ledger._add_budget_version(
+CREATE FUNCTION cost_ledger_internal.add_budget_version(
     budget_id bigint, amount numeric, thresholds numeric[], actions text[], degrade_to text, reason text, valid_to timestamptz DEFAULT NULL
 ) RETURNS integer
     LANGUAGE plpgsql VOLATILE
@@ -551,22 +551,22 @@ AS $$
 DECLARE
     made integer;
 BEGIN
-    IF _add_budget_version.valid_to IS NULL THEN
+    IF add_budget_version.valid_to IS NULL THEN
         UPDATE cost_ledger.budget_version v SET valid_to = greatest(now(), v.valid_from)
-            WHERE v.budget_id = _add_budget_version.budget_id AND (v.valid_to IS NULL OR v.valid_to > now());
+            WHERE v.budget_id = add_budget_version.budget_id AND (v.valid_to IS NULL OR v.valid_to > now());
     END IF;
     INSERT INTO cost_ledger.budget_version (budget_id, version, amount, thresholds, actions, degrade_to, valid_to, reason)
-        VALUES (_add_budget_version.budget_id,
-                1 + coalesce((SELECT max(v.version) FROM cost_ledger.budget_version v WHERE v.budget_id = _add_budget_version.budget_id), 0),
-                _add_budget_version.amount, _add_budget_version.thresholds, _add_budget_version.actions, _add_budget_version.degrade_to,
-                _add_budget_version.valid_to, _add_budget_version.reason)
+        VALUES (add_budget_version.budget_id,
+                1 + coalesce((SELECT max(v.version) FROM cost_ledger.budget_version v WHERE v.budget_id = add_budget_version.budget_id), 0),
+                add_budget_version.amount, add_budget_version.thresholds, add_budget_version.actions, add_budget_version.degrade_to,
+                add_budget_version.valid_to, add_budget_version.reason)
         RETURNING version INTO made;
     RETURN made;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._add_budget_version(bigint, numeric, numeric[], text[], text, text, timestamptz) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.add_budget_version(bigint, numeric, numeric[], text[], text, text, timestamptz) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._add_budget_version(bigint, numeric, numeric[], text[], text, text, timestamptz) IS
+COMMENT ON FUNCTION cost_ledger_internal.add_budget_version(bigint, numeric, numeric[], text[], text, text, timestamptz) IS
     'Another limit for a budget: for good, which ends every other, or until valid_to.';
 
 CREATE FUNCTION cost_ledger.set_budget(
@@ -594,7 +594,7 @@ DECLARE
     wanted record;
     current_version record;
 BEGIN
-    PERFORM cost_ledger._ledger();
+    PERFORM cost_ledger_internal.ledger();
     -- Alerts carry the name in a message of less than 1 kB.
     IF set_budget.name IS NULL OR octet_length(set_budget.name) NOT BETWEEN 1 AND 64
        OR set_budget.name ~ '[[:cntrl:]]' THEN
@@ -629,7 +629,7 @@ BEGIN
         WHERE v.budget_id = id AND v.valid_to IS NULL
         ORDER BY v.version DESC LIMIT 1;
     IF NOT FOUND THEN
-        PERFORM cost_ledger._add_budget_version(id, set_budget.amount, coalesce(set_budget.thresholds, '{0.7,0.9,1.0}'), set_budget.actions,
+        PERFORM cost_ledger_internal.add_budget_version(id, set_budget.amount, coalesce(set_budget.thresholds, '{0.7,0.9,1.0}'), set_budget.actions,
                                                 set_budget.degrade_to, set_budget.reason);
     ELSE
         -- Put in the form that is kept, and compared with it.
@@ -640,12 +640,12 @@ BEGIN
             RETURNING v.* INTO wanted;
         IF (wanted.amount, wanted.thresholds, wanted.actions, wanted.degrade_to)
            IS DISTINCT FROM (current_version.amount, current_version.thresholds, current_version.actions, current_version.degrade_to)
-           AND cost_ledger._is_history(id, current_version.version) THEN
+           AND cost_ledger_internal.is_history(id, current_version.version) THEN
             UPDATE cost_ledger.budget_version v
                 SET amount = current_version.amount, thresholds = current_version.thresholds, actions = current_version.actions,
                     degrade_to = current_version.degrade_to
                 WHERE v.budget_id = id AND v.version = current_version.version;
-            PERFORM cost_ledger._add_budget_version(id, wanted.amount, wanted.thresholds, wanted.actions, wanted.degrade_to, set_budget.reason);
+            PERFORM cost_ledger_internal.add_budget_version(id, wanted.amount, wanted.thresholds, wanted.actions, wanted.degrade_to, set_budget.reason);
         END IF;
     END IF;
     IF NOT is_new THEN
@@ -668,7 +668,7 @@ AS $$
 DECLARE
     v record;
 BEGIN
-    PERFORM cost_ledger._ledger();
+    PERFORM cost_ledger_internal.ledger();
     -- Two who raise it at once come after each other.
     PERFORM FROM cost_ledger.budget b WHERE b.name = raise_budget.name FOR NO KEY UPDATE;
     SELECT v1.* INTO v
@@ -686,14 +686,14 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Write until => now() + interval ''1 day'', reason => ''…''; a limit for good is set with cost_ledger.set_budget().';
     END IF;
-    RETURN cost_ledger._add_budget_version(v.budget_id, raise_budget.amount, v.thresholds, v.actions, v.degrade_to, raise_budget.reason, raise_budget.until);
+    RETURN cost_ledger_internal.add_budget_version(v.budget_id, raise_budget.amount, v.thresholds, v.actions, v.degrade_to, raise_budget.reason, raise_budget.until);
 END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.raise_budget(text, numeric, timestamptz, text) IS
     'Another amount for a budget until a time, with a reason, and returns its version; then the limit is again what it was. A set_budget() that changes the limit meanwhile ends it.';
 
-CREATE FUNCTION cost_ledger._fit_message(message jsonb) RETURNS jsonb
+CREATE FUNCTION cost_ledger_internal.fit_message(message jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -714,12 +714,12 @@ BEGIN
     RETURN fitting;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._fit_message(jsonb) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.fit_message(jsonb) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._fit_message(jsonb) IS
+COMMENT ON FUNCTION cost_ledger_internal.fit_message(jsonb) IS
     'A message in less than 1 kB: values of its scope are shortened as far as that needs, and end in "..." then.';
 
-CREATE FUNCTION cost_ledger._resolve_budgets(at timestamptz) RETURNS void
+CREATE FUNCTION cost_ledger_internal.resolve_budgets(at timestamptz) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     SET jit = off
@@ -735,7 +735,7 @@ BEGIN
             WHERE a.rule_id IS NULL AND a.resolved_at IS NULL AND a.period_end > at - coalesce(b.period_length, '0')
               AND b.budget_id = a.budget_id AND b.is_active AND b.metric <> 'duration'
               AND (SELECT coalesce(sum(s.posted), 0)
-                   FROM cost_ledger.budget_balance s
+                   FROM cost_ledger_internal.budget_balance s
                    WHERE s.budget_id = a.budget_id AND s.entity = a.entity
                      AND CASE WHEN b.period = 'rolling' THEN s.period_start >= date_trunc('minute', at - b.period_length)
                               ELSE s.period_start = a.period_start END)
@@ -746,12 +746,12 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._resolve_budgets(timestamptz) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.resolve_budgets(timestamptz) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._resolve_budgets(timestamptz) IS
+COMMENT ON FUNCTION cost_ledger_internal.resolve_budgets(timestamptz) IS
     'Resolves the alerts of budgets whose period (a rolling one: window) is not over and of which less than 95 percent of the threshold is spent; with the commit, channel cost_ledger_alert gets the message of each again, of kind resolved.';
 
-CREATE FUNCTION cost_ledger._check_budgets(at timestamptz, seeded_budget bigint DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION cost_ledger_internal.check_budgets(at timestamptz, seeded_budget bigint DEFAULT NULL) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     -- Every minute, mostly over few rows: compiling would be most of the work.
@@ -765,7 +765,7 @@ DECLARE
     action text;
     nth integer;
     is_open boolean;
-    watermark bigint := (SELECT s.rows_consumed FROM cost_ledger.rollup_state s);
+    watermark bigint := (SELECT s.rows_consumed FROM cost_ledger_internal.rollup_state s);
     kind text := CASE WHEN seeded_budget IS NULL THEN 'threshold' ELSE 'seeded' END;
     id bigint;
     message jsonb;
@@ -777,7 +777,7 @@ BEGIN
     -- What has fallen well below a threshold in its period, by a correction, may
     -- cross it again.
     IF seeded_budget IS NULL THEN
-        PERFORM cost_ledger._resolve_budgets(at);
+        PERFORM cost_ledger_internal.resolve_budgets(at);
     END IF;
 
     -- Each budget's period of now, and the one before for calls that came
@@ -791,7 +791,7 @@ BEGIN
                CASE WHEN b.period = 'rolling' THEN s.period_start - b.period_length END AS seeded_in
         FROM cost_ledger.budget b
         CROSS JOIN LATERAL (SELECT coalesce(b.time_zone, ledger_zone) AS zone) z
-        CROSS JOIN LATERAL cost_ledger.budget_period(b.period, at, z.zone, b.week_start, b.period_length) c
+        CROSS JOIN LATERAL cost_ledger_internal.budget_period(b.period, at, z.zone, b.week_start, b.period_length) c
         -- The limit of now, and raises that have ended since periods did that
         -- are looked at.
         CROSS JOIN LATERAL (
@@ -805,20 +805,20 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT x.entity, x.period_start,
                    CASE WHEN x.period_start = c.period_start THEN c.period_end
-                        ELSE (cost_ledger.budget_period(b.period, x.period_start, z.zone, b.week_start)).period_end END AS period_end,
+                        ELSE (cost_ledger_internal.budget_period(b.period, x.period_start, z.zone, b.week_start)).period_end END AS period_end,
                    CASE b.metric WHEN 'duration' THEN extract(epoch FROM x.last_at - x.first_at) ELSE x.posted END AS spent,
                    x.unpriced_calls
-            FROM cost_ledger.budget_balance x
+            FROM cost_ledger_internal.budget_balance x
             WHERE b.period <> 'rolling' AND x.budget_id = b.budget_id
               AND x.period_start <= c.period_start
               AND x.period_start >= CASE WHEN b.period = 'total' THEN c.period_start
                                          WHEN b.period = 'minute' THEN c.period_start - interval '10 minutes'
-                                         ELSE (cost_ledger.budget_period(b.period, c.period_start - interval '1 microsecond', z.zone, b.week_start)).period_start END
+                                         ELSE (cost_ledger_internal.budget_period(b.period, c.period_start - interval '1 microsecond', z.zone, b.week_start)).period_start END
             UNION ALL
             -- A rolling period has no beginning: once per its length it is.
             SELECT x.entity, date_bin(b.period_length, at, '2000-01-03Z'), date_bin(b.period_length, at, '2000-01-03Z') + b.period_length,
                    sum(x.posted), sum(x.unpriced_calls)::bigint
-            FROM cost_ledger.budget_balance x
+            FROM cost_ledger_internal.budget_balance x
             WHERE b.period = 'rolling' AND x.budget_id = b.budget_id AND x.period_start >= c.period_start AND x.period_start < c.period_end
             GROUP BY x.entity) s
         WHERE b.is_active AND b.budget_id = coalesce(seeded_budget, b.budget_id)
@@ -854,7 +854,7 @@ BEGIN
                   AND a.basis = 'actual' AND a.threshold = fraction;
             CONTINUE WHEN is_open;
             id := nextval(pg_get_serial_sequence('cost_ledger.alert', 'alert_id'));
-            message := cost_ledger._fit_message(jsonb_build_object(
+            message := cost_ledger_internal.fit_message(jsonb_build_object(
                 'v', 1,
                 'id', id,
                 'kind', kind,
@@ -901,9 +901,9 @@ BEGIN
     RETURN made;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._check_budgets(timestamptz, bigint) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.check_budgets(timestamptz, bigint) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._check_budgets(timestamptz, bigint) IS
+COMMENT ON FUNCTION cost_ledger_internal.check_budgets(timestamptz, bigint) IS
     'check_budgets() for the periods that an instant falls in; or what has been reached of one budget that is set then, of which nobody is told.';
 
 CREATE FUNCTION cost_ledger.check_budgets() RETURNS bigint
@@ -913,14 +913,14 @@ AS $$
 DECLARE
     made bigint;
 BEGIN
-    PERFORM cost_ledger._ledger();
-    made := cost_ledger._check_budgets(now());
-    PERFORM cost_ledger._expire_holds();
+    PERFORM cost_ledger_internal.ledger();
+    made := cost_ledger_internal.check_budgets(now());
+    PERFORM cost_ledger_internal.expire_holds();
     -- Minutes that nobody looks at any more.
-    DELETE FROM cost_ledger.budget_balance s
+    DELETE FROM cost_ledger_internal.budget_balance s
         USING (SELECT o.budget_id, o.entity, o.period_start
                FROM cost_ledger.budget b
-               JOIN cost_ledger.budget_balance o USING (budget_id)
+               JOIN cost_ledger_internal.budget_balance o USING (budget_id)
                WHERE b.period IN ('minute', 'rolling') AND o.held = 0
                  AND o.period_start > '-infinity' AND o.period_start < now() - coalesce(b.period_length, '0') - interval '1 day'
                FOR UPDATE OF o SKIP LOCKED) o
@@ -932,7 +932,7 @@ $$;
 COMMENT ON FUNCTION cost_ledger.check_budgets() IS
     'Compares every active budget, and each of its entities, with what was spent in its current period, and in the one before for calls that came late; records an alert for each threshold crossed, once per budget version, entity and period, and returns how many. A period that is over is held against the limit it ended with, unless that was changed for good since. When a correction brings spend below 95 percent of a threshold, its alert is resolved, and crossing it again is the next occurrence. What was spent is what refresh() has seen, and every call with a hold. With the commit, channel cost_ledger_alert gets one JSON message per budget, entity and period, of its highest new alert; none for a period that was over. The job calls it every minute.';
 
-CREATE FUNCTION cost_ledger._keep_alerts() RETURNS trigger
+CREATE FUNCTION cost_ledger_internal.keep_alerts() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -950,9 +950,9 @@ BEGIN
               HINT = 'Acknowledge an alert with cost_ledger.acknowledge(alert_id).';
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._keep_alerts() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.keep_alerts() FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._keep_alerts() IS
+COMMENT ON FUNCTION cost_ledger_internal.keep_alerts() IS
     'Trigger of alert: an alert can be acknowledged, once, and be resolved, once; every other change is refused (23001), for a deleted alert would be raised again.';
 
 CREATE FUNCTION cost_ledger.acknowledge(alert_id bigint, acknowledged_by text DEFAULT current_user) RETURNS bigint
@@ -991,15 +991,15 @@ COMMENT ON FUNCTION cost_ledger.acknowledge(bigint, text) IS
 
 -- Decisions.
 
-CREATE FUNCTION cost_ledger._settle_calls() RETURNS trigger
+CREATE FUNCTION cost_ledger_internal.settle_calls() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'cl_settle_calls';
-REVOKE EXECUTE ON FUNCTION cost_ledger._settle_calls() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.settle_calls() FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._settle_calls() IS
+COMMENT ON FUNCTION cost_ledger_internal.settle_calls() IS
     'Trigger of call: the first that fires at the end of a transaction settles the holds of all its calls.';
 
-CREATE FUNCTION cost_ledger._settle_holds(called_at timestamptz[], call_ids bigint[]) RETURNS void
+CREATE FUNCTION cost_ledger_internal.settle_holds(called_at timestamptz[], call_ids bigint[]) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     SET jit = off
@@ -1019,27 +1019,27 @@ BEGIN
             USING ERRCODE = 'invalid_transaction_state',
                   HINT = 'BEGIN ISOLATION LEVEL READ COMMITTED; or insert the call without its hold_id and release() the hold.';
     END IF;
-    -- _start_budget() waits for this, and this for it: the statements after
+    -- start_budget() waits for this, and this for it: the statements after
     -- it see the same budgets as what it made.
-    LOCK TABLE cost_ledger.budget_balance IN ROW EXCLUSIVE MODE;
+    LOCK TABLE cost_ledger_internal.budget_balance IN ROW EXCLUSIVE MODE;
     ended := clock_timestamp();
 
     holds := ARRAY(SELECT DISTINCT c.hold_id
-                   FROM unnest(_settle_holds.called_at, _settle_holds.call_ids) AS u (called_at, call_id)
+                   FROM unnest(settle_holds.called_at, settle_holds.call_ids) AS u (called_at, call_id)
                    JOIN cost_ledger.call c ON c.called_at = u.called_at AND c.call_id = u.call_id
                    ORDER BY 1);
     -- A hold_id that nobody has granted is spent money all the same.
-    INSERT INTO cost_ledger.hold (hold_id, state, is_unknown)
+    INSERT INTO cost_ledger_internal.hold (hold_id, state, is_unknown)
         SELECT h.id, 'settled', true
         FROM unnest(holds) AS h (id)
-        WHERE NOT EXISTS (SELECT FROM cost_ledger.hold k WHERE k.hold_id = h.id)
+        WHERE NOT EXISTS (SELECT FROM cost_ledger_internal.hold k WHERE k.hold_id = h.id)
         ORDER BY 1
         ON CONFLICT DO NOTHING;
     IF cardinality(holds) > 1 THEN
-        PERFORM FROM cost_ledger.hold h WHERE h.hold_id = ANY (holds) ORDER BY h.hold_id FOR UPDATE;
+        PERFORM FROM cost_ledger_internal.hold h WHERE h.hold_id = ANY (holds) ORDER BY h.hold_id FOR UPDATE;
     END IF;
     -- The first call gets the hold; what more come with it were not reserved.
-    UPDATE cost_ledger.hold h
+    UPDATE cost_ledger_internal.hold h
         SET is_late = h.is_late OR h.state IN ('released', 'expired') OR (h.state = 'open' AND h.expires_at <= ended),
             state = CASE h.state WHEN 'open' THEN 'settled' ELSE h.state END,
             ended_at = coalesce(h.ended_at, ended),
@@ -1052,7 +1052,7 @@ BEGIN
                      (array_agg(c.cost ORDER BY c.call_id))[1] AS cost,
                      -- A failure without a price has cost nothing anybody knows of.
                      (array_agg(c.pricing = 'unpriced' AND coalesce(c.status, 'success') = 'success' ORDER BY c.call_id))[1] AS is_unpriced
-              FROM unnest(_settle_holds.called_at, _settle_holds.call_ids) AS u (called_at, call_id)
+              FROM unnest(settle_holds.called_at, settle_holds.call_ids) AS u (called_at, call_id)
               JOIN cost_ledger.call c ON c.called_at = u.called_at AND c.call_id = u.call_id
               GROUP BY c.hold_id) f
         WHERE h.hold_id = f.hold_id;
@@ -1062,16 +1062,16 @@ BEGIN
     SELECT coalesce(array_agg(l.hold_id), '{}') AS holds, array_agg(l.budget_id) AS budgets, array_agg(l.entity) AS entities,
            array_agg(l.period_start) AS periods, array_agg(l.amount) AS amounts, min(l.expires_at) AS expires_at
         INTO lines
-        FROM cost_ledger.hold_line l
+        FROM cost_ledger_internal.hold_line l
         WHERE l.hold_id = ANY (holds);
 
     -- The measures of budget_spend_query(), for a few rows: planned once, not
     -- at every commit.  check_balances() compares the two.
     WITH change AS (
-        SELECT b.budget_id, coalesce(cost_ledger.shorten_id(f.labels ->> b.each_of), '') COLLATE "C" AS entity,
+        SELECT b.budget_id, coalesce(cost_ledger_internal.shorten_id(f.labels ->> b.each_of), '') COLLATE "C" AS entity,
                CASE b.period WHEN 'total' THEN '-infinity'
                              WHEN 'rolling' THEN date_trunc('minute', f.called_at)
-                             ELSE (cost_ledger.budget_period(b.period, f.called_at, coalesce(b.time_zone, l.time_zone), b.week_start)).period_start
+                             ELSE (cost_ledger_internal.budget_period(b.period, f.called_at, coalesce(b.time_zone, l.time_zone), b.week_start)).period_start
                END AS period_start,
                CASE b.metric
                    WHEN 'cost' THEN coalesce(f.cost, p.provisional, 0)
@@ -1088,11 +1088,11 @@ BEGIN
                          'run_id', c.run_id, 'session_id', c.session_id, 'user_id', c.user_id, 'api_key', c.api_key, 'customer', c.customer,
                          'agent', c.agent, 'feature', c.feature, 'team', c.team, 'task_type', c.task_type, 'model', c.model,
                          'provider', c.provider, 'operation', c.operation, 'service_class', c.service_class, 'environment', c.environment)) AS labels
-              FROM unnest(_settle_holds.called_at, _settle_holds.call_ids) AS u (called_at, call_id)
+              FROM unnest(settle_holds.called_at, settle_holds.call_ids) AS u (called_at, call_id)
               JOIN cost_ledger.call c ON c.called_at = u.called_at AND c.call_id = u.call_id
               OFFSET 0) f
-        LEFT JOIN cost_ledger.hold p ON p.hold_id = f.hold_id AND p.call_id = f.call_id AND p.exchanged_at IS NULL
-        CROSS JOIN LATERAL (SELECT ARRAY(SELECT '' UNION ALL SELECT e.key || '=' || cost_ledger.shorten_id(e.value) FROM jsonb_each_text(f.labels) e) AS keys OFFSET 0) k
+        LEFT JOIN cost_ledger_internal.hold p ON p.hold_id = f.hold_id AND p.call_id = f.call_id AND p.exchanged_at IS NULL
+        CROSS JOIN LATERAL (SELECT ARRAY(SELECT '' UNION ALL SELECT e.key || '=' || cost_ledger_internal.shorten_id(e.value) FROM jsonb_each_text(f.labels) e) AS keys OFFSET 0) k
         JOIN cost_ledger.budget b ON b.match_key = ANY (k.keys) AND b.is_active
                                  AND b.period <> 'request' AND b.metric NOT IN ('concurrent_calls', 'depth')
                                  AND f.labels @> b.scope AND (b.each_of IS NULL OR f.labels ? b.each_of)
@@ -1101,7 +1101,7 @@ BEGIN
         SELECT u.budget_id, u.entity, u.period_start, 0, -u.amount, 0, NULL
         FROM unnest(lines.budgets, lines.entities, lines.periods, lines.amounts) AS u (budget_id, entity, period_start, amount)
     )
-    INSERT INTO cost_ledger.budget_balance AS b (budget_id, entity, period_start, posted, held, unpriced_calls, first_at, last_at)
+    INSERT INTO cost_ledger_internal.budget_balance AS b (budget_id, entity, period_start, posted, held, unpriced_calls, first_at, last_at)
         SELECT c.budget_id, c.entity, c.period_start, sum(c.posted), sum(c.held), sum(c.unpriced_calls), min(c.called_at), max(c.called_at)
         FROM change c
         GROUP BY 1, 2, 3
@@ -1112,17 +1112,17 @@ BEGIN
 
     IF cardinality(lines.holds) > 0 THEN
         WITH gone AS (
-            DELETE FROM cost_ledger.hold_line l WHERE l.hold_id = ANY (holds) RETURNING l.hold_id, l.budget_id
+            DELETE FROM cost_ledger_internal.hold_line l WHERE l.hold_id = ANY (holds) RETURNING l.hold_id, l.budget_id
         )
         SELECT coalesce(array_agg(g.hold_id::text || g.budget_id), '{}') INTO gone FROM gone g;
         -- Holds that have expired while we waited for the balances are late.
         IF lines.expires_at <= clock_timestamp() THEN
-            UPDATE cost_ledger.hold h SET is_late = true
+            UPDATE cost_ledger_internal.hold h SET is_late = true
                 WHERE h.hold_id = ANY (lines.holds) AND h.expires_at <= clock_timestamp() AND NOT h.is_late;
         END IF;
         -- What somebody has taken of them meanwhile is not to be given back twice.
         IF cardinality(gone) < cardinality(lines.holds) THEN
-            UPDATE cost_ledger.budget_balance s SET held = s.held + t.amount
+            UPDATE cost_ledger_internal.budget_balance s SET held = s.held + t.amount
                 FROM (SELECT u.budget_id, u.entity, u.period_start, sum(u.amount) AS amount
                       FROM unnest(lines.holds, lines.budgets, lines.entities, lines.periods, lines.amounts) AS u (hold_id, budget_id, entity, period_start, amount)
                       WHERE u.hold_id::text || u.budget_id <> ALL (gone)
@@ -1132,37 +1132,37 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._settle_holds(timestamptz[], bigint[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.settle_holds(timestamptz[], bigint[]) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._settle_holds(timestamptz[], bigint[]) IS
+COMMENT ON FUNCTION cost_ledger_internal.settle_holds(timestamptz[], bigint[]) IS
     'Settles the holds of calls: what was held is given back, what the calls cost is posted to the budgets they belong to by their own labels, in the periods of called_at, all in one pass over the balances.';
 
-CREATE FUNCTION cost_ledger.give_back(hold_ids uuid[]) RETURNS void
+CREATE FUNCTION cost_ledger_internal.give_back(hold_ids uuid[]) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     -- Whoever is at a balance may take an expired line of it, so that nobody is
     -- refused for its sake: not while we have the balance.
-    PERFORM FROM cost_ledger.budget_balance s
-        JOIN (SELECT DISTINCT l.budget_id, l.entity, l.period_start FROM cost_ledger.hold_line l WHERE l.hold_id = ANY (give_back.hold_ids)) l
+    PERFORM FROM cost_ledger_internal.budget_balance s
+        JOIN (SELECT DISTINCT l.budget_id, l.entity, l.period_start FROM cost_ledger_internal.hold_line l WHERE l.hold_id = ANY (give_back.hold_ids)) l
             USING (budget_id, entity, period_start)
         ORDER BY s.budget_id, s.entity, s.period_start
         FOR UPDATE OF s;
     WITH gone AS (
-        DELETE FROM cost_ledger.hold_line l WHERE l.hold_id = ANY (give_back.hold_ids)
+        DELETE FROM cost_ledger_internal.hold_line l WHERE l.hold_id = ANY (give_back.hold_ids)
         RETURNING l.budget_id, l.entity, l.period_start, l.amount
     )
-    UPDATE cost_ledger.budget_balance s SET held = s.held - g.amount
+    UPDATE cost_ledger_internal.budget_balance s SET held = s.held - g.amount
         FROM (SELECT g.budget_id, g.entity, g.period_start, sum(g.amount) AS amount FROM gone g GROUP BY 1, 2, 3) g
         WHERE s.budget_id = g.budget_id AND s.entity = g.entity AND s.period_start = g.period_start;
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger.give_back(uuid[]) IS
+COMMENT ON FUNCTION cost_ledger_internal.give_back(uuid[]) IS
     'Takes what holds have reserved out of the balances. The caller has locked the holds.';
 
-CREATE FUNCTION cost_ledger._expire_holds() RETURNS void
+CREATE FUNCTION cost_ledger_internal.expire_holds() RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -1170,23 +1170,23 @@ DECLARE
     expired uuid[];
 BEGIN
     -- Those that are being settled are no business of ours.
-    expired := ARRAY(SELECT h.hold_id FROM cost_ledger.hold h
+    expired := ARRAY(SELECT h.hold_id FROM cost_ledger_internal.hold h
                      WHERE h.state = 'open' AND h.expires_at <= clock_timestamp()
                      ORDER BY h.hold_id
                      LIMIT 10000
                      FOR UPDATE SKIP LOCKED);
     IF cardinality(expired) > 0 THEN
-        UPDATE cost_ledger.hold h SET state = 'expired', ended_at = clock_timestamp() WHERE h.hold_id = ANY (expired);
-        PERFORM cost_ledger.give_back(expired);
+        UPDATE cost_ledger_internal.hold h SET state = 'expired', ended_at = clock_timestamp() WHERE h.hold_id = ANY (expired);
+        PERFORM cost_ledger_internal.give_back(expired);
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._expire_holds() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.expire_holds() FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._expire_holds() IS
+COMMENT ON FUNCTION cost_ledger_internal.expire_holds() IS
     'Puts expired holds on record and their amounts back. Only tidying up: they reserve nothing from the moment they expire.';
 
-CREATE FUNCTION cost_ledger._prune_holds(as_of timestamptz DEFAULT now(), max_holds bigint DEFAULT 50000) RETURNS bigint
+CREATE FUNCTION cost_ledger_internal.prune_holds(as_of timestamptz DEFAULT now(), max_holds bigint DEFAULT 50000) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -1203,14 +1203,14 @@ BEGIN
     END IF;
     WITH old AS (
         SELECT h.hold_id
-        FROM cost_ledger.hold h
+        FROM cost_ledger_internal.hold h
         WHERE h.state <> 'open' AND h.ended_at < holds_from
           -- A price that comes yet takes the place of the estimate.
           AND (h.provisional IS NULL OR h.exchanged_at IS NOT NULL)
         LIMIT max_holds
         FOR UPDATE SKIP LOCKED
     ), gone AS (
-        DELETE FROM cost_ledger.hold h USING old o WHERE h.hold_id = o.hold_id RETURNING 1
+        DELETE FROM cost_ledger_internal.hold h USING old o WHERE h.hold_id = o.hold_id RETURNING 1
     )
     SELECT count(*) INTO pruned FROM gone;
     IF pruned < max_holds THEN
@@ -1219,9 +1219,9 @@ BEGIN
     RETURN pruned;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._prune_holds(timestamptz, bigint) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.prune_holds(timestamptz, bigint) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._prune_holds(timestamptz, bigint) IS
+COMMENT ON FUNCTION cost_ledger_internal.prune_holds(timestamptz, bigint) IS
     'Forgets max_holds holds that are over for as long as set_retention() says, and returns how many. Estimates that still stand in for a price are kept.';
 
 CREATE FUNCTION cost_ledger.reserve(
@@ -1280,8 +1280,8 @@ BEGIN
             USING ERRCODE = 'invalid_transaction_state',
                   HINT = 'SET default_transaction_isolation = ''read committed''; or BEGIN ISOLATION LEVEL READ COMMITTED;';
     END IF;
-    IF to_regclass('cost_ledger.hold') IS NULL THEN
-        PERFORM cost_ledger._ledger();
+    IF to_regclass('cost_ledger_internal.hold') IS NULL THEN
+        PERFORM cost_ledger_internal.ledger();
     END IF;
     check_only := coalesce(check_only, false);
     IF NOT check_only AND coalesce(octet_length(reserve.hold_key), 0) NOT BETWEEN 1 AND 512 THEN
@@ -1301,16 +1301,16 @@ BEGIN
                   HINT = 'An estimate is from 0 to 1e30, with at most 100 decimals; token counts are not negative; ttl is more than 0 and at most 7 days.';
     END IF;
     FOR e IN SELECT l.key, l.value FROM jsonb_each(coalesce(reserve.labels, '{}')) l LOOP
-        IF e.key <> ALL (cost_ledger.budget_columns() || '{parent_run_id,cohort,step,region,request_id,tool,depth}'::text[])
+        IF e.key <> ALL (cost_ledger_internal.budget_columns() || '{parent_run_id,cohort,step,region,request_id,tool,depth}'::text[])
            OR jsonb_typeof(e.value) IN ('object', 'array') THEN
             RAISE EXCEPTION 'label "%" is not one of a call, or no text', e.key
                 USING ERRCODE = 'invalid_parameter_value',
                       HINT = format('The labels are columns of the call: %s, parent_run_id, cohort, step, region, request_id, tool; and depth.',
-                                    array_to_string(cost_ledger.budget_columns(), ', '));
+                                    array_to_string(cost_ledger_internal.budget_columns(), ', '));
         END IF;
         IF e.value <> 'null' THEN
             wanted := wanted || jsonb_build_object(e.key, CASE WHEN e.key IN ('run_id', 'session_id', 'user_id', 'parent_run_id')
-                                                               THEN cost_ledger.shorten_id(e.value #>> '{}') ELSE e.value #>> '{}' END);
+                                                               THEN cost_ledger_internal.shorten_id(e.value #>> '{}') ELSE e.value #>> '{}' END);
         END IF;
     END LOOP;
     provider := coalesce(provider, wanted ->> 'provider');
@@ -1334,7 +1334,7 @@ BEGIN
     END IF;
 
     IF NOT check_only THEN
-        SELECT h.hold_id, h.request, h.answer, h.state, h.expires_at INTO known FROM cost_ledger.hold h WHERE h.hold_key = reserve.hold_key;
+        SELECT h.hold_id, h.request, h.answer, h.state, h.expires_at INTO known FROM cost_ledger_internal.hold h WHERE h.hold_key = reserve.hold_key;
         made := FOUND;
     END IF;
 
@@ -1344,10 +1344,10 @@ BEGIN
                                             jsonb_build_object('input_tokens', coalesce(input_tokens, 0), 'output_tokens', coalesce(max_output_tokens, 0)),
                                             wanted ->> 'service_class', wanted ->> 'region', customer => wanted ->> 'customer');
         END IF;
-        keys := ARRAY(SELECT '' UNION ALL SELECT l.key || '=' || cost_ledger.shorten_id(l.value) FROM jsonb_each_text(wanted) l);
+        keys := ARRAY(SELECT '' UNION ALL SELECT l.key || '=' || cost_ledger_internal.shorten_id(l.value) FROM jsonb_each_text(wanted) l);
         -- Nobody sets a budget between our reading of it and our holding.
         IF NOT check_only THEN
-            LOCK TABLE cost_ledger.budget_balance IN ROW EXCLUSIVE MODE;
+            LOCK TABLE cost_ledger_internal.budget_balance IN ROW EXCLUSIVE MODE;
             at := clock_timestamp();
         END IF;
         soon := at + interval '1 second';
@@ -1362,17 +1362,17 @@ BEGIN
                 SELECT v.* FROM cost_ledger.budget_version v
                 WHERE v.budget_id = b.budget_id AND v.valid_from <= at AND (v.valid_to IS NULL OR v.valid_to > at)
                 ORDER BY v.version DESC LIMIT 1) v
-            CROSS JOIN LATERAL (SELECT coalesce(cost_ledger.shorten_id(wanted ->> b.each_of), '') COLLATE "C" AS entity) n
-            CROSS JOIN LATERAL cost_ledger.budget_period(b.period, at, coalesce(b.time_zone, (SELECT l.time_zone FROM cost_ledger.ledger l)), b.week_start, b.period_length) p
+            CROSS JOIN LATERAL (SELECT coalesce(cost_ledger_internal.shorten_id(wanted ->> b.each_of), '') COLLATE "C" AS entity) n
+            CROSS JOIN LATERAL cost_ledger_internal.budget_period(b.period, at, coalesce(b.time_zone, (SELECT l.time_zone FROM cost_ledger.ledger l)), b.week_start, b.period_length) p
             -- LIMIT: looked up one by one, whatever the statistics say.
             LEFT JOIN LATERAL (
-                SELECT s.* FROM cost_ledger.budget_balance s
+                SELECT s.* FROM cost_ledger_internal.budget_balance s
                 WHERE s.budget_id = b.budget_id AND s.entity = n.entity
                   AND s.period_start = CASE WHEN b.period = 'rolling' THEN '-infinity' ELSE p.period_start END
                 LIMIT 1) s ON true
             LEFT JOIN LATERAL (
                 SELECT sum(i.amount) FILTER (WHERE i.expires_at <= at) AS expired, sum(i.amount) AS expiring
-                FROM cost_ledger.hold_line i
+                FROM cost_ledger_internal.hold_line i
                 WHERE i.budget_id = s.budget_id AND i.entity = s.entity AND i.period_start = s.period_start AND i.expires_at <= soon) x ON true
             WHERE b.match_key = ANY (keys) AND b.is_active
               AND wanted @> b.scope AND (b.each_of IS NULL OR wanted ? b.each_of)
@@ -1390,7 +1390,7 @@ BEGIN
             now_posted := b.posted;
             IF b.period = 'rolling' THEN
                 SELECT b.posted + coalesce(sum(m.posted), 0), min(m.period_start) FILTER (WHERE m.posted > 0) INTO now_posted, first_minute
-                    FROM cost_ledger.budget_balance m
+                    FROM cost_ledger_internal.budget_balance m
                     WHERE m.budget_id = b.budget_id AND m.entity = b.entity AND m.period_start >= b.window_start;
             END IF;
             now_held := b.held - b.expired;
@@ -1408,15 +1408,15 @@ BEGIN
 
             IF b.metric = 'depth' THEN
                 now_posted := coalesce(CASE WHEN wanted ->> 'depth' ~ '^\d{1,9}$' THEN (wanted ->> 'depth')::numeric END,
-                                       CASE WHEN wanted ? 'parent_run_id' THEN 1 + cost_ledger.run_depth(wanted ->> 'parent_run_id')
-                                            ELSE cost_ledger.run_depth(wanted ->> 'run_id') END);
+                                       CASE WHEN wanted ? 'parent_run_id' THEN 1 + cost_ledger_internal.run_depth(wanted ->> 'parent_run_id')
+                                            ELSE cost_ledger_internal.run_depth(wanted ->> 'run_id') END);
                 is_granted := now_posted <= hard;
             ELSIF b.metric = 'duration' THEN
                 now_posted := coalesce(greatest(extract(epoch FROM at - b.first_at), 0), 0);
                 is_granted := now_posted < hard;
                 IF NOT b.is_known AND NOT check_only THEN
                     -- The time runs from the first call that was asked for.
-                    INSERT INTO cost_ledger.budget_balance (budget_id, entity, period_start, first_at, last_at)
+                    INSERT INTO cost_ledger_internal.budget_balance (budget_id, entity, period_start, first_at, last_at)
                         VALUES (b.budget_id, b.entity, b.period_start, at, at)
                         ON CONFLICT DO NOTHING;
                 END IF;
@@ -1433,24 +1433,24 @@ BEGIN
             ELSIF check_only THEN
                 now_held := now_held + asked;
             ELSIF b.period = 'rolling' THEN
-                INSERT INTO cost_ledger.budget_balance (budget_id, entity, period_start)
+                INSERT INTO cost_ledger_internal.budget_balance (budget_id, entity, period_start)
                     VALUES (b.budget_id, b.entity, b.period_start)
                     ON CONFLICT DO NOTHING;
                 -- Who posts to a minute for a hold has the gate too.
-                PERFORM FROM cost_ledger.budget_balance s
+                PERFORM FROM cost_ledger_internal.budget_balance s
                     WHERE s.budget_id = b.budget_id AND s.entity = b.entity AND s.period_start = b.period_start FOR UPDATE;
                 FOR attempt IN 1 .. 2 LOOP
                     IF b.expired > 0 OR attempt = 2 THEN
-                        PERFORM cost_ledger.sweep_holds(b.budget_id, b.entity, b.period_start, clock_timestamp());
+                        PERFORM cost_ledger_internal.sweep_holds(b.budget_id, b.entity, b.period_start, clock_timestamp());
                     END IF;
                     SELECT coalesce(sum(m.posted), 0), coalesce(sum(m.held), 0) INTO now_posted, now_held
-                        FROM cost_ledger.budget_balance m
+                        FROM cost_ledger_internal.budget_balance m
                         WHERE m.budget_id = b.budget_id AND m.entity = b.entity AND (m.period_start >= b.window_start OR m.period_start = b.period_start);
                     is_granted := now_posted + now_held + asked <= hard;
                     EXIT WHEN is_granted;
                 END LOOP;
                 IF is_granted THEN
-                    UPDATE cost_ledger.budget_balance s SET held = s.held + asked
+                    UPDATE cost_ledger_internal.budget_balance s SET held = s.held + asked
                         WHERE s.budget_id = b.budget_id AND s.entity = b.entity AND s.period_start = b.period_start;
                     now_held := now_held + asked;
                 END IF;
@@ -1458,7 +1458,7 @@ BEGIN
                 -- The guard: who comes second waits, and sees what the first
                 -- has left.
                 FOR attempt IN 1 .. 2 LOOP
-                    INSERT INTO cost_ledger.budget_balance AS s (budget_id, entity, period_start, held)
+                    INSERT INTO cost_ledger_internal.budget_balance AS s (budget_id, entity, period_start, held)
                         VALUES (b.budget_id, b.entity, b.period_start, asked)
                         ON CONFLICT (budget_id, entity, period_start) DO UPDATE SET held = s.held + excluded.held
                             WHERE s.posted + s.held + excluded.held <= hard
@@ -1466,15 +1466,15 @@ BEGIN
                     is_granted := FOUND;
                     EXIT WHEN is_granted OR attempt = 2;
                     -- Expired holds may be in the way.
-                    PERFORM cost_ledger.sweep_holds(b.budget_id, b.entity, b.period_start, clock_timestamp());
+                    PERFORM cost_ledger_internal.sweep_holds(b.budget_id, b.entity, b.period_start, clock_timestamp());
                 END LOOP;
                 IF is_granted AND b.expired > 0 THEN
                     -- Not in the way, but neither do they count for a level.
-                    PERFORM cost_ledger.sweep_holds(b.budget_id, b.entity, b.period_start, clock_timestamp());
+                    PERFORM cost_ledger_internal.sweep_holds(b.budget_id, b.entity, b.period_start, clock_timestamp());
                 END IF;
                 IF NOT is_granted OR b.expired > 0 THEN
                     SELECT s.posted, s.held INTO now_posted, now_held
-                        FROM cost_ledger.budget_balance s
+                        FROM cost_ledger_internal.budget_balance s
                         WHERE s.budget_id = b.budget_id AND s.entity = b.entity AND s.period_start = b.period_start;
                 END IF;
             END IF;
@@ -1530,14 +1530,14 @@ BEGIN
                 RETURN;
             END IF;
             hold_id := gen_random_uuid();
-            INSERT INTO cost_ledger.hold AS h (hold_id, hold_key, request, estimate, answer, created_at, expires_at)
+            INSERT INTO cost_ledger_internal.hold AS h (hold_id, hold_key, request, estimate, answer, created_at, expires_at)
                 VALUES (hold_id, reserve.hold_key, request, estimate,
                         jsonb_build_object('decision', decision, 'budget_id', budget_id, 'reason', reason, 'spent', spent, 'held', held, 'limit', "limit",
                                            'resets_at', resets_at, 'degrade_to', degrade_to),
                         at, at + ttl)
                 ON CONFLICT ON CONSTRAINT hold_key DO NOTHING;
             IF FOUND THEN
-                INSERT INTO cost_ledger.hold_line (hold_id, budget_id, entity, period_start, amount, expires_at)
+                INSERT INTO cost_ledger_internal.hold_line (hold_id, budget_id, entity, period_start, amount, expires_at)
                     SELECT reserve.hold_id, l.budget_id, l.entity, l.period_start, l.amount, at + ttl
                     FROM unnest(lines, line_entities, line_periods, line_amounts) AS l (budget_id, entity, period_start, amount);
                 RETURN NEXT;
@@ -1547,7 +1547,7 @@ BEGIN
 
         -- All or nothing.
         IF cardinality(lines) > 0 THEN
-            UPDATE cost_ledger.budget_balance s SET held = s.held - l.amount
+            UPDATE cost_ledger_internal.budget_balance s SET held = s.held - l.amount
                 FROM unnest(lines, line_entities, line_periods, line_amounts) AS l (budget_id, entity, period_start, amount)
                 WHERE s.budget_id = l.budget_id AND s.entity = l.entity AND s.period_start = l.period_start;
         END IF;
@@ -1557,7 +1557,7 @@ BEGIN
         END IF;
         -- The same request in another session may have come first, and what
         -- was in the way may be its own hold.
-        SELECT h.hold_id, h.request, h.answer, h.state, h.expires_at INTO known FROM cost_ledger.hold h WHERE h.hold_key = reserve.hold_key;
+        SELECT h.hold_id, h.request, h.answer, h.state, h.expires_at INTO known FROM cost_ledger_internal.hold h WHERE h.hold_key = reserve.hold_key;
         IF NOT FOUND THEN
             RETURN NEXT;
             RETURN;
@@ -1591,21 +1591,21 @@ $$;
 COMMENT ON FUNCTION cost_ledger.reserve(text, jsonb, numeric, text, text, bigint, bigint, interval, boolean) IS
     'May this call be made? Decides by every budget that the labels (columns the call will carry) belong to, and holds the estimate of all of them, or of none, until the call is inserted with hold_id, release(), or ttl is over. decision is allow; warn, throttle or degrade (to the model degrade_to), granted with a level reached; defer or stop, refused, by the budget budget_id or a pause. estimate is in the ledger''s currency; left out, it is what input_tokens and max_output_tokens cost now on the model, or unknown: then only a limit that is used up already refuses. Exact under any concurrency: what is spent through holds and held never exceeds a limit, nor is anything refused that fits. hold_key makes retries safe: the same key and arguments give the same hold (LC003 for other arguments, or when the hold is over). check_only tells the decision and holds nothing. Only at READ COMMITTED (25000).';
 
-CREATE FUNCTION cost_ledger.sweep_holds(budget_id bigint, entity text, period_start timestamptz, at timestamptz) RETURNS void
+CREATE FUNCTION cost_ledger_internal.sweep_holds(budget_id bigint, entity text, period_start timestamptz, at timestamptz) RETURNS void
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
     WITH gone AS (
-        DELETE FROM cost_ledger.hold_line l
+        DELETE FROM cost_ledger_internal.hold_line l
         WHERE l.budget_id = sweep_holds.budget_id AND l.entity = sweep_holds.entity AND l.period_start = sweep_holds.period_start AND l.expires_at <= sweep_holds.at
         RETURNING l.amount
     )
-    UPDATE cost_ledger.budget_balance s SET held = s.held - g.amount
+    UPDATE cost_ledger_internal.budget_balance s SET held = s.held - g.amount
         FROM (SELECT sum(g.amount) AS amount FROM gone g) g
         WHERE g.amount > 0 AND s.budget_id = sweep_holds.budget_id AND s.entity = sweep_holds.entity AND s.period_start = sweep_holds.period_start
 $$;
 
-COMMENT ON FUNCTION cost_ledger.sweep_holds(bigint, text, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION cost_ledger_internal.sweep_holds(bigint, text, timestamptz, timestamptz) IS
     'Takes what expired holds have reserved out of one balance, which the caller has locked.';
 
 CREATE FUNCTION cost_ledger.release(hold_key text) RETURNS boolean
@@ -1615,16 +1615,16 @@ AS $$
 DECLARE
     id uuid;
 BEGIN
-    IF to_regclass('cost_ledger.hold') IS NULL THEN
-        PERFORM cost_ledger._ledger();
+    IF to_regclass('cost_ledger_internal.hold') IS NULL THEN
+        PERFORM cost_ledger_internal.ledger();
     END IF;
-    UPDATE cost_ledger.hold h SET state = 'released', ended_at = clock_timestamp()
+    UPDATE cost_ledger_internal.hold h SET state = 'released', ended_at = clock_timestamp()
         WHERE h.hold_key = release.hold_key AND h.state = 'open'
         RETURNING h.hold_id INTO id;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    PERFORM cost_ledger.give_back(ARRAY[id]);
+    PERFORM cost_ledger_internal.give_back(ARRAY[id]);
     RETURN true;
 END
 $$;
@@ -1632,7 +1632,7 @@ $$;
 COMMENT ON FUNCTION cost_ledger.release(text) IS
     'Gives back what a hold has reserved, when its call is not made or has failed without cost. True if it was open; again, or for a hold that has been settled or is not known, false.';
 
-CREATE FUNCTION cost_ledger.pause_scope(scope jsonb) RETURNS jsonb
+CREATE FUNCTION cost_ledger_internal.pause_scope(scope jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -1643,11 +1643,11 @@ BEGIN
             USING ERRCODE = 'null_value_not_allowed',
                   HINT = 'Write {"team": "search"}, or {} for every call.';
     END IF;
-    RETURN cost_ledger.check_scope(scope);
+    RETURN cost_ledger_internal.check_scope(scope);
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger.pause_scope(jsonb) IS
+COMMENT ON FUNCTION cost_ledger_internal.pause_scope(jsonb) IS
     'The scope of a pause as it is kept: as check_scope(), but NULL, which might be meant for one and be for all, is an error (22004).';
 
 CREATE FUNCTION cost_ledger.pause(scope jsonb, reason text, until timestamptz DEFAULT NULL) RETURNS bigint
@@ -1659,7 +1659,7 @@ DECLARE
     id bigint;
 BEGIN
     IF to_regclass('cost_ledger.pause') IS NULL THEN
-        PERFORM cost_ledger._ledger();
+        PERFORM cost_ledger_internal.ledger();
     END IF;
     IF coalesce(pause.reason, '') = '' OR pause.until <= now() THEN
         RAISE EXCEPTION 'a pause needs a reason, and an end in the future or none'
@@ -1667,7 +1667,7 @@ BEGIN
                   HINT = 'Write SELECT cost_ledger.pause(''{"agent": "crawler"}'', ''runs away'');';
     END IF;
     INSERT INTO cost_ledger.pause (scope, reason, until)
-        VALUES (cost_ledger.pause_scope(pause.scope), pause.reason, pause.until)
+        VALUES (cost_ledger_internal.pause_scope(pause.scope), pause.reason, pause.until)
         RETURNING pause_id INTO id;
     RETURN id;
 END
@@ -1682,11 +1682,11 @@ CREATE FUNCTION cost_ledger.resume(scope jsonb) RETURNS bigint
 AS $$
 #variable_conflict use_column
 DECLARE
-    wanted jsonb := cost_ledger.pause_scope(resume.scope);
+    wanted jsonb := cost_ledger_internal.pause_scope(resume.scope);
     ended bigint;
 BEGIN
     IF to_regclass('cost_ledger.pause') IS NULL THEN
-        PERFORM cost_ledger._ledger();
+        PERFORM cost_ledger_internal.ledger();
     END IF;
     UPDATE cost_ledger.pause p SET resumed_at = now(), resumed_by = current_user
         WHERE p.resumed_at IS NULL AND (p.until IS NULL OR p.until > now()) AND p.scope = wanted;

@@ -18,12 +18,12 @@ SELECT r.run_id, r.parent_run_id,
        (extract(epoch FROM r.ended_at - r.started_at) * 1000)::double precision AS duration_ms,
        r.calls, r.turns, r.retries, r.fallbacks, r.failed_calls, r.unpriced_calls, r.tool_calls,
        r.accepted_calls, r.rejected_calls,
-       CASE WHEN r.parent_run_id IS NULL THEN 0 ELSE cost_ledger.run_depth(r.run_id) END AS depth,
+       CASE WHEN r.parent_run_id IS NULL THEN 0 ELSE cost_ledger_internal.run_depth(r.run_id) END AS depth,
        r.input_tokens, r.cache_read_tokens, r.cache_write_tokens + r.cache_write_1h_tokens AS cache_write_tokens, r.output_tokens,
        r.cost, r.adjustment_cost,
        r.team, r.feature, r.customer, r.task_type, r.user_id, r.agent,
        r.session_id, r.environment, r.trace_url
-FROM cost_ledger.live_run r;
+FROM cost_ledger_internal.live_run r;
 
 COMMENT ON VIEW cost_ledger.run_cost IS 'What did each agent run cost? One row per run_id; calls without one are not in it. A sub-agent with a run_id of its own is a run of its own, linked by parent_run_id.';
 COMMENT ON COLUMN cost_ledger.run_cost.run_id IS 'The run.';
@@ -102,7 +102,7 @@ COMMENT ON COLUMN cost_ledger.most_expensive_run.environment IS 'production, sta
 CREATE VIEW cost_ledger.cost_per_run_by_day WITH (security_invoker = true) AS
 WITH tail AS (
     SELECT c.run_id COLLATE "C" AS run_id, min(c.called_at) AS started_at, sum(c.cost) AS cost
-    FROM cost_ledger.live_call c
+    FROM cost_ledger_internal.live_call c
     WHERE c.run_id IS NOT NULL
     GROUP BY 1
 ), changed AS MATERIALIZED (
@@ -110,7 +110,7 @@ WITH tail AS (
            (least(l.started_at, t.started_at) AT TIME ZONE (SELECT g.time_zone FROM cost_ledger.ledger g))::date AS day,
            coalesce(l.cost + t.cost, l.cost, t.cost) AS cost
     FROM tail t
-    LEFT JOIN cost_ledger.rollup_run l ON l.run_id = t.run_id AND NOT row_security_active('cost_ledger.call'::regclass)
+    LEFT JOIN cost_ledger_internal.rollup_run l ON l.run_id = t.run_id AND NOT row_security_active('cost_ledger.call'::regclass)
 ), changed_day AS MATERIALIZED (
     SELECT c.day FROM changed c
     UNION
@@ -128,14 +128,14 @@ FROM (
            round(d.cost / nullif(cost_ledger.num_values(d.run_cost), 0), 12) AS mean_cost,
            round(cost_ledger.p95(d.run_cost), 12) AS p95_cost,
            d.max_cost, d.cost AS total_cost, NULL::numeric AS cost_without_run
-    FROM cost_ledger.rollup_run_day d
+    FROM cost_ledger_internal.rollup_run_day d
     WHERE NOT row_security_active('cost_ledger.call'::regclass)
       AND NOT EXISTS (SELECT FROM changed_day c WHERE c.day = d.day)
     UNION ALL
     SELECT d.day, count(*), round(avg(d.cost), 12), round(cost_ledger.p95(d.cost), 12), max(d.cost), sum(d.cost), NULL::numeric
     FROM (
         SELECT l.started_on AS day, l.cost
-        FROM cost_ledger.rollup_run l
+        FROM cost_ledger_internal.rollup_run l
         -- ARRAY: the planner expects a few days of it, not all.
         WHERE l.started_on = ANY (ARRAY(SELECT c.day FROM changed_day c))
           AND NOT row_security_active('cost_ledger.call'::regclass)
@@ -145,7 +145,7 @@ FROM (
     GROUP BY d.day
     UNION ALL
     SELECT d.day, NULL::bigint, NULL::numeric, NULL::numeric, NULL::numeric, NULL::numeric, d.cost_without_run
-    FROM cost_ledger.live_day d
+    FROM cost_ledger_internal.live_day d
     WHERE d.cost_without_run IS NOT NULL) r
 GROUP BY r.day;
 
@@ -170,11 +170,11 @@ FROM (
     SELECT m.month, m.user_id, sum(m.cost) AS cost
     FROM (
         SELECT r.month, r.user_id, r.cost
-        FROM cost_ledger.rollup_user_month r
+        FROM cost_ledger_internal.rollup_user_month r
         WHERE NOT row_security_active('cost_ledger.call'::regclass)
         UNION ALL
         SELECT date_trunc('month', c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date, c.user_id COLLATE "C", c.cost
-        FROM cost_ledger.live_call c) m
+        FROM cost_ledger_internal.live_call c) m
     GROUP BY m.month, m.user_id) u
 GROUP BY u.month;
 
@@ -204,12 +204,12 @@ FROM (
     SELECT d.month, d.task_type,
            d.calls, d.priced_calls, d.unpriced_calls, d.cost,
            NULL::text AS run_id, NULL::numeric AS run_cost
-    FROM cost_ledger.live_month d
+    FROM cost_ledger_internal.live_month d
     UNION ALL
     SELECT date_trunc('month', r.started_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date, r.task_type,
            NULL, NULL, NULL, NULL,
            r.run_id, r.cost
-    FROM cost_ledger.live_run r) t
+    FROM cost_ledger_internal.live_run r) t
 GROUP BY t.month, t.task_type;
 
 COMMENT ON VIEW cost_ledger.cost_by_task_type IS 'What does each workflow cost, in total, per run and per call? Calls and costs go by the task_type and the month of each call, so that the costs of a month are all in it; runs, whole, by the task_type of the run (run_cost) and the month in which it began.';
@@ -251,7 +251,7 @@ FROM (
            coalesce(sum(d.output_cost), 0) AS output_cost,
            coalesce(sum(d.other_cost), 0) AS other_cost,
            coalesce(sum(d.adjustment_cost), 0) AS adjustment_cost
-    FROM cost_ledger.live_month d
+    FROM cost_ledger_internal.live_month d
     GROUP BY d.month, d.provider, d.model, d.service_class) m;
 
 COMMENT ON VIEW cost_ledger.cost_by_model IS 'Which models does the money go to? Models by the names the calls carry.';
@@ -291,7 +291,7 @@ FROM (
            coalesce(sum(d.calls) FILTER (WHERE d.status <> 'success'), 0)::bigint AS failed_calls,
            sum(d.unpriced_calls)::bigint AS unpriced_calls,
            sum(d.cost) AS cost
-    FROM cost_ledger.live_month d
+    FROM cost_ledger_internal.live_month d
     GROUP BY d.month, d.operation) o;
 
 COMMENT ON VIEW cost_ledger.cost_by_operation IS 'How much of the money goes to retries, fallbacks, evals and judges instead of the work itself?';
@@ -322,7 +322,7 @@ FROM (
            coalesce(sum(d.input_tokens) FILTER (WHERE d.served_from = 'model'), 0) AS input_tokens,
            coalesce(sum(d.cache_read_tokens) FILTER (WHERE d.served_from = 'model'), 0) AS cache_read_tokens,
            coalesce(sum(d.cache_write_tokens + d.cache_write_1h_tokens) FILTER (WHERE d.served_from = 'model'), 0) AS cache_write_tokens
-    FROM cost_ledger.live_month d
+    FROM cost_ledger_internal.live_month d
     GROUP BY d.month, d.feature) f;
 
 COMMENT ON VIEW cost_ledger.cache_hit_by_feature IS 'How well does each feature use the prompt cache? Tokens are those that models were sent; answers from the application''s own cache are counted apart.';
@@ -353,7 +353,7 @@ WITH spent AS (
         -- date_trunc('week') of each row would be a tenth of the time.
         SELECT d.day - (d.day - date '1900-01-01') % 7 AS week_start, d.team, d.feature,
                min(d.day) AS called_on, sum(d.cost) AS cost, sum(d.unpriced_calls) AS unpriced_calls
-        FROM cost_ledger.live_day d
+        FROM cost_ledger_internal.live_day d
         GROUP BY 1, d.team, d.feature) d
     GROUP BY d.week_start, GROUPING SETS ((), (d.team), (d.feature))
 ), complete AS (

@@ -7,7 +7,7 @@
 -- lock has everybody after it waiting too, so no wait is longer than 0.1 s: a
 -- try that does not get all its locks gives them back, and is made again.
 
-CREATE FUNCTION cost_ledger.partitions() RETURNS TABLE (
+CREATE FUNCTION cost_ledger_internal.partitions() RETURNS TABLE (
         relation regclass, partition text, range_start timestamptz, range_end timestamptz, is_default boolean)
     LANGUAGE sql STABLE ROWS 36
     SET search_path = pg_catalog, pg_temp
@@ -26,44 +26,44 @@ AS $$
     ORDER BY b.bounds IS NULL, 3
 $$;
 
-COMMENT ON FUNCTION cost_ledger.partitions() IS
+COMMENT ON FUNCTION cost_ledger_internal.partitions() IS
     'The partitions of call with their ranges (end exclusive), oldest first, the default one last; in the view partition_status there is more of each.';
 
-CREATE FUNCTION cost_ledger.has_waiting_calls() RETURNS boolean
+CREATE FUNCTION cost_ledger_internal.has_waiting_calls() RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF NOT has_table_privilege('cost_ledger.call_default', 'SELECT') THEN
+    IF NOT has_table_privilege('cost_ledger_internal.call_default', 'SELECT') THEN
         RETURN NULL;
     END IF;
-    RETURN EXISTS (SELECT FROM cost_ledger.call_default);
+    RETURN EXISTS (SELECT FROM cost_ledger_internal.call_default);
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger.has_waiting_calls() IS
+COMMENT ON FUNCTION cost_ledger_internal.has_waiting_calls() IS
     'Whether call_default holds calls: of months without a partition. NULL for who may not read it.';
 
-CREATE FUNCTION cost_ledger._new_partition(partition text) RETURNS void
+CREATE FUNCTION cost_ledger_internal.new_partition(partition text) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     -- Identity stays with the parent.
-    EXECUTE format('CREATE TABLE cost_ledger.%I (LIKE cost_ledger.call INCLUDING ALL EXCLUDING IDENTITY)', partition);
-    EXECUTE format('ALTER TABLE cost_ledger.%I OWNER TO %I', partition,
+    EXECUTE format('CREATE TABLE cost_ledger_internal.%I (LIKE cost_ledger.call INCLUDING ALL EXCLUDING IDENTITY)', partition);
+    EXECUTE format('ALTER TABLE cost_ledger_internal.%I OWNER TO %I', partition,
                    (SELECT pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.oid = 'cost_ledger.call'::regclass));
-    EXECUTE format('CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON cost_ledger.%I
-                    FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger._refuse_change()', partition);
-    EXECUTE format('ALTER TABLE cost_ledger.%I ENABLE ALWAYS TRIGGER append_only_truncate', partition);
+    EXECUTE format('CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON cost_ledger_internal.%I
+                    FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger_internal.refuse_change()', partition);
+    EXECUTE format('ALTER TABLE cost_ledger_internal.%I ENABLE ALWAYS TRIGGER append_only_truncate', partition);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._new_partition(text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.new_partition(text) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._new_partition(text) IS
+COMMENT ON FUNCTION cost_ledger_internal.new_partition(text) IS
     'Makes a table that can be attached to call. It has no row triggers until then.';
 
-CREATE FUNCTION cost_ledger._missing_partitions(months timestamp[]) RETURNS TABLE (
+CREATE FUNCTION cost_ledger_internal.missing_partitions(months timestamp[]) RETURNS TABLE (
         partition text, lower_bound timestamptz, upper_bound timestamptz)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -72,19 +72,19 @@ AS $$
     FROM (SELECT to_char(n.month, '"call_p"YYYY_MM') AS partition,
                  n.month AT TIME ZONE z.time_zone AS lower_bound,
                  (n.month + interval '1 month') AT TIME ZONE z.time_zone AS upper_bound
-          FROM cost_ledger._ledger() z, unnest(months) AS n (month)) m
-    WHERE to_regclass('cost_ledger.' || m.partition) IS NULL
+          FROM cost_ledger_internal.ledger() z, unnest(months) AS n (month)) m
+    WHERE to_regclass('cost_ledger_internal.' || m.partition) IS NULL
       -- Somebody may have attached a partition of another size.
-      AND NOT EXISTS (SELECT FROM cost_ledger.partitions() p
+      AND NOT EXISTS (SELECT FROM cost_ledger_internal.partitions() p
                       WHERE p.range_start < m.upper_bound AND p.range_end > m.lower_bound)
     ORDER BY m.lower_bound
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._missing_partitions(timestamp[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.missing_partitions(timestamp[]) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._missing_partitions(timestamp[]) IS
+COMMENT ON FUNCTION cost_ledger_internal.missing_partitions(timestamp[]) IS
     'Those of some months (their first instants, local to the reporting zone) that have no partition, nor a table of its name.';
 
-CREATE FUNCTION cost_ledger._holders(relations regclass[]) RETURNS text
+CREATE FUNCTION cost_ledger_internal.holders(relations regclass[]) RETURNS text
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -95,12 +95,12 @@ AS $$
       AND l.relation = ANY (relations::oid[])
       AND l.pid IS DISTINCT FROM pg_backend_pid()
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._holders(regclass[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.holders(regclass[]) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._holders(regclass[]) IS
+COMMENT ON FUNCTION cost_ledger_internal.holders(regclass[]) IS
     'Who else has locks on some tables, as the detail of an error.';
 
-CREATE FUNCTION cost_ledger._make_partitions(months timestamp[], tries integer DEFAULT 20) RETURNS SETOF text
+CREATE FUNCTION cost_ledger_internal.make_partitions(months timestamp[], tries integer DEFAULT 20) RETURNS SETOF text
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     -- Bounds go through text; an abbreviated zone may be read back as another.
@@ -110,7 +110,7 @@ CREATE FUNCTION cost_ledger._make_partitions(months timestamp[], tries integer D
     SET lock_timeout = '100ms'
 AS $$
 DECLARE
-    zone text := (cost_ledger._ledger()).time_zone;
+    zone text := (cost_ledger_internal.ledger()).time_zone;
     columns text;
     is_draining boolean;
     m record;
@@ -120,12 +120,12 @@ DECLARE
 BEGIN
     SELECT array_agg(p.partition), array_agg(p.lower_bound), array_agg(p.upper_bound)
         INTO made, lower_bounds, upper_bounds
-        FROM cost_ledger._missing_partitions(months) p;
+        FROM cost_ledger_internal.missing_partitions(months) p;
     IF made IS NULL THEN
         RETURN;  -- somebody else has made them
     END IF;
     FOR m IN SELECT u.partition FROM unnest(made) AS u (partition) LOOP
-        PERFORM cost_ledger._new_partition(m.partition);
+        PERFORM cost_ledger_internal.new_partition(m.partition);
     END LOOP;
 
     -- A partition is attached under locks that keep writers out of call_default
@@ -134,7 +134,7 @@ BEGIN
     FOR try IN 1 .. tries LOOP
         is_draining := EXISTS (SELECT
                                FROM unnest(lower_bounds, upper_bounds) AS u (lower_bound, upper_bound)
-                               WHERE EXISTS (SELECT FROM cost_ledger.call_default c
+                               WHERE EXISTS (SELECT FROM cost_ledger_internal.call_default c
                                              WHERE c.called_at >= u.lower_bound AND c.called_at < u.upper_bound));
         IF is_draining AND current_setting('transaction_isolation') <> 'read committed' THEN
             -- Rows that an older snapshot does not see would be left behind.
@@ -148,10 +148,10 @@ BEGIN
             ELSE
                 LOCK TABLE ONLY cost_ledger.call IN SHARE UPDATE EXCLUSIVE MODE;
             END IF;
-            LOCK TABLE cost_ledger.call_default IN ACCESS EXCLUSIVE MODE;
+            LOCK TABLE cost_ledger_internal.call_default IN ACCESS EXCLUSIVE MODE;
             IF NOT is_draining AND EXISTS (SELECT
                                            FROM unnest(lower_bounds, upper_bounds) AS u (lower_bound, upper_bound)
-                                           WHERE EXISTS (SELECT FROM cost_ledger.call_default c
+                                           WHERE EXISTS (SELECT FROM cost_ledger_internal.call_default c
                                                          WHERE c.called_at >= u.lower_bound AND c.called_at < u.upper_bound)) THEN
                 -- They came while we waited.  The stronger lock is taken anew:
                 -- from this one, it would wait for writers that wait for us.
@@ -162,7 +162,7 @@ BEGIN
             IF try >= tries THEN
                 RAISE EXCEPTION 'the ledger is too busy to attach a partition'
                     USING ERRCODE = 'lock_not_available',
-                          DETAIL = cost_ledger._holders(ARRAY['cost_ledger.call', 'cost_ledger.call_default']::regclass[]),
+                          DETAIL = cost_ledger_internal.holders(ARRAY['cost_ledger.call', 'cost_ledger_internal.call_default']::regclass[]),
                           HINT = 'Try again when they have ended; calls go on being recorded meanwhile, and the job tries again every minute.';
             END IF;
         END;
@@ -174,7 +174,7 @@ BEGIN
     -- are not part of it they keep ids, costs and transactions, and a
     -- publication of the ledger tells nobody.
     IF is_draining THEN
-        ALTER TABLE cost_ledger.call DETACH PARTITION cost_ledger.call_default;
+        ALTER TABLE cost_ledger.call DETACH PARTITION cost_ledger_internal.call_default;
         SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO columns
             FROM pg_attribute a
             WHERE a.attrelid = 'cost_ledger.call'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '';
@@ -183,28 +183,28 @@ BEGIN
         SELECT * FROM unnest(made, lower_bounds, upper_bounds) AS u (partition, lower_bound, upper_bound)
     LOOP
         IF is_draining THEN
-            EXECUTE format('INSERT INTO cost_ledger.%2$I (%1$s) SELECT %1$s FROM cost_ledger.call_default
+            EXECUTE format('INSERT INTO cost_ledger_internal.%2$I (%1$s) SELECT %1$s FROM cost_ledger_internal.call_default
                             WHERE called_at >= $1 AND called_at < $2', columns, m.partition)
                 USING m.lower_bound, m.upper_bound;
             -- Deleted, not truncated away: who reads the whole ledger with an
             -- older snapshot still finds them here.
-            DELETE FROM cost_ledger.call_default c WHERE c.called_at >= m.lower_bound AND c.called_at < m.upper_bound;
+            DELETE FROM cost_ledger_internal.call_default c WHERE c.called_at >= m.lower_bound AND c.called_at < m.upper_bound;
         END IF;
         -- Attached rather than created in place, which would lock out writers.
-        EXECUTE format('ALTER TABLE cost_ledger.call ATTACH PARTITION cost_ledger.%I FOR VALUES FROM (%L) TO (%L)',
+        EXECUTE format('ALTER TABLE cost_ledger.call ATTACH PARTITION cost_ledger_internal.%I FOR VALUES FROM (%L) TO (%L)',
                        m.partition, m.lower_bound, m.upper_bound);
-        EXECUTE format('COMMENT ON TABLE cost_ledger.%I IS %L', m.partition,
+        EXECUTE format('COMMENT ON TABLE cost_ledger_internal.%I IS %L', m.partition,
                        format('Calls of %s, %s.', to_char(m.lower_bound AT TIME ZONE zone, 'FMMonth YYYY'), zone));
         RETURN NEXT m.partition;
     END LOOP;
     IF is_draining THEN
-        ALTER TABLE cost_ledger.call ATTACH PARTITION cost_ledger.call_default DEFAULT;
+        ALTER TABLE cost_ledger.call ATTACH PARTITION cost_ledger_internal.call_default DEFAULT;
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._make_partitions(timestamp[], integer) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.make_partitions(timestamp[], integer) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._make_partitions(timestamp[], integer) IS
+COMMENT ON FUNCTION cost_ledger_internal.make_partitions(timestamp[], integer) IS
     'Makes the partitions that some months lack, with the calls of these months that wait in call_default, and returns their names. 55P03 when it has not got its locks in so many tries of 0.1 s.';
 
 CREATE FUNCTION cost_ledger.create_partitions(range_start timestamptz, range_end timestamptz) RETURNS SETOF text
@@ -226,13 +226,13 @@ BEGIN
                   HINT = 'Each month becomes a table; pass the range that calls really carry.';
     END IF;
 
-    zone := (cost_ledger._ledger()).time_zone;
+    zone := (cost_ledger_internal.ledger()).time_zone;
     months := ARRAY(SELECT generate_series(date_trunc('month', range_start AT TIME ZONE zone),
                                            range_end AT TIME ZONE zone, interval '1 month'));
-    IF EXISTS (SELECT FROM cost_ledger._missing_partitions(months)) THEN
+    IF EXISTS (SELECT FROM cost_ledger_internal.missing_partitions(months)) THEN
         -- One maker at a time; nobody else waits for this lock.
         PERFORM pg_advisory_xact_lock(hashtextextended('cost_ledger.create_partitions', 0));
-        RETURN QUERY SELECT * FROM cost_ledger._make_partitions(months);
+        RETURN QUERY SELECT * FROM cost_ledger_internal.make_partitions(months);
     END IF;
 END
 $$;
@@ -240,30 +240,30 @@ $$;
 COMMENT ON FUNCTION cost_ledger.create_partitions(timestamptz, timestamptz) IS
     'Makes the monthly partitions of call (months of the reporting zone) that a range of time needs and that are missing, and returns their names; for backfills, and for the job, which makes them ahead. Calls of those months that wait in call_default are moved, unchanged; only then are writers locked out meanwhile. On a busy ledger it waits for its locks in tries of 0.1 s, so that nobody queues up behind it, and gives up after a few seconds (55P03).';
 
-CREATE FUNCTION cost_ledger._drain_default(as_of timestamptz DEFAULT now()) RETURNS SETOF text
+CREATE FUNCTION cost_ledger_internal.drain_default(as_of timestamptz DEFAULT now()) RETURNS SETOF text
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    zone text := (cost_ledger._ledger()).time_zone;
+    zone text := (cost_ledger_internal.ledger()).time_zone;
     months timestamp[];
 BEGIN
     -- A client with a broken clock must not make a table for each month there
     -- is.
     months := ARRAY(SELECT DISTINCT date_trunc('month', c.called_at AT TIME ZONE zone) AS month
-                    FROM cost_ledger.call_default c
+                    FROM cost_ledger_internal.call_default c
                     WHERE c.called_at >= as_of - interval '10 years' AND c.called_at < as_of + interval '3 months'
                     ORDER BY month
                     LIMIT 12);
     IF months <> '{}' THEN
         PERFORM pg_advisory_xact_lock(hashtextextended('cost_ledger.create_partitions', 0));
-        RETURN QUERY SELECT * FROM cost_ledger._make_partitions(months);
+        RETURN QUERY SELECT * FROM cost_ledger_internal.make_partitions(months);
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._drain_default(timestamptz) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.drain_default(timestamptz) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._drain_default(timestamptz) IS
+COMMENT ON FUNCTION cost_ledger_internal.drain_default(timestamptz) IS
     'Makes partitions for the calls that wait in call_default, up to 12 at a time, moves the calls there, and returns their names. Only of the last 10 years and the next 3 months: other times are rather wrong than early.';
 
 CREATE FUNCTION cost_ledger.set_retention(
@@ -273,7 +273,7 @@ CREATE FUNCTION cost_ledger.set_retention(
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM cost_ledger._ledger();
+    PERFORM cost_ledger_internal.ledger();
     IF retain_calls < interval '1 month' OR retain_event_keys < interval '1 month' OR retain_holds < interval '8 days' THEN
         RAISE EXCEPTION 'calls and event keys are kept for a month at least, holds for 8 days'
             USING ERRCODE = 'invalid_parameter_value',
@@ -289,18 +289,18 @@ REVOKE EXECUTE ON FUNCTION cost_ledger.set_retention(interval, interval, interva
 COMMENT ON FUNCTION cost_ledger.set_retention(interval, interval, interval) IS
     'How long calls are kept, event keys, and holds that are over; what is left out, or NULL, is kept for ever, as is everything at first. Calls are dropped by whole months of the reporting zone, each when its last day is older than retain_calls and its rollups are proved; rollups stay. A replay of an event whose key is no longer kept counts twice; the key of a hold that is no longer kept may be used anew. Calls and event keys are kept a month at least, holds 8 days (22023). Only for the owner of the ledger.';
 
-CREATE FUNCTION cost_ledger._retained_from(retain interval, as_of timestamptz) RETURNS timestamptz
+CREATE FUNCTION cost_ledger_internal.retained_from(retain interval, as_of timestamptz) RETURNS timestamptz
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT (as_of AT TIME ZONE l.time_zone - retain) AT TIME ZONE l.time_zone FROM cost_ledger._ledger() l
+    SELECT (as_of AT TIME ZONE l.time_zone - retain) AT TIME ZONE l.time_zone FROM cost_ledger_internal.ledger() l
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._retained_from(interval, timestamptz) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.retained_from(interval, timestamptz) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._retained_from(interval, timestamptz) IS
+COMMENT ON FUNCTION cost_ledger_internal.retained_from(interval, timestamptz) IS
     'An interval before a moment, counted in the reporting zone; NULL for no interval.';
 
-CREATE FUNCTION cost_ledger._expired_partitions(as_of timestamptz) RETURNS TABLE (
+CREATE FUNCTION cost_ledger_internal.expired_partitions(as_of timestamptz) RETURNS TABLE (
         relation regclass, partition text, range_start timestamptz, range_end timestamptz)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -308,15 +308,15 @@ AS $$
 BEGIN
     RETURN QUERY
         SELECT p.relation, p.partition, p.range_start, p.range_end
-        FROM cost_ledger.partitions() p
+        FROM cost_ledger_internal.partitions() p
         WHERE NOT p.is_default
-          AND p.range_end <= cost_ledger._retained_from((SELECT r.retain_calls FROM cost_ledger.retention r), as_of)
+          AND p.range_end <= cost_ledger_internal.retained_from((SELECT r.retain_calls FROM cost_ledger.retention r), as_of)
         ORDER BY p.range_start;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._expired_partitions(timestamptz) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.expired_partitions(timestamptz) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._expired_partitions(timestamptz) IS
+COMMENT ON FUNCTION cost_ledger_internal.expired_partitions(timestamptz) IS
     'Partitions all of whose time is older than calls are kept, oldest first.';
 
 CREATE FUNCTION cost_ledger.partition_digest(relation regclass) RETURNS text
@@ -350,7 +350,7 @@ $$;
 COMMENT ON FUNCTION cost_ledger.partition_digest(regclass) IS
     'SHA-256 over the rows of a partition of call, in the order of called_at and call_id, as retention_log keeps it: of the digests of thousands of rows, which are of the digests of rows, which are of their text in UTF-8 (as from SELECT c::text, with dates in ISO and UTC). A copy kept elsewhere that has the same columns in the same order has the same digest.';
 
-CREATE FUNCTION cost_ledger._check_partition(relation regclass) RETURNS text
+CREATE FUNCTION cost_ledger_internal.check_partition(relation regclass) RETURNS text
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     SET DateStyle = 'ISO'
@@ -367,18 +367,18 @@ BEGIN
     -- No rows must move meanwhile, nor somebody else drop what we read.
     PERFORM pg_advisory_xact_lock(hashtextextended('cost_ledger.create_partitions', 0));
     IF (SELECT l.system_identifier <> c.system_identifier FROM cost_ledger.ledger l, pg_control_system() c) THEN
-        PERFORM cost_ledger._refuse_foreign();
+        PERFORM cost_ledger_internal.refuse_foreign();
     END IF;
-    DELETE FROM cost_ledger.partition_check k WHERE k.relation = _check_partition.relation::oid;
+    DELETE FROM cost_ledger_internal.partition_check k WHERE k.relation = check_partition.relation::oid;
     SELECT p.partition, p.range_start, p.range_end INTO bounds
-        FROM cost_ledger.partitions() p WHERE p.relation = _check_partition.relation;
+        FROM cost_ledger_internal.partitions() p WHERE p.relation = check_partition.relation;
     IF NOT FOUND THEN
         RETURN 'it is no partition any more';
     END IF;
 
     -- The state first: rows that come after it are seen to be new when the
     -- partition is dropped.
-    SELECT * INTO STRICT state FROM cost_ledger.rollup_state;
+    SELECT * INTO STRICT state FROM cost_ledger_internal.rollup_state;
     EXECUTE format('SELECT count(*) FROM %s c WHERE c.recorded_xid >= %L OR c.recorded_xid = ANY (%L) OR (c.recorded_xid IS NULL AND c.call_id > %s)',
                    relation, pg_snapshot_xmax(state.snapshot), ARRAY(SELECT x FROM pg_snapshot_xip(state.snapshot) x), state.base_call_id)
         INTO waiting;
@@ -396,21 +396,21 @@ BEGIN
     END IF;
     EXECUTE format('SELECT count(*) AS rows, sum(c.cost) AS cost, min(c.call_id) AS first_call_id, max(c.call_id) AS last_call_id FROM %s c', relation)
         INTO found_rows;
-    INSERT INTO cost_ledger.partition_check (relation, partition, range_start, range_end, snapshot, base_call_id,
+    INSERT INTO cost_ledger_internal.partition_check (relation, partition, range_start, range_end, snapshot, base_call_id,
                                              rows, cost, first_call_id, last_call_id, digest, problem)
-        VALUES (_check_partition.relation, bounds.partition, bounds.range_start, bounds.range_end, state.snapshot, state.base_call_id,
+        VALUES (check_partition.relation, bounds.partition, bounds.range_start, bounds.range_end, state.snapshot, state.base_call_id,
                 found_rows.rows, found_rows.cost, found_rows.first_call_id, found_rows.last_call_id,
-                CASE WHEN differences = 0 THEN cost_ledger.partition_digest(_check_partition.relation) END,
+                CASE WHEN differences = 0 THEN cost_ledger.partition_digest(check_partition.relation) END,
                 CASE WHEN differences > 0 THEN format('its rollups differ from its calls (in %s rows)', differences) END);
     RETURN CASE WHEN differences > 0 THEN format('its rollups differ from its calls (in %s rows)', differences) END;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._check_partition(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.check_partition(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._check_partition(regclass) IS
+COMMENT ON FUNCTION cost_ledger_internal.check_partition(regclass) IS
     'Proves that all rows of a partition are in the rollups, and rightly, and records that with their digest in partition_check. Returns what is in the way, or NULL. It only reads call: nobody waits for it but who makes or drops partitions.';
 
-CREATE FUNCTION cost_ledger._drop_partition(relation regclass, tries integer DEFAULT 20) RETURNS text
+CREATE FUNCTION cost_ledger_internal.drop_partition(relation regclass, tries integer DEFAULT 20) RETURNS text
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     SET client_min_messages = warning
@@ -424,16 +424,16 @@ BEGIN
         BEGIN
             -- First the rollups, as refresh() does: no row of the partition
             -- can be brought in between the question and the drop.
-            PERFORM cost_ledger._lock_rollups();
+            PERFORM cost_ledger_internal.lock_rollups();
             LOCK TABLE ONLY cost_ledger.call IN ACCESS EXCLUSIVE MODE;
-            LOCK TABLE cost_ledger.call_default IN ACCESS EXCLUSIVE MODE;
+            LOCK TABLE cost_ledger_internal.call_default IN ACCESS EXCLUSIVE MODE;
             EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
             EXIT;
         EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
             IF try >= tries THEN
                 RAISE EXCEPTION 'partition % is due to be dropped, but in use', relation
                     USING ERRCODE = 'lock_not_available',
-                          DETAIL = cost_ledger._holders(ARRAY['cost_ledger.call', 'cost_ledger.call_default', 'cost_ledger.rollup_state', relation]::regclass[]),
+                          DETAIL = cost_ledger_internal.holders(ARRAY['cost_ledger.call', 'cost_ledger_internal.call_default', 'cost_ledger_internal.rollup_state', relation]::regclass[]),
                           HINT = 'Try again when they have ended; the job does so every minute.';
             END IF;
         END;
@@ -441,8 +441,8 @@ BEGIN
     END LOOP;
 
     SELECT * INTO checked
-        FROM cost_ledger.partition_check k
-        WHERE k.relation = _drop_partition.relation::oid AND k.problem IS NULL;
+        FROM cost_ledger_internal.partition_check k
+        WHERE k.relation = drop_partition.relation::oid AND k.problem IS NULL;
     IF NOT FOUND THEN
         RETURN 'it has not been checked';
     END IF;
@@ -451,7 +451,7 @@ BEGIN
     EXECUTE format('SELECT EXISTS (SELECT FROM %s c WHERE c.recorded_xid >= %L OR c.recorded_xid = ANY (%L) OR (c.recorded_xid IS NULL AND c.call_id > %s))',
                    relation, pg_snapshot_xmax(checked.snapshot), ARRAY(SELECT x FROM pg_snapshot_xip(checked.snapshot) x), checked.base_call_id)
         INTO is_stale;
-    DELETE FROM cost_ledger.partition_check k WHERE k.relation = _drop_partition.relation::oid;
+    DELETE FROM cost_ledger_internal.partition_check k WHERE k.relation = drop_partition.relation::oid;
     IF is_stale THEN
         RETURN 'calls have been recorded in it since it was checked';
     END IF;
@@ -460,41 +460,41 @@ BEGIN
         SELECT checked.partition, checked.range_start, checked.range_end, checked.rows, checked.cost,
                checked.first_call_id, checked.last_call_id, checked.digest, r.retain_calls, checked.checked_at
         FROM cost_ledger.retention r;
-    UPDATE cost_ledger.rollup_state s SET calls_from = greatest(s.calls_from, checked.range_end);
+    UPDATE cost_ledger_internal.rollup_state s SET calls_from = greatest(s.calls_from, checked.range_end);
     EXECUTE format('DROP TABLE %s', relation);
     RETURN NULL;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._drop_partition(regclass, integer) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.drop_partition(regclass, integer) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._drop_partition(regclass, integer) IS
-    'Drops a partition that _check_partition() has proved and that has got no row since, and writes retention_log, in one transaction. Returns what is in the way, or NULL. Writers and readers wait for some milliseconds; 55P03 when it has not got its locks in so many tries of 0.1 s.';
+COMMENT ON FUNCTION cost_ledger_internal.drop_partition(regclass, integer) IS
+    'Drops a partition that check_partition() has proved and that has got no row since, and writes retention_log, in one transaction. Returns what is in the way, or NULL. Writers and readers wait for some milliseconds; 55P03 when it has not got its locks in so many tries of 0.1 s.';
 
-CREATE FUNCTION cost_ledger._check_old_partition(as_of timestamptz DEFAULT now()) RETURNS text
+CREATE FUNCTION cost_ledger_internal.check_old_partition(as_of timestamptz DEFAULT now()) RETURNS text
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     oldest record;
 BEGIN
-    SELECT * INTO oldest FROM cost_ledger._expired_partitions(as_of) p LIMIT 1;
-    DELETE FROM cost_ledger.partition_check k WHERE k.relation IS DISTINCT FROM oldest.relation::oid;
+    SELECT * INTO oldest FROM cost_ledger_internal.expired_partitions(as_of) p LIMIT 1;
+    DELETE FROM cost_ledger_internal.partition_check k WHERE k.relation IS DISTINCT FROM oldest.relation::oid;
     IF oldest.relation IS NULL
        -- A check reads much; what it has found wrong is looked at again within
        -- the hour.
-       OR EXISTS (SELECT FROM cost_ledger.partition_check k
+       OR EXISTS (SELECT FROM cost_ledger_internal.partition_check k
                   WHERE k.problem IS NULL OR k.checked_at > clock_timestamp() - interval '1 hour') THEN
         RETURN NULL;
     END IF;
-    RETURN cost_ledger._check_partition(oldest.relation);
+    RETURN cost_ledger_internal.check_partition(oldest.relation);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._check_old_partition(timestamptz) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.check_old_partition(timestamptz) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._check_old_partition(timestamptz) IS
+COMMENT ON FUNCTION cost_ledger_internal.check_old_partition(timestamptz) IS
     'Step of the jobs: checks the oldest partition that is due to be dropped, if there is one and it has not been checked. Returns what is in the way of dropping it, or NULL.';
 
-CREATE FUNCTION cost_ledger._drop_old_partition(as_of timestamptz DEFAULT now(), tries integer DEFAULT 20) RETURNS text
+CREATE FUNCTION cost_ledger_internal.drop_old_partition(as_of timestamptz DEFAULT now(), tries integer DEFAULT 20) RETURNS text
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     SET DateStyle = 'ISO'
@@ -504,8 +504,8 @@ DECLARE
     oldest record;
 BEGIN
     SELECT p.*, k.problem INTO oldest
-        FROM cost_ledger._expired_partitions(as_of) p
-        JOIN cost_ledger.partition_check k ON k.relation = p.relation::oid
+        FROM cost_ledger_internal.expired_partitions(as_of) p
+        JOIN cost_ledger_internal.partition_check k ON k.relation = p.relation::oid
         ORDER BY p.range_start
         LIMIT 1;
     IF NOT FOUND THEN
@@ -514,18 +514,18 @@ BEGIN
     IF oldest.problem IS NOT NULL THEN
         RAISE EXCEPTION 'partition % is due to be dropped, but %', oldest.partition, oldest.problem
             USING ERRCODE = 'object_not_in_prerequisite_state',
-                  HINT = CASE WHEN oldest.range_end <= (SELECT s.calls_from FROM cost_ledger.rollup_state s)
+                  HINT = CASE WHEN oldest.range_end <= (SELECT s.calls_from FROM cost_ledger_internal.rollup_state s)
                               THEN 'See cost_ledger.retention_check: the rollups of this month, whose first calls have been dropped, were changed by somebody.'
                               ELSE format('See SELECT * FROM cost_ledger.check_rollups(%L, %L); rebuild_rollups() of the same range puts it right.',
                                           oldest.range_start, oldest.range_end) END;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('cost_ledger.create_partitions', 0));
-    RETURN CASE WHEN cost_ledger._drop_partition(oldest.relation, tries) IS NULL THEN oldest.partition END;
+    RETURN CASE WHEN cost_ledger_internal.drop_partition(oldest.relation, tries) IS NULL THEN oldest.partition END;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._drop_old_partition(timestamptz, integer) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.drop_old_partition(timestamptz, integer) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._drop_old_partition(timestamptz, integer) IS
+COMMENT ON FUNCTION cost_ledger_internal.drop_old_partition(timestamptz, integer) IS
     'Step of the jobs: drops the oldest partition that is due, if it has been checked, and returns its name; NULL where there is none, or where calls have come since (then it is checked again). An error where the check found its rollups wrong (55000), or it is in use (55P03).';
 
 CREATE FUNCTION cost_ledger.apply_retention(as_of timestamptz DEFAULT now(), tries integer DEFAULT 20) RETURNS TABLE (partition text, outcome text)
@@ -535,7 +535,7 @@ AS $$
 DECLARE
     expired record;
 BEGIN
-    PERFORM cost_ledger._ledger();
+    PERFORM cost_ledger_internal.ledger();
     IF as_of IS NULL OR as_of > now() THEN
         RAISE EXCEPTION 'retention is applied as of a moment that has been'
             USING ERRCODE = 'invalid_parameter_value',
@@ -547,11 +547,11 @@ BEGIN
                   HINT = 'BEGIN ISOLATION LEVEL READ COMMITTED;';
     END IF;
     -- In order: what is before the first call that is kept is gone.
-    FOR expired IN SELECT * FROM cost_ledger._expired_partitions(as_of) LOOP
+    FOR expired IN SELECT * FROM cost_ledger_internal.expired_partitions(as_of) LOOP
         partition := expired.partition;
-        outcome := cost_ledger._check_partition(expired.relation);
+        outcome := cost_ledger_internal.check_partition(expired.relation);
         IF outcome IS NULL THEN
-            outcome := cost_ledger._drop_partition(expired.relation, tries);
+            outcome := cost_ledger_internal.drop_partition(expired.relation, tries);
         END IF;
         IF outcome IS NOT NULL THEN
             outcome := 'kept: ' || outcome;
@@ -568,7 +568,7 @@ REVOKE EXECUTE ON FUNCTION cost_ledger.apply_retention(timestamptz, integer) FRO
 COMMENT ON FUNCTION cost_ledger.apply_retention(timestamptz, integer) IS
     'Drops the partitions of call that are older than set_retention() has it, oldest first, each only when all of its rows are in the rollups and these are right, and writes a row of retention_log for each. Stops at the first that has to stay, and says why. What the jobs do one partition a minute, at once. as_of is the moment to count from; tries is how often to ask for the locks, for 0.1 s each (55P03 when none got them). Only for the owner of the ledger, at READ COMMITTED (25000).';
 
-CREATE FUNCTION cost_ledger._prune_event_keys(as_of timestamptz DEFAULT now(), max_keys bigint DEFAULT 50000) RETURNS bigint
+CREATE FUNCTION cost_ledger_internal.prune_event_keys(as_of timestamptz DEFAULT now(), max_keys bigint DEFAULT 50000) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -576,7 +576,7 @@ DECLARE
     keys_from timestamptz;
     pruned bigint;
 BEGIN
-    SELECT cost_ledger._retained_from(r.retain_event_keys, as_of) INTO keys_from
+    SELECT cost_ledger_internal.retained_from(r.retain_event_keys, as_of) INTO keys_from
         FROM cost_ledger.retention r
         WHERE r.retain_event_keys IS NOT NULL
           -- There is no index for it, so it is a task of once a day.
@@ -586,14 +586,14 @@ BEGIN
     END IF;
     WITH old AS (
         SELECT k.event_key
-        FROM cost_ledger.event_key k
+        FROM cost_ledger_internal.event_key k
         WHERE k.called_at < keys_from
           -- An old call that was recorded lately may be sent again.
           AND NOT EXISTS (SELECT FROM cost_ledger.call c
                           WHERE c.called_at = k.called_at AND c.call_id = k.call_id AND c.recorded_at >= keys_from)
         LIMIT max_keys
     ), gone AS (
-        DELETE FROM cost_ledger.event_key k USING old o WHERE k.event_key = o.event_key RETURNING 1
+        DELETE FROM cost_ledger_internal.event_key k USING old o WHERE k.event_key = o.event_key RETURNING 1
     )
     SELECT count(*) INTO pruned FROM gone;
     IF pruned < max_keys THEN
@@ -602,12 +602,12 @@ BEGIN
     RETURN pruned;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._prune_event_keys(timestamptz, bigint) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.prune_event_keys(timestamptz, bigint) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._prune_event_keys(timestamptz, bigint) IS
+COMMENT ON FUNCTION cost_ledger_internal.prune_event_keys(timestamptz, bigint) IS
     'Step of the jobs: forgets event keys of calls made and recorded longer ago than set_retention() has it, up to max_keys at a time, and then not again for a day. Returns how many.';
 
-CREATE FUNCTION cost_ledger._refuse_dropped(called_at timestamptz) RETURNS void
+CREATE FUNCTION cost_ledger_internal.refuse_dropped(called_at timestamptz) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -616,23 +616,23 @@ DECLARE
 BEGIN
     SELECT r.partition INTO dropped
         FROM cost_ledger.retention_log r
-        WHERE _refuse_dropped.called_at >= r.range_start AND _refuse_dropped.called_at < r.range_end
+        WHERE refuse_dropped.called_at >= r.range_start AND refuse_dropped.called_at < r.range_end
         ORDER BY r.log_id DESC
         LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION 'calls of % were dropped by retention', _refuse_dropped.called_at
+        RAISE EXCEPTION 'calls of % were dropped by retention', refuse_dropped.called_at
             USING ERRCODE = 'no_data_found',
                   DETAIL = format('Partition %s is gone; retention_log says when.', dropped.partition),
                   HINT = 'What is in the rollups of a dropped call stays as it is; book a difference as a call of today, with what it is for in tags.';
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._refuse_dropped(timestamptz) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.refuse_dropped(timestamptz) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._refuse_dropped(timestamptz) IS
+COMMENT ON FUNCTION cost_ledger_internal.refuse_dropped(timestamptz) IS
     'The error of a function that looks for a call where retention has dropped the calls (P0002); nothing elsewhere.';
 
-CREATE FUNCTION cost_ledger._refuse_dropped(range_start timestamptz, range_end timestamptz, filters jsonb) RETURNS void
+CREATE FUNCTION cost_ledger_internal.refuse_dropped(range_start timestamptz, range_end timestamptz, filters jsonb) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     SET DateStyle = 'ISO'
@@ -642,7 +642,7 @@ DECLARE
 BEGIN
     SELECT max(r.range_end) INTO dropped_to
         FROM cost_ledger.retention_log r
-        WHERE r.range_start < _refuse_dropped.range_end AND r.range_end > _refuse_dropped.range_start AND r.rows > 0;
+        WHERE r.range_start < refuse_dropped.range_end AND r.range_end > refuse_dropped.range_start AND r.rows > 0;
     -- Calls that are named are there, or nobody expects them.
     IF dropped_to IS NOT NULL AND NOT coalesce(filters ? 'call_id', false) THEN
         RAISE EXCEPTION 'calls made before % were dropped by retention', dropped_to
@@ -652,7 +652,7 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._refuse_dropped(timestamptz, timestamptz, jsonb) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.refuse_dropped(timestamptz, timestamptz, jsonb) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._refuse_dropped(timestamptz, timestamptz, jsonb) IS
+COMMENT ON FUNCTION cost_ledger_internal.refuse_dropped(timestamptz, timestamptz, jsonb) IS
     'The error of a function that takes all calls of a range of time where retention has dropped some (22023), unless the filters name calls.';

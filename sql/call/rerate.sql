@@ -4,7 +4,7 @@
 -- corrects it, summed.  Usage is looked at as it is known now, and cost as the
 -- reports add it up, so that an adjustment brings exactly the difference.
 
-CREATE FUNCTION cost_ledger.booked_calls(
+CREATE FUNCTION cost_ledger_internal.booked_calls(
     range_start timestamptz, range_end timestamptz, filters jsonb DEFAULT '{}', marks jsonb DEFAULT '[]'
 ) RETURNS TABLE (
         called_at timestamptz, call_id bigint, provider text, model text, region text, service_class text, customer text,
@@ -26,7 +26,7 @@ DECLARE
     conditions text[] := '{}';
 BEGIN
     IF to_regclass('cost_ledger.call') IS NULL THEN
-        PERFORM cost_ledger._ledger();
+        PERFORM cost_ledger_internal.ledger();
     END IF;
     IF NOT coalesce(range_start < range_end, false) THEN
         RAISE EXCEPTION 'a range of time needs a start and a later end'
@@ -132,7 +132,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger.booked_calls(timestamptz, timestamptz, jsonb, jsonb) IS
+COMMENT ON FUNCTION cost_ledger_internal.booked_calls(timestamptz, timestamptz, jsonb, jsonb) IS
     'What is booked for each call of a range of time (end exclusive), its corrections and adjustments included: usage as it is known now, in the ledger''s convention; cost, the sum of all its rows (NULL while nothing has a price); price_id and pricing of the last of them. filters is an object of columns of call and values: {"provider": "openai", "team": ["search", "chat"], "customer": null, "tags": {"tier": "gold"}}; all must hold, of a list one, null finds rows without a value, JSON columns are compared by containment. marks is a list of such filters; mark is the number of the first that holds.';
 
 CREATE FUNCTION cost_ledger.billed_meters(
@@ -144,7 +144,7 @@ CREATE FUNCTION cost_ledger.billed_meters(
 AS $$
     WITH booked AS (
         SELECT b.*
-        FROM cost_ledger.booked_calls(billed_meters.range_start, billed_meters.range_end, billed_meters.filters) b
+        FROM cost_ledger_internal.booked_calls(billed_meters.range_start, billed_meters.range_end, billed_meters.filters) b
         WHERE b.served_from = 'model'
     ), metered AS (
         SELECT b.model, e.meter, sum(e.quantity) AS quantity, sum(e.amount) AS amount,
@@ -201,10 +201,10 @@ BEGIN
     rerate.dry_run := coalesce(rerate.dry_run, true);
     rerate.filters := coalesce(rerate.filters, '{}');
     -- Checks the arguments, and finds nothing.
-    PERFORM FROM cost_ledger.booked_calls(rerate.range_start, rerate.range_end, rerate.filters || '{"call_id": []}');
+    PERFORM FROM cost_ledger_internal.booked_calls(rerate.range_start, rerate.range_end, rerate.filters || '{"call_id": []}');
     -- Others may not read retention_log, and book nothing.
     IF pg_has_role((SELECT c.relowner FROM pg_class c WHERE c.oid = 'cost_ledger.call'::regclass), 'USAGE') THEN
-        PERFORM cost_ledger._refuse_dropped(rerate.range_start, rerate.range_end, rerate.filters);
+        PERFORM cost_ledger_internal.refuse_dropped(rerate.range_start, rerate.range_end, rerate.filters);
     END IF;
     IF NOT rerate.dry_run THEN
         IF coalesce(rerate.reason, '') = '' THEN
@@ -235,7 +235,7 @@ BEGIN
                         THEN trim_scale(b.new_cost - coalesce(b.cost, 0)) END AS difference
             -- OFFSET 0: priced once, not once for each mention.
             FROM (SELECT k.*, cost_ledger.cost_at(k.called_at, k.provider, k.model, k.usage, k.service_class, k.region, customer => k.customer) AS new_cost
-                  FROM cost_ledger.booked_calls($1, $2, $3) k
+                  FROM cost_ledger_internal.booked_calls($1, $2, $3) k
                   WHERE k.served_from = 'model'
                   OFFSET 0) b
             CROSS JOIN LATERAL (
@@ -246,8 +246,8 @@ BEGIN
                        CASE WHEN min(x.price_id) = max(x.price_id) THEN min(x.price_id)
                             -- Of several, the price of the most specific card.
                             ELSE (SELECT p.price_id
-                                  FROM cost_ledger.price p
-                                  JOIN cost_ledger.rate_card r ON r.card_id = p.card_id
+                                  FROM cost_ledger_internal.price p
+                                  JOIN cost_ledger_internal.rate_card r ON r.card_id = p.card_id
                                   WHERE p.price_id = ANY (array_agg(x.price_id))
                                   ORDER BY r.customer = '', r.service_class <> b.service_class, r.region = '', p.price_id
                                   LIMIT 1) END AS new_price_id
@@ -391,7 +391,7 @@ BEGIN
             USING ERRCODE = 'datetime_field_overflow',
                   HINT = 'Leave priced_at out for the prices of each call''s own time.';
     END IF;
-    PERFORM FROM cost_ledger.booked_calls(what_if.range_start, what_if.range_end, coalesce(what_if.filters, '{}') || '{"call_id": []}', marks);
+    PERFORM FROM cost_ledger_internal.booked_calls(what_if.range_start, what_if.range_end, coalesce(what_if.filters, '{}') || '{"call_id": []}', marks);
 
     SELECT min(c.called_at), max(c.called_at) INTO first_call, last_call
         FROM cost_ledger.call c
@@ -412,7 +412,7 @@ BEGIN
                        b.cost IS NOT NULL AND b.pricing IN ('priced', 'free') AND (NOT n.is_other OR e.is_complete) AS is_known
                 -- Day by day, which is what is kept in memory.
                 FROM generate_series(first_call, last_call, interval '24 hours') AS d (day_start)
-                CROSS JOIN LATERAL cost_ledger.booked_calls(d.day_start, least(d.day_start + interval '24 hours', what_if.range_end),
+                CROSS JOIN LATERAL cost_ledger_internal.booked_calls(d.day_start, least(d.day_start + interval '24 hours', what_if.range_end),
                                                             coalesce(what_if.filters, '{}'), marks) b
                 CROSS JOIN LATERAL (
                     SELECT b.served_from = 'model'

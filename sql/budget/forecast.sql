@@ -1,6 +1,6 @@
 -- Forecasts: where a budget's period will end, and how sure that is.
 
-CREATE FUNCTION cost_ledger.project_spend(
+CREATE FUNCTION cost_ledger_internal.project_spend(
     spent         numeric,
     at            timestamptz,
     period_start  timestamptz,
@@ -64,10 +64,10 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger.project_spend(numeric, timestamptz, timestamptz, timestamptz, numeric[], text) IS
+COMMENT ON FUNCTION cost_ledger_internal.project_spend(numeric, timestamptz, timestamptz, timestamptz, numeric[], text) IS
     'What will have been spent when a period ends, of what was spent in it so far. daily is the spend of each of the last whole days before at, the latest last. With 28 of them seasonal: spent + for each day that is left, or its part, the mean of that day of the week over 4 weeks; with 7 trailing: spent + time left × mean of the last 7 days; else, after 10 percent of the period, run_rate: spent × length / elapsed. low and high are the band in which 8 of 10 fall if days are independent and normal: forecast ± 1.2816 × s × √(days left), s the sample standard deviation of daily, low not below spent, unless the forecast is; NULL without 7 days. 12 decimals. forecast is NULL with a reason where there is too little to go by.';
 
-CREATE FUNCTION cost_ledger.daily_spend(at timestamptz DEFAULT now())
+CREATE FUNCTION cost_ledger_internal.daily_spend(at timestamptz DEFAULT now())
     RETURNS TABLE (budget_id bigint, entity text, daily numeric[])
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -81,7 +81,7 @@ DECLARE
         AND b.scope - $1 = '{}' AND (b.each_of IS NULL OR b.each_of = ANY ($1))$condition$;
     columns text[];
     today date := (daily_spend.at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date;
-    days integer := least(28, today - (SELECT min(r.day) FROM cost_ledger.live_day r));
+    days integer := least(28, today - (SELECT min(r.day) FROM cost_ledger_internal.live_day r));
 BEGIN
     EXECUTE format('SELECT coalesce(array_agg(DISTINCT u.name) FILTER (WHERE u.name <> ''''), ''{}'')
                     FROM cost_ledger.budget b
@@ -97,11 +97,11 @@ BEGIN
             SELECT f.*, jsonb_strip_nulls(jsonb_build_object(%3$s)) AS labels
             FROM (SELECT %1$s r.day, coalesce(sum(r.cost), 0) AS cost, sum(r.input_tokens + r.output_tokens) AS tokens,
                          sum(r.calls) AS calls, sum(r.tool_calls) AS tool_calls
-                  FROM cost_ledger.live_day r
+                  FROM cost_ledger_internal.live_day r
                   WHERE r.day >= $2 - $3 AND r.day < $2
                   GROUP BY %1$s r.day) f
         ), found AS (
-            SELECT b.budget_id, coalesce(cost_ledger.shorten_id(f.labels ->> b.each_of), '') COLLATE "C" AS entity, f.day,
+            SELECT b.budget_id, coalesce(cost_ledger_internal.shorten_id(f.labels ->> b.each_of), '') COLLATE "C" AS entity, f.day,
                    sum(CASE b.metric WHEN 'cost' THEN f.cost WHEN 'tokens' THEN f.tokens WHEN 'calls' THEN f.calls ELSE f.tool_calls END) AS spent
             FROM spend f
             CROSS JOIN LATERAL unnest(ARRAY['' %2$s]) AS k (key)
@@ -118,12 +118,12 @@ BEGIN
         GROUP BY e.budget_id, e.entity
         $query$,
         (SELECT string_agg(format('r.%I, ', c), '') FROM unnest(columns) c),
-        (SELECT string_agg(format(', %L || cost_ledger.shorten_id(f.%I)', c || '=', c), '') FROM unnest(columns) c),
+        (SELECT string_agg(format(', %L || cost_ledger_internal.shorten_id(f.%I)', c || '=', c), '') FROM unnest(columns) c),
         (SELECT string_agg(format('%L, f.%I', c, c), ', ') FROM unnest(columns) c),
         wanted)
         USING known_columns, today, days;
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger.daily_spend(timestamptz) IS
+COMMENT ON FUNCTION cost_ledger_internal.daily_spend(timestamptz) IS
     'What was spent on each of the last whole days of the reporting zone, 28 at most, the latest last, by active budget of a day, week, month or quarter and its entities, in the unit of the budget. The first day is at the earliest that of the ledger''s first call. Days are kept by team, feature, customer, task type, environment, provider, model, service class and operation; budgets of users, runs, sessions, agents or API keys, and of turns, are not here.';

@@ -1,15 +1,15 @@
 -- Alerts of rules: everything that somebody should hear of and that is no
 -- budget's threshold.
 
-CREATE FUNCTION cost_ledger._run_within(command text, time_limit interval) RETURNS bigint
+CREATE FUNCTION cost_ledger_internal.run_within(command text, time_limit interval) RETURNS bigint
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'cl_run_within';
-REVOKE EXECUTE ON FUNCTION cost_ledger._run_within(text, interval) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.run_within(text, interval) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._run_within(text, interval) IS
+COMMENT ON FUNCTION cost_ledger_internal.run_within(text, interval) IS
     'Runs a SELECT of one row and returns its bigint; an error (LC004) if that is not over within time_limit, NULL for any time. A cancel by somebody else stays one (57014).';
 
-CREATE FUNCTION cost_ledger._check_rule(rule_id bigint) RETURNS bigint
+CREATE FUNCTION cost_ledger_internal.check_rule(rule_id bigint) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     SET jit = off
@@ -24,20 +24,20 @@ DECLARE
     made bigint := 0;
 BEGIN
     SELECT r.*, coalesce(r.clear_below, r.threshold * 0.95) AS clears_below INTO STRICT rule
-        FROM cost_ledger.alert_rule r WHERE r.rule_id = _check_rule.rule_id;
-    IF to_regclass(format('cost_ledger.%I', 'signal_' || rule.kind)) IS NULL THEN
+        FROM cost_ledger.alert_rule r WHERE r.rule_id = check_rule.rule_id;
+    IF to_regclass(format('cost_ledger_internal.%I', 'signal_' || rule.kind)) IS NULL THEN
         RAISE EXCEPTION 'alert rule "%" is of unknown kind "%"', rule.name, rule.kind
             USING ERRCODE = 'undefined_table',
-                  HINT = format('Make a view cost_ledger.signal_%s with subject text, value numeric and detail text, or switch the rule off.', rule.kind);
+                  HINT = format('Make a view cost_ledger_internal.signal_%s with subject text, value numeric and detail text, or switch the rule off.', rule.kind);
     END IF;
     -- Subjects come from callers: one that is too long for an index must not
     -- cost the others their alerts, nor may two of one name resolve each
     -- other's.
     FOR signal IN
         EXECUTE format($query$
-            SELECT DISTINCT ON (1) coalesce(cost_ledger.shorten_id(s.subject::text), '') COLLATE "C" AS subject,
+            SELECT DISTINCT ON (1) coalesce(cost_ledger_internal.shorten_id(s.subject::text), '') COLLATE "C" AS subject,
                    s.value::numeric AS value, coalesce(s.detail::jsonb, '{}') AS detail
-            FROM cost_ledger.%I s
+            FROM cost_ledger_internal.%I s
             WHERE s.value IS NOT NULL AND coalesce(s.detail::jsonb, '{}') @> $1
             ORDER BY 1, 2 DESC
             $query$, 'signal_' || rule.kind)
@@ -52,7 +52,7 @@ BEGIN
             PERFORM pg_notify('cost_ledger_alert', (message || '{"kind": "resolved"}')::text);
         ELSIF open_alert IS NULL AND signal.value >= rule.threshold THEN
             id := nextval(pg_get_serial_sequence('cost_ledger.alert', 'alert_id'));
-            message := cost_ledger._fit_message(jsonb_build_object(
+            message := cost_ledger_internal.fit_message(jsonb_build_object(
                 'v', 1,
                 'id', id,
                 'kind', rule.kind,
@@ -62,7 +62,7 @@ BEGIN
                 'scope', jsonb_build_object('subject', signal.subject),
                 'value', trim_scale(round(signal.value, 10))::text,
                 'threshold', rule.threshold::text,
-                'watermark', (SELECT s.rows_consumed FROM cost_ledger.rollup_state s),
+                'watermark', (SELECT s.rows_consumed FROM cost_ledger_internal.rollup_state s),
                 'as_of', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')));
             INSERT INTO cost_ledger.alert (alert_id, rule_id, subject, value, kind, basis, threshold, level, scope, payload, occurrence)
                 VALUES (id, rule.rule_id, signal.subject, signal.value, rule.kind, 'signal', rule.threshold, rule.severity,
@@ -84,9 +84,9 @@ BEGIN
     RETURN made;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._check_rule(bigint) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.check_rule(bigint) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._check_rule(bigint) IS
+COMMENT ON FUNCTION cost_ledger_internal.check_rule(bigint) IS
     'One rule of check_rules(): raises and resolves its alerts, and returns how many were raised.';
 
 CREATE FUNCTION cost_ledger.check_rules() RETURNS bigint
@@ -99,7 +99,7 @@ DECLARE
     hint text;
     made bigint := 0;
 BEGIN
-    PERFORM cost_ledger._ledger();
+    PERFORM cost_ledger_internal.ledger();
     -- Two evaluators come after each other: the second finds the alerts of the
     -- first.
     PERFORM pg_advisory_xact_lock(hashtextextended('cost_ledger.check_rules', 0));
@@ -112,7 +112,7 @@ BEGIN
         -- A rule that cannot be evaluated, or not in time, must not silence the
         -- others.
         BEGIN
-            made := made + cost_ledger._run_within(format('SELECT cost_ledger._check_rule(%s)', rule.rule_id), rule.time_limit);
+            made := made + cost_ledger_internal.run_within(format('SELECT cost_ledger_internal.check_rule(%s)', rule.rule_id), rule.time_limit);
             error := NULL;
         EXCEPTION WHEN OTHERS THEN
             error := format('%s: %s', SQLSTATE, SQLERRM);
@@ -142,7 +142,7 @@ AS $$
                date_trunc('minute', spend_rate.at - interval '1 hour') AS start_1h
     ), recent AS MATERIALIZED (
         SELECT m.team, sum(m.cost) AS cost, sum(m.cost) FILTER (WHERE m.minute >= w.start_5m) AS cost_5m
-        FROM windows w JOIN cost_ledger.live_minute m ON m.minute >= w.start_1h AND m.minute <= spend_rate.at
+        FROM windows w JOIN cost_ledger_internal.live_minute m ON m.minute >= w.start_1h AND m.minute <= spend_rate.at
         GROUP BY m.team
     ), weeks AS (
         -- Costs are kept by the hour: of the two that the last hour is in, as
@@ -153,7 +153,7 @@ AS $$
               FROM cost_ledger.ledger l) c, generate_series(1, 4) AS n (weeks), generate_series(0, 1) AS p (hours)
     ), before AS MATERIALIZED (
         SELECT w.weeks, h.team, sum(h.cost * w.share) AS cost
-        FROM weeks w JOIN cost_ledger.live_hour h ON h.hour = w.hour
+        FROM weeks w JOIN cost_ledger_internal.live_hour h ON h.hour = w.hour
         GROUP BY w.weeks, h.team
     ), subjects AS (
         SELECT 'all' AS subject, NULL AS team, coalesce(sum(r.cost), 0) AS cost, coalesce(sum(r.cost_5m), 0) AS cost_5m FROM recent r
@@ -170,7 +170,7 @@ AS $$
     CROSS JOIN LATERAL (
         SELECT CASE WHEN count(*) FILTER (WHERE c.weeks = 4 AND c.is_known) = 1 THEN (sum(c.cost) - min(c.cost) - max(c.cost)) / 2 END AS usual
         FROM (SELECT k.weeks, coalesce(sum(b.cost), 0) AS cost,
-                     EXISTS (SELECT FROM cost_ledger.rollup_day d WHERE d.day <= (k.hour AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date) AS is_known
+                     EXISTS (SELECT FROM cost_ledger_internal.rollup_day d WHERE d.day <= (k.hour AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date) AS is_known
               FROM (SELECT w.weeks, min(w.hour) AS hour FROM weeks w GROUP BY w.weeks) k
               LEFT JOIN before b ON b.weeks = k.weeks AND (s.team IS NULL OR b.team = s.team)
               GROUP BY k.weeks, k.hour) c) u
@@ -193,7 +193,7 @@ AS $$
                                                     'environment', m.environment, 'provider', m.provider, 'model', m.model,
                                                     'service_class', m.service_class, 'operation', m.operation)) AS labels,
                sum(m.cost) AS cost, sum(m.cost) FILTER (WHERE m.minute >= w.start_5m) AS cost_5m
-        FROM windows w JOIN cost_ledger.live_minute m ON m.minute >= w.start_1h AND m.minute <= budget_velocity.at
+        FROM windows w JOIN cost_ledger_internal.live_minute m ON m.minute >= w.start_1h AND m.minute <= budget_velocity.at
         GROUP BY 1
     )
     SELECT b.budget_id, b.name, r.entity, round(r.pace, 12), round(r.rate_5m, 12), round(r.rate_1h, 12), round(least(r.rate_5m, r.rate_1h) / r.pace, 6),
@@ -206,12 +206,12 @@ AS $$
         SELECT v.amount FROM cost_ledger.budget_version v
         WHERE v.budget_id = b.budget_id AND v.valid_from <= now() AND (v.valid_to IS NULL OR v.valid_to > now())
         ORDER BY v.version DESC LIMIT 1) v
-    CROSS JOIN LATERAL cost_ledger.budget_period(b.period, budget_velocity.at, coalesce(b.time_zone, (SELECT l.time_zone FROM cost_ledger.ledger l)), b.week_start) p
+    CROSS JOIN LATERAL cost_ledger_internal.budget_period(b.period, budget_velocity.at, coalesce(b.time_zone, (SELECT l.time_zone FROM cost_ledger.ledger l)), b.week_start) p
     CROSS JOIN LATERAL (
         SELECT e.entity, v.amount * 3600 / extract(epoch FROM p.period_end - p.period_start) AS pace,
                e.cost_5m * 3600 / extract(epoch FROM budget_velocity.at - w.start_5m) AS rate_5m,
                e.cost * 3600 / extract(epoch FROM budget_velocity.at - w.start_1h) AS rate_1h
-        FROM (SELECT coalesce(cost_ledger.shorten_id(c.labels ->> b.each_of), '') COLLATE "C" AS entity,
+        FROM (SELECT coalesce(cost_ledger_internal.shorten_id(c.labels ->> b.each_of), '') COLLATE "C" AS entity,
                      coalesce(sum(c.cost_5m), 0) AS cost_5m, coalesce(sum(c.cost), 0) AS cost
               FROM recent c
               WHERE c.labels @> b.scope AND (b.each_of IS NULL OR c.labels ? b.each_of)
@@ -221,7 +221,7 @@ AS $$
               SELECT '', 0, 0
               WHERE b.each_of IS NULL AND NOT EXISTS (SELECT FROM recent c WHERE c.labels @> b.scope)) e) r
     CROSS JOIN LATERAL (
-        SELECT coalesce(sum(s.posted), 0) AS spent FROM cost_ledger.budget_balance s
+        SELECT coalesce(sum(s.posted), 0) AS spent FROM cost_ledger_internal.budget_balance s
         WHERE s.budget_id = b.budget_id AND s.entity = r.entity AND s.period_start = p.period_start) a
     WHERE b.is_active AND b.metric = 'cost' AND b.period IN ('hour', 'day', 'week', 'month', 'quarter')
       -- Minutes are kept by these labels only.

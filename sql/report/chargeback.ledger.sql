@@ -24,7 +24,7 @@ FROM (
            sum(d.cost) AS cost,
            sum(d.cost) - coalesce(sum(d.adjustment_cost), 0) AS rated_cost,
            sum(d.adjustment_cost) AS adjustment_cost
-    FROM cost_ledger.live_month d
+    FROM cost_ledger_internal.live_month d
     GROUP BY d.month, d.team) t;
 
 COMMENT ON VIEW cost_ledger.chargeback_by_month IS 'What does each team owe for each month? All rows of a month together are the whole cost of the month: calls without a team are a row of their own.';
@@ -90,7 +90,7 @@ FROM (
     FROM (
         SELECT d.month,
                d.feature, d.calls, d.unpriced_calls, d.cost, NULL::numeric AS revenue
-        FROM cost_ledger.live_month d
+        FROM cost_ledger_internal.live_month d
         UNION ALL
         SELECT date_trunc('month', r.earned_on::timestamp)::date,
                r.feature, NULL, NULL, NULL, r.amount

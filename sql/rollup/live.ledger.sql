@@ -10,30 +10,30 @@
 -- Both sides of a UNION ALL have the same types, to the letter: only then does
 -- the planner leave out what a query does not ask for.
 
-ALTER TABLE cost_ledger.rollup_key ENABLE ROW LEVEL SECURITY;
-ALTER TABLE cost_ledger.rollup_minute ENABLE ROW LEVEL SECURITY;
-ALTER TABLE cost_ledger.rollup_hour ENABLE ROW LEVEL SECURITY;
-ALTER TABLE cost_ledger.rollup_day ENABLE ROW LEVEL SECURITY;
-ALTER TABLE cost_ledger.rollup_month ENABLE ROW LEVEL SECURITY;
-ALTER TABLE cost_ledger.rollup_run ENABLE ROW LEVEL SECURITY;
-ALTER TABLE cost_ledger.rollup_run_day ENABLE ROW LEVEL SECURITY;
-ALTER TABLE cost_ledger.rollup_session ENABLE ROW LEVEL SECURITY;
-ALTER TABLE cost_ledger.rollup_user_day ENABLE ROW LEVEL SECURITY;
-ALTER TABLE cost_ledger.rollup_user_month ENABLE ROW LEVEL SECURITY;
-CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_key FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
-CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_minute FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
-CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_hour FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
-CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_day FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
-CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_month FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
-CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_run FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
-CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_run_day FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
-CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_session FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
-CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_user_day FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
-CREATE POLICY who_sees_all_calls ON cost_ledger.rollup_user_month FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
+ALTER TABLE cost_ledger_internal.rollup_key ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cost_ledger_internal.rollup_minute ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cost_ledger_internal.rollup_hour ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cost_ledger_internal.rollup_day ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cost_ledger_internal.rollup_month ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cost_ledger_internal.rollup_run ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cost_ledger_internal.rollup_run_day ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cost_ledger_internal.rollup_session ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cost_ledger_internal.rollup_user_day ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cost_ledger_internal.rollup_user_month ENABLE ROW LEVEL SECURITY;
+CREATE POLICY who_sees_all_calls ON cost_ledger_internal.rollup_key FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
+CREATE POLICY who_sees_all_calls ON cost_ledger_internal.rollup_minute FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
+CREATE POLICY who_sees_all_calls ON cost_ledger_internal.rollup_hour FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
+CREATE POLICY who_sees_all_calls ON cost_ledger_internal.rollup_day FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
+CREATE POLICY who_sees_all_calls ON cost_ledger_internal.rollup_month FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
+CREATE POLICY who_sees_all_calls ON cost_ledger_internal.rollup_run FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
+CREATE POLICY who_sees_all_calls ON cost_ledger_internal.rollup_run_day FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
+CREATE POLICY who_sees_all_calls ON cost_ledger_internal.rollup_session FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
+CREATE POLICY who_sees_all_calls ON cost_ledger_internal.rollup_user_day FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
+CREATE POLICY who_sees_all_calls ON cost_ledger_internal.rollup_user_month FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
 
-CREATE VIEW cost_ledger.live_call WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger_internal.live_call WITH (security_invoker = true) AS
 SELECT c.*
-FROM cost_ledger.unconsumed_call c
+FROM cost_ledger_internal.unconsumed_call c
 WHERE NOT row_security_active('cost_ledger.call'::regclass)
 UNION ALL
 SELECT c.called_at, c.call_id, c.recorded_at, c.corrects,
@@ -46,11 +46,11 @@ SELECT c.called_at, c.call_id, c.recorded_at, c.corrects,
 FROM cost_ledger.call c
 -- Not row_security_active() itself: of that the planner would expect all calls,
 -- and plan, and compile, for as many.  Of a time it can ask the histogram.
-WHERE c.called_at >= cost_ledger.live_call_from();
+WHERE c.called_at >= cost_ledger_internal.live_call_from();
 
-COMMENT ON VIEW cost_ledger.live_call IS 'The calls that the live views read one by one: those that are not in the rollups yet; for a reader under row-level security of call, all that reader may see. Columns as in call.';
+COMMENT ON VIEW cost_ledger_internal.live_call IS 'The calls that the live views read one by one: those that are not in the rollups yet; for a reader under row-level security of call, all that reader may see. Columns as in call.';
 
-CREATE VIEW cost_ledger.live_call_measure WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger_internal.live_call_measure WITH (security_invoker = true) AS
 SELECT c.called_at,
        c.team, c.feature, c.customer, c.task_type, c.environment, c.provider, c.model, c.service_class, c.operation, c.status, c.served_from,
        c.user_id,
@@ -77,9 +77,9 @@ SELECT c.called_at,
        CASE WHEN c.corrects IS NOT NULL THEN c.cost END AS adjustment_cost,
        c.reported_cost,
        CASE WHEN c.run_id IS NULL THEN c.cost END AS cost_without_run
-FROM cost_ledger.live_call c;
+FROM cost_ledger_internal.live_call c;
 
-COMMENT ON VIEW cost_ledger.live_call_measure IS 'What each row of live_call adds to the rollups of labels and of users. Columns as in call, rollup_key and rollup_hour.';
+COMMENT ON VIEW cost_ledger_internal.live_call_measure IS 'What each row of live_call adds to the rollups of labels and of users. Columns as in call, rollup_key and rollup_hour.';
 
 -- One view for each length of time, all alike.
 DO $views$
@@ -97,55 +97,55 @@ BEGIN
                      ('hour', 'An', 'date_trunc(''hour'', m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l))')) AS u (name, article, of_call)
     LOOP
         EXECUTE format($view$
-            CREATE VIEW cost_ledger.live_%1$s WITH (security_invoker = true) AS
+            CREATE VIEW cost_ledger_internal.live_%1$s WITH (security_invoker = true) AS
             SELECT r.%1$s, k.%3$s, r.%4$s
-            FROM cost_ledger.rollup_%1$s r
-            JOIN cost_ledger.rollup_key k ON k.key_id = r.key_id
+            FROM cost_ledger_internal.rollup_%1$s r
+            JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
             WHERE NOT row_security_active('cost_ledger.call'::regclass)
             UNION ALL
             SELECT %2$s, m.%5$s, m.%6$s
-            FROM cost_ledger.live_call_measure m
+            FROM cost_ledger_internal.live_call_measure m
             $view$,
             unit.name, unit.of_call,
             array_to_string(labels, ', k.'), array_to_string(measures, ', r.'),
             array_to_string(labels, ', m.'), array_to_string(measures, ', m.'));
-        EXECUTE format('COMMENT ON VIEW cost_ledger.live_%1$s IS %2$L', unit.name,
+        EXECUTE format('COMMENT ON VIEW cost_ledger_internal.live_%1$s IS %2$L', unit.name,
             format('What calls add up to by %1$s of the reporting zone and labels, those included that are not in rollup_%1$s yet. %2$s %1$s and its labels may be there more than once: add up what you need. Columns as in rollup_%1$s and rollup_key.',
                    unit.name, unit.article));
     END LOOP;
 END
 $views$;
 
-CREATE VIEW cost_ledger.live_minute WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger_internal.live_minute WITH (security_invoker = true) AS
 SELECT r.minute,
        k.team, k.feature, k.customer, k.task_type, k.environment, k.provider, k.model, k.service_class, k.operation, k.status, k.served_from,
        r.calls, r.unpriced_calls, r.tool_calls, r.input_tokens, r.output_tokens, r.cost
-FROM cost_ledger.rollup_minute r
-JOIN cost_ledger.rollup_key k ON k.key_id = r.key_id
+FROM cost_ledger_internal.rollup_minute r
+JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
 WHERE NOT row_security_active('cost_ledger.call'::regclass)
 UNION ALL
 SELECT date_trunc('minute', m.called_at),
        m.team, m.feature, m.customer, m.task_type, m.environment, m.provider, m.model, m.service_class, m.operation, m.status, m.served_from,
        m.calls, m.unpriced_calls, m.tool_calls, m.input_tokens, m.output_tokens, m.cost
-FROM cost_ledger.live_call_measure m
-WHERE m.called_at >= (SELECT s.minutes_from FROM cost_ledger.rollup_state s);
+FROM cost_ledger_internal.live_call_measure m
+WHERE m.called_at >= (SELECT s.minutes_from FROM cost_ledger_internal.rollup_state s);
 
-COMMENT ON VIEW cost_ledger.live_minute IS 'What calls of the last two days add up to by minute and labels, those included that are not in rollup_minute yet. A minute and its labels may be there more than once: add up what you need. Columns as in rollup_minute and rollup_key.';
+COMMENT ON VIEW cost_ledger_internal.live_minute IS 'What calls of the last two days add up to by minute and labels, those included that are not in rollup_minute yet. A minute and its labels may be there more than once: add up what you need. Columns as in rollup_minute and rollup_key.';
 
-CREATE VIEW cost_ledger.live_user_day WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger_internal.live_user_day WITH (security_invoker = true) AS
 SELECT r.day, r.user_id, r.calls, r.unpriced_calls, r.input_tokens, r.output_tokens, r.cost
-FROM cost_ledger.rollup_user_day r
+FROM cost_ledger_internal.rollup_user_day r
 WHERE NOT row_security_active('cost_ledger.call'::regclass)
 UNION ALL
 SELECT (m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date,
        m.user_id, m.calls, m.unpriced_calls, m.input_tokens, m.output_tokens, m.cost
-FROM cost_ledger.live_call_measure m;
+FROM cost_ledger_internal.live_call_measure m;
 
-COMMENT ON VIEW cost_ledger.live_user_day IS 'What calls add up to by day of the reporting zone and user, those included that are not in rollup_user_day yet. A day and its user may be there more than once: add up what you need. Columns as in rollup_user_day.';
+COMMENT ON VIEW cost_ledger_internal.live_user_day IS 'What calls add up to by day of the reporting zone and user, those included that are not in rollup_user_day yet. A day and its user may be there more than once: add up what you need. Columns as in rollup_user_day.';
 
 -- A run that refresh() has not touched since is read as it is stored, with its
 -- indexes; the few others are put together here.
-CREATE VIEW cost_ledger.live_run WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger_internal.live_run WITH (security_invoker = true) AS
 WITH tail AS (
     SELECT c.run_id COLLATE "C" AS run_id,
            min(c.parent_run_id COLLATE "C") AS parent_run_id,
@@ -172,9 +172,9 @@ WITH tail AS (
            sum(c.cost) AS cost,
            sum(c.cost) FILTER (WHERE c.corrects IS NOT NULL) AS adjustment_cost,
            min(c.trace_url COLLATE "C") AS trace_url,
-           cost_ledger.first_call(c.called_at, c.call_id, c.team, c.feature, c.customer, c.task_type, c.environment, c.user_id, c.agent, c.session_id)
+           cost_ledger_internal.first_call(c.called_at, c.call_id, c.team, c.feature, c.customer, c.task_type, c.environment, c.user_id, c.agent, c.session_id)
                FILTER (WHERE c.corrects IS NULL) AS labels
-    FROM cost_ledger.live_call c
+    FROM cost_ledger_internal.live_call c
     WHERE c.run_id IS NOT NULL
     GROUP BY 1
 )
@@ -184,7 +184,7 @@ SELECT u.run_id, u.parent_run_id, u.started_at, u.ended_at, u.calls, u.turns, u.
        (u.labels).team, (u.labels).feature, (u.labels).customer, (u.labels).task_type, (u.labels).environment,
        (u.labels).user_id, (u.labels).agent, (u.labels).session_id, u.trace_url
 FROM (
-    SELECT r.run_id, cost_ledger.merge(r.labels, t.labels) AS labels,
+    SELECT r.run_id, cost_ledger_internal.merge_labels(r.labels, t.labels) AS labels,
            least(r.parent_run_id, t.parent_run_id) AS parent_run_id,
            least(r.started_at, t.started_at) AS started_at,
            greatest(r.ended_at, t.ended_at) AS ended_at,
@@ -206,7 +206,7 @@ FROM (
            coalesce(r.cost + t.cost, r.cost, t.cost) AS cost,
            coalesce(r.adjustment_cost + t.adjustment_cost, r.adjustment_cost, t.adjustment_cost) AS adjustment_cost,
            least(r.trace_url, t.trace_url) AS trace_url
-    FROM cost_ledger.rollup_run r
+    FROM cost_ledger_internal.rollup_run r
     LEFT JOIN tail t ON t.run_id = r.run_id
     WHERE NOT row_security_active('cost_ledger.call'::regclass)
     UNION ALL
@@ -216,13 +216,13 @@ FROM (
            t.cache_write_tokens, t.cache_write_1h_tokens, t.output_tokens, t.reasoning_tokens, t.cost, t.adjustment_cost,
            t.trace_url
     FROM tail t
-    WHERE NOT EXISTS (SELECT FROM cost_ledger.rollup_run r WHERE r.run_id = t.run_id AND NOT row_security_active('cost_ledger.call'::regclass))) u;
+    WHERE NOT EXISTS (SELECT FROM cost_ledger_internal.rollup_run r WHERE r.run_id = t.run_id AND NOT row_security_active('cost_ledger.call'::regclass))) u;
 
-COMMENT ON VIEW cost_ledger.live_run IS 'What the calls of a run add up to, those included that are not in rollup_run yet. Columns as in rollup_run.';
+COMMENT ON VIEW cost_ledger_internal.live_run IS 'What the calls of a run add up to, those included that are not in rollup_run yet. Columns as in rollup_run.';
 
 -- A session that refresh() has not touched since is read as it is stored, with its
 -- indexes; the few others are put together here.
-CREATE VIEW cost_ledger.live_session WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger_internal.live_session WITH (security_invoker = true) AS
 WITH tail AS (
     SELECT c.session_id COLLATE "C" AS session_id,
            min(c.called_at) AS started_at,
@@ -248,9 +248,9 @@ WITH tail AS (
            sum(c.cost) AS cost,
            sum(c.cost) FILTER (WHERE c.corrects IS NOT NULL) AS adjustment_cost,
            min(c.trace_url COLLATE "C") AS trace_url,
-           cost_ledger.first_call(c.called_at, c.call_id, c.team, c.feature, c.customer, c.task_type, c.environment, c.user_id, c.agent, NULL)
+           cost_ledger_internal.first_call(c.called_at, c.call_id, c.team, c.feature, c.customer, c.task_type, c.environment, c.user_id, c.agent, NULL)
                FILTER (WHERE c.corrects IS NULL) AS labels
-    FROM cost_ledger.live_call c
+    FROM cost_ledger_internal.live_call c
     WHERE c.session_id IS NOT NULL
     GROUP BY 1
 )
@@ -260,7 +260,7 @@ SELECT u.session_id, u.started_at, u.ended_at, u.calls, u.turns, u.failed_calls,
        (u.labels).team, (u.labels).feature, (u.labels).customer, (u.labels).task_type, (u.labels).environment,
        (u.labels).user_id, (u.labels).agent, u.trace_url
 FROM (
-    SELECT r.session_id, cost_ledger.merge(r.labels, t.labels) AS labels,
+    SELECT r.session_id, cost_ledger_internal.merge_labels(r.labels, t.labels) AS labels,
            least(r.started_at, t.started_at) AS started_at,
            greatest(r.ended_at, t.ended_at) AS ended_at,
            r.calls + coalesce(t.calls, 0) AS calls,
@@ -281,7 +281,7 @@ FROM (
            coalesce(r.cost + t.cost, r.cost, t.cost) AS cost,
            coalesce(r.adjustment_cost + t.adjustment_cost, r.adjustment_cost, t.adjustment_cost) AS adjustment_cost,
            least(r.trace_url, t.trace_url) AS trace_url
-    FROM cost_ledger.rollup_session r
+    FROM cost_ledger_internal.rollup_session r
     LEFT JOIN tail t ON t.session_id = r.session_id
     WHERE NOT row_security_active('cost_ledger.call'::regclass)
     UNION ALL
@@ -290,9 +290,9 @@ FROM (
            t.tool_calls, t.accepted_calls, t.rejected_calls, t.input_tokens, t.cache_read_tokens, t.cache_write_tokens,
            t.cache_write_1h_tokens, t.output_tokens, t.reasoning_tokens, t.cost, t.adjustment_cost, t.trace_url
     FROM tail t
-    WHERE NOT EXISTS (SELECT FROM cost_ledger.rollup_session r WHERE r.session_id = t.session_id AND NOT row_security_active('cost_ledger.call'::regclass))) u;
+    WHERE NOT EXISTS (SELECT FROM cost_ledger_internal.rollup_session r WHERE r.session_id = t.session_id AND NOT row_security_active('cost_ledger.call'::regclass))) u;
 
-COMMENT ON VIEW cost_ledger.live_session IS 'What the calls of a session add up to, those included that are not in rollup_session yet. Columns as in rollup_session.';
+COMMENT ON VIEW cost_ledger_internal.live_session IS 'What the calls of a session add up to, those included that are not in rollup_session yet. Columns as in rollup_session.';
 
 -- Their columns are those of the rollups, and so are their comments.
 DO $comments$
@@ -302,12 +302,12 @@ BEGIN
     FOR c IN
         SELECT DISTINCT ON (v.attrelid, v.attname) v.attrelid::regclass AS view, v.attname, col_description(t.attrelid, t.attnum) AS description
         FROM pg_attribute v
-        JOIN pg_class w ON w.oid = v.attrelid AND w.relnamespace = 'cost_ledger'::regnamespace AND w.relname LIKE 'live\_%'
+        JOIN pg_class w ON w.oid = v.attrelid AND w.relnamespace = 'cost_ledger_internal'::regnamespace AND w.relname LIKE 'live\_%'
         JOIN pg_attribute t ON t.attname = v.attname
-                           AND t.attrelid IN (coalesce(to_regclass('cost_ledger.rollup_' || substr(w.relname, 6)), 'cost_ledger.call'),
-                                          'cost_ledger.rollup_key'::regclass, 'cost_ledger.rollup_hour'::regclass, 'cost_ledger.call_labels'::regclass)
+                           AND t.attrelid IN (coalesce(to_regclass('cost_ledger_internal.rollup_' || substr(w.relname, 6)), 'cost_ledger.call'),
+                                          'cost_ledger_internal.rollup_key'::regclass, 'cost_ledger_internal.rollup_hour'::regclass, 'cost_ledger_internal.call_labels'::regclass)
         WHERE v.attnum > 0
-        ORDER BY v.attrelid, v.attname, t.attrelid <> coalesce(to_regclass('cost_ledger.rollup_' || substr(w.relname, 6)), 'cost_ledger.call')
+        ORDER BY v.attrelid, v.attname, t.attrelid <> coalesce(to_regclass('cost_ledger_internal.rollup_' || substr(w.relname, 6)), 'cost_ledger.call')
     LOOP
         EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', c.view, c.attname, c.description);
     END LOOP;

@@ -10,6 +10,11 @@ CREATE SCHEMA cost_ledger;
 COMMENT ON SCHEMA cost_ledger IS
     'Ledger of LLM and agent calls: prices, calls, budgets, alerts and reports. No privileges for PUBLIC: grant USAGE to the roles that write or read it.';
 
+CREATE SCHEMA cost_ledger_internal;
+
+COMMENT ON SCHEMA cost_ledger_internal IS
+    'What cost_ledger is made of and nobody needs to look at: partitions, rollups, balances and their functions. Names in it may change with any version.';
+
 CREATE FUNCTION cost_ledger.version() RETURNS text
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_version';

@@ -9,46 +9,46 @@
 -- those of transactions that end late, and a lone xmin would wait behind any
 -- long transaction of the cluster.
 --
--- The measures are written down once, in _rollup_column(): refresh(),
+-- The measures are written down once, in rollup_column(): refresh(),
 -- check_rollups() and rebuild_rollups() are made from them.  The live_ views are
 -- written out, for people to read; the tests compare them with the calls.
 
-CREATE FUNCTION cost_ledger._ledger_changed() RETURNS trigger
+CREATE FUNCTION cost_ledger_internal.ledger_changed() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'cl_ledger_changed';
-REVOKE EXECUTE ON FUNCTION cost_ledger._ledger_changed() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.ledger_changed() FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._ledger_changed() IS
+COMMENT ON FUNCTION cost_ledger_internal.ledger_changed() IS
     'Trigger of ledger: tells every session that its settings have changed.';
 
-CREATE FUNCTION cost_ledger._tail_selectivity(internal, oid, internal, integer) RETURNS double precision
+CREATE FUNCTION cost_ledger_internal.tail_selectivity(internal, oid, internal, integer) RETURNS double precision
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'cl_tail_selectivity';
-REVOKE EXECUTE ON FUNCTION cost_ledger._tail_selectivity(internal, oid, internal, integer) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.tail_selectivity(internal, oid, internal, integer) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._tail_selectivity(internal, oid, internal, integer) IS
+COMMENT ON FUNCTION cost_ledger_internal.tail_selectivity(internal, oid, internal, integer) IS
     'Estimator of an operator: few rows, however big the table is.';
 
-CREATE OPERATOR cost_ledger.> (LEFTARG = xid8, RIGHTARG = xid8, FUNCTION = pg_catalog.xid8gt, RESTRICT = cost_ledger._tail_selectivity);
+CREATE OPERATOR cost_ledger_internal.> (LEFTARG = xid8, RIGHTARG = xid8, FUNCTION = pg_catalog.xid8gt, RESTRICT = cost_ledger_internal.tail_selectivity);
 
-COMMENT ON OPERATOR cost_ledger.> (xid8, xid8) IS
+COMMENT ON OPERATOR cost_ledger_internal.> (xid8, xid8) IS
     'That of pg_catalog, but the planner expects few rows: for the last of a big table, whose histogram is older than they are.';
 
-CREATE OPERATOR CLASS cost_ledger.xid8_minmax_ops FOR TYPE xid8 USING brin AS
+CREATE OPERATOR CLASS cost_ledger_internal.xid8_minmax_ops FOR TYPE xid8 USING brin AS
     OPERATOR 1 pg_catalog.< (xid8, xid8),
     OPERATOR 2 pg_catalog.<= (xid8, xid8),
     OPERATOR 3 pg_catalog.= (xid8, xid8),
     OPERATOR 4 pg_catalog.>= (xid8, xid8),
-    OPERATOR 5 cost_ledger.> (xid8, xid8),
+    OPERATOR 5 cost_ledger_internal.> (xid8, xid8),
     FUNCTION 1 pg_catalog.brin_minmax_opcinfo(internal),
     FUNCTION 2 pg_catalog.brin_minmax_add_value(internal, internal, internal, internal),
     FUNCTION 3 pg_catalog.brin_minmax_consistent(internal, internal, internal),
     FUNCTION 4 pg_catalog.brin_minmax_union(internal, internal, internal);
 
-COMMENT ON OPERATOR CLASS cost_ledger.xid8_minmax_ops USING brin IS
+COMMENT ON OPERATOR CLASS cost_ledger_internal.xid8_minmax_ops USING brin IS
     'Block ranges of transaction ids, which PostgreSQL has no class for.';
 
-CREATE TYPE cost_ledger.call_labels AS (
+CREATE TYPE cost_ledger_internal.call_labels AS (
     team         text,
     feature      text,
     customer     text,
@@ -62,76 +62,76 @@ CREATE TYPE cost_ledger.call_labels AS (
     later        bytea
 );
 
-COMMENT ON TYPE cost_ledger.call_labels IS 'Labels of a run or session: each as the first call (by called_at, then call_id) says it that says anything. Made by first_call().';
-COMMENT ON COLUMN cost_ledger.call_labels.team IS 'Team that pays.';
-COMMENT ON COLUMN cost_ledger.call_labels.feature IS 'Product feature.';
-COMMENT ON COLUMN cost_ledger.call_labels.customer IS 'Customer or tenant.';
-COMMENT ON COLUMN cost_ledger.call_labels.task_type IS 'Workflow or kind of task.';
-COMMENT ON COLUMN cost_ledger.call_labels.environment IS 'production, staging, ci, …';
-COMMENT ON COLUMN cost_ledger.call_labels.user_id IS 'End user.';
-COMMENT ON COLUMN cost_ledger.call_labels.agent IS 'Agent that made the call.';
-COMMENT ON COLUMN cost_ledger.call_labels.session_id IS 'Conversation or session.';
-COMMENT ON COLUMN cost_ledger.call_labels.called_at IS 'When the first call with a label was made.';
-COMMENT ON COLUMN cost_ledger.call_labels.call_id IS 'That call.';
-COMMENT ON COLUMN cost_ledger.call_labels.later IS 'Which labels are of later calls, and of which: for each the number of its field from 0, called_at and call_id (17 bytes, big-endian). NULL where all are of the first.';
+COMMENT ON TYPE cost_ledger_internal.call_labels IS 'Labels of a run or session: each as the first call (by called_at, then call_id) says it that says anything. Made by first_call().';
+COMMENT ON COLUMN cost_ledger_internal.call_labels.team IS 'Team that pays.';
+COMMENT ON COLUMN cost_ledger_internal.call_labels.feature IS 'Product feature.';
+COMMENT ON COLUMN cost_ledger_internal.call_labels.customer IS 'Customer or tenant.';
+COMMENT ON COLUMN cost_ledger_internal.call_labels.task_type IS 'Workflow or kind of task.';
+COMMENT ON COLUMN cost_ledger_internal.call_labels.environment IS 'production, staging, ci, …';
+COMMENT ON COLUMN cost_ledger_internal.call_labels.user_id IS 'End user.';
+COMMENT ON COLUMN cost_ledger_internal.call_labels.agent IS 'Agent that made the call.';
+COMMENT ON COLUMN cost_ledger_internal.call_labels.session_id IS 'Conversation or session.';
+COMMENT ON COLUMN cost_ledger_internal.call_labels.called_at IS 'When the first call with a label was made.';
+COMMENT ON COLUMN cost_ledger_internal.call_labels.call_id IS 'That call.';
+COMMENT ON COLUMN cost_ledger_internal.call_labels.later IS 'Which labels are of later calls, and of which: for each the number of its field from 0, called_at and call_id (17 bytes, big-endian). NULL where all are of the first.';
 
-CREATE FUNCTION cost_ledger._first_call_trans(internal, timestamptz, bigint, text, text, text, text, text, text, text, text)
+CREATE FUNCTION cost_ledger_internal.first_call_trans(internal, timestamptz, bigint, text, text, text, text, text, text, text, text)
     RETURNS internal LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_first_call_trans';
-REVOKE EXECUTE ON FUNCTION cost_ledger._first_call_trans(internal, timestamptz, bigint, text, text, text, text, text, text, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION cost_ledger._first_call_trans(internal, timestamptz, bigint, text, text, text, text, text, text, text, text) IS
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.first_call_trans(internal, timestamptz, bigint, text, text, text, text, text, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION cost_ledger_internal.first_call_trans(internal, timestamptz, bigint, text, text, text, text, text, text, text, text) IS
     'Aggregate support: keep the earlier call';
 
-CREATE FUNCTION cost_ledger._first_call_final(internal) RETURNS cost_ledger.call_labels
+CREATE FUNCTION cost_ledger_internal.first_call_final(internal) RETURNS cost_ledger_internal.call_labels
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_first_call_final';
-REVOKE EXECUTE ON FUNCTION cost_ledger._first_call_final(internal) FROM PUBLIC;
-COMMENT ON FUNCTION cost_ledger._first_call_final(internal) IS
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.first_call_final(internal) FROM PUBLIC;
+COMMENT ON FUNCTION cost_ledger_internal.first_call_final(internal) IS
     'Aggregate support: the first call as a row';
 
-CREATE AGGREGATE cost_ledger.first_call(
+CREATE AGGREGATE cost_ledger_internal.first_call(
     called_at timestamptz, call_id bigint,
     team text, feature text, customer text, task_type text, environment text, user_id text, agent text, session_id text
 ) (
-    SFUNC = cost_ledger._first_call_trans, STYPE = internal, SSPACE = 512,
-    FINALFUNC = cost_ledger._first_call_final, PARALLEL = SAFE
+    SFUNC = cost_ledger_internal.first_call_trans, STYPE = internal, SSPACE = 512,
+    FINALFUNC = cost_ledger_internal.first_call_final, PARALLEL = SAFE
 );
 
-COMMENT ON AGGREGATE cost_ledger.first_call(timestamptz, bigint, text, text, text, text, text, text, text, text) IS
+COMMENT ON AGGREGATE cost_ledger_internal.first_call(timestamptz, bigint, text, text, text, text, text, text, text, text) IS
     'Each label as the first call (by called_at, then call_id) says it that says anything; NULL where none does.';
 
-CREATE FUNCTION cost_ledger.merge(a cost_ledger.call_labels, b cost_ledger.call_labels) RETURNS cost_ledger.call_labels
+CREATE FUNCTION cost_ledger_internal.merge_labels(a cost_ledger_internal.call_labels, b cost_ledger_internal.call_labels) RETURNS cost_ledger_internal.call_labels
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_merge_labels';
 
-COMMENT ON FUNCTION cost_ledger.merge(cost_ledger.call_labels, cost_ledger.call_labels) IS
+COMMENT ON FUNCTION cost_ledger_internal.merge_labels(cost_ledger_internal.call_labels, cost_ledger_internal.call_labels) IS
     'The labels of two parts of a run or session together, in any order; of one that is NULL, the other.';
 
 -- Where the rollups end.  Asked for by the view unconsumed_call, so by everybody
 -- who reads reports: they need SELECT on rollup_state.  What has not been seen is
 -- a minute's calls as a rule: too few to start workers for.
-CREATE FUNCTION cost_ledger.consumed_to() RETURNS xid8
+CREATE FUNCTION cost_ledger_internal.consumed_to() RETURNS xid8
     LANGUAGE c STABLE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'cl_consumed_to';
 
-COMMENT ON FUNCTION cost_ledger.consumed_to() IS
+COMMENT ON FUNCTION cost_ledger_internal.consumed_to() IS
     'Rows of call with a later recorded_xid than this are not in the rollups yet.';
 
-CREATE FUNCTION cost_ledger.unconsumed_xids() RETURNS xid8[]
+CREATE FUNCTION cost_ledger_internal.unconsumed_xids() RETURNS xid8[]
     LANGUAGE c STABLE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'cl_unconsumed_xids';
 
-COMMENT ON FUNCTION cost_ledger.unconsumed_xids() IS
+COMMENT ON FUNCTION cost_ledger_internal.unconsumed_xids() IS
     'Earlier transactions whose rows are not in the rollups either: they were open when refresh() last looked.';
 
-CREATE FUNCTION cost_ledger.unconsumed_base() RETURNS bigint
+CREATE FUNCTION cost_ledger_internal.unconsumed_base() RETURNS bigint
     LANGUAGE c STABLE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'cl_unconsumed_base';
 
-COMMENT ON FUNCTION cost_ledger.unconsumed_base() IS
+COMMENT ON FUNCTION cost_ledger_internal.unconsumed_base() IS
     'Rows of call without a recorded_xid, which a restored ledger makes until post_restore(), are in the rollups up to this call_id.';
 
-CREATE FUNCTION cost_ledger.live_call_from() RETURNS timestamptz
+CREATE FUNCTION cost_ledger_internal.live_call_from() RETURNS timestamptz
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -140,10 +140,10 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger.live_call_from() IS
+COMMENT ON FUNCTION cost_ledger_internal.live_call_from() IS
     'Calls from this time on are read instead of rollups: all for a reader under row-level security of call (-infinity), else none (infinity).';
 
-CREATE FUNCTION cost_ledger.run_depth(run_id text) RETURNS integer
+CREATE FUNCTION cost_ledger_internal.run_depth(run_id text) RETURNS integer
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -152,7 +152,7 @@ DECLARE
     parent text := run_depth.run_id;
 BEGIN
     LOOP
-        SELECT r.parent_run_id INTO parent FROM cost_ledger.rollup_run r WHERE r.run_id = parent;
+        SELECT r.parent_run_id INTO parent FROM cost_ledger_internal.rollup_run r WHERE r.run_id = parent;
         -- A circle has no depth; this ends it.
         EXIT WHEN parent IS NULL OR depth = 1000;
         depth := depth + 1;
@@ -161,10 +161,10 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger.run_depth(text) IS
+COMMENT ON FUNCTION cost_ledger_internal.run_depth(text) IS
     'How many runs a run is below the one that has no parent, as far as refresh() has seen them: 0 for that one; 1000 at most, which a circle of parents gives.';
 
-CREATE FUNCTION cost_ledger._rollup_column(
+CREATE FUNCTION cost_ledger_internal.rollup_column(
     OUT number integer, OUT column_name text, OUT rollups text[], OUT is_key boolean, OUT expression text, OUT merge text
 ) RETURNS SETOF record
     LANGUAGE sql IMMUTABLE
@@ -230,15 +230,15 @@ AS $$
         ('call_cost',     '{hour,day,month}',            false, 'cost_ledger.summarize(c.cost) FILTER (WHERE c.corrects IS NULL OR c.usage_status = ''repriced'')', 'merge'),
         ('run_cost',      '{run_day}',                   false, 'cost_ledger.summarize(c.cost)', NULL),
         ('trace_url',     '{run,session}',               false, 'min(c.trace_url COLLATE "C")', 'least'),
-        ('labels',        '{run,session}',               false, '@LABELS@', 'merge')
+        ('labels',        '{run,session}',               false, '@LABELS@', 'merge_labels')
     ) AS v (column_name, rollups, is_key, expression, merge)
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._rollup_column() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.rollup_column() FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._rollup_column() IS
-    'The columns of the rollups: in which they are, the expression over rows c of call (of run_day: of rollup_run), and how two parts are put together (+, sum of which NULL is nothing, least, greatest, start: that of the part that began first, or merge()).';
+COMMENT ON FUNCTION cost_ledger_internal.rollup_column() IS
+    'The columns of the rollups: in which they are, the expression over rows c of call (of run_day: of rollup_run), and how two parts are put together (+, sum of which NULL is nothing, least, greatest, start: that of the part that began first, merge() or merge_labels()).';
 
-CREATE FUNCTION cost_ledger._rollup_query(rollup text, condition text) RETURNS text
+CREATE FUNCTION cost_ledger_internal.rollup_query(rollup text, condition text) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -247,35 +247,35 @@ DECLARE
     keys text;
 BEGIN
     SELECT string_agg(replace(replace(c.expression,
-                                      '@ZONE@', quote_literal((cost_ledger._ledger()).time_zone)),
-                              '@LABELS@', format('cost_ledger.first_call(c.called_at, c.call_id, c.team, c.feature, c.customer, c.task_type, c.environment, c.user_id, c.agent, %s) FILTER (WHERE c.corrects IS NULL)',
+                                      '@ZONE@', quote_literal((cost_ledger_internal.ledger()).time_zone)),
+                              '@LABELS@', format('cost_ledger_internal.first_call(c.called_at, c.call_id, c.team, c.feature, c.customer, c.task_type, c.environment, c.user_id, c.agent, %s) FILTER (WHERE c.corrects IS NULL)',
                                                  CASE WHEN rollup = 'run' THEN 'c.session_id' ELSE 'NULL' END))
                       || ' AS ' || c.column_name, ', ' ORDER BY c.number),
            string_agg(c.number_in_key::text, ', ' ORDER BY c.number) FILTER (WHERE c.is_key)
         INTO columns, keys
         FROM (SELECT r.*, row_number() OVER (ORDER BY r.number) AS number_in_key
-              FROM cost_ledger._rollup_column() r
+              FROM cost_ledger_internal.rollup_column() r
               WHERE rollup = ANY (r.rollups)) c;
     IF rollup = 'run_day' THEN
-        RETURN format('SELECT %s FROM (%s) c GROUP BY %s', columns, cost_ledger._rollup_query('run', condition), keys);
+        RETURN format('SELECT %s FROM (%s) c GROUP BY %s', columns, cost_ledger_internal.rollup_query('run', condition), keys);
     END IF;
     RETURN format('SELECT %s FROM cost_ledger.call c WHERE (%s)%s GROUP BY %s',
                   columns, condition,
                   CASE rollup
                       WHEN 'run' THEN ' AND c.run_id IS NOT NULL'
                       WHEN 'session' THEN ' AND c.session_id IS NOT NULL'
-                      WHEN 'minute' THEN format(' AND c.called_at >= %L', (SELECT s.minutes_from FROM cost_ledger.rollup_state s))
+                      WHEN 'minute' THEN format(' AND c.called_at >= %L', (SELECT s.minutes_from FROM cost_ledger_internal.rollup_state s))
                       ELSE ''
                   END,
                   keys);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._rollup_query(text, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.rollup_query(text, text) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._rollup_query(text, text) IS
+COMMENT ON FUNCTION cost_ledger_internal.rollup_query(text, text) IS
     'The query that makes a rollup of the rows c of call for which a condition holds.';
 
-CREATE FUNCTION cost_ledger._rollup_merge(rollup text) RETURNS text
+CREATE FUNCTION cost_ledger_internal.rollup_merge(rollup text) RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -288,72 +288,73 @@ AS $$
                    WHEN 'start' THEN '%1$s = CASE WHEN excluded.started_at < r.started_at THEN excluded.%1$s ELSE r.%1$s END'
                    WHEN 'greatest' THEN '%1$s = greatest(r.%1$s, excluded.%1$s)'
                    WHEN 'merge' THEN '%1$s = cost_ledger.merge(r.%1$s, excluded.%1$s)'
+                   WHEN 'merge_labels' THEN '%1$s = cost_ledger_internal.merge_labels(r.%1$s, excluded.%1$s)'
                END, c.column_name), ', ' ORDER BY c.number)
-    FROM cost_ledger._rollup_column() c
+    FROM cost_ledger_internal.rollup_column() c
     WHERE rollup = ANY (c.rollups) AND NOT c.is_key
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._rollup_merge(text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.rollup_merge(text) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._rollup_merge(text) IS
+COMMENT ON FUNCTION cost_ledger_internal.rollup_merge(text) IS
     'The SET list that puts a row excluded together with the row r of a rollup.';
 
-CREATE FUNCTION cost_ledger._rollup_columns(rollup text, is_key boolean, template text DEFAULT '%s') RETURNS text
+CREATE FUNCTION cost_ledger_internal.rollup_columns(rollup text, is_key boolean, template text DEFAULT '%s') RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT string_agg(format(template, c.column_name), ', ' ORDER BY c.number)
-    FROM cost_ledger._rollup_column() c
-    WHERE rollup = ANY (c.rollups) AND c.is_key = _rollup_columns.is_key
+    FROM cost_ledger_internal.rollup_column() c
+    WHERE rollup = ANY (c.rollups) AND c.is_key = rollup_columns.is_key
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._rollup_columns(text, boolean, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.rollup_columns(text, boolean, text) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._rollup_columns(text, boolean, text) IS
+COMMENT ON FUNCTION cost_ledger_internal.rollup_columns(text, boolean, text) IS
     'The keys or the measures of a rollup as a list, each put into a template for format().';
 
-CREATE FUNCTION cost_ledger._label_columns(template text DEFAULT '%s', separator text DEFAULT ', ') RETURNS text
+CREATE FUNCTION cost_ledger_internal.label_columns(template text DEFAULT '%s', separator text DEFAULT ', ') RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT string_agg(format(template, c.column_name), separator ORDER BY c.number)
-    FROM cost_ledger._rollup_column() c
+    FROM cost_ledger_internal.rollup_column() c
     WHERE 'hour' = ANY (c.rollups) AND c.is_key AND c.column_name <> 'hour'
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._label_columns(text, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.label_columns(text, text) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._label_columns(text, text) IS
+COMMENT ON FUNCTION cost_ledger_internal.label_columns(text, text) IS
     'The labels of rollup_key as a list, each put into a template for format().';
 
-CREATE FUNCTION cost_ledger._stored_keys(rollup text) RETURNS text
+CREATE FUNCTION cost_ledger_internal.stored_keys(rollup text) RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT CASE WHEN rollup IN ('minute', 'hour', 'day', 'month') THEN rollup || ', key_id'
-                ELSE cost_ledger._rollup_columns(rollup, true) END
+                ELSE cost_ledger_internal.rollup_columns(rollup, true) END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._stored_keys(text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.stored_keys(text) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._stored_keys(text) IS
+COMMENT ON FUNCTION cost_ledger_internal.stored_keys(text) IS
     'The key columns of a rollup''s table.';
 
-CREATE FUNCTION cost_ledger._expected_rows(rollup text, condition text) RETURNS text
+CREATE FUNCTION cost_ledger_internal.expected_rows(rollup text, condition text) RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT CASE WHEN rollup IN ('minute', 'hour', 'day', 'month')
-           THEN format('SELECT f.%s, k.key_id, %s FROM (%s) f LEFT JOIN cost_ledger.rollup_key k ON k.fingerprint = md5(%s)::uuid',
+           THEN format('SELECT f.%s, k.key_id, %s FROM (%s) f LEFT JOIN cost_ledger_internal.rollup_key k ON k.fingerprint = md5(%s)::uuid',
                        rollup,
-                       cost_ledger._rollup_columns(rollup, false, 'f.%s'),
-                       cost_ledger._rollup_query(rollup, condition),
-                       cost_ledger._label_columns('quote_nullable(f.%s)', ' || '','' || '))
-           ELSE cost_ledger._rollup_query(rollup, condition)
+                       cost_ledger_internal.rollup_columns(rollup, false, 'f.%s'),
+                       cost_ledger_internal.rollup_query(rollup, condition),
+                       cost_ledger_internal.label_columns('quote_nullable(f.%s)', ' || '','' || '))
+           ELSE cost_ledger_internal.rollup_query(rollup, condition)
            END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._expected_rows(text, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.expected_rows(text, text) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._expected_rows(text, text) IS
+COMMENT ON FUNCTION cost_ledger_internal.expected_rows(text, text) IS
     'The query that makes the rows of a rollup''s table of the rows c of call for which a condition holds; the labels'' keys must be there.';
 
-CREATE FUNCTION cost_ledger._ledger_snapshot(snapshot pg_snapshot, xid_offset bigint, own xid8) RETURNS pg_snapshot
+CREATE FUNCTION cost_ledger_internal.ledger_snapshot(snapshot pg_snapshot, xid_offset bigint, own xid8) RETURNS pg_snapshot
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -365,12 +366,12 @@ AS $$
                    FROM (SELECT pg_snapshot_xip(snapshot) UNION SELECT own) AS o (x)
                    WHERE x < pg_snapshot_xmax(snapshot)))::pg_snapshot
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._ledger_snapshot(pg_snapshot, bigint, xid8) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.ledger_snapshot(pg_snapshot, bigint, xid8) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._ledger_snapshot(pg_snapshot, bigint, xid8) IS
+COMMENT ON FUNCTION cost_ledger_internal.ledger_snapshot(pg_snapshot, bigint, xid8) IS
     'A snapshot of the cluster in the ledger''s numbering, which does not see the transaction that took it.';
 
-CREATE FUNCTION cost_ledger._cut_snapshot(snapshot pg_snapshot, cut xid8) RETURNS pg_snapshot
+CREATE FUNCTION cost_ledger_internal.cut_snapshot(snapshot pg_snapshot, cut xid8) RETURNS pg_snapshot
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -379,12 +380,12 @@ AS $$
                        (SELECT string_agg(x::text, ',' ORDER BY x) FROM pg_snapshot_xip(snapshot) x WHERE x < cut))::pg_snapshot
            END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._cut_snapshot(pg_snapshot, xid8) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.cut_snapshot(pg_snapshot, xid8) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._cut_snapshot(pg_snapshot, xid8) IS
+COMMENT ON FUNCTION cost_ledger_internal.cut_snapshot(pg_snapshot, xid8) IS
     'The snapshot that sees what another sees of the transactions before one.';
 
-CREATE FUNCTION cost_ledger._raise_work_mem() RETURNS void
+CREATE FUNCTION cost_ledger_internal.raise_work_mem() RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -392,12 +393,12 @@ BEGIN
     PERFORM set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')), 64 * 1024 * 1024) / 1024 || 'kB', true);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._raise_work_mem() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.raise_work_mem() FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._raise_work_mem() IS
+COMMENT ON FUNCTION cost_ledger_internal.raise_work_mem() IS
     'At least 64 MB of work_mem until the transaction ends, for many small groups in hash tables, which spill beyond it.';
 
-CREATE FUNCTION cost_ledger._put_runs(put text) RETURNS date[]
+CREATE FUNCTION cost_ledger_internal.put_runs(put text) RETURNS date[]
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     -- Runs are looked up by their key, also where the table was empty when the
@@ -416,18 +417,18 @@ BEGIN
                           UNION ALL
                           SELECT o.started_on
                           FROM put p
-                          CROSS JOIN LATERAL (SELECT r.started_on FROM cost_ledger.rollup_run r WHERE r.run_id = p.run_id OFFSET 0) o) u (day)',
+                          CROSS JOIN LATERAL (SELECT r.started_on FROM cost_ledger_internal.rollup_run r WHERE r.run_id = p.run_id OFFSET 0) o) u (day)',
                    put)
         INTO days;
     RETURN days;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._put_runs(text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.put_runs(text) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._put_runs(text) IS
+COMMENT ON FUNCTION cost_ledger_internal.put_runs(text) IS
     'Runs the INSERT of rows r into rollup_run, and returns the days on which its runs began, before and after.';
 
-CREATE FUNCTION cost_ledger._consume(condition text) RETURNS bigint
+CREATE FUNCTION cost_ledger_internal.consume(condition text) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     -- Compiling would be most of the work of a small batch.
@@ -443,7 +444,7 @@ DECLARE
     days date[];
     consumed bigint;
 BEGIN
-    PERFORM cost_ledger._raise_work_mem();
+    PERFORM cost_ledger_internal.raise_work_mem();
 
     -- Hours, from them days, from those months: the labels are compared once.
     EXECUTE format($query$
@@ -452,43 +453,43 @@ BEGIN
                    md5(%1$s)::uuid AS fingerprint
             FROM (%2$s) f
         ), made AS (
-            INSERT INTO cost_ledger.rollup_key (%3$s)
+            INSERT INTO cost_ledger_internal.rollup_key (%3$s)
             SELECT %4$s
             FROM (SELECT DISTINCT ON (f.fingerprint) f.* FROM fine f ORDER BY f.fingerprint) f
-            WHERE NOT EXISTS (SELECT FROM cost_ledger.rollup_key k WHERE k.fingerprint = f.fingerprint)
+            WHERE NOT EXISTS (SELECT FROM cost_ledger_internal.rollup_key k WHERE k.fingerprint = f.fingerprint)
             RETURNING key_id, fingerprint
         ), keyed AS MATERIALIZED (
             SELECT k.key_id, f.*
             FROM fine f
-            JOIN (SELECT key_id, fingerprint FROM cost_ledger.rollup_key UNION ALL TABLE made) k USING (fingerprint)
+            JOIN (SELECT key_id, fingerprint FROM cost_ledger_internal.rollup_key UNION ALL TABLE made) k USING (fingerprint)
         ), hours AS (
-            INSERT INTO cost_ledger.rollup_hour AS r (hour, key_id, %5$s)
+            INSERT INTO cost_ledger_internal.rollup_hour AS r (hour, key_id, %5$s)
             SELECT f.hour, f.key_id, %6$s FROM keyed f
             ON CONFLICT (hour, key_id) DO UPDATE SET %7$s
         ), of_day AS MATERIALIZED (
             SELECT (f.hour AT TIME ZONE %9$L)::date AS day, f.key_id, %8$s FROM keyed f GROUP BY 1, 2
         ), days AS (
-            INSERT INTO cost_ledger.rollup_day AS r (day, key_id, %5$s)
+            INSERT INTO cost_ledger_internal.rollup_day AS r (day, key_id, %5$s)
             TABLE of_day
             ON CONFLICT (day, key_id) DO UPDATE SET %7$s
         ), months AS (
-            INSERT INTO cost_ledger.rollup_month AS r (month, key_id, %5$s)
+            INSERT INTO cost_ledger_internal.rollup_month AS r (month, key_id, %5$s)
             SELECT date_trunc('month', f.day::timestamp)::date, f.key_id, %8$s FROM of_day f GROUP BY 1, 2
             ON CONFLICT (month, key_id) DO UPDATE SET %7$s
         )
         SELECT coalesce(sum(f.calls + f.corrections), 0) FROM fine f
         $query$,
-        cost_ledger._label_columns('quote_nullable(f.%s)', ' || '','' || '),
-        cost_ledger._rollup_query('hour', condition),
-        cost_ledger._label_columns(),
-        cost_ledger._label_columns('f.%s'),
-        cost_ledger._rollup_columns('hour', false),
-        cost_ledger._rollup_columns('hour', false, 'f.%s'),
-        cost_ledger._rollup_merge('hour'),
+        cost_ledger_internal.label_columns('quote_nullable(f.%s)', ' || '','' || '),
+        cost_ledger_internal.rollup_query('hour', condition),
+        cost_ledger_internal.label_columns(),
+        cost_ledger_internal.label_columns('f.%s'),
+        cost_ledger_internal.rollup_columns('hour', false),
+        cost_ledger_internal.rollup_columns('hour', false, 'f.%s'),
+        cost_ledger_internal.rollup_merge('hour'),
         (SELECT string_agg(format(CASE c.merge WHEN 'merge' THEN 'cost_ledger.merge(f.%1$s) AS %1$s' ELSE 'sum(f.%1$s) AS %1$s' END, c.column_name),
                            ', ' ORDER BY c.number)
-         FROM cost_ledger._rollup_column() c WHERE 'hour' = ANY (c.rollups) AND NOT c.is_key),
-        (cost_ledger._ledger()).time_zone)
+         FROM cost_ledger_internal.rollup_column() c WHERE 'hour' = ANY (c.rollups) AND NOT c.is_key),
+        (cost_ledger_internal.ledger()).time_zone)
         INTO consumed;
     IF consumed = 0 THEN
         RETURN 0;
@@ -496,50 +497,50 @@ BEGIN
 
     -- Every label has its key now.
     FOREACH rollup IN ARRAY '{minute,run,session,user_day}'::text[] LOOP
-        rows := CASE rollup WHEN 'user_day' THEN 'TABLE days' ELSE cost_ledger._expected_rows(rollup, condition) END;
-        put := format('INSERT INTO cost_ledger.rollup_%1$s AS r (%2$s, %3$s) %4$s ON CONFLICT (%2$s) DO UPDATE SET %5$s',
+        rows := CASE rollup WHEN 'user_day' THEN 'TABLE days' ELSE cost_ledger_internal.expected_rows(rollup, condition) END;
+        put := format('INSERT INTO cost_ledger_internal.rollup_%1$s AS r (%2$s, %3$s) %4$s ON CONFLICT (%2$s) DO UPDATE SET %5$s',
                       rollup,
-                      cost_ledger._stored_keys(rollup), cost_ledger._rollup_columns(rollup, false),
+                      cost_ledger_internal.stored_keys(rollup), cost_ledger_internal.rollup_columns(rollup, false),
                       rows,
-                      cost_ledger._rollup_merge(rollup));
+                      cost_ledger_internal.rollup_merge(rollup));
         IF rollup = 'user_day' THEN
             -- Months are made of the batch's days.
             put := format('WITH days AS MATERIALIZED (%s), put AS (%s)
-                           INSERT INTO cost_ledger.rollup_user_month AS r (month, user_id, %s)
+                           INSERT INTO cost_ledger_internal.rollup_user_month AS r (month, user_id, %s)
                            SELECT date_trunc(''month'', d.day::timestamp)::date, d.user_id, %s FROM days d GROUP BY 1, 2
                            ON CONFLICT (month, user_id) DO UPDATE SET %s',
-                          cost_ledger._expected_rows(rollup, condition), put,
-                          cost_ledger._rollup_columns('user_month', false), cost_ledger._rollup_columns('user_month', false, 'sum(d.%s)'),
-                          cost_ledger._rollup_merge('user_month'));
+                          cost_ledger_internal.expected_rows(rollup, condition), put,
+                          cost_ledger_internal.rollup_columns('user_month', false), cost_ledger_internal.rollup_columns('user_month', false, 'sum(d.%s)'),
+                          cost_ledger_internal.rollup_merge('user_month'));
         END IF;
         IF rollup <> 'run' THEN
             EXECUTE put;
             CONTINUE;
         END IF;
-        days := cost_ledger._put_runs(put);
-        DELETE FROM cost_ledger.rollup_run_day d WHERE d.day = ANY (days);
-        EXECUTE format('INSERT INTO cost_ledger.rollup_run_day (%s, %s)
-                        SELECT %s FROM cost_ledger.rollup_run c WHERE c.started_on = ANY ($1) GROUP BY c.started_on',
-                       cost_ledger._stored_keys('run_day'), cost_ledger._rollup_columns('run_day', false),
-                       (SELECT string_agg(c.expression, ', ' ORDER BY c.number) FROM cost_ledger._rollup_column() c WHERE 'run_day' = ANY (c.rollups)))
+        days := cost_ledger_internal.put_runs(put);
+        DELETE FROM cost_ledger_internal.rollup_run_day d WHERE d.day = ANY (days);
+        EXECUTE format('INSERT INTO cost_ledger_internal.rollup_run_day (%s, %s)
+                        SELECT %s FROM cost_ledger_internal.rollup_run c WHERE c.started_on = ANY ($1) GROUP BY c.started_on',
+                       cost_ledger_internal.stored_keys('run_day'), cost_ledger_internal.rollup_columns('run_day', false),
+                       (SELECT string_agg(c.expression, ', ' ORDER BY c.number) FROM cost_ledger_internal.rollup_column() c WHERE 'run_day' = ANY (c.rollups)))
             USING days;
     END LOOP;
     -- Last, so that balances, which reserve() wants, are locked briefly.
-    PERFORM cost_ledger._post_spend(condition);
+    PERFORM cost_ledger_internal.post_spend(condition);
     RETURN consumed;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._consume(text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.consume(text) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._consume(text) IS
+COMMENT ON FUNCTION cost_ledger_internal.consume(text) IS
     'Brings the rows c of call for which a condition holds into every rollup and, without a hold, into the balances of budgets, and returns how many. The caller has locked rollup_state and answers for each row being brought in once.';
 
-CREATE FUNCTION cost_ledger._lock_rollups(OUT snapshot pg_snapshot, OUT base_call_id bigint, OUT xid_offset bigint, OUT is_foreign boolean)
+CREATE FUNCTION cost_ledger_internal.lock_rollups(OUT snapshot pg_snapshot, OUT base_call_id bigint, OUT xid_offset bigint, OUT is_foreign boolean)
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM cost_ledger._ledger();
+    PERFORM cost_ledger_internal.ledger();
     IF pg_is_in_recovery() THEN
         RAISE EXCEPTION 'this server is a standby: its rollups are those of the primary'
             USING ERRCODE = 'read_only_sql_transaction',
@@ -553,18 +554,18 @@ BEGIN
                   HINT = 'SET default_transaction_isolation = ''read committed''; or BEGIN ISOLATION LEVEL READ COMMITTED;';
     END IF;
     SELECT s.snapshot, s.base_call_id INTO STRICT snapshot, base_call_id
-        FROM cost_ledger.rollup_state s FOR UPDATE;
+        FROM cost_ledger_internal.rollup_state s FOR UPDATE;
     SELECT l.xid_offset, l.system_identifier <> (SELECT c.system_identifier FROM pg_control_system() c)
         INTO STRICT xid_offset, is_foreign
         FROM cost_ledger.ledger l;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._lock_rollups() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.lock_rollups() FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._lock_rollups() IS
+COMMENT ON FUNCTION cost_ledger_internal.lock_rollups() IS
     'Locks the state of the rollups to the end of the transaction and returns it. Waits for who else holds it. The snapshot to consume up to must be taken after this, in another statement.';
 
-CREATE FUNCTION cost_ledger._refuse_foreign() RETURNS void
+CREATE FUNCTION cost_ledger_internal.refuse_foreign() RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -574,12 +575,12 @@ BEGIN
               HINT = 'Run SELECT cost_ledger.post_restore(); once. Calls go on being recorded, and reports count them, in the meantime.';
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._refuse_foreign() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.refuse_foreign() FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._refuse_foreign() IS
+COMMENT ON FUNCTION cost_ledger_internal.refuse_foreign() IS
     'The error of a job in a restored ledger before post_restore() (55000).';
 
-CREATE FUNCTION cost_ledger._refresh_cuts(batch_rows bigint) RETURNS xid8[]
+CREATE FUNCTION cost_ledger_internal.refresh_cuts(batch_rows bigint) RETURNS xid8[]
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     SET jit = off
@@ -590,7 +591,7 @@ DECLARE
     rows bigint;
     cuts xid8[];
 BEGIN
-    PERFORM cost_ledger._ledger();
+    PERFORM cost_ledger_internal.ledger();
     IF coalesce(batch_rows, 0) < 1 THEN
         RAISE EXCEPTION 'a batch has at least one row'
             USING ERRCODE = 'invalid_parameter_value',
@@ -598,7 +599,7 @@ BEGIN
     END IF;
     -- However much is recorded meanwhile, the last batch ends here.
     last_cut := (SELECT (pg_snapshot_xmax(pg_current_snapshot())::text::bigint + l.xid_offset)::text::xid8 FROM cost_ledger.ledger l);
-    consumed_below := (SELECT pg_snapshot_xmax(s.snapshot) FROM cost_ledger.rollup_state s);
+    consumed_below := (SELECT pg_snapshot_xmax(s.snapshot) FROM cost_ledger_internal.rollup_state s);
     EXECUTE format('SELECT count(*) FROM (SELECT FROM cost_ledger.call c WHERE c.recorded_xid >= %L LIMIT %s) c',
                    consumed_below, batch_rows + 1)
         INTO rows;
@@ -618,12 +619,12 @@ BEGIN
     RETURN cuts || last_cut;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._refresh_cuts(bigint) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.refresh_cuts(bigint) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._refresh_cuts(bigint) IS
+COMMENT ON FUNCTION cost_ledger_internal.refresh_cuts(bigint) IS
     'Where the batches of a backlog end: at the first transaction that is not in them. One NULL when all fits into one.';
 
-CREATE FUNCTION cost_ledger._refresh_batch(cut xid8 DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION cost_ledger_internal.refresh_batch(cut xid8 DEFAULT NULL) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -637,16 +638,16 @@ DECLARE
     consumed bigint;
 BEGIN
     -- Lock, then snapshot, then read: three statements.
-    SELECT * INTO state FROM cost_ledger._lock_rollups();
+    SELECT * INTO state FROM cost_ledger_internal.lock_rollups();
     IF state.is_foreign THEN
-        PERFORM cost_ledger._refuse_foreign();
+        PERFORM cost_ledger_internal.refuse_foreign();
     END IF;
-    target := cost_ledger._ledger_snapshot(pg_current_snapshot(), state.xid_offset, pg_current_xact_id());
+    target := cost_ledger_internal.ledger_snapshot(pg_current_snapshot(), state.xid_offset, pg_current_xact_id());
     IF cut IS NOT NULL THEN
         IF cut < pg_snapshot_xmax(state.snapshot) THEN
             RETURN 0;  -- somebody else has been here
         END IF;
-        target := cost_ledger._cut_snapshot(target, cut);
+        target := cost_ledger_internal.cut_snapshot(target, cut);
     END IF;
 
     resolved := ARRAY(SELECT x FROM pg_snapshot_xip(state.snapshot) x WHERE pg_visible_in_snapshot(x, target));
@@ -664,14 +665,14 @@ BEGIN
     END IF;
 
     -- Once an hour, what is too old for minutes goes.
-    IF keep_from > (SELECT s.minutes_from FROM cost_ledger.rollup_state s) THEN
-        DELETE FROM cost_ledger.rollup_minute m WHERE m.minute < keep_from;
-        UPDATE cost_ledger.rollup_state s SET minutes_from = keep_from;
+    IF keep_from > (SELECT s.minutes_from FROM cost_ledger_internal.rollup_state s) THEN
+        DELETE FROM cost_ledger_internal.rollup_minute m WHERE m.minute < keep_from;
+        UPDATE cost_ledger_internal.rollup_state s SET minutes_from = keep_from;
     END IF;
 
-    consumed := cost_ledger._consume(condition);
+    consumed := cost_ledger_internal.consume(condition);
     IF consumed > 0 THEN
-        UPDATE cost_ledger.rollup_state s
+        UPDATE cost_ledger_internal.rollup_state s
             SET snapshot = target,
                 rows_consumed = s.rows_consumed + consumed,
                 batches = s.batches + 1,
@@ -680,12 +681,12 @@ BEGIN
     RETURN consumed;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._refresh_batch(xid8) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.refresh_batch(xid8) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._refresh_batch(xid8) IS
+COMMENT ON FUNCTION cost_ledger_internal.refresh_batch(xid8) IS
     'One batch of refresh(): brings in the rows of all transactions that have ended, or only of those before cut, and returns how many.';
 
-CREATE FUNCTION cost_ledger._summarize_pages() RETURNS void
+CREATE FUNCTION cost_ledger_internal.summarize_pages() RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     SET lock_timeout = '100ms'
@@ -713,9 +714,9 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._summarize_pages() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.summarize_pages() FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._summarize_pages() IS
+COMMENT ON FUNCTION cost_ledger_internal.summarize_pages() IS
     'Enters new pages of call into its block range indexes, which otherwise read them on every question until a vacuum.';
 
 -- It commits, and so can have no SET clause: it only calls functions that do.
@@ -729,10 +730,10 @@ DECLARE
     total bigint := 0;
     batch integer := 0;
 BEGIN
-    cuts := cost_ledger._refresh_cuts(batch_rows);
+    cuts := cost_ledger_internal.refresh_cuts(batch_rows);
     COMMIT;
     FOREACH cut IN ARRAY cuts LOOP
-        consumed := cost_ledger._refresh_batch(cut);
+        consumed := cost_ledger_internal.refresh_batch(cut);
         COMMIT;
         total := total + consumed;
         batch := batch + 1;
@@ -741,7 +742,7 @@ BEGIN
         END IF;
     END LOOP;
     IF total > 0 THEN
-        PERFORM cost_ledger._summarize_pages();
+        PERFORM cost_ledger_internal.summarize_pages();
         COMMIT;
     END IF;
 END
@@ -750,13 +751,13 @@ $$;
 COMMENT ON PROCEDURE cost_ledger.refresh(bigint) IS
     'Brings the rows of call that are new since the last time into the rollups, each exactly once, in transactions of about batch_rows rows (one transaction''s rows are never divided); says how far it is when there is more than one batch. The jobs call it every minute; anybody who owns the ledger may call it at any time, at once with others, not inside a transaction block. Only at READ COMMITTED (25000); in a restored ledger only after post_restore() (55000).';
 
-CREATE FUNCTION cost_ledger._stored_condition(rollup text, range_start timestamptz, range_end timestamptz) RETURNS text
+CREATE FUNCTION cost_ledger_internal.stored_condition(rollup text, range_start timestamptz, range_end timestamptz) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    zone text := (cost_ledger._ledger()).time_zone;
-    calls_from timestamptz := (SELECT s.calls_from FROM cost_ledger.rollup_state s);
+    zone text := (cost_ledger_internal.ledger()).time_zone;
+    calls_from timestamptz := (SELECT s.calls_from FROM cost_ledger_internal.rollup_state s);
 BEGIN
     RETURN CASE
         WHEN rollup IN ('minute', 'hour') THEN format('r.%1$s >= %2$L AND r.%1$s < %3$L', rollup, range_start, range_end)
@@ -767,36 +768,36 @@ BEGIN
         -- Runs and sessions that have a call in the range, or should.
         -- Not those that began before the first call that retention has left.
         ELSE format('r.%1$s_id IN (SELECT c.%1$s_id FROM cost_ledger.call c WHERE c.called_at >= %2$L AND c.called_at < %3$L
-                                   UNION SELECT s.%1$s_id FROM cost_ledger.rollup_%1$s s WHERE s.started_at >= %2$L AND s.started_at < %3$L)',
+                                   UNION SELECT s.%1$s_id FROM cost_ledger_internal.rollup_%1$s s WHERE s.started_at >= %2$L AND s.started_at < %3$L)',
                     rollup, range_start, range_end)
              || CASE WHEN isfinite(calls_from)
-                     THEN format(' AND NOT EXISTS (SELECT FROM cost_ledger.rollup_%1$s s WHERE s.%1$s_id = r.%1$s_id AND s.started_at < %2$L)',
+                     THEN format(' AND NOT EXISTS (SELECT FROM cost_ledger_internal.rollup_%1$s s WHERE s.%1$s_id = r.%1$s_id AND s.started_at < %2$L)',
                                  rollup, calls_from)
                      ELSE '' END
     END;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._stored_condition(text, timestamptz, timestamptz) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.stored_condition(text, timestamptz, timestamptz) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._stored_condition(text, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION cost_ledger_internal.stored_condition(text, timestamptz, timestamptz) IS
     'The rows r of a rollup that a range of time, of whole days, concerns.';
 
-CREATE FUNCTION cost_ledger._consumed_condition(rollup text, range_start timestamptz, range_end timestamptz) RETURNS text
+CREATE FUNCTION cost_ledger_internal.consumed_condition(rollup text, range_start timestamptz, range_end timestamptz) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    zone text := (cost_ledger._ledger()).time_zone;
+    zone text := (cost_ledger_internal.ledger()).time_zone;
     state record;
 BEGIN
-    SELECT * INTO STRICT state FROM cost_ledger.rollup_state;
+    SELECT * INTO STRICT state FROM cost_ledger_internal.rollup_state;
     IF rollup = 'run_day' THEN
-        RETURN cost_ledger._consumed_condition('run', range_start, range_end);
+        RETURN cost_ledger_internal.consumed_condition('run', range_start, range_end);
     END IF;
     RETURN format('(pg_visible_in_snapshot(c.recorded_xid, %L) OR (c.recorded_xid IS NULL AND c.call_id <= %s)) AND ',
                   state.snapshot, state.base_call_id)
         || CASE
-            WHEN rollup IN ('run', 'session') THEN replace(cost_ledger._stored_condition(rollup, range_start, range_end), 'r.' || rollup || '_id', 'c.' || rollup || '_id')
+            WHEN rollup IN ('run', 'session') THEN replace(cost_ledger_internal.stored_condition(rollup, range_start, range_end), 'r.' || rollup || '_id', 'c.' || rollup || '_id')
             -- Whole months.
             WHEN rollup IN ('month', 'user_month') THEN format('c.called_at >= %L AND c.called_at < %L',
                                                    date_trunc('month', range_start AT TIME ZONE zone) AT TIME ZONE zone,
@@ -807,17 +808,17 @@ BEGIN
            END;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._consumed_condition(text, timestamptz, timestamptz) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.consumed_condition(text, timestamptz, timestamptz) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._consumed_condition(text, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION cost_ledger_internal.consumed_condition(text, timestamptz, timestamptz) IS
     'The rows c of call that are in the rollups, as far as a range of time, of whole days, concerns them.';
 
-CREATE FUNCTION cost_ledger._kept_range(INOUT range_start timestamptz, INOUT range_end timestamptz) RETURNS record
+CREATE FUNCTION cost_ledger_internal.kept_range(INOUT range_start timestamptz, INOUT range_end timestamptz) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    zone text := (cost_ledger._ledger()).time_zone;
+    zone text := (cost_ledger_internal.ledger()).time_zone;
 BEGIN
     IF range_start IS NULL OR range_end IS NULL OR range_start > range_end THEN
         RAISE EXCEPTION 'a range of time needs a start and a later end'
@@ -826,15 +827,15 @@ BEGIN
     END IF;
     -- Whole days of the reporting zone, and nothing whose calls are gone.
     range_start := greatest(date_trunc('day', range_start AT TIME ZONE zone) AT TIME ZONE zone,
-                            (SELECT s.calls_from FROM cost_ledger.rollup_state s));
+                            (SELECT s.calls_from FROM cost_ledger_internal.rollup_state s));
     IF isfinite(range_end) AND range_end <> date_trunc('day', range_end AT TIME ZONE zone) AT TIME ZONE zone THEN
         range_end := (date_trunc('day', range_end AT TIME ZONE zone) + interval '1 day') AT TIME ZONE zone;
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._kept_range(timestamptz, timestamptz) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.kept_range(timestamptz, timestamptz) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._kept_range(timestamptz, timestamptz) IS
+COMMENT ON FUNCTION cost_ledger_internal.kept_range(timestamptz, timestamptz) IS
     'A range of time, made whole days of the reporting zone, and of what retention has left.';
 
 CREATE FUNCTION cost_ledger.check_rollups(
@@ -842,27 +843,27 @@ CREATE FUNCTION cost_ledger.check_rollups(
 ) RETURNS TABLE (rollup text, key jsonb, stored jsonb, expected jsonb)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
-    -- For the reasons that _consume() has.
+    -- For the reasons that consume() has.
     SET jit = off
     SET enable_sort = off
 AS $$
 BEGIN
-    PERFORM cost_ledger._raise_work_mem();
-    SELECT * INTO range_start, range_end FROM cost_ledger._kept_range(range_start, range_end);
+    PERFORM cost_ledger_internal.raise_work_mem();
+    SELECT * INTO range_start, range_end FROM cost_ledger_internal.kept_range(range_start, range_end);
     FOREACH rollup IN ARRAY '{minute,hour,day,month,run,session,user_day,user_month,run_day}'::text[] LOOP
         RETURN QUERY EXECUTE format($query$
             -- A row that is on both sides comes to 0: both differences in one
             -- pass over both.
             WITH difference AS (
                 SELECT sum(r.side) > 0 AS is_stored, %3$s, %4$s
-                FROM (SELECT 1 AS side, %3$s, %4$s FROM cost_ledger.rollup_%1$s r WHERE %5$s
+                FROM (SELECT 1 AS side, %3$s, %4$s FROM cost_ledger_internal.rollup_%1$s r WHERE %5$s
                       UNION ALL
                       SELECT -1, r.* FROM (%2$s) r WHERE %8$s) r
                 GROUP BY %3$s, %4$s
                 HAVING sum(r.side) <> 0
             )
             SELECT %1$L::text, d.key || coalesce((SELECT jsonb_strip_nulls(to_jsonb(k)) - 'fingerprint'
-                                                  FROM cost_ledger.rollup_key k
+                                                  FROM cost_ledger_internal.rollup_key k
                                                   WHERE k.key_id = (d.key ->> 'key_id')::integer), '{}'),
                    (array_agg(d.measures) FILTER (WHERE d.is_stored))[1],
                    (array_agg(d.measures) FILTER (WHERE NOT d.is_stored))[1]
@@ -874,14 +875,14 @@ BEGIN
             ORDER BY d.key
             $query$,
             rollup,
-            cost_ledger._expected_rows(rollup, cost_ledger._consumed_condition(rollup, range_start, range_end)),
-            cost_ledger._stored_keys(rollup),
-            cost_ledger._rollup_columns(rollup, false),
-            cost_ledger._stored_condition(rollup, range_start, range_end),
-            (SELECT string_agg(format('%L, d.%s', k, k), ', ') FROM unnest(string_to_array(cost_ledger._stored_keys(rollup), ', ')) k),
-            replace(cost_ledger._stored_keys(rollup), ' ', ''),
+            cost_ledger_internal.expected_rows(rollup, cost_ledger_internal.consumed_condition(rollup, range_start, range_end)),
+            cost_ledger_internal.stored_keys(rollup),
+            cost_ledger_internal.rollup_columns(rollup, false),
+            cost_ledger_internal.stored_condition(rollup, range_start, range_end),
+            (SELECT string_agg(format('%L, d.%s', k, k), ', ') FROM unnest(string_to_array(cost_ledger_internal.stored_keys(rollup), ', ')) k),
+            replace(cost_ledger_internal.stored_keys(rollup), ' ', ''),
             -- Runs with a call in the range may have begun before it.
-            CASE rollup WHEN 'run_day' THEN cost_ledger._stored_condition(rollup, range_start, range_end) ELSE 'true' END);
+            CASE rollup WHEN 'run_day' THEN cost_ledger_internal.stored_condition(rollup, range_start, range_end) ELSE 'true' END);
     END LOOP;
 END
 $$;
@@ -903,42 +904,42 @@ DECLARE
     changed bigint;
     total bigint := 0;
 BEGIN
-    PERFORM cost_ledger._raise_work_mem();
-    PERFORM cost_ledger._lock_rollups();
-    SELECT * INTO range_start, range_end FROM cost_ledger._kept_range(range_start, range_end);
-    EXECUTE format('INSERT INTO cost_ledger.rollup_key (%1$s)
+    PERFORM cost_ledger_internal.raise_work_mem();
+    PERFORM cost_ledger_internal.lock_rollups();
+    SELECT * INTO range_start, range_end FROM cost_ledger_internal.kept_range(range_start, range_end);
+    EXECUTE format('INSERT INTO cost_ledger_internal.rollup_key (%1$s)
                     SELECT DISTINCT %1$s FROM cost_ledger.call c WHERE %2$s
                     ON CONFLICT (fingerprint) DO NOTHING',
-                   cost_ledger._label_columns(),
-                   cost_ledger._consumed_condition('hour', range_start, range_end));
+                   cost_ledger_internal.label_columns(),
+                   cost_ledger_internal.consumed_condition('hour', range_start, range_end));
     FOREACH rollup IN ARRAY '{minute,hour,day,month,run,session,user_day,user_month,run_day}'::text[] LOOP
         EXECUTE format($query$
             WITH expected AS MATERIALIZED (
                 SELECT r.* FROM (%2$s) r WHERE %8$s
             ), stored AS MATERIALIZED (
-                SELECT %3$s, %4$s FROM cost_ledger.rollup_%1$s r WHERE %5$s
+                SELECT %3$s, %4$s FROM cost_ledger_internal.rollup_%1$s r WHERE %5$s
             ), put AS (
-                INSERT INTO cost_ledger.rollup_%1$s (%3$s, %4$s)
+                INSERT INTO cost_ledger_internal.rollup_%1$s (%3$s, %4$s)
                 TABLE expected EXCEPT ALL TABLE stored
                 ON CONFLICT (%3$s) DO UPDATE SET %6$s
                 RETURNING 1
             ), gone AS (
-                DELETE FROM cost_ledger.rollup_%1$s r
+                DELETE FROM cost_ledger_internal.rollup_%1$s r
                 WHERE %5$s AND NOT EXISTS (SELECT FROM expected e WHERE (%7$s))
                 RETURNING 1
             )
             SELECT (SELECT count(*) FROM put) + (SELECT count(*) FROM gone)
             $query$,
             rollup,
-            cost_ledger._expected_rows(rollup, cost_ledger._consumed_condition(rollup, range_start, range_end)),
-            cost_ledger._stored_keys(rollup),
-            cost_ledger._rollup_columns(rollup, false),
-            cost_ledger._stored_condition(rollup, range_start, range_end),
-            cost_ledger._rollup_columns(rollup, false, '%1$s = excluded.%1$s'),
+            cost_ledger_internal.expected_rows(rollup, cost_ledger_internal.consumed_condition(rollup, range_start, range_end)),
+            cost_ledger_internal.stored_keys(rollup),
+            cost_ledger_internal.rollup_columns(rollup, false),
+            cost_ledger_internal.stored_condition(rollup, range_start, range_end),
+            cost_ledger_internal.rollup_columns(rollup, false, '%1$s = excluded.%1$s'),
             -- A user_id may be NULL; no other key is.
             (SELECT string_agg(format(CASE k WHEN 'user_id' THEN 'coalesce(e.%1$s = r.%1$s, e.%1$s IS NULL AND r.%1$s IS NULL)' ELSE 'e.%1$s = r.%1$s' END, k), ' AND ')
-             FROM unnest(string_to_array(cost_ledger._stored_keys(rollup), ', ')) k),
-            CASE rollup WHEN 'run_day' THEN cost_ledger._stored_condition(rollup, range_start, range_end) ELSE 'true' END)
+             FROM unnest(string_to_array(cost_ledger_internal.stored_keys(rollup), ', ')) k),
+            CASE rollup WHEN 'run_day' THEN cost_ledger_internal.stored_condition(rollup, range_start, range_end) ELSE 'true' END)
             INTO changed;
         IF changed > 0 THEN
             RAISE NOTICE 'rollup_%: % rows put right', rollup, changed;
@@ -965,11 +966,11 @@ DECLARE
     next_offset bigint;
     consumed bigint;
 BEGIN
-    PERFORM cost_ledger._ledger();
+    PERFORM cost_ledger_internal.ledger();
     -- Waits for the transactions that write calls, and holds off new ones: from
     -- the next on, rows carry the new numbers.
     LOCK TABLE cost_ledger.call IN SHARE ROW EXCLUSIVE MODE;
-    SELECT * INTO state FROM cost_ledger._lock_rollups();
+    SELECT * INTO state FROM cost_ledger_internal.lock_rollups();
     IF NOT state.is_foreign THEN
         RAISE NOTICE 'the ledger is in its own cluster: there is nothing to do';
         RETURN 0;
@@ -978,7 +979,7 @@ BEGIN
 
     -- What the old cluster had not brought in, and what came since without a
     -- number.
-    consumed := cost_ledger._consume(format('c.recorded_xid >= %L OR c.recorded_xid = ANY (%L) OR (c.recorded_xid IS NULL AND c.call_id > %s)',
+    consumed := cost_ledger_internal.consume(format('c.recorded_xid >= %L OR c.recorded_xid = ANY (%L) OR (c.recorded_xid IS NULL AND c.call_id > %s)',
                                             pg_snapshot_xmax(old_snapshot),
                                             ARRAY(SELECT x FROM pg_snapshot_xip(old_snapshot) x), state.base_call_id));
 
@@ -989,8 +990,8 @@ BEGIN
     next_offset := greatest(last_xid + 1, pg_snapshot_xmax(old_snapshot)::text::bigint);
     UPDATE cost_ledger.ledger l
         SET system_identifier = (SELECT c.system_identifier FROM pg_control_system() c), xid_offset = next_offset;
-    UPDATE cost_ledger.rollup_state s
-        SET snapshot = cost_ledger._ledger_snapshot(pg_current_snapshot(), next_offset, pg_current_xact_id()),
+    UPDATE cost_ledger_internal.rollup_state s
+        SET snapshot = cost_ledger_internal.ledger_snapshot(pg_current_snapshot(), next_offset, pg_current_xact_id()),
             base_call_id = greatest(s.base_call_id, last_call_id),
             rows_consumed = s.rows_consumed + consumed,
             batches = s.batches + 1,

@@ -5,7 +5,7 @@
 -- it knows of formats.  Numbers are jsonb's own numeric from the document to the
 -- price line: none ever is a float.
 
-CREATE FUNCTION cost_ledger._import_number(value jsonb, entry text, what text) RETURNS numeric
+CREATE FUNCTION cost_ledger_internal.import_number(value jsonb, entry text, what text) RETURNS numeric
     LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -22,12 +22,12 @@ BEGIN
     RETURN value::numeric;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._import_number(jsonb, text, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.import_number(jsonb, text, text) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._import_number(jsonb, text, text) IS
+COMMENT ON FUNCTION cost_ledger_internal.import_number(jsonb, text, text) IS
     'A number of a price list, exact; an error that names it where it is none (22023) or lies outside 0 to a million (22003).';
 
-CREATE FUNCTION cost_ledger._rate_condition(
+CREATE FUNCTION cost_ledger_internal.rate_condition(
     over_tokens bigint, is_inclusive boolean, is_graduated boolean,
     window_start time, window_end time, window_days smallint[], window_zone text
 ) RETURNS text
@@ -41,16 +41,16 @@ AS $$
         CASE WHEN window_days IS NOT NULL THEN 'days ' || array_to_string(window_days, ',') END,
         window_zone)
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._rate_condition(bigint, boolean, boolean, time, time, smallint[], text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.rate_condition(bigint, boolean, boolean, time, time, smallint[], text) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._rate_condition(bigint, boolean, boolean, time, time, smallint[], text) IS
+COMMENT ON FUNCTION cost_ledger_internal.rate_condition(bigint, boolean, boolean, time, time, smallint[], text) IS
     'When a rate line applies, in words that tell apart the lines of a meter; empty for one that always does.';
 
 --
 -- genai-prices
 --
 
-CREATE FUNCTION cost_ledger._genai_provider_names(doc jsonb) RETURNS TABLE (name text, provider text)
+CREATE FUNCTION cost_ledger_internal.genai_provider_names(doc jsonb) RETURNS TABLE (name text, provider text)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -69,7 +69,7 @@ DECLARE
     rules text[];
 BEGIN
     SELECT coalesce(array_agg(e.value ->> 'id' ORDER BY e.n), '{}'),
-           array_agg(cost_ledger._genai_regex(e.value -> 'provider_match', e.value ->> 'id') ORDER BY e.n)
+           array_agg(cost_ledger_internal.genai_regex(e.value -> 'provider_match', e.value ->> 'id') ORDER BY e.n)
         INTO ids, rules
         FROM jsonb_array_elements(doc) WITH ORDINALITY AS e (value, n)
         WHERE jsonb_typeof(e.value -> 'provider_match') = 'object';
@@ -79,7 +79,7 @@ BEGIN
         -- under OpenTelemetry's name has "openai" in it), then the document's
         -- rule, the first that holds.
         SELECT e.value ->> 'id' INTO provider
-        FROM cost_ledger._model_names(name, '-') n, jsonb_array_elements(doc) AS e
+        FROM cost_ledger_internal.model_names(name, '-') n, jsonb_array_elements(doc) AS e
         WHERE n.model_name = '-' AND e.value ->> 'id' = n.provider_name
         ORDER BY n.step
         LIMIT 1;
@@ -97,12 +97,12 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._genai_provider_names(jsonb) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.genai_provider_names(jsonb) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._genai_provider_names(jsonb) IS
+COMMENT ON FUNCTION cost_ledger_internal.genai_provider_names(jsonb) IS
     'Other names, of those that OpenTelemetry, gateways and libraries use, under which calls of a genai-prices provider come: by the same-provider names of this ledger, then by the document''s provider_match rules.';
 
-CREATE FUNCTION cost_ledger._genai_regex(rule jsonb, entry text) RETURNS text
+CREATE FUNCTION cost_ledger_internal.genai_regex(rule jsonb, entry text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -115,7 +115,7 @@ BEGIN
     SELECT e.key, e.value INTO word, argument FROM jsonb_each(CASE WHEN jsonb_typeof(rule) = 'object' THEN rule END) AS e;
     literal := regexp_replace(rule ->> word, '([\\.*+?()\[\]{}|^$])', '\\\1', 'g');
     IF word IN ('or', 'and') AND jsonb_typeof(argument) = 'array' AND argument <> '[]' THEN
-        parts := ARRAY(SELECT cost_ledger._genai_regex(a.value, entry) FROM jsonb_array_elements(argument) AS a);
+        parts := ARRAY(SELECT cost_ledger_internal.genai_regex(a.value, entry) FROM jsonb_array_elements(argument) AS a);
         RETURN CASE word WHEN 'or' THEN '(?:' || array_to_string(parts, '|') || ')'
                          ELSE '^(?=.*' || array_to_string(parts, ')(?=.*') || ')' END;
     ELSIF jsonb_typeof(argument) = 'string' AND literal <> '' THEN
@@ -133,12 +133,12 @@ BEGIN
               HINT = 'A rule is one of equals, starts_with, ends_with, contains, regex, or, and.';
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._genai_regex(jsonb, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.genai_regex(jsonb, text) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._genai_regex(jsonb, text) IS
+COMMENT ON FUNCTION cost_ledger_internal.genai_regex(jsonb, text) IS
     'A match rule of genai-prices as one regular expression.';
 
-CREATE FUNCTION cost_ledger._genai_match(rule jsonb, entry text) RETURNS TABLE (match text, pattern text)
+CREATE FUNCTION cost_ledger_internal.genai_match(rule jsonb, entry text) RETURNS TABLE (match text, pattern text)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -147,12 +147,12 @@ DECLARE
 BEGIN
     IF jsonb_typeof(rule -> 'or') = 'array' THEN
         FOR part IN SELECT a.value FROM jsonb_array_elements(rule -> 'or') AS a LOOP
-            RETURN QUERY SELECT * FROM cost_ledger._genai_match(part, entry);
+            RETURN QUERY SELECT * FROM cost_ledger_internal.genai_match(part, entry);
         END LOOP;
         RETURN;
     END IF;
     -- Refuses what is no rule.
-    pattern := cost_ledger._genai_regex(rule, entry);
+    pattern := cost_ledger_internal.genai_regex(rule, entry);
     SELECT CASE e.key WHEN 'equals' THEN 'exact' WHEN 'starts_with' THEN 'prefix' WHEN 'ends_with' THEN 'suffix'
                       WHEN 'contains' THEN 'contains' ELSE 'regex' END,
            CASE WHEN e.key IN ('equals', 'starts_with', 'ends_with', 'contains', 'regex') THEN rule ->> e.key ELSE pattern END
@@ -171,12 +171,12 @@ BEGIN
     RETURN NEXT;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._genai_match(jsonb, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.genai_match(jsonb, text) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._genai_match(jsonb, text) IS
+COMMENT ON FUNCTION cost_ledger_internal.genai_match(jsonb, text) IS
     'A match rule of genai-prices as rows of model_alias: one for each way in which it can hold; "and" becomes one regular expression.';
 
-CREATE FUNCTION cost_ledger._genai_rates(prices jsonb, condition jsonb, entry text) RETURNS TABLE (meter text, line jsonb, known boolean)
+CREATE FUNCTION cost_ledger_internal.genai_rates(prices jsonb, condition jsonb, entry text) RETURNS TABLE (meter text, line jsonb, known boolean)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -221,7 +221,7 @@ BEGIN
             line := price;
             RETURN NEXT;
         ELSIF jsonb_typeof(price) = 'object' THEN
-            line := condition || jsonb_build_object('price', cost_ledger._import_number(price -> 'base', entry, word), 'per', per);
+            line := condition || jsonb_build_object('price', cost_ledger_internal.import_number(price -> 'base', entry, word), 'per', per);
             RETURN NEXT;
             IF jsonb_typeof(price -> 'tiers') IS DISTINCT FROM 'array' THEN
                 RAISE EXCEPTION '"%" of "%" has no tiers', word, entry
@@ -235,12 +235,12 @@ BEGIN
                         USING ERRCODE = 'invalid_parameter_value',
                               HINT = 'A tier is {"start": 200000, "price": 6}.';
                 END IF;
-                line := condition || jsonb_build_object('price', cost_ledger._import_number(tier -> 'price', entry, word),
+                line := condition || jsonb_build_object('price', cost_ledger_internal.import_number(tier -> 'price', entry, word),
                                                         'per', per, 'over', tier -> 'start');
                 RETURN NEXT;
             END LOOP;
         ELSE
-            line := condition || jsonb_build_object('price', cost_ledger._import_number(price, entry, word), 'per', per);
+            line := condition || jsonb_build_object('price', cost_ledger_internal.import_number(price, entry, word), 'per', per);
             RETURN NEXT;
         END IF;
     END LOOP;
@@ -248,7 +248,7 @@ BEGIN
     -- its own; here it would be priced as input.
     IF NOT prices ? 'cache_write_1h_mtok' AND prices ? 'cache_write_mtok' THEN
         RETURN QUERY SELECT 'cache_write_1h_tokens', r.line, true
-                     FROM cost_ledger._genai_rates(jsonb_build_object('cache_write_1h_mtok', prices -> 'cache_write_mtok'), condition, entry) r;
+                     FROM cost_ledger_internal.genai_rates(jsonb_build_object('cache_write_1h_mtok', prices -> 'cache_write_mtok'), condition, entry) r;
     END IF;
     -- A model listed without prices is a free one to genai-prices.
     IF condition = '{}' AND prices = '{}' THEN
@@ -257,12 +257,12 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._genai_rates(jsonb, jsonb, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.genai_rates(jsonb, jsonb, text) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._genai_rates(jsonb, jsonb, text) IS
+COMMENT ON FUNCTION cost_ledger_internal.genai_rates(jsonb, jsonb, text) IS
     'A prices object of genai-prices as lines of meters, each with the given condition (a window of time, or none); keys it does not know come back as they are, known = false.';
 
-CREATE FUNCTION cost_ledger._genai_items(doc jsonb) RETURNS TABLE (
+CREATE FUNCTION cost_ledger_internal.genai_items(doc jsonb) RETURNS TABLE (
         entry text, kind text, provider text, model text, region text, service_class text, customer text, currency text,
         valid_from timestamptz, valid_to timestamptz, name text, value jsonb, note text)
     LANGUAGE plpgsql STABLE
@@ -358,7 +358,7 @@ BEGIN
                     SELECT coalesce(jsonb_object_agg(r.meter, coalesce(value -> r.meter, '[]') || r.lines), '{}') || (value - coalesce(array_agg(r.meter), '{}'))
                         INTO value
                         FROM (SELECT l.meter, jsonb_agg(l.line) AS lines
-                              FROM cost_ledger._genai_rates(c -> 'prices', condition, entry) l
+                              FROM cost_ledger_internal.genai_rates(c -> 'prices', condition, entry) l
                               WHERE l.known GROUP BY l.meter) AS r;
                 END LOOP;
                 IF value <> '{}' THEN
@@ -370,7 +370,7 @@ BEGIN
             note := NULL;
             FOR name, value IN
                 SELECT DISTINCT r.meter, r.line
-                FROM jsonb_array_elements(conditions) AS b, cost_ledger._genai_rates(b.value -> 'prices', '{}', entry) r
+                FROM jsonb_array_elements(conditions) AS b, cost_ledger_internal.genai_rates(b.value -> 'prices', '{}', entry) r
                 WHERE NOT r.known
             LOOP
                 RETURN NEXT;
@@ -391,7 +391,7 @@ BEGIN
         ), names AS (
             SELECT id AS name, id AS provider FROM providers
             UNION ALL
-            SELECT n.name, n.provider FROM cost_ledger._genai_provider_names(doc) n
+            SELECT n.name, n.provider FROM cost_ledger_internal.genai_provider_names(doc) n
         ), reach AS (
             SELECT id AS provider, 0::bigint AS rank, id AS of FROM providers
             UNION ALL
@@ -404,7 +404,7 @@ BEGIN
             FROM providers p, LATERAL jsonb_array_elements(p.p -> 'models') WITH ORDINALITY AS m (value, n)
         ), rules AS (
             SELECT m.provider, m.n, m.id, r.match, r.pattern
-            FROM models m, LATERAL cost_ledger._genai_match(m.match, m.provider || ' ' || m.id) r
+            FROM models m, LATERAL cost_ledger_internal.genai_match(m.match, m.provider || ' ' || m.id) r
             WHERE m.match IS NOT NULL AND m.match <> 'null'
         ), ranked AS (
             SELECT n.provider AS of, n.name AS provider, r.of AS to_provider, u.id AS to_model, u.match, u.pattern,
@@ -427,16 +427,16 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._genai_items(jsonb) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.genai_items(jsonb) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._genai_items(jsonb) IS
+COMMENT ON FUNCTION cost_ledger_internal.genai_items(jsonb) IS
     'A genai-prices document as items: for each model its entry as it came (raw) and its prices, dated ones at their dates, the first at no date; keys it does not know; and the aliases by which models are found (name is how to match, model the rate card''s).';
 
 --
 -- LiteLLM
 --
 
-CREATE FUNCTION cost_ledger._litellm_key(
+CREATE FUNCTION cost_ledger_internal.litellm_key(
     key text, OUT meter text, OUT service_class text, OUT over_tokens bigint, OUT per bigint, OUT is_dbu boolean, OUT synonym integer
 ) RETURNS record
     LANGUAGE plpgsql IMMUTABLE
@@ -524,12 +524,12 @@ BEGIN
     meter := meter || suffix;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._litellm_key(text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.litellm_key(text) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._litellm_key(text) IS
+COMMENT ON FUNCTION cost_ledger_internal.litellm_key(text) IS
     'What a price key of LiteLLM means here: meter (NULL for one that is not known), service class, context tier, units that the line''s price buys, whether it is in Databricks units, and whether it is a later-named synonym.';
 
-CREATE FUNCTION cost_ledger._litellm_rates(entry text, raw jsonb) RETURNS TABLE (
+CREATE FUNCTION cost_ledger_internal.litellm_rates(entry text, raw jsonb) RETURNS TABLE (
         path text[], kind text, meter text, service_class text, region text, currency text, rate jsonb, price numeric, factor numeric, value jsonb, note text)
     -- PL/pgSQL, whose plans are kept: this runs thousands of times.
     LANGUAGE plpgsql STABLE
@@ -570,9 +570,9 @@ BEGIN
                k.service_class, k.is_dbu, coalesce(k.per, 1) AS per, k.synonym,
                CASE WHEN f.range_from > 0 AND k.over_tokens = 0 THEN f.range_from ELSE k.over_tokens END AS over_tokens,
                f.range_from, f.key
-        FROM found f, LATERAL cost_ledger._litellm_key(f.key) k
+        FROM found f, LATERAL cost_ledger_internal.litellm_key(f.key) k
     ), checked AS (
-        SELECT r.*, CASE WHEN jsonb_typeof(r.value) = 'number' THEN cost_ledger._import_number(r.value, entry, array_to_string(r.path, '.')) END AS number,
+        SELECT r.*, CASE WHEN jsonb_typeof(r.value) = 'number' THEN cost_ledger_internal.import_number(r.value, entry, array_to_string(r.path, '.')) END AS number,
                -- One line is enough for two names of the same.
                CASE WHEN r.kind = 'price' AND r.meter IS NOT NULL THEN first_value(r.value) OVER (PARTITION BY r.kind, r.meter, r.service_class, r.is_dbu, r.over_tokens ORDER BY r.synonym, r.path) END AS first
         FROM read r
@@ -596,12 +596,12 @@ BEGIN
     ORDER BY c.path;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._litellm_rates(text, jsonb) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.litellm_rates(text, jsonb) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._litellm_rates(text, jsonb) IS
+COMMENT ON FUNCTION cost_ledger_internal.litellm_rates(text, jsonb) IS
     'Every price and multiplier of one entry of LiteLLM''s list: where it stands (path), and the line (meter, class, currency and rate) or multiplier (region or class, factor) that it is here; or that it is unknown.';
 
-CREATE FUNCTION cost_ledger._litellm_items(doc jsonb) RETURNS TABLE (
+CREATE FUNCTION cost_ledger_internal.litellm_items(doc jsonb) RETURNS TABLE (
         entry text, kind text, provider text, model text, region text, service_class text, customer text, currency text,
         valid_from timestamptz, valid_to timestamptz, name text, value jsonb, note text)
     LANGUAGE plpgsql STABLE
@@ -668,7 +668,7 @@ BEGIN
         place := regexp_match(e.model, CASE provider WHEN 'bedrock' THEN '^([a-z]{2}(?:-[a-z]+){1,2}-\d)/(.+)$' WHEN 'azure' THEN '^(eu|us)/(.+)$' END);
         FOR r IN
             WITH x AS MATERIALIZED (
-                SELECT y.* FROM cost_ledger._litellm_rates(entry, e.value) y
+                SELECT y.* FROM cost_ledger_internal.litellm_rates(entry, e.value) y
             ), prices AS (
                 SELECT y.service_class, y.currency, y.meter, y.rate FROM x y WHERE y.kind = 'price'
                 UNION ALL
@@ -716,16 +716,16 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._litellm_items(jsonb) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.litellm_items(jsonb) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._litellm_items(jsonb) IS
+COMMENT ON FUNCTION cost_ledger_internal.litellm_items(jsonb) IS
     'A LiteLLM price list as items: for each model its entry as it came (raw), a price for each service class, multipliers, and keys it does not know.';
 
 --
 -- Our own
 --
 
-CREATE FUNCTION cost_ledger._own_items(doc jsonb) RETURNS TABLE (
+CREATE FUNCTION cost_ledger_internal.own_items(doc jsonb) RETURNS TABLE (
         entry text, kind text, provider text, model text, region text, service_class text, customer text, currency text,
         valid_from timestamptz, valid_to timestamptz, name text, value jsonb, note text)
     LANGUAGE plpgsql STABLE
@@ -792,7 +792,7 @@ BEGIN
             WHEN 'prices' THEN
                 model := e ->> 'model';
                 service_class := coalesce(e ->> 'service_class', 'standard');
-                currency := coalesce(e ->> 'currency', (cost_ledger._ledger()).currency);
+                currency := coalesce(e ->> 'currency', (cost_ledger_internal.ledger()).currency);
                 entry := concat_ws(' ', provider, model, nullif(region, ''), service_class, nullif(customer, ''), e ->> 'valid_from');
                 kind := 'raw';
                 name := NULL;
@@ -819,9 +819,9 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._own_items(jsonb) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.own_items(jsonb) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._own_items(jsonb) IS
+COMMENT ON FUNCTION cost_ledger_internal.own_items(jsonb) IS
     'A price list of export_prices() as items.';
 
 CREATE FUNCTION cost_ledger.export_prices(
@@ -835,7 +835,7 @@ DECLARE
     result jsonb;
     moment CONSTANT timestamptz := coalesce(export_prices.at, now());
 BEGIN
-    PERFORM cost_ledger._ledger();
+    PERFORM cost_ledger_internal.ledger();
     IF export_prices.format = 'cost_ledger' THEN
         SELECT jsonb_build_object('format', 'cost_ledger',
             'prices', (
@@ -852,9 +852,9 @@ BEGIN
                                        'over', CASE WHEN l.over_tokens > 0 THEN l.over_tokens END, 'inclusive', nullif(l.is_inclusive, false), 'graduated', nullif(l.is_graduated, false),
                                        'from', to_char(l.window_start, 'HH24:MI:SS'), 'to', to_char(l.window_end, 'HH24:MI:SS'), 'days', to_jsonb(l.window_days), 'zone', l.window_zone))
                                        ORDER BY l.line) AS lines
-                            FROM cost_ledger.rate_card c
-                            JOIN cost_ledger.price p ON p.card_id = c.card_id
-                            JOIN cost_ledger.price_line l ON l.price_id = p.price_id
+                            FROM cost_ledger_internal.rate_card c
+                            JOIN cost_ledger_internal.price p ON p.card_id = c.card_id
+                            JOIN cost_ledger_internal.price_line l ON l.price_id = p.price_id
                             WHERE p.valid_to IS DISTINCT FROM p.valid_from
                               AND (export_prices.at IS NULL OR p.valid_from <= export_prices.at AND (p.valid_to IS NULL OR p.valid_to > export_prices.at))
                             GROUP BY c.card_id, p.price_id, l.meter) AS m
@@ -886,14 +886,14 @@ BEGIN
     -- price that is not loses its key.
     RETURN coalesce((
         SELECT jsonb_object_agg(x.entry, x.exported)
-        FROM (SELECT e.entry, cost_ledger._litellm_export(e.entry, e.raw, e.cards, moment) AS exported
+        FROM (SELECT e.entry, cost_ledger_internal.litellm_export(e.entry, e.raw, e.cards, moment) AS exported
               FROM (SELECT DISTINCT ON (s.entry) s.entry, s.raw,
                            ARRAY(SELECT DISTINCT p.card_id
-                                 FROM cost_ledger.price_source t
-                                 JOIN cost_ledger.price_origin o ON o.source_id = t.source_id
-                                 JOIN cost_ledger.price p ON p.price_id = o.price_id
+                                 FROM cost_ledger_internal.price_source t
+                                 JOIN cost_ledger_internal.price_origin o ON o.source_id = t.source_id
+                                 JOIN cost_ledger_internal.price p ON p.price_id = o.price_id
                                  WHERE t.format = s.format AND t.document = s.document AND t.entry = s.entry) AS cards
-                    FROM cost_ledger.price_source s
+                    FROM cost_ledger_internal.price_source s
                     WHERE s.format = 'litellm' AND s.document = coalesce(export_prices.source, 'litellm')
                     ORDER BY s.entry, s.source_id DESC) AS e) AS x), '{}');
 END
@@ -902,7 +902,7 @@ $$;
 COMMENT ON FUNCTION cost_ledger.export_prices(text, timestamptz, text) IS
     'The price list as one JSON document: prices, multipliers and aliases, all versions or those in force at a time; import_prices(…, ''cost_ledger'') of it gives the same list. With format litellm the document that was imported under the name source, its prices those in force at the time (by default now): what import_prices() lost would be missing in it.';
 
-CREATE FUNCTION cost_ledger._litellm_export(entry text, raw jsonb, cards bigint[], at timestamptz) RETURNS jsonb
+CREATE FUNCTION cost_ledger_internal.litellm_export(entry text, raw jsonb, cards bigint[], at timestamptz) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -913,20 +913,20 @@ DECLARE
 BEGIN
     FOR r IN
         SELECT x.path, CASE x.kind WHEN 'price' THEN p.price ELSE m.factor END AS number
-        FROM cost_ledger._litellm_rates(entry, raw) x
+        FROM cost_ledger_internal.litellm_rates(entry, raw) x
         LEFT JOIN LATERAL (
             -- LiteLLM's unit is one; a line's is a power of ten, so digits move.
             SELECT CASE WHEN l.per = 1000000 THEN l.unit_price * 0.000001 ELSE l.unit_price END AS price
-            FROM cost_ledger.rate_card c
-            JOIN cost_ledger.price v ON v.card_id = c.card_id AND v.valid_from <= at AND (v.valid_to IS NULL OR v.valid_to > at)
-            JOIN cost_ledger.price_line l ON l.price_id = v.price_id
+            FROM cost_ledger_internal.rate_card c
+            JOIN cost_ledger_internal.price v ON v.card_id = c.card_id AND v.valid_from <= at AND (v.valid_to IS NULL OR v.valid_to > at)
+            JOIN cost_ledger_internal.price_line l ON l.price_id = v.price_id
             WHERE x.kind = 'price' AND c.card_id = ANY (cards) AND c.region = '' AND c.customer = ''
               AND c.service_class = x.service_class AND v.currency = x.currency
               AND l.meter = x.meter AND l.per = (x.rate ->> 'per')::bigint AND l.over_tokens = coalesce((x.rate ->> 'over')::numeric, 0)
               AND l.is_inclusive = coalesce((x.rate ->> 'inclusive')::boolean, false) AND NOT l.is_graduated AND l.window_zone IS NULL) AS p ON true
         LEFT JOIN LATERAL (
             SELECT k.factor
-            FROM cost_ledger.rate_card c
+            FROM cost_ledger_internal.rate_card c
             JOIN cost_ledger.price_multiplier k ON k.provider = c.provider AND k.model = c.model
             WHERE x.kind = 'multiplier' AND c.card_id = ANY (cards) AND c.region = '' AND c.customer = '' AND c.service_class = 'standard'
               AND k.region = x.region AND k.service_class = x.service_class AND k.customer = '' AND k.valid_from <= at
@@ -940,16 +940,16 @@ BEGIN
     RETURN result;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._litellm_export(text, jsonb, bigint[], timestamptz) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.litellm_export(text, jsonb, bigint[], timestamptz) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._litellm_export(text, jsonb, bigint[], timestamptz) IS
+COMMENT ON FUNCTION cost_ledger_internal.litellm_export(text, jsonb, bigint[], timestamptz) IS
     'An entry of LiteLLM''s list with the prices and multipliers that its rate cards have at a time.';
 
 --
 -- All formats
 --
 
-CREATE FUNCTION cost_ledger._import_items(doc jsonb, format text) RETURNS TABLE (
+CREATE FUNCTION cost_ledger_internal.import_items(doc jsonb, format text) RETURNS TABLE (
         entry text, kind text, provider text, model text, region text, service_class text, customer text, currency text,
         valid_from timestamptz, valid_to timestamptz, name text, value jsonb, note text)
     LANGUAGE plpgsql STABLE
@@ -958,11 +958,11 @@ AS $$
 BEGIN
     CASE format
         WHEN 'genai-prices' THEN
-            RETURN QUERY SELECT * FROM cost_ledger._genai_items(doc);
+            RETURN QUERY SELECT * FROM cost_ledger_internal.genai_items(doc);
         WHEN 'litellm' THEN
-            RETURN QUERY SELECT * FROM cost_ledger._litellm_items(doc);
+            RETURN QUERY SELECT * FROM cost_ledger_internal.litellm_items(doc);
         WHEN 'cost_ledger' THEN
-            RETURN QUERY SELECT * FROM cost_ledger._own_items(doc);
+            RETURN QUERY SELECT * FROM cost_ledger_internal.own_items(doc);
         ELSE
             RAISE EXCEPTION 'format "%" of a price list is not known', coalesce(format, 'NULL')
                 USING ERRCODE = 'invalid_parameter_value',
@@ -970,9 +970,9 @@ BEGIN
     END CASE;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._import_items(jsonb, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.import_items(jsonb, text) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._import_items(jsonb, text) IS
+COMMENT ON FUNCTION cost_ledger_internal.import_items(jsonb, text) IS
     'What a price list says, in items that are the same for every format: raw (an entry as it came), price (value is a rates object), multiplier (name, value is the factor), alias (name is how to match, value the pattern) and unknown (name is the key).';
 
 CREATE FUNCTION cost_ledger.import_prices(
@@ -1036,7 +1036,7 @@ DECLARE
     err_detail text;
     err_hint text;
 BEGIN
-    PERFORM cost_ledger._ledger();
+    PERFORM cost_ledger_internal.ledger();
     IF import_prices.doc IS NULL THEN
         RAISE EXCEPTION 'there is no document to import'
             USING ERRCODE = 'null_value_not_allowed',
@@ -1052,19 +1052,19 @@ BEGIN
             USING ERRCODE = 'numeric_value_out_of_range',
                   HINT = 'Rates that rise or fall by more than this factor are held; NULL holds none.';
     END IF;
-    SELECT coalesce(max(p.price_id), 0) INTO last_price FROM cost_ledger.price p;
+    SELECT coalesce(max(p.price_id), 0) INTO last_price FROM cost_ledger_internal.price p;
 
     -- In a block of its own: what a dry run has done is undone, while the rows
     -- that tell of it stay.
     BEGIN
         -- One import at a time; readers and set_price() are not in its way.
-        LOCK TABLE cost_ledger.price_source IN SHARE ROW EXCLUSIVE MODE;
+        LOCK TABLE cost_ledger_internal.price_source IN SHARE ROW EXCLUSIVE MODE;
 
         FOR item IN
             SELECT i.*, count(*) FILTER (WHERE i.kind = 'price') OVER () AS prices,
                    lead(i.valid_from) OVER card AS next_from,
                    i.kind = 'price' AND row_number() OVER (PARTITION BY i.kind, i.provider, i.model, i.region, i.service_class, i.customer, i.valid_from) > 1 AS is_twice
-            FROM (SELECT u.*, row_number() OVER () AS n FROM cost_ledger._import_items(import_prices.doc, import_prices.format) u) AS i
+            FROM (SELECT u.*, row_number() OVER () AS n FROM cost_ledger_internal.import_items(import_prices.doc, import_prices.format) u) AS i
             WINDOW card AS (PARTITION BY i.kind, i.provider, i.model, i.region, i.service_class, i.customer ORDER BY i.valid_from NULLS FIRST)
             ORDER BY i.n
         LOOP
@@ -1086,19 +1086,19 @@ BEGIN
             CASE item.kind
             WHEN 'raw' THEN
                 SELECT s.source_id, s.raw INTO entry_source, entry_raw
-                    FROM cost_ledger.price_source s
+                    FROM cost_ledger_internal.price_source s
                     WHERE s.format = import_prices.format AND s.document = document AND s.entry = item.entry
                     ORDER BY s.source_id DESC LIMIT 1;
                 entry_is_new := entry_raw IS DISTINCT FROM item.value;
                 IF entry_is_new THEN
-                    INSERT INTO cost_ledger.price_source (format, document, entry, raw)
+                    INSERT INTO cost_ledger_internal.price_source (format, document, entry, raw)
                         VALUES (import_prices.format, document, item.entry, item.value)
                         RETURNING source_id INTO entry_source;
                 END IF;
 
             WHEN 'unknown' THEN
                 IF entry_is_new THEN
-                    UPDATE cost_ledger.price_source s SET unknown = s.unknown || item.name WHERE s.source_id = entry_source;
+                    UPDATE cost_ledger_internal.price_source s SET unknown = s.unknown || item.name WHERE s.source_id = entry_source;
                     meter := item.name;
                     change := 'unknown';
                     new_price := CASE jsonb_typeof(item.value) WHEN 'number' THEN item.value::numeric END;
@@ -1140,10 +1140,10 @@ BEGIN
                         USING ERRCODE = 'unique_violation',
                               HINT = 'Take one of them out; nothing was imported.';
                 END IF;
-                SELECT c.card_id, EXISTS (SELECT FROM cost_ledger.price p WHERE p.card_id = c.card_id AND p.price_id <= last_price
+                SELECT c.card_id, EXISTS (SELECT FROM cost_ledger_internal.price p WHERE p.card_id = c.card_id AND p.price_id <= last_price
                                                                             AND p.valid_to IS DISTINCT FROM p.valid_from)
                     INTO card, is_known
-                    FROM cost_ledger.rate_card c
+                    FROM cost_ledger_internal.rate_card c
                     WHERE c.provider = item.provider AND c.model = item.model AND c.region = item.region
                       AND c.service_class = item.service_class AND c.customer = item.customer;
                 is_known := coalesce(is_known, false);
@@ -1159,9 +1159,9 @@ BEGIN
                 CONTINUE WHEN import_prices.format <> 'cost_ledger' AND item.next_from <= starts;
 
                 SELECT p.price_id, p.valid_from, p.valid_to, p.currency,
-                       (SELECT min(n.valid_from) FROM cost_ledger.price n WHERE n.card_id = card AND n.valid_to IS DISTINCT FROM n.valid_from AND n.valid_from > starts) AS next_from
+                       (SELECT min(n.valid_from) FROM cost_ledger_internal.price n WHERE n.card_id = card AND n.valid_to IS DISTINCT FROM n.valid_from AND n.valid_from > starts) AS next_from
                     INTO live
-                    FROM cost_ledger.price p
+                    FROM cost_ledger_internal.price p
                     WHERE p.card_id = card AND p.valid_to IS DISTINCT FROM p.valid_from
                       AND p.valid_from <= starts AND (p.valid_to IS NULL OR p.valid_to > starts);
                 applies_from := starts;
@@ -1177,12 +1177,12 @@ BEGIN
                     INTO rows_of_card
                     FROM (SELECT meter, condition, o.unit_price AS old_price, n.unit_price AS new_price, coalesce(n.per, o.per) AS per,
                                  o.unit_price * (1000000000 / o.per) / 1000000000 AS old_unit, n.unit_price * (1000000000 / n.per) / 1000000000 AS new_unit
-                          FROM (SELECT r.meter, cost_ledger._rate_condition(r.over_tokens, r.is_inclusive, r.is_graduated, r.window_start, r.window_end, r.window_days, r.window_zone) AS condition,
+                          FROM (SELECT r.meter, cost_ledger_internal.rate_condition(r.over_tokens, r.is_inclusive, r.is_graduated, r.window_start, r.window_end, r.window_days, r.window_zone) AS condition,
                                        r.unit_price, r.per
-                                FROM cost_ledger._rate_lines(item.value) r) AS n
-                          FULL JOIN (SELECT l.meter, cost_ledger._rate_condition(l.over_tokens, l.is_inclusive, l.is_graduated, l.window_start, l.window_end, l.window_days, l.window_zone) AS condition,
+                                FROM cost_ledger_internal.rate_lines(item.value) r) AS n
+                          FULL JOIN (SELECT l.meter, cost_ledger_internal.rate_condition(l.over_tokens, l.is_inclusive, l.is_graduated, l.window_start, l.window_end, l.window_days, l.window_zone) AS condition,
                                             l.unit_price, l.per
-                                     FROM cost_ledger.price_line l WHERE l.price_id = live.price_id) AS o USING (meter, condition)
+                                     FROM cost_ledger_internal.price_line l WHERE l.price_id = live.price_id) AS o USING (meter, condition)
                           WHERE (o.unit_price, o.per, live.currency) IS DISTINCT FROM (n.unit_price, n.per, item.currency)) AS x;
 
                 is_same := rows_of_card.n = 0
@@ -1205,9 +1205,9 @@ BEGIN
                 IF suspicion IS NULL THEN
                     new_id := cost_ledger.set_price(item.provider, item.model, item.value, starts, item.valid_to, item.service_class, item.region, item.currency,
                                                     CASE WHEN import_prices.format = 'cost_ledger' THEN item.name ELSE coalesce(item.name, document) END, true, item.customer);
-                    INSERT INTO cost_ledger.price_origin (price_id, source_id) VALUES (new_id, entry_source) ON CONFLICT DO NOTHING;
+                    INSERT INTO cost_ledger_internal.price_origin (price_id, source_id) VALUES (new_id, entry_source) ON CONFLICT DO NOTHING;
                     IF card IS NULL THEN
-                        SELECT p.card_id INTO card FROM cost_ledger.price p WHERE p.price_id = new_id;
+                        SELECT p.card_id INTO card FROM cost_ledger_internal.price p WHERE p.price_id = new_id;
                         seen_cards := seen_cards || card;
                     END IF;
                 ELSIF held IS NULL THEN
@@ -1242,10 +1242,10 @@ BEGIN
         -- Models that an earlier state of the document had.
         FOR d IN
             SELECT c.provider, c.model, c.region, c.service_class, c.customer, p.price_id, p.valid_from, p.currency
-            FROM cost_ledger.price p
-            JOIN cost_ledger.rate_card c ON c.card_id = p.card_id
-            JOIN cost_ledger.price_origin o ON o.price_id = p.price_id
-            JOIN cost_ledger.price_source s ON s.source_id = o.source_id
+            FROM cost_ledger_internal.price p
+            JOIN cost_ledger_internal.rate_card c ON c.card_id = p.card_id
+            JOIN cost_ledger_internal.price_origin o ON o.price_id = p.price_id
+            JOIN cost_ledger_internal.price_source s ON s.source_id = o.source_id
             WHERE s.format = import_prices.format AND s.document = document
               AND p.valid_from <= at AND p.valid_to IS NULL
               AND NOT p.card_id = ANY (seen_cards)
@@ -1262,14 +1262,14 @@ BEGIN
             applies_from := at;
             note := CASE WHEN import_prices.close_gone THEN 'not in the document any more: its price ends' ELSE 'not in the document any more: its price stays' END;
             FOR meter, condition, old_price, per IN
-                SELECT l.meter, nullif(cost_ledger._rate_condition(l.over_tokens, l.is_inclusive, l.is_graduated, l.window_start, l.window_end, l.window_days, l.window_zone), ''),
+                SELECT l.meter, nullif(cost_ledger_internal.rate_condition(l.over_tokens, l.is_inclusive, l.is_graduated, l.window_start, l.window_end, l.window_days, l.window_zone), ''),
                        l.unit_price, l.per
-                FROM cost_ledger.price_line l WHERE l.price_id = d.price_id ORDER BY l.line
+                FROM cost_ledger_internal.price_line l WHERE l.price_id = d.price_id ORDER BY l.line
             LOOP
                 RETURN NEXT;
             END LOOP;
             IF import_prices.close_gone THEN
-                UPDATE cost_ledger.price p SET valid_to = at WHERE p.price_id = d.price_id;
+                UPDATE cost_ledger_internal.price p SET valid_to = at WHERE p.price_id = d.price_id;
             END IF;
         END LOOP;
 
@@ -1332,7 +1332,7 @@ $$;
 COMMENT ON FUNCTION cost_ledger.import_prices(jsonb, text, timestamptz, boolean, text, numeric, boolean) IS
     'Imports a price list of format litellm, genai-prices or cost_ledger (what export_prices() gives) and returns what that changed, a row per rate: change is new, changed, gone (not in the document any more; its price stays unless close_gone), held (not set but waiting in held_price: some rate of a live price would rise or fall by more than hold_factor, or to or from 0; NULL holds nothing), unknown (a key that speaks of a price and is not known; kept in price_source) or alias. Prices per "per" units; what has not changed is not listed. The prices hold from valid_from, by default now; where the document has dates of its own, from these, and a first import of genai-prices from 2020 on. dry_run shows the same rows and writes nothing. source names the document in price_source.';
 
-CREATE FUNCTION cost_ledger._held_price(held_id bigint) RETURNS jsonb
+CREATE FUNCTION cost_ledger_internal.held_price(held_id bigint) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -1340,7 +1340,7 @@ DECLARE
     h jsonb;
 BEGIN
     -- Decided once, whoever comes first.
-    SELECT to_jsonb(p) INTO h FROM cost_ledger.held_price p WHERE p.held_id = _held_price.held_id FOR UPDATE;
+    SELECT to_jsonb(p) INTO h FROM cost_ledger.held_price p WHERE p.held_id = held_price.held_id FOR UPDATE;
     IF h IS NULL THEN
         RAISE EXCEPTION 'there is no held price %', coalesce(held_id::text, 'NULL')
             USING ERRCODE = 'no_data_found',
@@ -1353,9 +1353,9 @@ BEGIN
     RETURN h;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._held_price(bigint) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.held_price(bigint) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._held_price(bigint) IS
+COMMENT ON FUNCTION cost_ledger_internal.held_price(bigint) IS
     'A held price that waits for a decision, locked; an error where there is none (P0002) or it is decided (55000).';
 
 CREATE FUNCTION cost_ledger.accept_held_price(held_id bigint, comment text DEFAULT NULL, valid_from timestamptz DEFAULT NULL) RETURNS bigint
@@ -1363,13 +1363,13 @@ CREATE FUNCTION cost_ledger.accept_held_price(held_id bigint, comment text DEFAU
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    h CONSTANT jsonb := cost_ledger._held_price(held_id);
+    h CONSTANT jsonb := cost_ledger_internal.held_price(held_id);
     new_id bigint;
 BEGIN
     new_id := cost_ledger.set_price(h ->> 'provider', h ->> 'model', h -> 'rates', coalesce(accept_held_price.valid_from, (h ->> 'valid_from')::timestamptz),
                                     (h ->> 'valid_to')::timestamptz, h ->> 'service_class', h ->> 'region', h ->> 'currency', h ->> 'source', true, h ->> 'customer');
     IF h ->> 'source_id' IS NOT NULL THEN
-        INSERT INTO cost_ledger.price_origin (price_id, source_id) VALUES (new_id, (h ->> 'source_id')::bigint) ON CONFLICT DO NOTHING;
+        INSERT INTO cost_ledger_internal.price_origin (price_id, source_id) VALUES (new_id, (h ->> 'source_id')::bigint) ON CONFLICT DO NOTHING;
     END IF;
     UPDATE cost_ledger.held_price p
         SET decision = 'accepted', decided_at = now(), decided_by = current_user, comment = accept_held_price.comment, price_id = new_id
@@ -1386,7 +1386,7 @@ CREATE FUNCTION cost_ledger.reject_held_price(held_id bigint, comment text DEFAU
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM cost_ledger._held_price(held_id);
+    PERFORM cost_ledger_internal.held_price(held_id);
     UPDATE cost_ledger.held_price p
         SET decision = 'rejected', decided_at = now(), decided_by = current_user, comment = reject_held_price.comment
         WHERE p.held_id = reject_held_price.held_id;

@@ -114,10 +114,10 @@ COMMENT ON COLUMN cost_ledger.alert.resolved_at IS 'When it was found over: the 
 
 CREATE TRIGGER keep_alerts
     BEFORE UPDATE OR DELETE ON cost_ledger.alert
-    FOR EACH ROW EXECUTE FUNCTION cost_ledger._keep_alerts();
+    FOR EACH ROW EXECUTE FUNCTION cost_ledger_internal.keep_alerts();
 CREATE TRIGGER keep_alerts_truncate
     BEFORE TRUNCATE ON cost_ledger.alert
-    FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger._keep_alerts();
+    FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger_internal.keep_alerts();
 
 CREATE VIEW cost_ledger.unacknowledged_alert WITH (security_invoker = true) AS
 SELECT a.alert_id, a.created_at, a.level, a.kind,
@@ -159,7 +159,7 @@ COMMENT ON COLUMN cost_ledger.unacknowledged_alert.scope IS 'Scope of the budget
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.message IS 'The JSON message that NOTIFY cost_ledger_alert carries for it.';
 
 -- Entities far below their limit are left out: there may be one for each user.
-CREATE VIEW cost_ledger.signal_budget_forecast WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger_internal.signal_budget_forecast WITH (security_invoker = true) AS
 SELECT s.name || CASE WHEN s.entity <> '' THEN ': ' || s.entity ELSE '' END AS subject,
        round(s.forecast / s.limit_amount, 6) AS value,
        jsonb_build_object('budget', s.name, 'entity', s.entity, 'period_end', s.period_end, 'forecast', s.forecast::text,
@@ -167,41 +167,41 @@ SELECT s.name || CASE WHEN s.entity <> '' THEN ': ' || s.entity ELSE '' END AS s
 FROM cost_ledger.budget_status s
 WHERE s.forecast >= s.limit_amount / 2 AND s.spent < s.limit_amount;
 
-COMMENT ON VIEW cost_ledger.signal_budget_forecast IS 'How much of its limit a budget, or an entity of it, will have used when its period ends, for alert_rule. From half of it on, until it is exceeded: then the budget''s own alerts say so.';
-COMMENT ON COLUMN cost_ledger.signal_budget_forecast.subject IS 'Name of the budget, and the entity after a colon.';
-COMMENT ON COLUMN cost_ledger.signal_budget_forecast.value IS 'forecast / limit_amount of budget_status.';
-COMMENT ON COLUMN cost_ledger.signal_budget_forecast.detail IS 'Budget, entity, end of the period, forecast with its band and method, and limit, as JSON.';
+COMMENT ON VIEW cost_ledger_internal.signal_budget_forecast IS 'How much of its limit a budget, or an entity of it, will have used when its period ends, for alert_rule. From half of it on, until it is exceeded: then the budget''s own alerts say so.';
+COMMENT ON COLUMN cost_ledger_internal.signal_budget_forecast.subject IS 'Name of the budget, and the entity after a colon.';
+COMMENT ON COLUMN cost_ledger_internal.signal_budget_forecast.value IS 'forecast / limit_amount of budget_status.';
+COMMENT ON COLUMN cost_ledger_internal.signal_budget_forecast.detail IS 'Budget, entity, end of the period, forecast with its band and method, and limit, as JSON.';
 
 -- How fast money is spent: kinds of rules for budgets, teams and everything.
-CREATE VIEW cost_ledger.signal_velocity WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger_internal.signal_velocity WITH (security_invoker = true) AS
 SELECT v.name || CASE WHEN v.entity <> '' THEN ': ' || v.entity ELSE '' END AS subject,
        v.velocity AS value,
        jsonb_build_object('budget', v.name, 'entity', v.entity, 'pace', v.pace::text, 'rate_5m', v.rate_5m::text, 'rate_1h', v.rate_1h::text, 'exhausted_at', v.exhausted_at)::text AS detail
 FROM cost_ledger.budget_velocity() v;
 
-COMMENT ON VIEW cost_ledger.signal_velocity IS 'How many times faster than its pace a budget is being used, for alert_rule: both in the last 5 minutes and in the last hour.';
-COMMENT ON COLUMN cost_ledger.signal_velocity.subject IS 'Name of the budget, and the entity after a colon.';
-COMMENT ON COLUMN cost_ledger.signal_velocity.value IS 'The lower of both rates / (amount / length of the period).';
-COMMENT ON COLUMN cost_ledger.signal_velocity.detail IS 'Budget, entity, pace and rates per hour, and when the limit is used up, as JSON.';
+COMMENT ON VIEW cost_ledger_internal.signal_velocity IS 'How many times faster than its pace a budget is being used, for alert_rule: both in the last 5 minutes and in the last hour.';
+COMMENT ON COLUMN cost_ledger_internal.signal_velocity.subject IS 'Name of the budget, and the entity after a colon.';
+COMMENT ON COLUMN cost_ledger_internal.signal_velocity.value IS 'The lower of both rates / (amount / length of the period).';
+COMMENT ON COLUMN cost_ledger_internal.signal_velocity.detail IS 'Budget, entity, pace and rates per hour, and when the limit is used up, as JSON.';
 
-CREATE VIEW cost_ledger.signal_spend_rate WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger_internal.signal_spend_rate WITH (security_invoker = true) AS
 SELECT s.subject,
        s.rate_5m AS value,
        jsonb_strip_nulls(jsonb_build_object('subject', s.subject, 'team', s.team, 'rate_1h', s.rate_1h::text))::text AS detail
 FROM cost_ledger.spend_rate() s;
 
-COMMENT ON VIEW cost_ledger.signal_spend_rate IS 'What is spent per hour, by the last 5 minutes, in all and by team, for alert_rule.';
-COMMENT ON COLUMN cost_ledger.signal_spend_rate.subject IS 'all, or a team.';
-COMMENT ON COLUMN cost_ledger.signal_spend_rate.value IS 'Cost per hour in the ledger''s currency.';
-COMMENT ON COLUMN cost_ledger.signal_spend_rate.detail IS 'Subject, team and the rate of the last hour, as JSON.';
+COMMENT ON VIEW cost_ledger_internal.signal_spend_rate IS 'What is spent per hour, by the last 5 minutes, in all and by team, for alert_rule.';
+COMMENT ON COLUMN cost_ledger_internal.signal_spend_rate.subject IS 'all, or a team.';
+COMMENT ON COLUMN cost_ledger_internal.signal_spend_rate.value IS 'Cost per hour in the ledger''s currency.';
+COMMENT ON COLUMN cost_ledger_internal.signal_spend_rate.detail IS 'Subject, team and the rate of the last hour, as JSON.';
 
-CREATE VIEW cost_ledger.signal_spend_vs_usual WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger_internal.signal_spend_vs_usual WITH (security_invoker = true) AS
 SELECT s.subject,
        s.times_usual AS value,
        jsonb_strip_nulls(jsonb_build_object('subject', s.subject, 'team', s.team, 'rate_1h', s.rate_1h::text, 'usual_rate', s.usual_rate::text))::text AS detail
 FROM cost_ledger.spend_rate() s;
 
-COMMENT ON VIEW cost_ledger.signal_spend_vs_usual IS 'How many times what is usual was spent in the last hour, in all and by team, for alert_rule.';
-COMMENT ON COLUMN cost_ledger.signal_spend_vs_usual.subject IS 'all, or a team.';
-COMMENT ON COLUMN cost_ledger.signal_spend_vs_usual.value IS 'Cost of the last hour / median of the same hour of the last four weeks; NULL where nothing is usual.';
-COMMENT ON COLUMN cost_ledger.signal_spend_vs_usual.detail IS 'Subject, team and both rates, as JSON.';
+COMMENT ON VIEW cost_ledger_internal.signal_spend_vs_usual IS 'How many times what is usual was spent in the last hour, in all and by team, for alert_rule.';
+COMMENT ON COLUMN cost_ledger_internal.signal_spend_vs_usual.subject IS 'all, or a team.';
+COMMENT ON COLUMN cost_ledger_internal.signal_spend_vs_usual.value IS 'Cost of the last hour / median of the same hour of the last four weeks; NULL where nothing is usual.';
+COMMENT ON COLUMN cost_ledger_internal.signal_spend_vs_usual.detail IS 'Subject, team and both rates, as JSON.';

@@ -1,12 +1,12 @@
 -- Jobs: what has to be done every minute, and who does it.
 
-CREATE FUNCTION cost_ledger._start_job(job text) RETURNS boolean
+CREATE FUNCTION cost_ledger_internal.start_job(job text) RETURNS boolean
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     SET lock_timeout = '10s'
 AS $$
 BEGIN
-    IF to_regclass('cost_ledger.job') IS NULL THEN
+    IF to_regclass('cost_ledger_internal.job') IS NULL THEN
         RAISE EXCEPTION 'there is no ledger in this database'
             USING ERRCODE = 'object_not_in_prerequisite_state',
                   HINT = 'Run SELECT cost_ledger.create_ledger(); or stop the job with SELECT cost_ledger.unschedule_jobs();';
@@ -16,17 +16,17 @@ BEGIN
     END IF;
     -- Somebody who sets a time_limit and does not commit costs the record, not
     -- the work.
-    UPDATE cost_ledger.job j SET last_started_at = clock_timestamp()
-        WHERE j.name = (SELECT k.name FROM cost_ledger.job k WHERE k.name = job FOR NO KEY UPDATE SKIP LOCKED);
+    UPDATE cost_ledger_internal.job j SET last_started_at = clock_timestamp()
+        WHERE j.name = (SELECT k.name FROM cost_ledger_internal.job k WHERE k.name = job FOR NO KEY UPDATE SKIP LOCKED);
     RETURN true;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._start_job(text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.start_job(text) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._start_job(text) IS
+COMMENT ON FUNCTION cost_ledger_internal.start_job(text) IS
     'Records that a step of run_jobs() begins; false while another session is in a step.';
 
-CREATE FUNCTION cost_ledger._do_job(job text, cut xid8) RETURNS void
+CREATE FUNCTION cost_ledger_internal.do_job(job text, cut xid8) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -35,7 +35,7 @@ BEGIN
         WHEN 'run_jobs' THEN
             NULL;
         WHEN 'refresh' THEN
-            PERFORM cost_ledger._refresh_batch(cut);
+            PERFORM cost_ledger_internal.refresh_batch(cut);
         WHEN 'check_budgets' THEN
             PERFORM cost_ledger.check_budgets();
         WHEN 'check_rules' THEN
@@ -43,20 +43,20 @@ BEGIN
         WHEN 'create_partitions' THEN
             PERFORM cost_ledger.create_partitions(now(), now() + interval '3 months');
         WHEN 'drain_default' THEN
-            PERFORM cost_ledger._drain_default();
+            PERFORM cost_ledger_internal.drain_default();
         WHEN 'prune_event_keys' THEN
-            PERFORM cost_ledger._prune_event_keys();
+            PERFORM cost_ledger_internal.prune_event_keys();
         WHEN 'prune_holds' THEN
-            PERFORM cost_ledger._prune_holds();
+            PERFORM cost_ledger_internal.prune_holds();
     END CASE;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._do_job(text, xid8) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.do_job(text, xid8) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._do_job(text, xid8) IS
+COMMENT ON FUNCTION cost_ledger_internal.do_job(text, xid8) IS
     'What a step of run_jobs() does; of refresh, the batch that ends at cut.';
 
-CREATE FUNCTION cost_ledger._run_job(job text, cut xid8 DEFAULT NULL) RETURNS text
+CREATE FUNCTION cost_ledger_internal.run_job(job text, cut xid8 DEFAULT NULL) RETURNS text
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     -- Whatever holds up a step is waited for in the next minute's run.
@@ -72,8 +72,8 @@ BEGIN
         RETURN NULL;
     END IF;
     BEGIN
-        PERFORM cost_ledger._run_within(format('SELECT cost_ledger._do_job(%L, %L)', job, cut),
-                                        (SELECT j.time_limit FROM cost_ledger.job j WHERE j.name = job));
+        PERFORM cost_ledger_internal.run_within(format('SELECT cost_ledger_internal.do_job(%L, %L)', job, cut),
+                                        (SELECT j.time_limit FROM cost_ledger_internal.job j WHERE j.name = job));
     EXCEPTION
         WHEN query_canceled THEN
             error := format('%s: %s', SQLSTATE, SQLERRM);
@@ -82,36 +82,36 @@ BEGIN
             error := format('%s: %s', SQLSTATE, SQLERRM);
     END;
     ended := clock_timestamp();
-    UPDATE cost_ledger.job j
+    UPDATE cost_ledger_internal.job j
         SET last_finished_at = ended,
             last_ok_at = CASE WHEN error IS NULL THEN ended ELSE j.last_ok_at END,
             last_error_at = CASE WHEN error IS NULL THEN j.last_error_at ELSE ended END,
             last_error = coalesce(error, j.last_error),
             runs = j.runs + 1,
             failures = j.failures + CASE WHEN error IS NULL THEN 0 ELSE 1 END
-        WHERE j.name = (SELECT k.name FROM cost_ledger.job k WHERE k.name = job FOR NO KEY UPDATE SKIP LOCKED);
+        WHERE j.name = (SELECT k.name FROM cost_ledger_internal.job k WHERE k.name = job FOR NO KEY UPDATE SKIP LOCKED);
     RETURN CASE WHEN is_canceled THEN error END;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._run_job(text, xid8) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.run_job(text, xid8) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._run_job(text, xid8) IS
+COMMENT ON FUNCTION cost_ledger_internal.run_job(text, xid8) IS
     'One step of run_jobs() (of refresh, the batch that ends at cut), with its outcome recorded; an error in it, or its time limit, is undone and recorded instead of raised. Returns the error if the step was canceled otherwise, which is to end the run.';
 
-CREATE FUNCTION cost_ledger._plan_refresh() RETURNS xid8[]
+CREATE FUNCTION cost_ledger_internal.plan_refresh() RETURNS xid8[]
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     SET lock_timeout = '10s'
 AS $$
 BEGIN
-    RETURN cost_ledger._refresh_cuts(1000000);
+    RETURN cost_ledger_internal.refresh_cuts(1000000);
 EXCEPTION WHEN OTHERS THEN
     RETURN ARRAY[NULL::xid8];  -- the step itself will tell
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._plan_refresh() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.plan_refresh() FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._plan_refresh() IS
+COMMENT ON FUNCTION cost_ledger_internal.plan_refresh() IS
     'Where the batches of the step refresh end; one NULL also when that cannot be found out.';
 
 -- It commits, and so can have no SET clause: it only calls functions that do.
@@ -124,30 +124,30 @@ DECLARE
     cut xid8;
     canceled text;
 BEGIN
-    IF NOT cost_ledger._start_job('run_jobs') THEN
+    IF NOT cost_ledger_internal.start_job('run_jobs') THEN
         RETURN;
     END IF;
     COMMIT;
 
     FOREACH step IN ARRAY '{refresh,create_partitions,drain_default,prune_event_keys,prune_holds,check_budgets,check_rules}'::text[] LOOP
         -- A backlog is brought in in several transactions.
-        cuts := CASE step WHEN 'refresh' THEN cost_ledger._plan_refresh() ELSE ARRAY[NULL::xid8] END;
+        cuts := CASE step WHEN 'refresh' THEN cost_ledger_internal.plan_refresh() ELSE ARRAY[NULL::xid8] END;
         FOREACH cut IN ARRAY cuts LOOP
-            PERFORM cost_ledger._start_job(step);
+            PERFORM cost_ledger_internal.start_job(step);
             COMMIT;
-            canceled := cost_ledger._run_job(step, cut);
+            canceled := cost_ledger_internal.run_job(step, cut);
             COMMIT;
             IF canceled IS NOT NULL THEN
                 RAISE EXCEPTION 'run of the jobs was canceled' USING ERRCODE = 'query_canceled', DETAIL = canceled;
             END IF;
         END LOOP;
         IF step = 'refresh' THEN
-            PERFORM cost_ledger._summarize_pages();
+            PERFORM cost_ledger_internal.summarize_pages();
             COMMIT;
         END IF;
     END LOOP;
 
-    PERFORM cost_ledger._run_job('run_jobs');
+    PERFORM cost_ledger_internal.run_job('run_jobs');
     COMMIT;
 END
 $$;
@@ -155,7 +155,7 @@ $$;
 COMMENT ON PROCEDURE cost_ledger.run_jobs() IS
     'Everything the ledger needs done every minute: refreshes the rollups, makes partitions three months ahead and for calls that wait for one, forgets event keys and holds that are old enough (set_retention()), and checks budgets and alert rules. Each step is a transaction of its own with a time limit (job.time_limit), an error in one is recorded in job_status and does not stop the others, and a run that finds another one at work leaves. schedule_jobs() has pg_cron call it; any other scheduler, or a person, may as well (not inside a transaction block).';
 
-CREATE FUNCTION cost_ledger._cron_database() RETURNS text
+CREATE FUNCTION cost_ledger_internal.cron_database() RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -171,20 +171,20 @@ EXCEPTION WHEN insufficient_privilege THEN
     RETURN '';
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._cron_database() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.cron_database() FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._cron_database() IS
+COMMENT ON FUNCTION cost_ledger_internal.cron_database() IS
     'The database pg_cron keeps its jobs in; empty if this role may not know it; NULL if pg_cron is not loaded.';
 
-CREATE FUNCTION cost_ledger._cron_schedule(version text) RETURNS text
+CREATE FUNCTION cost_ledger_internal.cron_schedule(version text) RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT CASE WHEN string_to_array(substring(version FROM '^\d+(?:\.\d+)*'), '.')::integer[] >= '{1,5}' THEN '30 seconds' ELSE '* * * * *' END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._cron_schedule(text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.cron_schedule(text) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._cron_schedule(text) IS
+COMMENT ON FUNCTION cost_ledger_internal.cron_schedule(text) IS
     'How often a version of pg_cron calls the jobs: every 30 seconds from 1.5, which has such schedules, else every minute.';
 
 CREATE FUNCTION cost_ledger.schedule_jobs() RETURNS text
@@ -192,16 +192,16 @@ CREATE FUNCTION cost_ledger.schedule_jobs() RETURNS text
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    wanted_schedule constant text := cost_ledger._cron_schedule(coalesce(
+    wanted_schedule constant text := cost_ledger_internal.cron_schedule(coalesce(
         (SELECT e.extversion FROM pg_extension e WHERE e.extname = 'pg_cron'),
         (SELECT a.default_version FROM pg_available_extensions a WHERE a.name = 'pg_cron')));
     job_command constant text := 'CALL cost_ledger.run_jobs()';
     package constant text := format('postgresql-%s-cron', current_setting('server_version_num')::integer / 10000);
-    cron_database text := cost_ledger._cron_database();
+    cron_database text := cost_ledger_internal.cron_database();
     owner name;
     job_name text;
 BEGIN
-    PERFORM cost_ledger._ledger();
+    PERFORM cost_ledger_internal.ledger();
     IF cron_database IS NULL THEN
         RAISE EXCEPTION 'pg_cron is not loaded in this server'
             USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -278,7 +278,7 @@ CREATE FUNCTION cost_ledger.unschedule_jobs() RETURNS text
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    cron_database text := cost_ledger._cron_database();
+    cron_database text := cost_ledger_internal.cron_database();
     stopped bigint;
 BEGIN
     IF cron_database IS NULL THEN
@@ -302,7 +302,7 @@ $$;
 COMMENT ON FUNCTION cost_ledger.unschedule_jobs() IS
     'Undoes schedule_jobs(), of all jobs that this role may see. NULL when that is done. Where pg_cron keeps its jobs in another database: the statement to run there.';
 
-CREATE FUNCTION cost_ledger._unschedule_jobs() RETURNS void
+CREATE FUNCTION cost_ledger_internal.unschedule_jobs() RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -316,7 +316,7 @@ EXCEPTION WHEN OTHERS THEN
         USING HINT = 'Stop it as a superuser: SELECT cron.unschedule(jobid) FROM cron.job WHERE command = ''CALL cost_ledger.run_jobs()'';';
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._unschedule_jobs() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.unschedule_jobs() FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._unschedule_jobs() IS
+COMMENT ON FUNCTION cost_ledger_internal.unschedule_jobs() IS
     'Stops the job of this database if pg_cron is in it; a failure is a warning, for it must not keep the ledger from being dropped.';

@@ -120,50 +120,50 @@ COMMENT ON COLUMN cost_ledger.call.tags IS 'Any other labels: flat object of nam
 -- The rollups look for what they have not seen.  Rows lie nearly in the order of
 -- their transactions, so block ranges do, at a fraction of the space and time
 -- of a btree.
-CREATE INDEX call_recorded_xid ON cost_ledger.call USING brin (recorded_xid cost_ledger.xid8_minmax_ops) WITH (pages_per_range = 64);
+CREATE INDEX call_recorded_xid ON cost_ledger.call USING brin (recorded_xid cost_ledger_internal.xid8_minmax_ops) WITH (pages_per_range = 64);
 
 -- Nothing is lost for want of a partition.
-CREATE TABLE cost_ledger.call_default PARTITION OF cost_ledger.call DEFAULT;
-COMMENT ON TABLE cost_ledger.call_default IS 'Calls of months without a partition; create_partitions() moves them to one.';
+CREATE TABLE cost_ledger_internal.call_default PARTITION OF cost_ledger.call DEFAULT;
+COMMENT ON TABLE cost_ledger_internal.call_default IS 'Calls of months without a partition; create_partitions() moves them to one.';
 
 -- ALWAYS: a subscriber of logical replication stamps its own transaction, and
 -- session_replication_role is no way around the price.
 CREATE TRIGGER price_call
     BEFORE INSERT ON cost_ledger.call
-    FOR EACH ROW EXECUTE FUNCTION cost_ledger._price_call();
+    FOR EACH ROW EXECUTE FUNCTION cost_ledger_internal.price_call();
 ALTER TABLE cost_ledger.call ENABLE ALWAYS TRIGGER price_call;
 
 CREATE TRIGGER append_only
     BEFORE UPDATE OR DELETE ON cost_ledger.call
-    FOR EACH ROW EXECUTE FUNCTION cost_ledger._refuse_change();
+    FOR EACH ROW EXECUTE FUNCTION cost_ledger_internal.refuse_change();
 ALTER TABLE cost_ledger.call ENABLE ALWAYS TRIGGER append_only;
 
 -- Statement triggers are not inherited: create_partitions() gives each
 -- partition its own.
 CREATE TRIGGER append_only_truncate
     BEFORE TRUNCATE ON cost_ledger.call
-    FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger._refuse_change();
+    FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger_internal.refuse_change();
 ALTER TABLE cost_ledger.call ENABLE ALWAYS TRIGGER append_only_truncate;
 CREATE TRIGGER append_only_truncate
-    BEFORE TRUNCATE ON cost_ledger.call_default
-    FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger._refuse_change();
-ALTER TABLE cost_ledger.call_default ENABLE ALWAYS TRIGGER append_only_truncate;
+    BEFORE TRUNCATE ON cost_ledger_internal.call_default
+    FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger_internal.refuse_change();
+ALTER TABLE cost_ledger_internal.call_default ENABLE ALWAYS TRIGGER append_only_truncate;
 
 -- Idempotency has a table of its own: a unique index on a table partitioned
 -- by time would have to include the time, and a retry with a new timestamp
 -- would then count twice.
-CREATE TABLE cost_ledger.event_key (
+CREATE TABLE cost_ledger_internal.event_key (
     event_key  text COLLATE "C" PRIMARY KEY CHECK (octet_length(event_key) BETWEEN 1 AND 512),
     payload    bytea NOT NULL,
     call_id    bigint NOT NULL,
     called_at  timestamptz NOT NULL
 );
 
-COMMENT ON TABLE cost_ledger.event_key IS 'Event keys seen, each with the call it recorded. Written by the ledger.';
-COMMENT ON COLUMN cost_ledger.event_key.event_key IS 'The client''s key.';
-COMMENT ON COLUMN cost_ledger.event_key.payload IS 'SHA-256 of what the client sent, called_at left out.';
-COMMENT ON COLUMN cost_ledger.event_key.call_id IS 'The call that was recorded.';
-COMMENT ON COLUMN cost_ledger.event_key.called_at IS 'Its called_at: with call_id, the call''s primary key.';
+COMMENT ON TABLE cost_ledger_internal.event_key IS 'Event keys seen, each with the call it recorded. Written by the ledger.';
+COMMENT ON COLUMN cost_ledger_internal.event_key.event_key IS 'The client''s key.';
+COMMENT ON COLUMN cost_ledger_internal.event_key.payload IS 'SHA-256 of what the client sent, called_at left out.';
+COMMENT ON COLUMN cost_ledger_internal.event_key.call_id IS 'The call that was recorded.';
+COMMENT ON COLUMN cost_ledger_internal.event_key.called_at IS 'Its called_at: with call_id, the call''s primary key.';
 
 -- What could not be priced, and why; nothing in it is counted as $0.
 CREATE VIEW cost_ledger.unpriced_call WITH (security_invoker = true) AS

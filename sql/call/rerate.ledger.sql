@@ -25,10 +25,10 @@ COMMENT ON COLUMN cost_ledger.rerate_batch.created_by IS 'The role that booked i
 
 CREATE TRIGGER append_only
     BEFORE UPDATE OR DELETE ON cost_ledger.rerate_batch
-    FOR EACH ROW EXECUTE FUNCTION cost_ledger._refuse_change();
+    FOR EACH ROW EXECUTE FUNCTION cost_ledger_internal.refuse_change();
 CREATE TRIGGER append_only_truncate
     BEFORE TRUNCATE ON cost_ledger.rerate_batch
-    FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger._refuse_change();
+    FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger_internal.refuse_change();
 
 CREATE VIEW cost_ledger.rerate_batch_summary WITH (security_invoker = true) AS
 SELECT b.batch_id, b.created_at, b.created_by, b.reason,

@@ -5,40 +5,40 @@
 
 CREATE TYPE cost_ledger.summary;
 
-CREATE FUNCTION cost_ledger.summary_in(cstring)
+CREATE FUNCTION cost_ledger_internal.summary_in(cstring)
     RETURNS cost_ledger.summary
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_summary_in';
-COMMENT ON FUNCTION cost_ledger.summary_in(cstring) IS
+COMMENT ON FUNCTION cost_ledger_internal.summary_in(cstring) IS
     'Input: the text form of a summary';
 
-CREATE FUNCTION cost_ledger.summary_out(cost_ledger.summary)
+CREATE FUNCTION cost_ledger_internal.summary_out(cost_ledger.summary)
     RETURNS cstring
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_summary_out';
-COMMENT ON FUNCTION cost_ledger.summary_out(cost_ledger.summary) IS
+COMMENT ON FUNCTION cost_ledger_internal.summary_out(cost_ledger.summary) IS
     'Output: the text form of a summary, JSON of a fixed shape';
 
-CREATE FUNCTION cost_ledger.summary_recv(internal)
+CREATE FUNCTION cost_ledger_internal.summary_recv(internal)
     RETURNS cost_ledger.summary
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_summary_recv';
-COMMENT ON FUNCTION cost_ledger.summary_recv(internal) IS
+COMMENT ON FUNCTION cost_ledger_internal.summary_recv(internal) IS
     'Binary input: the packed form of a summary, checked';
-REVOKE ALL ON FUNCTION cost_ledger.summary_recv(internal) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cost_ledger_internal.summary_recv(internal) FROM PUBLIC;
 
-CREATE FUNCTION cost_ledger.summary_send(cost_ledger.summary)
+CREATE FUNCTION cost_ledger_internal.summary_send(cost_ledger.summary)
     RETURNS bytea
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_summary_send';
-COMMENT ON FUNCTION cost_ledger.summary_send(cost_ledger.summary) IS
+COMMENT ON FUNCTION cost_ledger_internal.summary_send(cost_ledger.summary) IS
     'Binary output: the packed form of a summary, the same on every machine';
 
 CREATE TYPE cost_ledger.summary (
-    INPUT = cost_ledger.summary_in,
-    OUTPUT = cost_ledger.summary_out,
-    RECEIVE = cost_ledger.summary_recv,
-    SEND = cost_ledger.summary_send,
+    INPUT = cost_ledger_internal.summary_in,
+    OUTPUT = cost_ledger_internal.summary_out,
+    RECEIVE = cost_ledger_internal.summary_recv,
+    SEND = cost_ledger_internal.summary_send,
     INTERNALLENGTH = VARIABLE,
     ALIGNMENT = int4,
     STORAGE = extended
@@ -48,62 +48,62 @@ COMMENT ON TYPE cost_ledger.summary IS
 
 -- The packed form as bytea, for those who keep summaries elsewhere.
 
-CREATE FUNCTION cost_ledger.summary_to_bytea(cost_ledger.summary)
+CREATE FUNCTION cost_ledger_internal.summary_to_bytea(cost_ledger.summary)
     RETURNS bytea
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_summary_send';
-COMMENT ON FUNCTION cost_ledger.summary_to_bytea(cost_ledger.summary) IS
+COMMENT ON FUNCTION cost_ledger_internal.summary_to_bytea(cost_ledger.summary) IS
     'The packed form of a summary';
 
-CREATE FUNCTION cost_ledger.summary_from_bytea(bytea)
+CREATE FUNCTION cost_ledger_internal.summary_from_bytea(bytea)
     RETURNS cost_ledger.summary
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_summary_from_bytea';
-COMMENT ON FUNCTION cost_ledger.summary_from_bytea(bytea) IS
+COMMENT ON FUNCTION cost_ledger_internal.summary_from_bytea(bytea) IS
     'The summary of a packed form, checked';
 
 CREATE CAST (cost_ledger.summary AS bytea)
-    WITH FUNCTION cost_ledger.summary_to_bytea(cost_ledger.summary);
+    WITH FUNCTION cost_ledger_internal.summary_to_bytea(cost_ledger.summary);
 COMMENT ON CAST (cost_ledger.summary AS bytea) IS
     'The packed form of a summary';
 CREATE CAST (bytea AS cost_ledger.summary)
-    WITH FUNCTION cost_ledger.summary_from_bytea(bytea);
+    WITH FUNCTION cost_ledger_internal.summary_from_bytea(bytea);
 COMMENT ON CAST (bytea AS cost_ledger.summary) IS
     'The summary of a packed form, checked';
 
 -- Equality.  A summary has one packed form, so summaries are equal if their
 -- bytes are.  There is no order, so no btree.
 
-CREATE FUNCTION cost_ledger.summary_eq(cost_ledger.summary, cost_ledger.summary)
+CREATE FUNCTION cost_ledger_internal.summary_eq(cost_ledger.summary, cost_ledger.summary)
     RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_summary_eq';
-COMMENT ON FUNCTION cost_ledger.summary_eq(cost_ledger.summary, cost_ledger.summary) IS
+COMMENT ON FUNCTION cost_ledger_internal.summary_eq(cost_ledger.summary, cost_ledger.summary) IS
     'Are the two summaries the same?';
 
-CREATE FUNCTION cost_ledger.summary_ne(cost_ledger.summary, cost_ledger.summary)
+CREATE FUNCTION cost_ledger_internal.summary_ne(cost_ledger.summary, cost_ledger.summary)
     RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_summary_ne';
-COMMENT ON FUNCTION cost_ledger.summary_ne(cost_ledger.summary, cost_ledger.summary) IS
+COMMENT ON FUNCTION cost_ledger_internal.summary_ne(cost_ledger.summary, cost_ledger.summary) IS
     'Do the two summaries differ?';
 
-CREATE FUNCTION cost_ledger.summary_hash(cost_ledger.summary)
+CREATE FUNCTION cost_ledger_internal.summary_hash(cost_ledger.summary)
     RETURNS integer
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_summary_hash';
-COMMENT ON FUNCTION cost_ledger.summary_hash(cost_ledger.summary) IS
+COMMENT ON FUNCTION cost_ledger_internal.summary_hash(cost_ledger.summary) IS
     'Hash of a summary';
 
-CREATE FUNCTION cost_ledger.summary_hash_extended(cost_ledger.summary, bigint)
+CREATE FUNCTION cost_ledger_internal.summary_hash_extended(cost_ledger.summary, bigint)
     RETURNS bigint
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_summary_hash_extended';
-COMMENT ON FUNCTION cost_ledger.summary_hash_extended(cost_ledger.summary, bigint) IS
+COMMENT ON FUNCTION cost_ledger_internal.summary_hash_extended(cost_ledger.summary, bigint) IS
     'Hash of a summary, with a seed';
 
 CREATE OPERATOR cost_ledger.= (
-    FUNCTION = cost_ledger.summary_eq,
+    FUNCTION = cost_ledger_internal.summary_eq,
     LEFTARG = cost_ledger.summary,
     RIGHTARG = cost_ledger.summary,
     COMMUTATOR = OPERATOR(cost_ledger.=),
@@ -116,7 +116,7 @@ COMMENT ON OPERATOR cost_ledger.= (cost_ledger.summary, cost_ledger.summary) IS
     'Are the two summaries the same?';
 
 CREATE OPERATOR cost_ledger.<> (
-    FUNCTION = cost_ledger.summary_ne,
+    FUNCTION = cost_ledger_internal.summary_ne,
     LEFTARG = cost_ledger.summary,
     RIGHTARG = cost_ledger.summary,
     COMMUTATOR = OPERATOR(cost_ledger.<>),
@@ -127,333 +127,333 @@ CREATE OPERATOR cost_ledger.<> (
 COMMENT ON OPERATOR cost_ledger.<> (cost_ledger.summary, cost_ledger.summary) IS
     'Do the two summaries differ?';
 
-CREATE OPERATOR CLASS cost_ledger.summary_ops
+CREATE OPERATOR CLASS cost_ledger_internal.summary_ops
     DEFAULT FOR TYPE cost_ledger.summary USING hash AS
     OPERATOR 1 cost_ledger.= ,
-    FUNCTION 1 cost_ledger.summary_hash(cost_ledger.summary),
-    FUNCTION 2 cost_ledger.summary_hash_extended(cost_ledger.summary, bigint);
-COMMENT ON OPERATOR CLASS cost_ledger.summary_ops USING hash IS
+    FUNCTION 1 cost_ledger_internal.summary_hash(cost_ledger.summary),
+    FUNCTION 2 cost_ledger_internal.summary_hash_extended(cost_ledger.summary, bigint);
+COMMENT ON OPERATOR CLASS cost_ledger_internal.summary_ops USING hash IS
     'Equality of summaries, for hashing';
 
 -- Support functions of the aggregates.
 
-CREATE FUNCTION cost_ledger._summary_add_numeric(internal, numeric)
+CREATE FUNCTION cost_ledger_internal.summary_add_numeric(internal, numeric)
     RETURNS internal
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_summary_add_numeric';
-COMMENT ON FUNCTION cost_ledger._summary_add_numeric(internal, numeric) IS
+COMMENT ON FUNCTION cost_ledger_internal.summary_add_numeric(internal, numeric) IS
     'Aggregate support: add a numeric to a summary';
-REVOKE ALL ON FUNCTION cost_ledger._summary_add_numeric(internal, numeric) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cost_ledger_internal.summary_add_numeric(internal, numeric) FROM PUBLIC;
 
-CREATE FUNCTION cost_ledger._summary_add_numeric(internal, numeric, double precision)
+CREATE FUNCTION cost_ledger_internal.summary_add_numeric(internal, numeric, double precision)
     RETURNS internal
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_summary_add_numeric';
-COMMENT ON FUNCTION cost_ledger._summary_add_numeric(internal, numeric, double precision) IS
+COMMENT ON FUNCTION cost_ledger_internal.summary_add_numeric(internal, numeric, double precision) IS
     'Aggregate support: add a numeric to a summary of given accuracy';
-REVOKE ALL ON FUNCTION cost_ledger._summary_add_numeric(internal, numeric, double precision) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cost_ledger_internal.summary_add_numeric(internal, numeric, double precision) FROM PUBLIC;
 
-CREATE FUNCTION cost_ledger._summary_add_float8(internal, double precision)
+CREATE FUNCTION cost_ledger_internal.summary_add_float8(internal, double precision)
     RETURNS internal
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_summary_add_float8';
-COMMENT ON FUNCTION cost_ledger._summary_add_float8(internal, double precision) IS
+COMMENT ON FUNCTION cost_ledger_internal.summary_add_float8(internal, double precision) IS
     'Aggregate support: add a double precision to a summary';
-REVOKE ALL ON FUNCTION cost_ledger._summary_add_float8(internal, double precision) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cost_ledger_internal.summary_add_float8(internal, double precision) FROM PUBLIC;
 
-CREATE FUNCTION cost_ledger._summary_add_float8(internal, double precision, double precision)
+CREATE FUNCTION cost_ledger_internal.summary_add_float8(internal, double precision, double precision)
     RETURNS internal
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_summary_add_float8';
-COMMENT ON FUNCTION cost_ledger._summary_add_float8(internal, double precision, double precision) IS
+COMMENT ON FUNCTION cost_ledger_internal.summary_add_float8(internal, double precision, double precision) IS
     'Aggregate support: add a double precision to a summary of given accuracy';
-REVOKE ALL ON FUNCTION cost_ledger._summary_add_float8(internal, double precision, double precision) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cost_ledger_internal.summary_add_float8(internal, double precision, double precision) FROM PUBLIC;
 
-CREATE FUNCTION cost_ledger._summary_add_int8(internal, bigint)
+CREATE FUNCTION cost_ledger_internal.summary_add_int8(internal, bigint)
     RETURNS internal
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_summary_add_int8';
-COMMENT ON FUNCTION cost_ledger._summary_add_int8(internal, bigint) IS
+COMMENT ON FUNCTION cost_ledger_internal.summary_add_int8(internal, bigint) IS
     'Aggregate support: add a bigint to a summary';
-REVOKE ALL ON FUNCTION cost_ledger._summary_add_int8(internal, bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cost_ledger_internal.summary_add_int8(internal, bigint) FROM PUBLIC;
 
-CREATE FUNCTION cost_ledger._summary_add_int8(internal, bigint, double precision)
+CREATE FUNCTION cost_ledger_internal.summary_add_int8(internal, bigint, double precision)
     RETURNS internal
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_summary_add_int8';
-COMMENT ON FUNCTION cost_ledger._summary_add_int8(internal, bigint, double precision) IS
+COMMENT ON FUNCTION cost_ledger_internal.summary_add_int8(internal, bigint, double precision) IS
     'Aggregate support: add a bigint to a summary of given accuracy';
-REVOKE ALL ON FUNCTION cost_ledger._summary_add_int8(internal, bigint, double precision) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cost_ledger_internal.summary_add_int8(internal, bigint, double precision) FROM PUBLIC;
 
-CREATE FUNCTION cost_ledger._summary_add_summary(internal, cost_ledger.summary)
+CREATE FUNCTION cost_ledger_internal.summary_add_summary(internal, cost_ledger.summary)
     RETURNS internal
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_summary_add_summary';
-COMMENT ON FUNCTION cost_ledger._summary_add_summary(internal, cost_ledger.summary) IS
+COMMENT ON FUNCTION cost_ledger_internal.summary_add_summary(internal, cost_ledger.summary) IS
     'Aggregate support: merge a summary';
-REVOKE ALL ON FUNCTION cost_ledger._summary_add_summary(internal, cost_ledger.summary) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cost_ledger_internal.summary_add_summary(internal, cost_ledger.summary) FROM PUBLIC;
 
-CREATE FUNCTION cost_ledger._summary_combine(internal, internal)
+CREATE FUNCTION cost_ledger_internal.summary_combine(internal, internal)
     RETURNS internal
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_summary_combine';
-COMMENT ON FUNCTION cost_ledger._summary_combine(internal, internal) IS
+COMMENT ON FUNCTION cost_ledger_internal.summary_combine(internal, internal) IS
     'Aggregate support: merge a partial result';
-REVOKE ALL ON FUNCTION cost_ledger._summary_combine(internal, internal) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cost_ledger_internal.summary_combine(internal, internal) FROM PUBLIC;
 
-CREATE FUNCTION cost_ledger._summary_serialize(internal)
+CREATE FUNCTION cost_ledger_internal.summary_serialize(internal)
     RETURNS bytea
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_summary_serialize';
-COMMENT ON FUNCTION cost_ledger._summary_serialize(internal) IS
+COMMENT ON FUNCTION cost_ledger_internal.summary_serialize(internal) IS
     'Aggregate support: pack a partial result';
-REVOKE ALL ON FUNCTION cost_ledger._summary_serialize(internal) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cost_ledger_internal.summary_serialize(internal) FROM PUBLIC;
 
-CREATE FUNCTION cost_ledger._summary_deserialize(bytea, internal)
+CREATE FUNCTION cost_ledger_internal.summary_deserialize(bytea, internal)
     RETURNS internal
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_summary_deserialize';
-COMMENT ON FUNCTION cost_ledger._summary_deserialize(bytea, internal) IS
+COMMENT ON FUNCTION cost_ledger_internal.summary_deserialize(bytea, internal) IS
     'Aggregate support: unpack a partial result';
-REVOKE ALL ON FUNCTION cost_ledger._summary_deserialize(bytea, internal) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cost_ledger_internal.summary_deserialize(bytea, internal) FROM PUBLIC;
 
-CREATE FUNCTION cost_ledger._summary_final(internal)
+CREATE FUNCTION cost_ledger_internal.summary_final(internal)
     RETURNS cost_ledger.summary
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_summary_final';
-COMMENT ON FUNCTION cost_ledger._summary_final(internal) IS
+COMMENT ON FUNCTION cost_ledger_internal.summary_final(internal) IS
     'Aggregate support: the summary';
-REVOKE ALL ON FUNCTION cost_ledger._summary_final(internal) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cost_ledger_internal.summary_final(internal) FROM PUBLIC;
 
-CREATE FUNCTION cost_ledger._summary_final_p50(internal)
+CREATE FUNCTION cost_ledger_internal.summary_final_p50(internal)
     RETURNS numeric
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_summary_final_p50';
-COMMENT ON FUNCTION cost_ledger._summary_final_p50(internal) IS
+COMMENT ON FUNCTION cost_ledger_internal.summary_final_p50(internal) IS
     'Aggregate support: the quantile 0.50';
-REVOKE ALL ON FUNCTION cost_ledger._summary_final_p50(internal) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cost_ledger_internal.summary_final_p50(internal) FROM PUBLIC;
 
-CREATE FUNCTION cost_ledger._summary_final_p95(internal)
+CREATE FUNCTION cost_ledger_internal.summary_final_p95(internal)
     RETURNS numeric
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_summary_final_p95';
-COMMENT ON FUNCTION cost_ledger._summary_final_p95(internal) IS
+COMMENT ON FUNCTION cost_ledger_internal.summary_final_p95(internal) IS
     'Aggregate support: the quantile 0.95';
-REVOKE ALL ON FUNCTION cost_ledger._summary_final_p95(internal) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cost_ledger_internal.summary_final_p95(internal) FROM PUBLIC;
 
-CREATE FUNCTION cost_ledger._summary_final_p99(internal)
+CREATE FUNCTION cost_ledger_internal.summary_final_p99(internal)
     RETURNS numeric
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_summary_final_p99';
-COMMENT ON FUNCTION cost_ledger._summary_final_p99(internal) IS
+COMMENT ON FUNCTION cost_ledger_internal.summary_final_p99(internal) IS
     'Aggregate support: the quantile 0.99';
-REVOKE ALL ON FUNCTION cost_ledger._summary_final_p99(internal) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cost_ledger_internal.summary_final_p99(internal) FROM PUBLIC;
 
 -- The aggregates.  Of no values, or none that is not NULL, all are NULL.
 
 CREATE AGGREGATE cost_ledger.summarize(numeric) (
-    SFUNC = cost_ledger._summary_add_numeric,
+    SFUNC = cost_ledger_internal.summary_add_numeric,
     STYPE = internal,
     SSPACE = 1000,
-    FINALFUNC = cost_ledger._summary_final,
-    COMBINEFUNC = cost_ledger._summary_combine,
-    SERIALFUNC = cost_ledger._summary_serialize,
-    DESERIALFUNC = cost_ledger._summary_deserialize,
+    FINALFUNC = cost_ledger_internal.summary_final,
+    COMBINEFUNC = cost_ledger_internal.summary_combine,
+    SERIALFUNC = cost_ledger_internal.summary_serialize,
+    DESERIALFUNC = cost_ledger_internal.summary_deserialize,
     PARALLEL = safe
 );
 COMMENT ON AGGREGATE cost_ledger.summarize(numeric) IS
     'The summary of the values, with a relative error of quantiles of at most 1 %';
 
 CREATE AGGREGATE cost_ledger.summarize(double precision) (
-    SFUNC = cost_ledger._summary_add_float8,
+    SFUNC = cost_ledger_internal.summary_add_float8,
     STYPE = internal,
     SSPACE = 1000,
-    FINALFUNC = cost_ledger._summary_final,
-    COMBINEFUNC = cost_ledger._summary_combine,
-    SERIALFUNC = cost_ledger._summary_serialize,
-    DESERIALFUNC = cost_ledger._summary_deserialize,
+    FINALFUNC = cost_ledger_internal.summary_final,
+    COMBINEFUNC = cost_ledger_internal.summary_combine,
+    SERIALFUNC = cost_ledger_internal.summary_serialize,
+    DESERIALFUNC = cost_ledger_internal.summary_deserialize,
     PARALLEL = safe
 );
 COMMENT ON AGGREGATE cost_ledger.summarize(double precision) IS
     'The summary of the values, each rounded to 1e-15, with a relative error of quantiles of at most 1 %';
 
 CREATE AGGREGATE cost_ledger.summarize(bigint) (
-    SFUNC = cost_ledger._summary_add_int8,
+    SFUNC = cost_ledger_internal.summary_add_int8,
     STYPE = internal,
     SSPACE = 1000,
-    FINALFUNC = cost_ledger._summary_final,
-    COMBINEFUNC = cost_ledger._summary_combine,
-    SERIALFUNC = cost_ledger._summary_serialize,
-    DESERIALFUNC = cost_ledger._summary_deserialize,
+    FINALFUNC = cost_ledger_internal.summary_final,
+    COMBINEFUNC = cost_ledger_internal.summary_combine,
+    SERIALFUNC = cost_ledger_internal.summary_serialize,
+    DESERIALFUNC = cost_ledger_internal.summary_deserialize,
     PARALLEL = safe
 );
 COMMENT ON AGGREGATE cost_ledger.summarize(bigint) IS
     'The summary of the values, with a relative error of quantiles of at most 1 %';
 
 CREATE AGGREGATE cost_ledger.summarize(numeric, double precision) (
-    SFUNC = cost_ledger._summary_add_numeric,
+    SFUNC = cost_ledger_internal.summary_add_numeric,
     STYPE = internal,
     SSPACE = 1000,
-    FINALFUNC = cost_ledger._summary_final,
-    COMBINEFUNC = cost_ledger._summary_combine,
-    SERIALFUNC = cost_ledger._summary_serialize,
-    DESERIALFUNC = cost_ledger._summary_deserialize,
+    FINALFUNC = cost_ledger_internal.summary_final,
+    COMBINEFUNC = cost_ledger_internal.summary_combine,
+    SERIALFUNC = cost_ledger_internal.summary_serialize,
+    DESERIALFUNC = cost_ledger_internal.summary_deserialize,
     PARALLEL = safe
 );
 COMMENT ON AGGREGATE cost_ledger.summarize(numeric, double precision) IS
     'The summary of the values, with the given relative error: 0.02, 0.01, 0.005, 0.002 or 0.001';
 
 CREATE AGGREGATE cost_ledger.summarize(double precision, double precision) (
-    SFUNC = cost_ledger._summary_add_float8,
+    SFUNC = cost_ledger_internal.summary_add_float8,
     STYPE = internal,
     SSPACE = 1000,
-    FINALFUNC = cost_ledger._summary_final,
-    COMBINEFUNC = cost_ledger._summary_combine,
-    SERIALFUNC = cost_ledger._summary_serialize,
-    DESERIALFUNC = cost_ledger._summary_deserialize,
+    FINALFUNC = cost_ledger_internal.summary_final,
+    COMBINEFUNC = cost_ledger_internal.summary_combine,
+    SERIALFUNC = cost_ledger_internal.summary_serialize,
+    DESERIALFUNC = cost_ledger_internal.summary_deserialize,
     PARALLEL = safe
 );
 COMMENT ON AGGREGATE cost_ledger.summarize(double precision, double precision) IS
     'The summary of the values, each rounded to 1e-15, with the given relative error: 0.02, 0.01, 0.005, 0.002 or 0.001';
 
 CREATE AGGREGATE cost_ledger.summarize(bigint, double precision) (
-    SFUNC = cost_ledger._summary_add_int8,
+    SFUNC = cost_ledger_internal.summary_add_int8,
     STYPE = internal,
     SSPACE = 1000,
-    FINALFUNC = cost_ledger._summary_final,
-    COMBINEFUNC = cost_ledger._summary_combine,
-    SERIALFUNC = cost_ledger._summary_serialize,
-    DESERIALFUNC = cost_ledger._summary_deserialize,
+    FINALFUNC = cost_ledger_internal.summary_final,
+    COMBINEFUNC = cost_ledger_internal.summary_combine,
+    SERIALFUNC = cost_ledger_internal.summary_serialize,
+    DESERIALFUNC = cost_ledger_internal.summary_deserialize,
     PARALLEL = safe
 );
 COMMENT ON AGGREGATE cost_ledger.summarize(bigint, double precision) IS
     'The summary of the values, with the given relative error: 0.02, 0.01, 0.005, 0.002 or 0.001';
 
 CREATE AGGREGATE cost_ledger.merge(cost_ledger.summary) (
-    SFUNC = cost_ledger._summary_add_summary,
+    SFUNC = cost_ledger_internal.summary_add_summary,
     STYPE = internal,
     SSPACE = 1000,
-    FINALFUNC = cost_ledger._summary_final,
-    COMBINEFUNC = cost_ledger._summary_combine,
-    SERIALFUNC = cost_ledger._summary_serialize,
-    DESERIALFUNC = cost_ledger._summary_deserialize,
+    FINALFUNC = cost_ledger_internal.summary_final,
+    COMBINEFUNC = cost_ledger_internal.summary_combine,
+    SERIALFUNC = cost_ledger_internal.summary_serialize,
+    DESERIALFUNC = cost_ledger_internal.summary_deserialize,
     PARALLEL = safe
 );
 COMMENT ON AGGREGATE cost_ledger.merge(cost_ledger.summary) IS
     'The summary of all values of the summaries';
 
 CREATE AGGREGATE cost_ledger.p50(numeric) (
-    SFUNC = cost_ledger._summary_add_numeric,
+    SFUNC = cost_ledger_internal.summary_add_numeric,
     STYPE = internal,
     SSPACE = 1000,
-    FINALFUNC = cost_ledger._summary_final_p50,
-    COMBINEFUNC = cost_ledger._summary_combine,
-    SERIALFUNC = cost_ledger._summary_serialize,
-    DESERIALFUNC = cost_ledger._summary_deserialize,
+    FINALFUNC = cost_ledger_internal.summary_final_p50,
+    COMBINEFUNC = cost_ledger_internal.summary_combine,
+    SERIALFUNC = cost_ledger_internal.summary_serialize,
+    DESERIALFUNC = cost_ledger_internal.summary_deserialize,
     PARALLEL = safe
 );
 COMMENT ON AGGREGATE cost_ledger.p50(numeric) IS
     'The quantile 0.50 of the values, with a relative error of at most 1 %; exact for up to 16 distinct values';
 
 CREATE AGGREGATE cost_ledger.p50(double precision) (
-    SFUNC = cost_ledger._summary_add_float8,
+    SFUNC = cost_ledger_internal.summary_add_float8,
     STYPE = internal,
     SSPACE = 1000,
-    FINALFUNC = cost_ledger._summary_final_p50,
-    COMBINEFUNC = cost_ledger._summary_combine,
-    SERIALFUNC = cost_ledger._summary_serialize,
-    DESERIALFUNC = cost_ledger._summary_deserialize,
+    FINALFUNC = cost_ledger_internal.summary_final_p50,
+    COMBINEFUNC = cost_ledger_internal.summary_combine,
+    SERIALFUNC = cost_ledger_internal.summary_serialize,
+    DESERIALFUNC = cost_ledger_internal.summary_deserialize,
     PARALLEL = safe
 );
 COMMENT ON AGGREGATE cost_ledger.p50(double precision) IS
     'The quantile 0.50 of the values, each rounded to 1e-15, with a relative error of at most 1 %; exact for up to 16 distinct values';
 
 CREATE AGGREGATE cost_ledger.p50(bigint) (
-    SFUNC = cost_ledger._summary_add_int8,
+    SFUNC = cost_ledger_internal.summary_add_int8,
     STYPE = internal,
     SSPACE = 1000,
-    FINALFUNC = cost_ledger._summary_final_p50,
-    COMBINEFUNC = cost_ledger._summary_combine,
-    SERIALFUNC = cost_ledger._summary_serialize,
-    DESERIALFUNC = cost_ledger._summary_deserialize,
+    FINALFUNC = cost_ledger_internal.summary_final_p50,
+    COMBINEFUNC = cost_ledger_internal.summary_combine,
+    SERIALFUNC = cost_ledger_internal.summary_serialize,
+    DESERIALFUNC = cost_ledger_internal.summary_deserialize,
     PARALLEL = safe
 );
 COMMENT ON AGGREGATE cost_ledger.p50(bigint) IS
     'The quantile 0.50 of the values, with a relative error of at most 1 %; exact for up to 16 distinct values';
 
 CREATE AGGREGATE cost_ledger.p95(numeric) (
-    SFUNC = cost_ledger._summary_add_numeric,
+    SFUNC = cost_ledger_internal.summary_add_numeric,
     STYPE = internal,
     SSPACE = 1000,
-    FINALFUNC = cost_ledger._summary_final_p95,
-    COMBINEFUNC = cost_ledger._summary_combine,
-    SERIALFUNC = cost_ledger._summary_serialize,
-    DESERIALFUNC = cost_ledger._summary_deserialize,
+    FINALFUNC = cost_ledger_internal.summary_final_p95,
+    COMBINEFUNC = cost_ledger_internal.summary_combine,
+    SERIALFUNC = cost_ledger_internal.summary_serialize,
+    DESERIALFUNC = cost_ledger_internal.summary_deserialize,
     PARALLEL = safe
 );
 COMMENT ON AGGREGATE cost_ledger.p95(numeric) IS
     'The quantile 0.95 of the values, with a relative error of at most 1 %; exact for up to 16 distinct values';
 
 CREATE AGGREGATE cost_ledger.p95(double precision) (
-    SFUNC = cost_ledger._summary_add_float8,
+    SFUNC = cost_ledger_internal.summary_add_float8,
     STYPE = internal,
     SSPACE = 1000,
-    FINALFUNC = cost_ledger._summary_final_p95,
-    COMBINEFUNC = cost_ledger._summary_combine,
-    SERIALFUNC = cost_ledger._summary_serialize,
-    DESERIALFUNC = cost_ledger._summary_deserialize,
+    FINALFUNC = cost_ledger_internal.summary_final_p95,
+    COMBINEFUNC = cost_ledger_internal.summary_combine,
+    SERIALFUNC = cost_ledger_internal.summary_serialize,
+    DESERIALFUNC = cost_ledger_internal.summary_deserialize,
     PARALLEL = safe
 );
 COMMENT ON AGGREGATE cost_ledger.p95(double precision) IS
     'The quantile 0.95 of the values, each rounded to 1e-15, with a relative error of at most 1 %; exact for up to 16 distinct values';
 
 CREATE AGGREGATE cost_ledger.p95(bigint) (
-    SFUNC = cost_ledger._summary_add_int8,
+    SFUNC = cost_ledger_internal.summary_add_int8,
     STYPE = internal,
     SSPACE = 1000,
-    FINALFUNC = cost_ledger._summary_final_p95,
-    COMBINEFUNC = cost_ledger._summary_combine,
-    SERIALFUNC = cost_ledger._summary_serialize,
-    DESERIALFUNC = cost_ledger._summary_deserialize,
+    FINALFUNC = cost_ledger_internal.summary_final_p95,
+    COMBINEFUNC = cost_ledger_internal.summary_combine,
+    SERIALFUNC = cost_ledger_internal.summary_serialize,
+    DESERIALFUNC = cost_ledger_internal.summary_deserialize,
     PARALLEL = safe
 );
 COMMENT ON AGGREGATE cost_ledger.p95(bigint) IS
     'The quantile 0.95 of the values, with a relative error of at most 1 %; exact for up to 16 distinct values';
 
 CREATE AGGREGATE cost_ledger.p99(numeric) (
-    SFUNC = cost_ledger._summary_add_numeric,
+    SFUNC = cost_ledger_internal.summary_add_numeric,
     STYPE = internal,
     SSPACE = 1000,
-    FINALFUNC = cost_ledger._summary_final_p99,
-    COMBINEFUNC = cost_ledger._summary_combine,
-    SERIALFUNC = cost_ledger._summary_serialize,
-    DESERIALFUNC = cost_ledger._summary_deserialize,
+    FINALFUNC = cost_ledger_internal.summary_final_p99,
+    COMBINEFUNC = cost_ledger_internal.summary_combine,
+    SERIALFUNC = cost_ledger_internal.summary_serialize,
+    DESERIALFUNC = cost_ledger_internal.summary_deserialize,
     PARALLEL = safe
 );
 COMMENT ON AGGREGATE cost_ledger.p99(numeric) IS
     'The quantile 0.99 of the values, with a relative error of at most 1 %; exact for up to 16 distinct values';
 
 CREATE AGGREGATE cost_ledger.p99(double precision) (
-    SFUNC = cost_ledger._summary_add_float8,
+    SFUNC = cost_ledger_internal.summary_add_float8,
     STYPE = internal,
     SSPACE = 1000,
-    FINALFUNC = cost_ledger._summary_final_p99,
-    COMBINEFUNC = cost_ledger._summary_combine,
-    SERIALFUNC = cost_ledger._summary_serialize,
-    DESERIALFUNC = cost_ledger._summary_deserialize,
+    FINALFUNC = cost_ledger_internal.summary_final_p99,
+    COMBINEFUNC = cost_ledger_internal.summary_combine,
+    SERIALFUNC = cost_ledger_internal.summary_serialize,
+    DESERIALFUNC = cost_ledger_internal.summary_deserialize,
     PARALLEL = safe
 );
 COMMENT ON AGGREGATE cost_ledger.p99(double precision) IS
     'The quantile 0.99 of the values, each rounded to 1e-15, with a relative error of at most 1 %; exact for up to 16 distinct values';
 
 CREATE AGGREGATE cost_ledger.p99(bigint) (
-    SFUNC = cost_ledger._summary_add_int8,
+    SFUNC = cost_ledger_internal.summary_add_int8,
     STYPE = internal,
     SSPACE = 1000,
-    FINALFUNC = cost_ledger._summary_final_p99,
-    COMBINEFUNC = cost_ledger._summary_combine,
-    SERIALFUNC = cost_ledger._summary_serialize,
-    DESERIALFUNC = cost_ledger._summary_deserialize,
+    FINALFUNC = cost_ledger_internal.summary_final_p99,
+    COMBINEFUNC = cost_ledger_internal.summary_combine,
+    SERIALFUNC = cost_ledger_internal.summary_serialize,
+    DESERIALFUNC = cost_ledger_internal.summary_deserialize,
     PARALLEL = safe
 );
 COMMENT ON AGGREGATE cost_ledger.p99(bigint) IS

@@ -53,14 +53,14 @@ COMMENT ON COLUMN cost_ledger.retention_log.dropped_by IS 'The role that dropped
 
 CREATE TRIGGER append_only
     BEFORE UPDATE OR DELETE ON cost_ledger.retention_log
-    FOR EACH ROW EXECUTE FUNCTION cost_ledger._refuse_change();
+    FOR EACH ROW EXECUTE FUNCTION cost_ledger_internal.refuse_change();
 CREATE TRIGGER append_only_truncate
     BEFORE TRUNCATE ON cost_ledger.retention_log
-    FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger._refuse_change();
+    FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger_internal.refuse_change();
 
 -- A check reads for minutes what the drop must find unchanged in milliseconds;
 -- this is what the first leaves for the second.
-CREATE TABLE cost_ledger.partition_check (
+CREATE TABLE cost_ledger_internal.partition_check (
     relation       oid PRIMARY KEY,
     partition      text NOT NULL,
     range_start    timestamptz NOT NULL,
@@ -77,34 +77,34 @@ CREATE TABLE cost_ledger.partition_check (
     CHECK ((problem IS NULL) = (digest IS NOT NULL))
 );
 
-COMMENT ON TABLE cost_ledger.partition_check IS 'Partitions that are due to be dropped and have been compared with their rollups. Written by the jobs.';
-COMMENT ON COLUMN cost_ledger.partition_check.relation IS 'The partition''s oid.';
-COMMENT ON COLUMN cost_ledger.partition_check.partition IS 'Its name.';
-COMMENT ON COLUMN cost_ledger.partition_check.range_start IS 'It holds calls made from this time on.';
-COMMENT ON COLUMN cost_ledger.partition_check.range_end IS 'It holds calls made before this time.';
-COMMENT ON COLUMN cost_ledger.partition_check.snapshot IS 'What was in the rollups then (rollup_state.snapshot): a row it does not see came later, and the check holds no more.';
-COMMENT ON COLUMN cost_ledger.partition_check.base_call_id IS 'The same for rows without a recorded_xid (rollup_state.base_call_id).';
-COMMENT ON COLUMN cost_ledger.partition_check.rows IS 'How many rows it has: calls and corrections.';
-COMMENT ON COLUMN cost_ledger.partition_check.cost IS 'Sum of their cost in the ledger''s currency, exact.';
-COMMENT ON COLUMN cost_ledger.partition_check.first_call_id IS 'The least of their call_ids.';
-COMMENT ON COLUMN cost_ledger.partition_check.last_call_id IS 'The greatest of their call_ids.';
-COMMENT ON COLUMN cost_ledger.partition_check.digest IS 'SHA-256 of its rows; NULL where there is a problem.';
-COMMENT ON COLUMN cost_ledger.partition_check.problem IS 'Why it may not be dropped; NULL: it may.';
-COMMENT ON COLUMN cost_ledger.partition_check.checked_at IS 'When the check ended.';
+COMMENT ON TABLE cost_ledger_internal.partition_check IS 'Partitions that are due to be dropped and have been compared with their rollups. Written by the jobs.';
+COMMENT ON COLUMN cost_ledger_internal.partition_check.relation IS 'The partition''s oid.';
+COMMENT ON COLUMN cost_ledger_internal.partition_check.partition IS 'Its name.';
+COMMENT ON COLUMN cost_ledger_internal.partition_check.range_start IS 'It holds calls made from this time on.';
+COMMENT ON COLUMN cost_ledger_internal.partition_check.range_end IS 'It holds calls made before this time.';
+COMMENT ON COLUMN cost_ledger_internal.partition_check.snapshot IS 'What was in the rollups then (rollup_state.snapshot): a row it does not see came later, and the check holds no more.';
+COMMENT ON COLUMN cost_ledger_internal.partition_check.base_call_id IS 'The same for rows without a recorded_xid (rollup_state.base_call_id).';
+COMMENT ON COLUMN cost_ledger_internal.partition_check.rows IS 'How many rows it has: calls and corrections.';
+COMMENT ON COLUMN cost_ledger_internal.partition_check.cost IS 'Sum of their cost in the ledger''s currency, exact.';
+COMMENT ON COLUMN cost_ledger_internal.partition_check.first_call_id IS 'The least of their call_ids.';
+COMMENT ON COLUMN cost_ledger_internal.partition_check.last_call_id IS 'The greatest of their call_ids.';
+COMMENT ON COLUMN cost_ledger_internal.partition_check.digest IS 'SHA-256 of its rows; NULL where there is a problem.';
+COMMENT ON COLUMN cost_ledger_internal.partition_check.problem IS 'Why it may not be dropped; NULL: it may.';
+COMMENT ON COLUMN cost_ledger_internal.partition_check.checked_at IS 'When the check ended.';
 
 CREATE VIEW cost_ledger.partition_status WITH (security_invoker = true) AS
 SELECT p.partition, p.range_start, p.range_end, p.is_default,
-       CASE WHEN p.is_default THEN cost_ledger.has_waiting_calls()
+       CASE WHEN p.is_default THEN cost_ledger_internal.has_waiting_calls()
             ELSE EXISTS (SELECT FROM cost_ledger.call c WHERE c.called_at >= p.range_start AND c.called_at < p.range_end) END AS has_rows,
        CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint END AS estimated_rows,
        (SELECT sum(pg_total_relation_size(t.relid)) FROM pg_partition_tree(p.relation) t)::bigint AS bytes,
        coalesce(p.range_end <= (now() AT TIME ZONE l.time_zone - r.retain_calls) AT TIME ZONE l.time_zone, false) AS is_expired,
        k.checked_at, k.problem
-FROM cost_ledger.partitions() p
+FROM cost_ledger_internal.partitions() p
 JOIN pg_class c ON c.oid = p.relation
 CROSS JOIN cost_ledger.ledger l
 CROSS JOIN cost_ledger.retention r
-LEFT JOIN cost_ledger.partition_check k ON k.relation = p.relation;
+LEFT JOIN cost_ledger_internal.partition_check k ON k.relation = p.relation;
 
 COMMENT ON VIEW cost_ledger.partition_status IS 'How are the partitions of call? One row each. The default one with has_rows: calls wait for a partition; waiting_call_by_month says of when.';
 COMMENT ON COLUMN cost_ledger.partition_status.partition IS 'The partition''s name.';
@@ -128,7 +128,7 @@ FROM (
            sum(c.cost) AS cost,
            min(c.called_at) AS first_called_at,
            max(c.called_at) AS last_called_at
-    FROM cost_ledger.call_default c
+    FROM cost_ledger_internal.call_default c
     GROUP BY 1) w;
 
 COMMENT ON VIEW cost_ledger.waiting_call_by_month IS 'Which calls wait in call_default for a partition? None, as a rule: the job makes partitions ahead, and moves what came before its partition. Such calls are counted in every report as any other.';
@@ -150,7 +150,7 @@ FROM (
     FROM cost_ledger.retention_log r
     GROUP BY r.range_start, r.range_end) d
 CROSS JOIN cost_ledger.ledger l
-CROSS JOIN cost_ledger.rollup_state s
+CROSS JOIN cost_ledger_internal.rollup_state s
 CROSS JOIN LATERAL (
     SELECT count(*) AS rows, sum(c.cost) AS cost
     FROM cost_ledger.call c
@@ -158,7 +158,7 @@ CROSS JOIN LATERAL (
       AND (pg_visible_in_snapshot(c.recorded_xid, s.snapshot) OR (c.recorded_xid IS NULL AND c.call_id <= s.base_call_id))) n
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(r.calls + r.corrections), 0)::bigint AS rows, sum(r.cost) AS cost
-    FROM cost_ledger.rollup_day r
+    FROM cost_ledger_internal.rollup_day r
     WHERE r.day >= (d.range_start AT TIME ZONE l.time_zone)::date AND r.day < (d.range_end AT TIME ZONE l.time_zone)::date) u;
 
 COMMENT ON VIEW cost_ledger.retention_check IS 'Do the rollups still say of dropped months what these held? What check_rollups() can no longer tell. One row per month.';

@@ -3,7 +3,7 @@
 -- Costs are exact as everywhere; percentiles are estimates by nature, computed
 -- in double precision and given with 6 decimals.
 
-CREATE FUNCTION cost_ledger.normal_quantile(p double precision) RETURNS double precision
+CREATE FUNCTION cost_ledger_internal.normal_quantile(p double precision) RETURNS double precision
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -33,7 +33,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger.normal_quantile(double precision) IS
+COMMENT ON FUNCTION cost_ledger_internal.normal_quantile(double precision) IS
     'Inverse of the cumulative distribution function of the standard normal distribution, by P. J. Acklam''s rational approximations (2003): relative error below 1.15e-9 over the whole range. 0 < p < 1, else an error (22003).';
 
 CREATE FUNCTION cost_ledger.feature_cost_sample(
@@ -51,7 +51,7 @@ DECLARE
                      ->> sample_by);
 BEGIN
     IF to_regclass('cost_ledger.call') IS NULL THEN
-        PERFORM cost_ledger._ledger();
+        PERFORM cost_ledger_internal.ledger();
     END IF;
     IF sampled IS NULL THEN
         RAISE EXCEPTION 'a sample is not by "%"', sample_by
@@ -170,7 +170,7 @@ BEGIN
     -- How far a user at a percentile is from the mean user.
     IF sample_by IS NULL THEN
         -- Log-normal with this mean: its logarithm has mean ln(mean) - sigma² / 2.
-        SELECT array_agg(exp(sigma * cost_ledger.normal_quantile(p.p) - sigma * sigma / 2)::numeric ORDER BY p.p) INTO factors
+        SELECT array_agg(exp(sigma * cost_ledger_internal.normal_quantile(p.p) - sigma * sigma / 2)::numeric ORDER BY p.p) INTO factors
             FROM unnest(percentiles) AS p (p);
     ELSE
         SELECT * INTO sampled FROM cost_ledger.feature_cost_sample(feature, sample_start, sample_end, sample_by);
@@ -184,7 +184,7 @@ BEGIN
     END IF;
 
     IF save THEN
-        month := date_trunc('month', coalesce(first_month::timestamp, now() AT TIME ZONE (cost_ledger._ledger()).time_zone))::date;
+        month := date_trunc('month', coalesce(first_month::timestamp, now() AT TIME ZONE (cost_ledger_internal.ledger()).time_zone))::date;
         INSERT INTO cost_ledger.estimate (feature, first_month, note, inputs)
             VALUES (estimate_feature_cost.feature, month, estimate_feature_cost.note,
                     jsonb_build_object(

@@ -2,7 +2,7 @@
 -- that apply to a call come to.  In PL/pgSQL, which keeps its plans for the
 -- session; a function in SQL would plan these statements at every call.
 
-CREATE FUNCTION cost_ledger._model_names(provider text, model text) RETURNS TABLE (
+CREATE FUNCTION cost_ledger_internal.model_names(provider text, model text) RETURNS TABLE (
         step integer, provider_name text, model_name text, rule text)
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 10
     SET search_path = pg_catalog, pg_temp
@@ -60,9 +60,9 @@ BEGIN
     ;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._model_names(text, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.model_names(text, text) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._model_names(text, text) IS
+COMMENT ON FUNCTION cost_ledger_internal.model_names(text, text) IS
     'The names under which a call''s model may have a rate card, best first, and how each comes about.';
 
 CREATE FUNCTION cost_ledger.resolve_model(
@@ -79,7 +79,7 @@ BEGIN
         -- A name of its own comes before any alias, and an alias before any
         -- guess.
         SELECT n.step * 2 - 1 AS n, n.provider_name, n.model_name, n.rule
-        FROM cost_ledger._model_names(resolve_model.provider, resolve_model.model) n
+        FROM cost_ledger_internal.model_names(resolve_model.provider, resolve_model.model) n
         UNION ALL
         SELECT 2, coalesce(nullif(a.to_provider, ''), resolve_model.provider), a.to_model,
                format('alias: %s %s', a.match, a.pattern)
@@ -96,7 +96,7 @@ BEGIN
               ORDER BY a.priority DESC, length(a.pattern) DESC, a.provider DESC, a.match, a.pattern
               LIMIT 1) AS a
     ), found AS MATERIALIZED (
-        SELECT t.*, EXISTS (SELECT FROM cost_ledger.rate_card c
+        SELECT t.*, EXISTS (SELECT FROM cost_ledger_internal.rate_card c
                             WHERE c.provider = t.provider_name AND c.model = t.model_name) AS is_known
         FROM tried t
     )
@@ -111,7 +111,7 @@ $$;
 COMMENT ON FUNCTION cost_ledger.resolve_model(text, text) IS
     'How the model of a call finds its rate card: each name that is tried, in order, the rule that makes it, whether there is a card of that name, and the one that is used. A call''s own name is stored as it was sent.';
 
-CREATE FUNCTION cost_ledger._find_rate_cards(
+CREATE FUNCTION cost_ledger_internal.find_rate_cards(
     provider text, model text,
     OUT card_provider text, OUT card_model text, OUT rule text, OUT has_customers boolean,
     OUT vain_providers text[], OUT vain_models text[]
@@ -121,10 +121,10 @@ CREATE FUNCTION cost_ledger._find_rate_cards(
 AS $$
 BEGIN
     -- Most names need no rule: theirs are not worked out.
-    IF EXISTS (SELECT FROM cost_ledger.rate_card c
-               WHERE c.provider = _find_rate_cards.provider AND c.model = _find_rate_cards.model) THEN
-        card_provider := _find_rate_cards.provider;
-        card_model := _find_rate_cards.model;
+    IF EXISTS (SELECT FROM cost_ledger_internal.rate_card c
+               WHERE c.provider = find_rate_cards.provider AND c.model = find_rate_cards.model) THEN
+        card_provider := find_rate_cards.provider;
+        card_model := find_rate_cards.model;
     ELSE
         SELECT max(r.priced_provider) FILTER (WHERE r.is_used), max(r.priced_model) FILTER (WHERE r.is_used),
                format('; as %s, %s', max(r.priced_model) FILTER (WHERE r.is_used), max(r.rule) FILTER (WHERE r.is_used)),
@@ -132,27 +132,27 @@ BEGIN
                array_agg(r.priced_model ORDER BY r.step) FILTER (WHERE r.step < coalesce(r.used, r.step + 1))
             INTO card_provider, card_model, rule, vain_providers, vain_models
             FROM (SELECT t.*, max(t.step) FILTER (WHERE t.is_used) OVER () AS used
-                  FROM cost_ledger.resolve_model(_find_rate_cards.provider, _find_rate_cards.model) t) AS r;
+                  FROM cost_ledger.resolve_model(find_rate_cards.provider, find_rate_cards.model) t) AS r;
     END IF;
-    has_customers := EXISTS (SELECT FROM cost_ledger.rate_card c
+    has_customers := EXISTS (SELECT FROM cost_ledger_internal.rate_card c
                              WHERE c.provider = card_provider AND c.model = card_model AND c.customer <> '')
         OR EXISTS (SELECT FROM cost_ledger.price_multiplier m
                    WHERE m.provider = card_provider AND m.model IN ('', card_model) AND m.customer <> '');
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._find_rate_cards(text, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.find_rate_cards(text, text) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._find_rate_cards(text, text) IS
+COMMENT ON FUNCTION cost_ledger_internal.find_rate_cards(text, text) IS
     'Whose rate cards a model is priced by (see resolve_model()), NULL if there are none; how that comes about, for explain_cost(), NULL for the name itself; whether some customer has prices or multipliers of its own there: if not, the price cache needs no entry for each; and the names that come before, under which there is no card.';
 
-CREATE AGGREGATE cost_ledger._product(numeric) (
+CREATE AGGREGATE cost_ledger_internal.product(numeric) (
     SFUNC = numeric_mul, STYPE = numeric, INITCOND = '1', PARALLEL = SAFE
 );
-REVOKE EXECUTE ON FUNCTION cost_ledger._product(numeric) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.product(numeric) FROM PUBLIC;
 
-COMMENT ON AGGREGATE cost_ledger._product(numeric) IS 'The exact product of numbers; 1 of none.';
+COMMENT ON AGGREGATE cost_ledger_internal.product(numeric) IS 'The exact product of numbers; 1 of none.';
 
-CREATE FUNCTION cost_ledger._effective_prices(
+CREATE FUNCTION cost_ledger_internal.effective_prices(
     provider text, model text, region text, service_class text, customer text, name_rule text
 ) RETURNS TABLE (
         slice_from timestamptz, slice_to timestamptz, rank integer, price_id bigint, valid_from timestamptz, valid_to timestamptz,
@@ -168,27 +168,27 @@ BEGIN
         -- Customer before class before region: the order in which rates are
         -- looked for.
         SELECT c.card_id, c.region, c.service_class, c.customer,
-               CASE WHEN c.customer = _effective_prices.customer THEN 0 ELSE 4 END
-               + CASE WHEN c.service_class = _effective_prices.service_class THEN 0 ELSE 2 END
-               + CASE WHEN c.region = _effective_prices.region THEN 0 ELSE 1 END AS rank
-        FROM cost_ledger.rate_card c
-        WHERE c.provider = _effective_prices.provider AND c.model = _effective_prices.model
-          AND c.customer IN ('', _effective_prices.customer)
-          AND c.service_class IN ('standard', _effective_prices.service_class)
-          AND c.region IN ('', _effective_prices.region)
+               CASE WHEN c.customer = effective_prices.customer THEN 0 ELSE 4 END
+               + CASE WHEN c.service_class = effective_prices.service_class THEN 0 ELSE 2 END
+               + CASE WHEN c.region = effective_prices.region THEN 0 ELSE 1 END AS rank
+        FROM cost_ledger_internal.rate_card c
+        WHERE c.provider = effective_prices.provider AND c.model = effective_prices.model
+          AND c.customer IN ('', effective_prices.customer)
+          AND c.service_class IN ('standard', effective_prices.service_class)
+          AND c.region IN ('', effective_prices.region)
     ), versions AS (
         SELECT c.*, p.price_id, p.currency, p.valid_from, p.valid_to
         FROM cards c
-        JOIN cost_ledger.price p ON p.card_id = c.card_id
+        JOIN cost_ledger_internal.price p ON p.card_id = c.card_id
         WHERE p.valid_to IS DISTINCT FROM p.valid_from
     ), multipliers AS (
         SELECT m.region, m.service_class, m.customer, m.name, m.factor, m.tokens_only, m.valid_from,
                lead(m.valid_from) OVER (PARTITION BY m.model, m.region, m.service_class, m.customer, m.name ORDER BY m.valid_from) AS valid_to
         FROM cost_ledger.price_multiplier m
-        WHERE m.provider = _effective_prices.provider AND m.model IN ('', _effective_prices.model)
-          AND m.region IN ('', _effective_prices.region)
-          AND m.service_class IN ('', _effective_prices.service_class)
-          AND m.customer IN ('', _effective_prices.customer)
+        WHERE m.provider = effective_prices.provider AND m.model IN ('', effective_prices.model)
+          AND m.region IN ('', effective_prices.region)
+          AND m.service_class IN ('', effective_prices.service_class)
+          AND m.customer IN ('', effective_prices.customer)
     ), exchange AS (
         SELECT e.currency, e.rate, e.valid_from,
                lead(e.valid_from) OVER (PARTITION BY e.currency ORDER BY e.valid_from) AS valid_to
@@ -213,12 +213,12 @@ BEGIN
         JOIN exchange e ON e.currency = v.currency AND e.valid_from <= s.slice_from AND (e.valid_to IS NULL OR s.slice_from < e.valid_to)
         -- Standard rates stand in for a class only where the class is known to
         -- have a price: rates of its own, or a share of standard.
-        WHERE (v.service_class = _effective_prices.service_class
+        WHERE (v.service_class = effective_prices.service_class
                OR EXISTS (SELECT FROM versions o
-                          WHERE o.service_class = _effective_prices.service_class
+                          WHERE o.service_class = effective_prices.service_class
                             AND o.valid_from <= s.slice_from AND (o.valid_to IS NULL OR s.slice_from < o.valid_to))
                OR EXISTS (SELECT FROM multipliers o
-                          WHERE o.service_class = _effective_prices.service_class
+                          WHERE o.service_class = effective_prices.service_class
                             AND o.valid_from <= s.slice_from AND (o.valid_to IS NULL OR s.slice_from < o.valid_to)))
           -- Nor does anything stand in for a more specific card that has a
           -- price but no exchange rate: that price is not known.
@@ -233,16 +233,16 @@ BEGIN
            l.meter, l.unit_price, l.per, i.rate * f.factor, l.over_tokens, l.is_inclusive, l.is_graduated,
            l.window_start, l.window_end, l.window_days, l.window_zone, i.currency,
            concat(CASE WHEN i.customer <> '' THEN '; of customer ' || i.customer END,
-                  CASE WHEN i.service_class <> _effective_prices.service_class THEN '; of class standard' END,
-                  _effective_prices.name_rule,
+                  CASE WHEN i.service_class <> effective_prices.service_class THEN '; of class standard' END,
+                  effective_prices.name_rule,
                   CASE WHEN i.rate <> 1 THEN '; × ' || trim_scale(i.rate) || ' from ' || i.currency END,
                   f.rule)
     FROM in_force i
-    JOIN cost_ledger.price_line l ON l.price_id = i.price_id
+    JOIN cost_ledger_internal.price_line l ON l.price_id = i.price_id
     CROSS JOIN LATERAL (
         -- A rate that is a region's, class's or customer's own already has in
         -- it what a multiplier of that region, class or customer would do.
-        SELECT cost_ledger._product(m.factor) AS factor,
+        SELECT cost_ledger_internal.product(m.factor) AS factor,
                string_agg(format('; × %s %s', trim_scale(m.factor), m.name), '' ORDER BY m.name) FILTER (WHERE m.factor <> 1) AS rule
         FROM multipliers m
         WHERE m.valid_from <= i.slice_from AND (m.valid_to IS NULL OR i.slice_from < m.valid_to)
@@ -258,7 +258,7 @@ BEGIN
     ;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger._effective_prices(text, text, text, text, text, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.effective_prices(text, text, text, text, text, text) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger._effective_prices(text, text, text, text, text, text) IS
-    'What calls that use the rate cards of a provider and model (see _find_rate_cards()) are priced at in a region and class and for a customer, for all times: slices of time within which nothing changes, in each the rate lines of all cards that apply, with everything they are multiplied by. The price cache of each backend is filled from it. No region and no customer are the empty string. name_rule goes into the rule.';
+COMMENT ON FUNCTION cost_ledger_internal.effective_prices(text, text, text, text, text, text) IS
+    'What calls that use the rate cards of a provider and model (see find_rate_cards()) are priced at in a region and class and for a customer, for all times: slices of time within which nothing changes, in each the rate lines of all cards that apply, with everything they are multiplied by. The price cache of each backend is filled from it. No region and no customer are the empty string. name_rule goes into the rule.';

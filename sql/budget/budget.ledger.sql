@@ -67,7 +67,7 @@ COMMENT ON COLUMN cost_ledger.budget_version.reason IS 'Why it was set, where so
 COMMENT ON COLUMN cost_ledger.budget_version.set_by IS 'The role that set it.';
 
 -- Half of each page is left free for new versions of hot rows.
-CREATE TABLE cost_ledger.budget_balance (
+CREATE TABLE cost_ledger_internal.budget_balance (
     budget_id       bigint NOT NULL,
     period_start    timestamptz NOT NULL,
     entity          text COLLATE "C" NOT NULL DEFAULT '',
@@ -79,17 +79,17 @@ CREATE TABLE cost_ledger.budget_balance (
     PRIMARY KEY (budget_id, entity, period_start)
 ) WITH (fillfactor = 50);
 
-COMMENT ON TABLE cost_ledger.budget_balance IS 'What counts against each budget, by entity and period. Written by the ledger: calls with a hold at their commit, others by refresh().';
-COMMENT ON COLUMN cost_ledger.budget_balance.budget_id IS 'The budget.';
-COMMENT ON COLUMN cost_ledger.budget_balance.entity IS 'Value of the budget''s each_of column; empty for a budget without one.';
-COMMENT ON COLUMN cost_ledger.budget_balance.period_start IS 'First instant of the period; -infinity for the period total. Of a rolling budget each minute with calls, and at -infinity what is held.';
-COMMENT ON COLUMN cost_ledger.budget_balance.posted IS 'What the ledger says was spent, in the unit of the budget''s metric.';
-COMMENT ON COLUMN cost_ledger.budget_balance.held IS 'What open holds have reserved.';
-COMMENT ON COLUMN cost_ledger.budget_balance.unpriced_calls IS 'Calls without a full price, whose cost is not or not wholly in posted.';
-COMMENT ON COLUMN cost_ledger.budget_balance.first_at IS 'When the first of the calls was made.';
-COMMENT ON COLUMN cost_ledger.budget_balance.last_at IS 'When the last was.';
+COMMENT ON TABLE cost_ledger_internal.budget_balance IS 'What counts against each budget, by entity and period. Written by the ledger: calls with a hold at their commit, others by refresh().';
+COMMENT ON COLUMN cost_ledger_internal.budget_balance.budget_id IS 'The budget.';
+COMMENT ON COLUMN cost_ledger_internal.budget_balance.entity IS 'Value of the budget''s each_of column; empty for a budget without one.';
+COMMENT ON COLUMN cost_ledger_internal.budget_balance.period_start IS 'First instant of the period; -infinity for the period total. Of a rolling budget each minute with calls, and at -infinity what is held.';
+COMMENT ON COLUMN cost_ledger_internal.budget_balance.posted IS 'What the ledger says was spent, in the unit of the budget''s metric.';
+COMMENT ON COLUMN cost_ledger_internal.budget_balance.held IS 'What open holds have reserved.';
+COMMENT ON COLUMN cost_ledger_internal.budget_balance.unpriced_calls IS 'Calls without a full price, whose cost is not or not wholly in posted.';
+COMMENT ON COLUMN cost_ledger_internal.budget_balance.first_at IS 'When the first of the calls was made.';
+COMMENT ON COLUMN cost_ledger_internal.budget_balance.last_at IS 'When the last was.';
 
-CREATE TABLE cost_ledger.hold (
+CREATE TABLE cost_ledger_internal.hold (
     hold_id      uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     hold_key     text COLLATE "C" CONSTRAINT hold_key UNIQUE
                  CHECK (octet_length(hold_key) BETWEEN 1 AND 512),
@@ -109,29 +109,29 @@ CREATE TABLE cost_ledger.hold (
     is_late      boolean NOT NULL DEFAULT false,
     is_unknown   boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 70);
-CREATE INDEX hold_provisional ON cost_ledger.hold (call_id) WHERE provisional IS NOT NULL AND exchanged_at IS NULL;
-CREATE INDEX hold_open ON cost_ledger.hold (expires_at) WHERE state = 'open';
+CREATE INDEX hold_provisional ON cost_ledger_internal.hold (call_id) WHERE provisional IS NOT NULL AND exchanged_at IS NULL;
+CREATE INDEX hold_open ON cost_ledger_internal.hold (expires_at) WHERE state = 'open';
 
-COMMENT ON TABLE cost_ledger.hold IS 'Holds: what reserve() has granted, and what became of it. Written by the ledger.';
-COMMENT ON COLUMN cost_ledger.hold.hold_id IS 'Identity of the hold: what the call carries that settles it.';
-COMMENT ON COLUMN cost_ledger.hold.hold_key IS 'The client''s key of it; NULL for one that a call brought along unknown.';
-COMMENT ON COLUMN cost_ledger.hold.request IS 'What was asked for: a retry must ask for the same.';
-COMMENT ON COLUMN cost_ledger.hold.estimate IS 'What the call was expected to cost, in the ledger''s currency; NULL if nobody knew.';
-COMMENT ON COLUMN cost_ledger.hold.answer IS 'What was answered, and is to a retry.';
-COMMENT ON COLUMN cost_ledger.hold.state IS 'open; settled, by a call; released, by release(); expired. An open one beyond expires_at counts for nothing any more.';
-COMMENT ON COLUMN cost_ledger.hold.created_at IS 'When it was granted.';
-COMMENT ON COLUMN cost_ledger.hold.expires_at IS 'From when it reserves nothing.';
-COMMENT ON COLUMN cost_ledger.hold.ended_at IS 'When it was settled, released or found expired.';
-COMMENT ON COLUMN cost_ledger.hold.call_id IS 'The first call that came with it.';
-COMMENT ON COLUMN cost_ledger.hold.cost IS 'What that call cost; NULL while it has no price.';
-COMMENT ON COLUMN cost_ledger.hold.overrun IS 'How much more than the estimate that was; NULL if it was not more.';
-COMMENT ON COLUMN cost_ledger.hold.provisional IS 'The estimate, where it stands in for the cost of a call without a price; until exchanged_at.';
-COMMENT ON COLUMN cost_ledger.hold.exchanged_at IS 'When the call''s price came and took its place.';
-COMMENT ON COLUMN cost_ledger.hold.calls IS 'How many calls came with it; what the second and later cost is spent without having been held.';
-COMMENT ON COLUMN cost_ledger.hold.is_late IS 'Whether a call came when it had ended already: it was posted all the same.';
-COMMENT ON COLUMN cost_ledger.hold.is_unknown IS 'Whether it was never granted: made for a call that carried a hold_id nobody knew.';
+COMMENT ON TABLE cost_ledger_internal.hold IS 'Holds: what reserve() has granted, and what became of it. Written by the ledger.';
+COMMENT ON COLUMN cost_ledger_internal.hold.hold_id IS 'Identity of the hold: what the call carries that settles it.';
+COMMENT ON COLUMN cost_ledger_internal.hold.hold_key IS 'The client''s key of it; NULL for one that a call brought along unknown.';
+COMMENT ON COLUMN cost_ledger_internal.hold.request IS 'What was asked for: a retry must ask for the same.';
+COMMENT ON COLUMN cost_ledger_internal.hold.estimate IS 'What the call was expected to cost, in the ledger''s currency; NULL if nobody knew.';
+COMMENT ON COLUMN cost_ledger_internal.hold.answer IS 'What was answered, and is to a retry.';
+COMMENT ON COLUMN cost_ledger_internal.hold.state IS 'open; settled, by a call; released, by release(); expired. An open one beyond expires_at counts for nothing any more.';
+COMMENT ON COLUMN cost_ledger_internal.hold.created_at IS 'When it was granted.';
+COMMENT ON COLUMN cost_ledger_internal.hold.expires_at IS 'From when it reserves nothing.';
+COMMENT ON COLUMN cost_ledger_internal.hold.ended_at IS 'When it was settled, released or found expired.';
+COMMENT ON COLUMN cost_ledger_internal.hold.call_id IS 'The first call that came with it.';
+COMMENT ON COLUMN cost_ledger_internal.hold.cost IS 'What that call cost; NULL while it has no price.';
+COMMENT ON COLUMN cost_ledger_internal.hold.overrun IS 'How much more than the estimate that was; NULL if it was not more.';
+COMMENT ON COLUMN cost_ledger_internal.hold.provisional IS 'The estimate, where it stands in for the cost of a call without a price; until exchanged_at.';
+COMMENT ON COLUMN cost_ledger_internal.hold.exchanged_at IS 'When the call''s price came and took its place.';
+COMMENT ON COLUMN cost_ledger_internal.hold.calls IS 'How many calls came with it; what the second and later cost is spent without having been held.';
+COMMENT ON COLUMN cost_ledger_internal.hold.is_late IS 'Whether a call came when it had ended already: it was posted all the same.';
+COMMENT ON COLUMN cost_ledger_internal.hold.is_unknown IS 'Whether it was never granted: made for a call that carried a hold_id nobody knew.';
 
-CREATE TABLE cost_ledger.hold_line (
+CREATE TABLE cost_ledger_internal.hold_line (
     hold_id       uuid NOT NULL,
     budget_id     bigint NOT NULL,
     entity        text COLLATE "C" NOT NULL,
@@ -140,15 +140,15 @@ CREATE TABLE cost_ledger.hold_line (
     expires_at    timestamptz NOT NULL,
     PRIMARY KEY (hold_id, budget_id)
 );
-CREATE INDEX hold_line_balance ON cost_ledger.hold_line (budget_id, entity, period_start, expires_at);
+CREATE INDEX hold_line_balance ON cost_ledger_internal.hold_line (budget_id, entity, period_start, expires_at);
 
-COMMENT ON TABLE cost_ledger.hold_line IS 'What open holds have in held of balances: who deletes a line takes its amount out. Written by the ledger.';
-COMMENT ON COLUMN cost_ledger.hold_line.hold_id IS 'The hold.';
-COMMENT ON COLUMN cost_ledger.hold_line.budget_id IS 'The budget.';
-COMMENT ON COLUMN cost_ledger.hold_line.entity IS 'Entity of the balance.';
-COMMENT ON COLUMN cost_ledger.hold_line.period_start IS 'Period of the balance.';
-COMMENT ON COLUMN cost_ledger.hold_line.amount IS 'How much is held, in the unit of the budget''s metric.';
-COMMENT ON COLUMN cost_ledger.hold_line.expires_at IS 'From when it reserves nothing.';
+COMMENT ON TABLE cost_ledger_internal.hold_line IS 'What open holds have in held of balances: who deletes a line takes its amount out. Written by the ledger.';
+COMMENT ON COLUMN cost_ledger_internal.hold_line.hold_id IS 'The hold.';
+COMMENT ON COLUMN cost_ledger_internal.hold_line.budget_id IS 'The budget.';
+COMMENT ON COLUMN cost_ledger_internal.hold_line.entity IS 'Entity of the balance.';
+COMMENT ON COLUMN cost_ledger_internal.hold_line.period_start IS 'Period of the balance.';
+COMMENT ON COLUMN cost_ledger_internal.hold_line.amount IS 'How much is held, in the unit of the budget''s metric.';
+COMMENT ON COLUMN cost_ledger_internal.hold_line.expires_at IS 'From when it reserves nothing.';
 
 CREATE TABLE cost_ledger.pause (
     pause_id    bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
@@ -175,30 +175,30 @@ COMMENT ON COLUMN cost_ledger.pause.resumed_by IS 'The role that ended it.';
 
 CREATE TRIGGER check_budget
     BEFORE INSERT OR UPDATE ON cost_ledger.budget
-    FOR EACH ROW EXECUTE FUNCTION cost_ledger._check_budget();
+    FOR EACH ROW EXECUTE FUNCTION cost_ledger_internal.check_budget();
 CREATE TRIGGER start_budget
     AFTER INSERT OR UPDATE OR DELETE ON cost_ledger.budget
-    FOR EACH ROW EXECUTE FUNCTION cost_ledger._start_budget();
+    FOR EACH ROW EXECUTE FUNCTION cost_ledger_internal.start_budget();
 CREATE TRIGGER check_budget_version
     BEFORE INSERT OR UPDATE ON cost_ledger.budget_version
-    FOR EACH ROW EXECUTE FUNCTION cost_ledger._check_budget_version();
+    FOR EACH ROW EXECUTE FUNCTION cost_ledger_internal.check_budget_version();
 CREATE TRIGGER start_limit
     AFTER INSERT ON cost_ledger.budget_version
-    FOR EACH ROW WHEN (new.version = 1) EXECUTE FUNCTION cost_ledger._start_limit();
+    FOR EACH ROW WHEN (new.version = 1) EXECUTE FUNCTION cost_ledger_internal.start_limit();
 
 -- All balances of a transaction are written at its end, once.
 CREATE CONSTRAINT TRIGGER settle_calls
     AFTER INSERT ON cost_ledger.call
     DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW WHEN (new.hold_id IS NOT NULL)
-    EXECUTE FUNCTION cost_ledger._settle_calls();
+    EXECUTE FUNCTION cost_ledger_internal.settle_calls();
 
 CREATE VIEW cost_ledger.open_hold WITH (security_invoker = true) AS
 SELECT h.hold_id::text AS hold_id, h.hold_key,
        (h.request -> 'labels')::text AS labels,
        h.estimate, h.created_at, h.expires_at,
        h.expires_at <= now() AS is_expired
-FROM cost_ledger.hold h
+FROM cost_ledger_internal.hold h
 WHERE h.state = 'open';
 
 COMMENT ON VIEW cost_ledger.open_hold IS 'What has been granted and not been settled or released.';
@@ -212,9 +212,9 @@ COMMENT ON COLUMN cost_ledger.open_hold.is_expired IS 'Whether that is over.';
 
 CREATE VIEW cost_ledger.budget_status WITH (security_invoker = true) AS
 WITH tail AS MATERIALIZED (
-    SELECT t.* FROM cost_ledger.unposted_spend() t
+    SELECT t.* FROM cost_ledger_internal.unposted_spend() t
 ), history AS MATERIALIZED (
-    SELECT d.* FROM cost_ledger.daily_spend() d
+    SELECT d.* FROM cost_ledger_internal.daily_spend() d
 )
 SELECT b.budget_id, b.name, b.metric,
        b.scope::text AS scope, b.each_of, e.entity,
@@ -244,12 +244,12 @@ CROSS JOIN LATERAL (
     WHERE v.budget_id = b.budget_id AND v.valid_from <= now() AND (v.valid_to IS NULL OR v.valid_to > now())
     ORDER BY v.version DESC LIMIT 1) v
 CROSS JOIN LATERAL (SELECT coalesce(b.time_zone, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS time_zone) z
-CROSS JOIN LATERAL cost_ledger.budget_period(b.period, now(), z.time_zone, b.week_start, b.period_length) p
+CROSS JOIN LATERAL cost_ledger_internal.budget_period(b.period, now(), z.time_zone, b.week_start, b.period_length) p
 CROSS JOIN LATERAL (
     SELECT s.entity, sum(s.posted) AS posted, sum(s.held) AS held, sum(s.unpriced_calls)::bigint AS unpriced_calls,
            min(s.first_at) AS first_at, max(s.last_at) AS last_at
     FROM (SELECT s.entity, s.posted, s.held, s.unpriced_calls, s.first_at, s.last_at
-          FROM cost_ledger.budget_balance s
+          FROM cost_ledger_internal.budget_balance s
           WHERE s.budget_id = b.budget_id
             AND (s.period_start = p.period_start OR (b.period = 'rolling' AND (s.period_start >= p.period_start OR s.held > 0)))
           UNION ALL
@@ -273,7 +273,7 @@ CROSS JOIN LATERAL (
                 THEN round(u.spent * 3600 / nullif(extract(epoch FROM now() - CASE WHEN isfinite(p.period_start) THEN p.period_start ELSE e.first_at END), 0), 12)
            END AS burn_rate_per_hour) r
 LEFT JOIN history h ON h.budget_id = b.budget_id AND h.entity = e.entity
-CROSS JOIN LATERAL cost_ledger.project_spend(
+CROSS JOIN LATERAL cost_ledger_internal.project_spend(
     CASE WHEN b.period <> 'rolling' AND r.burn_rate_per_hour IS NOT NULL THEN u.spent END,
     now(), p.period_start, p.period_end, h.daily, (SELECT l.time_zone FROM cost_ledger.ledger l)) f
 CROSS JOIN LATERAL (
