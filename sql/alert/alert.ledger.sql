@@ -119,7 +119,7 @@ CREATE TRIGGER keep_alerts_truncate
     BEFORE TRUNCATE ON cost_ledger.alert
     FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger_internal.keep_alerts();
 
-CREATE VIEW cost_ledger.unacknowledged_alert WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger.unacknowledged_alert WITH (security_barrier = true) AS
 SELECT a.alert_id, a.created_at, a.level, a.kind,
        b.name AS budget,
        a.budget_id, a.budget_version, a.entity, a.period_start, a.period_end,
@@ -159,7 +159,7 @@ COMMENT ON COLUMN cost_ledger.unacknowledged_alert.scope IS 'Scope of the budget
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.message IS 'The JSON message that NOTIFY cost_ledger_alert carries for it.';
 
 -- Entities far below their limit are left out: there may be one for each user.
-CREATE VIEW cost_ledger_internal.signal_budget_forecast WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger_internal.signal_budget_forecast AS
 SELECT s.name || CASE WHEN s.entity <> '' THEN ': ' || s.entity ELSE '' END AS subject,
        round(s.forecast / s.limit_amount, 6) AS value,
        jsonb_build_object('budget', s.name, 'entity', s.entity, 'period_end', s.period_end, 'forecast', s.forecast::text,
@@ -173,7 +173,7 @@ COMMENT ON COLUMN cost_ledger_internal.signal_budget_forecast.value IS 'forecast
 COMMENT ON COLUMN cost_ledger_internal.signal_budget_forecast.detail IS 'Budget, entity, end of the period, forecast with its band and method, and limit, as JSON.';
 
 -- How fast money is spent: kinds of rules for budgets, teams and everything.
-CREATE VIEW cost_ledger_internal.signal_velocity WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger_internal.signal_velocity AS
 SELECT v.name || CASE WHEN v.entity <> '' THEN ': ' || v.entity ELSE '' END AS subject,
        v.velocity AS value,
        jsonb_build_object('budget', v.name, 'entity', v.entity, 'pace', v.pace::text, 'rate_5m', v.rate_5m::text, 'rate_1h', v.rate_1h::text, 'exhausted_at', v.exhausted_at)::text AS detail
@@ -184,7 +184,7 @@ COMMENT ON COLUMN cost_ledger_internal.signal_velocity.subject IS 'Name of the b
 COMMENT ON COLUMN cost_ledger_internal.signal_velocity.value IS 'The lower of both rates / (amount / length of the period).';
 COMMENT ON COLUMN cost_ledger_internal.signal_velocity.detail IS 'Budget, entity, pace and rates per hour, and when the limit is used up, as JSON.';
 
-CREATE VIEW cost_ledger_internal.signal_spend_rate WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger_internal.signal_spend_rate AS
 SELECT s.subject,
        s.rate_5m AS value,
        jsonb_strip_nulls(jsonb_build_object('subject', s.subject, 'team', s.team, 'rate_1h', s.rate_1h::text))::text AS detail
@@ -195,7 +195,7 @@ COMMENT ON COLUMN cost_ledger_internal.signal_spend_rate.subject IS 'all, or a t
 COMMENT ON COLUMN cost_ledger_internal.signal_spend_rate.value IS 'Cost per hour in the ledger''s currency.';
 COMMENT ON COLUMN cost_ledger_internal.signal_spend_rate.detail IS 'Subject, team and the rate of the last hour, as JSON.';
 
-CREATE VIEW cost_ledger_internal.signal_spend_vs_usual WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger_internal.signal_spend_vs_usual AS
 SELECT s.subject,
        s.times_usual AS value,
        jsonb_strip_nulls(jsonb_build_object('subject', s.subject, 'team', s.team, 'rate_1h', s.rate_1h::text, 'usual_rate', s.usual_rate::text))::text AS detail

@@ -193,7 +193,7 @@ CREATE CONSTRAINT TRIGGER settle_calls
     FOR EACH ROW WHEN (new.hold_id IS NOT NULL)
     EXECUTE FUNCTION cost_ledger_internal.settle_calls();
 
-CREATE VIEW cost_ledger.open_hold WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger.open_hold WITH (security_barrier = true) AS
 SELECT h.hold_id::text AS hold_id, h.hold_key,
        (h.request -> 'labels')::text AS labels,
        h.estimate, h.created_at, h.expires_at,
@@ -210,7 +210,7 @@ COMMENT ON COLUMN cost_ledger.open_hold.created_at IS 'When it was granted.';
 COMMENT ON COLUMN cost_ledger.open_hold.expires_at IS 'From when it reserves nothing.';
 COMMENT ON COLUMN cost_ledger.open_hold.is_expired IS 'Whether that is over.';
 
-CREATE VIEW cost_ledger.budget_status WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger.budget_status WITH (security_barrier = true) AS
 WITH tail AS MATERIALIZED (
     SELECT t.* FROM cost_ledger_internal.unposted_spend() t
 ), history AS MATERIALIZED (

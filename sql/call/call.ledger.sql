@@ -166,7 +166,7 @@ COMMENT ON COLUMN cost_ledger_internal.event_key.call_id IS 'The call that was r
 COMMENT ON COLUMN cost_ledger_internal.event_key.called_at IS 'Its called_at: with call_id, the call''s primary key.';
 
 -- What could not be priced, and why; nothing in it is counted as $0.
-CREATE VIEW cost_ledger.unpriced_call WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger.unpriced_call WITH (security_barrier = true) AS
 SELECT c.called_at, c.call_id, c.pricing, c.usage_status,
        c.provider, c.model, c.region, c.service_class,
        c.team, c.feature, c.customer, c.run_id, c.trace_url,

@@ -30,7 +30,7 @@ CREATE TRIGGER append_only_truncate
     BEFORE TRUNCATE ON cost_ledger.rerate_batch
     FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger_internal.refuse_change();
 
-CREATE VIEW cost_ledger.rerate_batch_summary WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger.rerate_batch_summary WITH (security_barrier = true) AS
 SELECT b.batch_id, b.created_at, b.created_by, b.reason,
        a.month,
        coalesce(a.team, '(unallocated)') AS team,

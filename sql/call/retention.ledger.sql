@@ -92,7 +92,7 @@ COMMENT ON COLUMN cost_ledger_internal.partition_check.digest IS 'SHA-256 of its
 COMMENT ON COLUMN cost_ledger_internal.partition_check.problem IS 'Why it may not be dropped; NULL: it may.';
 COMMENT ON COLUMN cost_ledger_internal.partition_check.checked_at IS 'When the check ended.';
 
-CREATE VIEW cost_ledger.partition_status WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger.partition_status WITH (security_barrier = true) AS
 SELECT p.partition, p.range_start, p.range_end, p.is_default,
        CASE WHEN p.is_default THEN cost_ledger_internal.has_waiting_calls()
             ELSE EXISTS (SELECT FROM cost_ledger.call c WHERE c.called_at >= p.range_start AND c.called_at < p.range_end) END AS has_rows,
@@ -118,7 +118,7 @@ COMMENT ON COLUMN cost_ledger.partition_status.is_expired IS 'Whether all of its
 COMMENT ON COLUMN cost_ledger.partition_status.checked_at IS 'When it was compared with its rollups, to be dropped; NULL if it has not been.';
 COMMENT ON COLUMN cost_ledger.partition_status.problem IS 'What that found wrong, which keeps it from being dropped; NULL: nothing.';
 
-CREATE VIEW cost_ledger.waiting_call_by_month WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger.waiting_call_by_month WITH (security_barrier = true) AS
 SELECT w.month,
        w.rows, w.cost, w.first_called_at, w.last_called_at,
        w.last_called_at >= now() - interval '10 years' AND w.first_called_at < now() + interval '3 months' AS is_plausible
@@ -139,7 +139,7 @@ COMMENT ON COLUMN cost_ledger.waiting_call_by_month.first_called_at IS 'called_a
 COMMENT ON COLUMN cost_ledger.waiting_call_by_month.last_called_at IS 'called_at of the last.';
 COMMENT ON COLUMN cost_ledger.waiting_call_by_month.is_plausible IS 'Whether the job makes a partition for them: those of the last 10 years and the next 3 months. Others are rather of a wrong clock; create_partitions() moves them too.';
 
-CREATE VIEW cost_ledger.retention_check WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger.retention_check WITH (security_barrier = true) AS
 SELECT d.range_start, d.range_end,
        d.rows AS dropped_rows, d.cost AS dropped_cost,
        n.rows AS later_rows, n.cost AS later_cost,

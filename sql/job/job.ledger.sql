@@ -26,7 +26,7 @@ COMMENT ON COLUMN cost_ledger_internal.job.time_limit IS 'After how long it is c
 -- Here from the first moment, so that jobs which never ran are seen.
 INSERT INTO cost_ledger_internal.job (name) VALUES ('run_jobs'), ('refresh'), ('check_budgets'), ('check_rules'), ('create_partitions'), ('drain_default'), ('prune_event_keys'), ('prune_holds');
 
-CREATE VIEW cost_ledger.job_status WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger.job_status WITH (security_barrier = true) AS
 SELECT j.name,
        j.last_started_at, j.last_finished_at, j.last_ok_at,
        coalesce(j.last_ok_at < now() - interval '5 minutes', true) AS is_stale,
@@ -48,7 +48,7 @@ COMMENT ON COLUMN cost_ledger.job_status.runs IS 'How often it ended.';
 COMMENT ON COLUMN cost_ledger.job_status.failures IS 'How often it failed.';
 
 -- Counts what waits; cheap unless that is much.
-CREATE VIEW cost_ledger.rollup_status WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger.rollup_status WITH (security_barrier = true) AS
 SELECT u.unconsumed_rows,
        u.oldest_recorded_at,
        extract(epoch FROM now() - u.oldest_recorded_at)::double precision AS lag_seconds,
@@ -75,7 +75,7 @@ COMMENT ON COLUMN cost_ledger.rollup_status.last_error_at IS 'When it last faile
 COMMENT ON COLUMN cost_ledger.rollup_status.last_error IS 'Why: SQLSTATE and message. Kept after it went well again.';
 
 -- What the rules of alert_rule compare: subject, value, and a detail as JSON.
-CREATE VIEW cost_ledger_internal.signal_stale_job WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger_internal.signal_stale_job AS
 SELECT j.name AS subject,
        -- The run that asks this is not over; the one before may be long ago,
        -- when the server was down or this one has much to do.
@@ -92,7 +92,7 @@ COMMENT ON COLUMN cost_ledger_internal.signal_stale_job.value IS 'Seconds since 
 COMMENT ON COLUMN cost_ledger_internal.signal_stale_job.detail IS 'The job and its last error, as JSON.';
 
 -- Afterwards everything looks well again: this is what is left of it.
-CREATE VIEW cost_ledger_internal.signal_job_outage WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger_internal.signal_job_outage AS
 SELECT j.name AS subject,
        CASE WHEN j.last_started_at > coalesce(j.last_finished_at, '-infinity')
             THEN round(extract(epoch FROM j.last_started_at - j.last_ok_at), 0)
@@ -106,7 +106,7 @@ COMMENT ON COLUMN cost_ledger_internal.signal_job_outage.subject IS 'run_jobs.';
 COMMENT ON COLUMN cost_ledger_internal.signal_job_outage.value IS 'Seconds from the end of the last run that ended well to the beginning of this one; 0 when none is at work, NULL before the first has ended.';
 COMMENT ON COLUMN cost_ledger_internal.signal_job_outage.detail IS 'The job, and from when to when, as JSON.';
 
-CREATE VIEW cost_ledger_internal.signal_rollup_lag WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger_internal.signal_rollup_lag AS
 SELECT 'rollups'::text AS subject,
        round(coalesce(s.lag_seconds, 0)::numeric, 0) AS value,
        jsonb_build_object('unconsumed_rows', s.unconsumed_rows, 'last_error', s.last_error)::text AS detail
@@ -117,7 +117,7 @@ COMMENT ON COLUMN cost_ledger_internal.signal_rollup_lag.subject IS 'rollups.';
 COMMENT ON COLUMN cost_ledger_internal.signal_rollup_lag.value IS 'Seconds since the oldest row that is not in them was recorded; 0 when none waits.';
 COMMENT ON COLUMN cost_ledger_internal.signal_rollup_lag.detail IS 'How many rows wait, and the last error of refresh(), as JSON.';
 
-CREATE VIEW cost_ledger_internal.signal_needs_post_restore WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger_internal.signal_needs_post_restore AS
 SELECT 'ledger'::text AS subject,
        (l.system_identifier <> (SELECT c.system_identifier FROM pg_control_system() c))::integer::numeric AS value,
        NULL::text AS detail
@@ -128,7 +128,7 @@ COMMENT ON COLUMN cost_ledger_internal.signal_needs_post_restore.subject IS 'led
 COMMENT ON COLUMN cost_ledger_internal.signal_needs_post_restore.value IS '1 if it does, else 0.';
 COMMENT ON COLUMN cost_ledger_internal.signal_needs_post_restore.detail IS 'NULL.';
 
-CREATE VIEW cost_ledger_internal.signal_default_partition WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger_internal.signal_default_partition AS
 SELECT 'call_default'::text AS subject,
        coalesce(sum(w.rows), 0) AS value,
        jsonb_build_object('first_called_at', min(w.first_called_at), 'last_called_at', max(w.last_called_at))::text AS detail

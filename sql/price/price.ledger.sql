@@ -212,7 +212,7 @@ CREATE TRIGGER exchange_rate_history_truncate
     FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger_internal.keep_price_history();
 
 -- The price list as people read, write and exchange it: a row per rate.
-CREATE VIEW cost_ledger.price_list WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger.price_list WITH (security_barrier = true) AS
 SELECT c.provider::text AS provider,
        c.model::text AS model,
        c.region::text AS region,

@@ -2,7 +2,7 @@
 -- other reports: corrections are summed but not counted, months are those of
 -- the reporting zone, totals are not rounded.
 
-CREATE VIEW cost_ledger.chargeback_by_month WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger.chargeback_by_month WITH (security_barrier = true) AS
 SELECT t.month,
        coalesce(t.team, '(unallocated)') AS team,
        t.team IS NOT NULL AS is_allocated,
@@ -68,7 +68,7 @@ COMMENT ON COLUMN cost_ledger.revenue.recorded_by IS 'The role that recorded it.
 
 -- Both sides in one grouping, so that neither loses a row to the other and
 -- NULL meets NULL.
-CREATE VIEW cost_ledger.margin_by_feature WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger.margin_by_feature WITH (security_barrier = true) AS
 SELECT m.month,
        coalesce(m.feature, '(unallocated)') AS feature,
        m.feature IS NOT NULL AS is_allocated,

@@ -61,7 +61,7 @@ COMMENT ON COLUMN cost_ledger.estimate_result.p50_monthly_cost IS 'Monthly cost 
 COMMENT ON COLUMN cost_ledger.estimate_result.p90_monthly_cost IS 'The same at the 90th percentile.';
 COMMENT ON COLUMN cost_ledger.estimate_result.p99_monthly_cost IS 'The same at the 99th percentile.';
 
-CREATE VIEW cost_ledger.estimate_vs_actual WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger.estimate_vs_actual WITH (security_barrier = true) AS
 WITH months AS (
     SELECT DISTINCT ON (e.feature, m.month)
            e.feature, m.month::date AS month, e.estimate_id, e.inputs

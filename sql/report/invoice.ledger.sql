@@ -1,6 +1,6 @@
 -- What providers say calls cost: per call, beside ours, and on their invoices.
 
-CREATE VIEW cost_ledger.reported_cost_difference WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger.reported_cost_difference WITH (security_barrier = true) AS
 SELECT t.month, t.provider, t.model,
        t.calls, t.unpriced_calls, t.differing_calls,
        t.cost, t.reported_cost,
@@ -74,7 +74,7 @@ COMMENT ON COLUMN cost_ledger.invoice_line.note IS 'Anything worth knowing.';
 COMMENT ON COLUMN cost_ledger.invoice_line.recorded_at IS 'When the line was recorded.';
 COMMENT ON COLUMN cost_ledger.invoice_line.recorded_by IS 'The role that recorded it.';
 
-CREATE VIEW cost_ledger.invoice_reconciliation WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger.invoice_reconciliation WITH (security_barrier = true) AS
 WITH period AS (
     -- What is compared: a longer line's own period; and each day that an
     -- invoice with lines of one day spans, so that a day left out shows.

@@ -12,7 +12,7 @@
 -- where nothing has a price: unknown is not 0.  Ratios have 6 decimals, means
 -- and quantiles of money 12, and are NULL where they have no meaning.
 
-CREATE VIEW cost_ledger.run_cost WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger.run_cost WITH (security_barrier = true) AS
 SELECT r.run_id, r.parent_run_id,
        r.started_at, r.ended_at,
        (extract(epoch FROM r.ended_at - r.started_at) * 1000)::double precision AS duration_ms,
@@ -57,7 +57,7 @@ COMMENT ON COLUMN cost_ledger.run_cost.session_id IS 'Conversation or session.';
 COMMENT ON COLUMN cost_ledger.run_cost.environment IS 'production, staging, ci, …';
 COMMENT ON COLUMN cost_ledger.run_cost.trace_url IS 'Link to the trace.';
 
-CREATE VIEW cost_ledger.most_expensive_run WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger.most_expensive_run WITH (security_barrier = true) AS
 SELECT r.week_start, r.rank,
        r.run_id, r.trace_url, r.cost,
        r.started_at, r.duration_ms,
@@ -99,7 +99,7 @@ COMMENT ON COLUMN cost_ledger.most_expensive_run.environment IS 'production, sta
 -- have are put together here.
 -- Days on which no run has an unconsumed call are read as they are stored, a row
 -- each; the others run by run.
-CREATE VIEW cost_ledger.cost_per_run_by_day WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger.cost_per_run_by_day WITH (security_barrier = true) AS
 WITH tail AS (
     SELECT c.run_id COLLATE "C" AS run_id, min(c.called_at) AS started_at, sum(c.cost) AS cost
     FROM cost_ledger_internal.live_call c
@@ -158,7 +158,7 @@ COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.max_cost IS 'Cost of the most 
 COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.total_cost IS 'Cost of the runs, exact; NULL without any price.';
 COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.cost_without_run IS 'Cost of the day''s calls that have no run_id, exact; NULL if there are none. In no other column.';
 
-CREATE VIEW cost_ledger.cost_per_user_by_month WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger.cost_per_user_by_month WITH (security_barrier = true) AS
 SELECT u.month,
        count(u.user_id) AS users,
        round(avg(u.cost) FILTER (WHERE u.user_id IS NOT NULL), 12) AS mean_cost,
@@ -188,7 +188,7 @@ COMMENT ON COLUMN cost_ledger.cost_per_user_by_month.total_cost IS 'Cost of the 
 COMMENT ON COLUMN cost_ledger.cost_per_user_by_month.cost_without_user IS 'Cost of the month''s calls that have no user_id, exact; NULL if there are none. In no other column.';
 
 -- Both in one grouping, so that neither calls nor runs lose a row to the other.
-CREATE VIEW cost_ledger.cost_by_task_type WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger.cost_by_task_type WITH (security_barrier = true) AS
 SELECT t.month,
        coalesce(t.task_type, '(untyped)') AS task_type,
        t.task_type IS NOT NULL AS is_typed,
@@ -225,7 +225,7 @@ COMMENT ON COLUMN cost_ledger.cost_by_task_type.p95_cost_per_run IS '95th percen
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.mean_cost_per_call IS 'cost divided by the number of calls that have a price.';
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.share_of_cost IS 'cost as a fraction of the month''s cost; NULL where that is 0 or unknown.';
 
-CREATE VIEW cost_ledger.cost_by_model WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger.cost_by_model WITH (security_barrier = true) AS
 SELECT m.month, m.provider, m.model, m.service_class,
        m.calls, m.failed_calls, m.unpriced_calls,
        m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.output_tokens,
@@ -276,7 +276,7 @@ COMMENT ON COLUMN cost_ledger.cost_by_model.adjustment_cost IS 'The part of cost
 COMMENT ON COLUMN cost_ledger.cost_by_model.mean_cost_per_call IS 'cost divided by the number of calls that have a price.';
 COMMENT ON COLUMN cost_ledger.cost_by_model.share_of_cost IS 'cost as a fraction of the month''s cost; NULL where that is 0 or unknown.';
 
-CREATE VIEW cost_ledger.cost_by_operation WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger.cost_by_operation WITH (security_barrier = true) AS
 SELECT o.month,
        coalesce(o.operation, '(unspecified)') AS operation,
        o.operation IS NOT NULL AS is_specified,
@@ -307,7 +307,7 @@ COMMENT ON COLUMN cost_ledger.cost_by_operation.share_of_calls IS 'calls as a fr
 
 -- An answer from the application's own cache has read no prompt cache: its
 -- tokens would only thin the ratio out.
-CREATE VIEW cost_ledger.cache_hit_by_feature WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger.cache_hit_by_feature WITH (security_barrier = true) AS
 SELECT f.month,
        coalesce(f.feature, '(unallocated)') AS feature,
        f.feature IS NOT NULL AS is_allocated,
@@ -338,7 +338,7 @@ COMMENT ON COLUMN cost_ledger.cache_hit_by_feature.cache_hit_ratio IS 'cache_rea
 
 -- Every value gets a row of 0 for every week since its first, so that a week
 -- without calls is a drop and not a gap.
-CREATE VIEW cost_ledger.week_over_week WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger.week_over_week WITH (security_barrier = true) AS
 WITH spent AS (
     SELECT d.week_start,
            CASE WHEN GROUPING(d.team) = 0 THEN 'team'

@@ -31,7 +31,7 @@ CREATE POLICY who_sees_all_calls ON cost_ledger_internal.rollup_session FOR SELE
 CREATE POLICY who_sees_all_calls ON cost_ledger_internal.rollup_user_day FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
 CREATE POLICY who_sees_all_calls ON cost_ledger_internal.rollup_user_month FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
 
-CREATE VIEW cost_ledger_internal.live_call WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger_internal.live_call AS
 SELECT c.*
 FROM cost_ledger_internal.unconsumed_call c
 WHERE NOT row_security_active('cost_ledger.call'::regclass)
@@ -50,7 +50,7 @@ WHERE c.called_at >= cost_ledger_internal.live_call_from();
 
 COMMENT ON VIEW cost_ledger_internal.live_call IS 'The calls that the live views read one by one: those that are not in the rollups yet; for a reader under row-level security of call, all that reader may see. Columns as in call.';
 
-CREATE VIEW cost_ledger_internal.live_call_measure WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger_internal.live_call_measure AS
 SELECT c.called_at,
        c.team, c.feature, c.customer, c.task_type, c.environment, c.provider, c.model, c.service_class, c.operation, c.status, c.served_from,
        c.user_id,
@@ -97,7 +97,7 @@ BEGIN
                      ('hour', 'An', 'date_trunc(''hour'', m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l))')) AS u (name, article, of_call)
     LOOP
         EXECUTE format($view$
-            CREATE VIEW cost_ledger_internal.live_%1$s WITH (security_invoker = true) AS
+            CREATE VIEW cost_ledger_internal.live_%1$s AS
             SELECT r.%1$s, k.%3$s, r.%4$s
             FROM cost_ledger_internal.rollup_%1$s r
             JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
@@ -116,7 +116,7 @@ BEGIN
 END
 $views$;
 
-CREATE VIEW cost_ledger_internal.live_minute WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger_internal.live_minute AS
 SELECT r.minute,
        k.team, k.feature, k.customer, k.task_type, k.environment, k.provider, k.model, k.service_class, k.operation, k.status, k.served_from,
        r.calls, r.unpriced_calls, r.tool_calls, r.input_tokens, r.output_tokens, r.cost
@@ -132,7 +132,7 @@ WHERE m.called_at >= (SELECT s.minutes_from FROM cost_ledger_internal.rollup_sta
 
 COMMENT ON VIEW cost_ledger_internal.live_minute IS 'What calls of the last two days add up to by minute and labels, those included that are not in rollup_minute yet. A minute and its labels may be there more than once: add up what you need. Columns as in rollup_minute and rollup_key.';
 
-CREATE VIEW cost_ledger_internal.live_user_day WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger_internal.live_user_day AS
 SELECT r.day, r.user_id, r.calls, r.unpriced_calls, r.input_tokens, r.output_tokens, r.cost
 FROM cost_ledger_internal.rollup_user_day r
 WHERE NOT row_security_active('cost_ledger.call'::regclass)
@@ -145,7 +145,7 @@ COMMENT ON VIEW cost_ledger_internal.live_user_day IS 'What calls add up to by d
 
 -- A run that refresh() has not touched since is read as it is stored, with its
 -- indexes; the few others are put together here.
-CREATE VIEW cost_ledger_internal.live_run WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger_internal.live_run AS
 WITH tail AS (
     SELECT c.run_id COLLATE "C" AS run_id,
            min(c.parent_run_id COLLATE "C") AS parent_run_id,
@@ -222,7 +222,7 @@ COMMENT ON VIEW cost_ledger_internal.live_run IS 'What the calls of a run add up
 
 -- A session that refresh() has not touched since is read as it is stored, with its
 -- indexes; the few others are put together here.
-CREATE VIEW cost_ledger_internal.live_session WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger_internal.live_session AS
 WITH tail AS (
     SELECT c.session_id COLLATE "C" AS session_id,
            min(c.called_at) AS started_at,

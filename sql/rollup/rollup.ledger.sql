@@ -384,7 +384,7 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.cost IS 'Exact cost in 
 
 -- The calls that refresh() has not brought into the rollups yet.  They are few,
 -- however many there are: cost_ledger_internal.> is for the planner to know that.
-CREATE VIEW cost_ledger_internal.unconsumed_call WITH (security_invoker = true) AS
+CREATE VIEW cost_ledger_internal.unconsumed_call AS
 SELECT c.called_at, c.call_id, c.recorded_at, c.corrects,
        c.pricing, c.usage_status, c.cost, c.cache_read_cost, c.cache_write_cost, c.output_cost, c.other_cost, c.reported_cost,
        c.input_tokens, c.cache_read_tokens, c.cache_write_tokens, c.cache_write_1h_tokens, c.output_tokens, c.reasoning_tokens,
