@@ -42,6 +42,7 @@ PIECES = \
 
 LEDGER = \
 	sql/ledger/ledger.ledger.sql \
+	sql/grant/grant.ledger.sql \
 	sql/price/price.ledger.sql \
 	sql/price/import.ledger.sql \
 	sql/call/call.ledger.sql \
