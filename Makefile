@@ -30,6 +30,9 @@ PIECES = \
 	sql/price/price.sql \
 	sql/price/model.sql \
 	sql/price/import.sql \
+	sql/price/import_litellm.sql \
+	sql/price/import_genai.sql \
+	sql/price/export.sql \
 	sql/summary/summary.sql \
 	sql/rollup/rollup.sql \
 	sql/ledger/ledger.sql \
