@@ -81,6 +81,41 @@ $$;
 COMMENT ON FUNCTION cost_ledger.export_prices(text, timestamptz, text) IS
     'The price list as one JSON document: prices, multipliers and aliases, all versions or those in force at a time; import_prices(…, ''cost_ledger'') of it gives the same list. With format litellm the document that was imported under the name source, its prices those in force at the time (by default now): what import_prices() lost would be missing in it.';
 
+CREATE FUNCTION cost_ledger_internal.check_own_item(e jsonb, part text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF jsonb_typeof(e) <> 'object'
+       OR EXISTS (SELECT FROM jsonb_each(CASE WHEN jsonb_typeof(e) = 'object' THEN e END) AS f
+                  WHERE f.value <> 'null'
+                    AND CASE WHEN f.key = 'rates' AND part = 'prices' THEN jsonb_typeof(f.value) <> 'object'
+                             WHEN f.key = 'factor' AND part = 'multipliers' OR f.key = 'priority' AND part = 'aliases' THEN jsonb_typeof(f.value) <> 'number'
+                             WHEN f.key = 'tokens_only' AND part = 'multipliers' THEN jsonb_typeof(f.value) <> 'boolean'
+                             ELSE jsonb_typeof(f.value) <> 'string'
+                                  OR NOT f.key = ANY (CASE part WHEN 'prices' THEN '{provider,model,region,service_class,customer,currency,valid_from,valid_to,source}'::text[]
+                                                                WHEN 'multipliers' THEN '{provider,name,valid_from,model,region,service_class,customer,source}'
+                                                                ELSE '{provider,match,pattern,to_provider,to_model}' END) END)
+       OR part <> 'aliases' AND coalesce(e ->> 'provider', '') = ''
+       OR part = 'prices' AND (coalesce(e ->> 'model', '') = '' OR NOT e ? 'rates')
+       OR part = 'multipliers' AND (coalesce(e ->> 'name', '') = '' OR NOT e ? 'factor')
+       OR part = 'aliases' AND (coalesce(e ->> 'pattern', '') = '' OR coalesce(e ->> 'to_model', '') = ''
+                                OR coalesce(e ->> 'match', '') NOT IN ('exact', 'prefix', 'suffix', 'contains', 'regex')) THEN
+        RAISE EXCEPTION 'one of the % is not complete, or has a field that is not known: %', part, left(e::text, 100)
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = CASE part
+                             WHEN 'prices' THEN 'Write {"provider": "openai", "model": "gpt-4o", "valid_from": "2024-10-02T00:00:00Z", "rates": {"input_tokens": 2.50, "output_tokens": 10.00}}; region, service_class, customer, currency, valid_to and source may be added.'
+                             WHEN 'multipliers' THEN 'Write {"provider": "openai", "name": "discount", "factor": 0.9, "valid_from": "2026-01-01T00:00:00Z"}; model, region, service_class, customer, tokens_only and source may be added.'
+                             ELSE 'Write {"match": "prefix", "pattern": "house/", "to_model": "gpt-4o"}; provider, priority and to_provider may be added.'
+                         END;
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.check_own_item(jsonb, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.check_own_item(jsonb, text) IS
+    'An error, with an example to copy, for one of the prices, multipliers or aliases (part) that is not complete or has a field that is not known.';
+
 CREATE FUNCTION cost_ledger_internal.own_items(doc jsonb) RETURNS TABLE (
         entry text, kind text, provider text, model text, region text, service_class text, customer text, currency text,
         valid_from timestamptz, valid_to timestamptz, name text, value jsonb, note text)
@@ -105,29 +140,7 @@ BEGIN
     FOREACH part IN ARRAY '{prices,multipliers,aliases}'::text[] LOOP
         FOR e IN SELECT d.value FROM jsonb_array_elements(coalesce(doc -> part, '[]')) WITH ORDINALITY AS d (value, n) ORDER BY d.n LOOP
             entry := left(e::text, 100);
-            IF jsonb_typeof(e) <> 'object'
-               OR EXISTS (SELECT FROM jsonb_each(CASE WHEN jsonb_typeof(e) = 'object' THEN e END) AS f
-                          WHERE f.value <> 'null'
-                            AND CASE WHEN f.key = 'rates' AND part = 'prices' THEN jsonb_typeof(f.value) <> 'object'
-                                     WHEN f.key = 'factor' AND part = 'multipliers' OR f.key = 'priority' AND part = 'aliases' THEN jsonb_typeof(f.value) <> 'number'
-                                     WHEN f.key = 'tokens_only' AND part = 'multipliers' THEN jsonb_typeof(f.value) <> 'boolean'
-                                     ELSE jsonb_typeof(f.value) <> 'string'
-                                          OR NOT f.key = ANY (CASE part WHEN 'prices' THEN '{provider,model,region,service_class,customer,currency,valid_from,valid_to,source}'::text[]
-                                                                        WHEN 'multipliers' THEN '{provider,name,valid_from,model,region,service_class,customer,source}'
-                                                                        ELSE '{provider,match,pattern,to_provider,to_model}' END) END)
-               OR part <> 'aliases' AND coalesce(e ->> 'provider', '') = ''
-               OR part = 'prices' AND (coalesce(e ->> 'model', '') = '' OR NOT e ? 'rates')
-               OR part = 'multipliers' AND (coalesce(e ->> 'name', '') = '' OR NOT e ? 'factor')
-               OR part = 'aliases' AND (coalesce(e ->> 'pattern', '') = '' OR coalesce(e ->> 'to_model', '') = ''
-                                        OR coalesce(e ->> 'match', '') NOT IN ('exact', 'prefix', 'suffix', 'contains', 'regex')) THEN
-                RAISE EXCEPTION 'one of the % is not complete, or has a field that is not known: %', part, entry
-                    USING ERRCODE = 'invalid_parameter_value',
-                          HINT = CASE part
-                                     WHEN 'prices' THEN 'Write {"provider": "openai", "model": "gpt-4o", "valid_from": "2024-10-02T00:00:00Z", "rates": {"input_tokens": 2.50, "output_tokens": 10.00}}; region, service_class, customer, currency, valid_to and source may be added.'
-                                     WHEN 'multipliers' THEN 'Write {"provider": "openai", "name": "discount", "factor": 0.9, "valid_from": "2026-01-01T00:00:00Z"}; model, region, service_class, customer, tokens_only and source may be added.'
-                                     ELSE 'Write {"match": "prefix", "pattern": "house/", "to_model": "gpt-4o"}; provider, priority and to_provider may be added.'
-                                 END;
-            END IF;
+            PERFORM cost_ledger_internal.check_own_item(e, part);
             provider := coalesce(e ->> 'provider', '');
             region := coalesce(e ->> 'region', '');
             customer := coalesce(e ->> 'customer', '');

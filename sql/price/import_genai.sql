@@ -216,6 +216,140 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.genai_rates(jsonb, jsonb, text) 
 COMMENT ON FUNCTION cost_ledger_internal.genai_rates(jsonb, jsonb, text) IS
     'A prices object of genai-prices as lines of meters, each with the given condition (a window of time, or none); keys it does not know come back as they are, known = false.';
 
+CREATE FUNCTION cost_ledger_internal.genai_conditions(
+    prices jsonb, entry text, OUT conditions jsonb, OUT starts timestamptz[]
+) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    bad jsonb;
+BEGIN
+    conditions := CASE jsonb_typeof(prices) WHEN 'array' THEN prices ELSE jsonb_build_array(jsonb_build_object('prices', prices)) END;
+    SELECT b.value INTO bad FROM jsonb_array_elements(conditions) AS b
+    WHERE CASE WHEN coalesce(b.value -> 'constraint', 'null') = 'null' THEN false
+               WHEN jsonb_typeof(b.value -> 'constraint') <> 'object' THEN true
+               WHEN b.value -> 'constraint' ? 'start_date'
+               THEN (b.value -> 'constraint') - 'start_date' <> '{}' OR coalesce(b.value #>> '{constraint,start_date}', '') !~ '^\d{4}-\d\d-\d\d$'
+               ELSE (b.value -> 'constraint') - '{start_time,end_time}'::text[] <> '{}'
+                    OR coalesce(b.value #>> '{constraint,start_time}', '') !~ '^\d\d:\d\d(:\d\d)?(Z|[+-]00:00)?$'
+                    OR coalesce(b.value #>> '{constraint,end_time}', '') !~ '^\d\d:\d\d(:\d\d)?(Z|[+-]00:00)?$'
+          END;
+    IF NOT FOUND THEN
+        BEGIN
+            starts := ARRAY(SELECT DISTINCT ((b.value #>> '{constraint,start_date}')::date)::timestamp AT TIME ZONE 'UTC'
+                            FROM jsonb_array_elements(conditions) AS b
+                            WHERE b.value -> 'constraint' ? 'start_date' ORDER BY 1);
+        EXCEPTION WHEN data_exception THEN
+            bad := conditions;
+        END;
+    END IF;
+    IF bad IS NOT NULL OR conditions = '[]' THEN
+        RAISE EXCEPTION 'a price of "%" has a constraint that is not known: %', entry, coalesce(bad ->> 'constraint', bad::text, 'no prices')
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'A constraint is {"start_date": "2026-03-13"}, or {"start_time": "00:30:00Z", "end_time": "16:30:00Z"}, in UTC.';
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.genai_conditions(jsonb, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.genai_conditions(jsonb, text) IS
+    'The prices of a model as an array, each with its constraint or none, and the dates at which one begins; an error for a constraint that is not known.';
+
+CREATE FUNCTION cost_ledger_internal.genai_price(
+    conditions jsonb, at timestamptz, entry text, OUT rates jsonb, OUT note text
+) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    -- Of several prices the last whose constraint holds counts, and the first
+    -- where none does.
+    base CONSTANT integer := (
+        SELECT coalesce(max(b.n) FILTER (WHERE NOT coalesce(b.value -> 'constraint' ? 'start_time', false)
+                                           AND coalesce(((b.value #>> '{constraint,start_date}')::date)::timestamp AT TIME ZONE 'UTC' <= at,
+                                                        NOT coalesce(b.value -> 'constraint' ? 'start_date', false))), 1)
+        FROM jsonb_array_elements(conditions) WITH ORDINALITY AS b (value, n));
+    c jsonb;
+    condition jsonb;
+BEGIN
+    note := CASE WHEN conditions -> (base - 1) -> 'prices' = '{}' THEN 'listed without prices: free' END;
+    rates := '{}';
+    FOR c, condition IN
+        SELECT b.value, CASE WHEN b.n = base THEN '{}'
+                             ELSE jsonb_build_object('from', substring(b.value #>> '{constraint,start_time}' FROM '^[0-9:]+'),
+                                                     'to', substring(b.value #>> '{constraint,end_time}' FROM '^[0-9:]+'), 'zone', 'UTC') END
+        FROM jsonb_array_elements(conditions) WITH ORDINALITY AS b (value, n)
+        WHERE b.n = base OR b.n > base AND b.value -> 'constraint' ? 'start_time'
+        ORDER BY b.n
+    LOOP
+        SELECT coalesce(jsonb_object_agg(r.meter, coalesce(rates -> r.meter, '[]') || r.lines), '{}') || (rates - coalesce(array_agg(r.meter), '{}'))
+            INTO rates
+            FROM (SELECT l.meter, jsonb_agg(l.line) AS lines
+                  FROM cost_ledger_internal.genai_rates(c -> 'prices', condition, entry) l
+                  WHERE l.known GROUP BY l.meter) AS r;
+    END LOOP;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.genai_price(jsonb, timestamptz, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.genai_price(jsonb, timestamptz, text) IS
+    'The rates of a model from a date on (NULL: before all dates): the price that holds then, and the windows of time that come after it.';
+
+CREATE FUNCTION cost_ledger_internal.genai_aliases(doc jsonb) RETURNS TABLE (entry text, provider text, model text, name text, value jsonb)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    -- The first model in the file whose rule holds is the one: earlier ones have
+    -- a higher priority, and all a lower one than rows that people write.  Models
+    -- of the providers it falls back to come after its own.
+    RETURN QUERY
+    WITH providers AS (
+        SELECT e.n, e.value ->> 'id' AS id, e.value AS p
+        FROM jsonb_array_elements(doc) WITH ORDINALITY AS e (value, n)
+    ), names AS (
+        SELECT id AS name, id AS provider FROM providers
+        UNION ALL
+        SELECT n.name, n.provider FROM cost_ledger_internal.genai_provider_names(doc) n
+    ), reach AS (
+        SELECT id AS provider, 0::bigint AS rank, id AS of FROM providers
+        UNION ALL
+        SELECT p.id, f.n, f.name
+        FROM providers p,
+             LATERAL jsonb_array_elements_text(CASE WHEN jsonb_typeof(p.p -> 'fallback_model_providers') = 'array'
+                                                    THEN p.p -> 'fallback_model_providers' ELSE '[]' END) WITH ORDINALITY AS f (name, n)
+    ), models AS (
+        SELECT p.id AS provider, m.n, m.value ->> 'id' AS id, m.value -> 'match' AS match
+        FROM providers p, LATERAL jsonb_array_elements(p.p -> 'models') WITH ORDINALITY AS m (value, n)
+    ), rules AS (
+        SELECT m.provider, m.n, m.id, r.match, r.pattern
+        FROM models m, LATERAL cost_ledger_internal.genai_match(m.match, m.provider || ' ' || m.id) r
+        WHERE m.match IS NOT NULL AND m.match <> 'null'
+    ), ranked AS (
+        SELECT n.provider AS of, n.name AS provider, r.of AS to_provider, u.id AS to_model, u.match, u.pattern,
+               -dense_rank() OVER (PARTITION BY n.name ORDER BY r.rank, u.n) AS priority
+        FROM names n
+        JOIN reach r ON r.provider = n.provider
+        JOIN (SELECT * FROM rules
+              UNION ALL
+              -- A model's own id needs no alias under its own provider.
+              SELECT m.provider, m.n, m.id, 'exact', m.id FROM models m) AS u ON u.provider = r.of
+        WHERE u.id <> u.pattern OR u.match <> 'exact' OR n.name <> r.of
+    )
+    SELECT DISTINCT ON (k.provider, k.match, k.pattern)
+           'provider ' || k.of, k.provider, k.to_model, k.match,
+           jsonb_build_object('pattern', k.pattern, 'priority', k.priority, 'to_provider', CASE WHEN k.to_provider <> k.provider THEN k.to_provider ELSE '' END)
+    FROM ranked k
+    ORDER BY k.provider, k.match, k.pattern, k.priority DESC;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.genai_aliases(jsonb) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.genai_aliases(jsonb) IS
+    'The aliases by which models of a genai-prices document are found: name is how to match, model the rate card''s.';
+
 CREATE FUNCTION cost_ledger_internal.genai_items(doc jsonb) RETURNS TABLE (
         entry text, kind text, provider text, model text, region text, service_class text, customer text, currency text,
         valid_from timestamptz, valid_to timestamptz, name text, value jsonb, note text)
@@ -225,13 +359,7 @@ AS $$
 DECLARE
     p jsonb;
     m jsonb;
-    c jsonb;
-    conditions jsonb;
-    starts timestamptz[];
-    at timestamptz;
-    base integer;
-    condition jsonb;
-    bad jsonb;
+    prices record;
 BEGIN
     IF jsonb_typeof(doc) IS DISTINCT FROM 'array'
        OR EXISTS (SELECT FROM jsonb_array_elements(CASE WHEN jsonb_typeof(doc) = 'array' THEN doc END) AS e
@@ -246,137 +374,52 @@ BEGIN
     customer := '';
     currency := 'USD';
 
-    FOR p IN SELECT e.value FROM jsonb_array_elements(doc) WITH ORDINALITY AS e (value, n) ORDER BY e.n LOOP
+    FOR p, m IN
+        SELECT e.value, f.value
+        FROM jsonb_array_elements(doc) WITH ORDINALITY AS e (value, n),
+             LATERAL jsonb_array_elements(e.value -> 'models') WITH ORDINALITY AS f (value, n)
+        ORDER BY e.n, f.n
+    LOOP
         provider := p ->> 'id';
-        FOR m IN SELECT e.value FROM jsonb_array_elements(p -> 'models') WITH ORDINALITY AS e (value, n) ORDER BY e.n LOOP
-            model := m ->> 'id';
-            entry := concat_ws(' ', provider, model);
-            IF coalesce(model, '') = '' OR provider = '' THEN
-                RAISE EXCEPTION 'a model of "%" has no id', provider
-                    USING ERRCODE = 'invalid_parameter_value',
-                          HINT = 'The document is not complete; nothing of it was imported.';
-            END IF;
-            kind := 'raw';
-            valid_from := NULL;
-            name := NULL;
-            value := m;
-            note := NULL;
-            RETURN NEXT;
+        model := m ->> 'id';
+        entry := concat_ws(' ', provider, model);
+        IF coalesce(model, '') = '' OR provider = '' THEN
+            RAISE EXCEPTION 'a model of "%" has no id', provider
+                USING ERRCODE = 'invalid_parameter_value',
+                      HINT = 'The document is not complete; nothing of it was imported.';
+        END IF;
+        kind := 'raw';
+        valid_from := NULL;
+        name := NULL;
+        value := m;
+        note := NULL;
+        RETURN NEXT;
 
-            -- Of several prices the last whose constraint holds counts, and the
-            -- first where none does.
-            conditions := CASE jsonb_typeof(m -> 'prices') WHEN 'array' THEN m -> 'prices'
-                               ELSE jsonb_build_array(jsonb_build_object('prices', m -> 'prices')) END;
-            SELECT b.value INTO bad FROM jsonb_array_elements(conditions) AS b
-            WHERE CASE WHEN coalesce(b.value -> 'constraint', 'null') = 'null' THEN false
-                       WHEN jsonb_typeof(b.value -> 'constraint') <> 'object' THEN true
-                       WHEN b.value -> 'constraint' ? 'start_date'
-                       THEN (b.value -> 'constraint') - 'start_date' <> '{}' OR coalesce(b.value #>> '{constraint,start_date}', '') !~ '^\d{4}-\d\d-\d\d$'
-                       ELSE (b.value -> 'constraint') - '{start_time,end_time}'::text[] <> '{}'
-                            OR coalesce(b.value #>> '{constraint,start_time}', '') !~ '^\d\d:\d\d(:\d\d)?(Z|[+-]00:00)?$'
-                            OR coalesce(b.value #>> '{constraint,end_time}', '') !~ '^\d\d:\d\d(:\d\d)?(Z|[+-]00:00)?$'
-                  END;
-            IF NOT FOUND THEN
-                BEGIN
-                    starts := ARRAY(SELECT DISTINCT ((b.value #>> '{constraint,start_date}')::date)::timestamp AT TIME ZONE 'UTC'
-                                    FROM jsonb_array_elements(conditions) AS b
-                                    WHERE b.value -> 'constraint' ? 'start_date' ORDER BY 1);
-                EXCEPTION WHEN data_exception THEN
-                    bad := conditions;
-                END;
-            END IF;
-            IF bad IS NOT NULL OR conditions = '[]' THEN
-                RAISE EXCEPTION 'a price of "%" has a constraint that is not known: %', entry, coalesce(bad ->> 'constraint', bad::text, 'no prices')
-                    USING ERRCODE = 'invalid_parameter_value',
-                          HINT = 'A constraint is {"start_date": "2026-03-13"}, or {"start_time": "00:30:00Z", "end_time": "16:30:00Z"}, in UTC.';
-            END IF;
-            FOREACH at IN ARRAY '{NULL}'::timestamptz[] || starts LOOP
-                SELECT coalesce(max(b.n) FILTER (WHERE NOT coalesce(b.value -> 'constraint' ? 'start_time', false)
-                                                   AND coalesce(((b.value #>> '{constraint,start_date}')::date)::timestamp AT TIME ZONE 'UTC' <= at,
-                                                                NOT coalesce(b.value -> 'constraint' ? 'start_date', false))), 1)
-                    INTO base
-                    FROM jsonb_array_elements(conditions) WITH ORDINALITY AS b (value, n);
-                kind := 'price';
-                valid_from := at;
-                name := NULL;
-                note := CASE WHEN conditions -> (base - 1) -> 'prices' = '{}' THEN 'listed without prices: free' END;
-                value := '{}';
-                FOR c, condition IN
-                    SELECT b.value, CASE WHEN b.n = base THEN '{}'
-                                         ELSE jsonb_build_object('from', substring(b.value #>> '{constraint,start_time}' FROM '^[0-9:]+'),
-                                                                 'to', substring(b.value #>> '{constraint,end_time}' FROM '^[0-9:]+'), 'zone', 'UTC') END
-                    FROM jsonb_array_elements(conditions) WITH ORDINALITY AS b (value, n)
-                    WHERE b.n = base OR b.n > base AND b.value -> 'constraint' ? 'start_time'
-                    ORDER BY b.n
-                LOOP
-                    SELECT coalesce(jsonb_object_agg(r.meter, coalesce(value -> r.meter, '[]') || r.lines), '{}') || (value - coalesce(array_agg(r.meter), '{}'))
-                        INTO value
-                        FROM (SELECT l.meter, jsonb_agg(l.line) AS lines
-                              FROM cost_ledger_internal.genai_rates(c -> 'prices', condition, entry) l
-                              WHERE l.known GROUP BY l.meter) AS r;
-                END LOOP;
-                IF value <> '{}' THEN
-                    RETURN NEXT;
-                END IF;
-            END LOOP;
-            kind := 'unknown';
-            valid_from := NULL;
-            note := NULL;
-            FOR name, value IN
-                SELECT DISTINCT r.meter, r.line
-                FROM jsonb_array_elements(conditions) AS b, cost_ledger_internal.genai_rates(b.value -> 'prices', '{}', entry) r
-                WHERE NOT r.known
-            LOOP
+        prices := cost_ledger_internal.genai_conditions(m -> 'prices', entry);
+        kind := 'price';
+        FOREACH valid_from IN ARRAY '{NULL}'::timestamptz[] || prices.starts LOOP
+            SELECT g.rates, g.note INTO value, note FROM cost_ledger_internal.genai_price(prices.conditions, valid_from, entry) g;
+            IF value <> '{}' THEN
                 RETURN NEXT;
-            END LOOP;
+            END IF;
+        END LOOP;
+
+        kind := 'unknown';
+        valid_from := NULL;
+        note := NULL;
+        FOR name, value IN
+            SELECT DISTINCT r.meter, r.line
+            FROM jsonb_array_elements(prices.conditions) AS b, cost_ledger_internal.genai_rates(b.value -> 'prices', '{}', entry) r
+            WHERE NOT r.known
+        LOOP
+            RETURN NEXT;
         END LOOP;
     END LOOP;
 
-    -- The first model in the file whose rule holds is the one: earlier ones have
-    -- a higher priority, and all a lower one than rows that people write.  Models
-    -- of the providers it falls back to come after its own.
     kind := 'alias';
     valid_from := NULL;
     note := NULL;
-    FOR entry, provider, model, name, value IN
-        WITH providers AS (
-            SELECT e.n, e.value ->> 'id' AS id, e.value AS p
-            FROM jsonb_array_elements(doc) WITH ORDINALITY AS e (value, n)
-        ), names AS (
-            SELECT id AS name, id AS provider FROM providers
-            UNION ALL
-            SELECT n.name, n.provider FROM cost_ledger_internal.genai_provider_names(doc) n
-        ), reach AS (
-            SELECT id AS provider, 0::bigint AS rank, id AS of FROM providers
-            UNION ALL
-            SELECT p.id, f.n, f.name
-            FROM providers p,
-                 LATERAL jsonb_array_elements_text(CASE WHEN jsonb_typeof(p.p -> 'fallback_model_providers') = 'array'
-                                                        THEN p.p -> 'fallback_model_providers' ELSE '[]' END) WITH ORDINALITY AS f (name, n)
-        ), models AS (
-            SELECT p.id AS provider, m.n, m.value ->> 'id' AS id, m.value -> 'match' AS match
-            FROM providers p, LATERAL jsonb_array_elements(p.p -> 'models') WITH ORDINALITY AS m (value, n)
-        ), rules AS (
-            SELECT m.provider, m.n, m.id, r.match, r.pattern
-            FROM models m, LATERAL cost_ledger_internal.genai_match(m.match, m.provider || ' ' || m.id) r
-            WHERE m.match IS NOT NULL AND m.match <> 'null'
-        ), ranked AS (
-            SELECT n.provider AS of, n.name AS provider, r.of AS to_provider, u.id AS to_model, u.match, u.pattern,
-                   -dense_rank() OVER (PARTITION BY n.name ORDER BY r.rank, u.n) AS priority
-            FROM names n
-            JOIN reach r ON r.provider = n.provider
-            JOIN (SELECT * FROM rules
-                  UNION ALL
-                  -- A model's own id needs no alias under its own provider.
-                  SELECT m.provider, m.n, m.id, 'exact', m.id FROM models m) AS u ON u.provider = r.of
-            WHERE u.id <> u.pattern OR u.match <> 'exact' OR n.name <> r.of
-        )
-        SELECT DISTINCT ON (k.provider, k.match, k.pattern)
-               'provider ' || k.of, k.provider, k.to_model, k.match,
-               jsonb_build_object('pattern', k.pattern, 'priority', k.priority, 'to_provider', CASE WHEN k.to_provider <> k.provider THEN k.to_provider ELSE '' END)
-        FROM ranked k
-        ORDER BY k.provider, k.match, k.pattern, k.priority DESC
-    LOOP
+    FOR entry, provider, model, name, value IN SELECT a.* FROM cost_ledger_internal.genai_aliases(doc) a LOOP
         RETURN NEXT;
     END LOOP;
 END

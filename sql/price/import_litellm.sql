@@ -169,6 +169,87 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.litellm_rates(text, jsonb) FROM 
 COMMENT ON FUNCTION cost_ledger_internal.litellm_rates(text, jsonb) IS
     'Every price and multiplier of one entry of LiteLLM''s list: where it stands (path), and the line (meter, class, currency and rate) or multiplier (region or class, factor) that it is here; or that it is unknown.';
 
+CREATE FUNCTION cost_ledger_internal.litellm_entries(doc jsonb) RETURNS TABLE (entry text, raw jsonb, provider text, model text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    IF jsonb_typeof(doc) IS DISTINCT FROM 'object'
+       OR NOT EXISTS (SELECT FROM jsonb_each(CASE WHEN jsonb_typeof(doc) = 'object' THEN doc END) AS d
+                      WHERE jsonb_typeof(d.value -> 'litellm_provider') = 'string') THEN
+        RAISE EXCEPTION 'the document is not a LiteLLM price list'
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'It is an object of models, each with a "litellm_provider": model_prices_and_context_window.json of LiteLLM.';
+    END IF;
+    RETURN QUERY
+    WITH entries AS (
+        SELECT d.key, d.value, d.n,
+               d.value ->> 'litellm_provider' AS litellm_provider,
+               -- LiteLLM has several providers for one that sends one bill.
+               CASE d.value ->> 'litellm_provider'
+                   WHEN 'bedrock_converse' THEN 'bedrock'
+                   WHEN 'cohere_chat' THEN 'cohere'
+                   WHEN 'azure_text' THEN 'azure'
+                   ELSE regexp_replace(regexp_replace(d.value ->> 'litellm_provider', '^(vertex_ai|fireworks_ai)-.*$', '\1'), '^text-completion-', '')
+               END AS provider
+        FROM jsonb_each(doc) WITH ORDINALITY AS d (key, value, n)
+        WHERE d.key NOT IN ('sample_spec', 'fallback_generalizations')
+    ), named AS (
+        SELECT n.*,
+               CASE WHEN starts_with(n.key, n.litellm_provider || '/') THEN substr(n.key, length(n.litellm_provider) + 2)
+                    WHEN starts_with(n.key, n.provider || '/') THEN substr(n.key, length(n.provider) + 2)
+                    ELSE n.key END AS bare
+        FROM entries n
+    )
+    -- Of two entries of one name the plainer has it, the other keeps its key.
+    SELECT m.key, m.value, m.provider,
+           CASE WHEN row_number() OVER (PARTITION BY m.provider, m.bare ORDER BY m.key <> m.bare, m.litellm_provider <> m.provider, m.key) = 1 THEN m.bare ELSE m.key END AS model
+    FROM named m
+    ORDER BY m.n;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.litellm_entries(jsonb) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.litellm_entries(jsonb) IS
+    'The entries of a LiteLLM price list, in its order, each with the provider that sends the bill and a model''s name that no other entry of that provider has.';
+
+CREATE FUNCTION cost_ledger_internal.litellm_lines(entry text, raw jsonb) RETURNS TABLE (
+        kind text, service_class text, region text, currency text, factor numeric, path text[], value jsonb, note text, rates jsonb)
+    -- PL/pgSQL, whose plans are kept: this runs thousands of times.
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH x AS MATERIALIZED (
+        SELECT y.* FROM cost_ledger_internal.litellm_rates(entry, raw) y
+    ), prices AS (
+        SELECT y.service_class, y.currency, y.meter, y.rate FROM x y WHERE y.kind = 'price'
+        UNION ALL
+        -- A search whose size nobody says is a medium one.
+        SELECT y.service_class, y.currency, 'web_search_requests', y.rate
+        FROM x y WHERE y.kind = 'price' AND y.meter = 'web_search_requests_medium'
+    )
+    SELECT l.kind, l.service_class, l.region, l.currency, l.factor, l.path, l.value, l.note, l.rates
+    FROM (SELECT x.kind, x.service_class, x.region, x.currency, x.factor, x.path, x.value, x.note, NULL::jsonb AS rates
+          FROM x
+          WHERE x.kind <> 'price'
+          UNION ALL
+          SELECT 'price', m.service_class, '', m.currency, NULL, NULL, NULL, NULL, jsonb_object_agg(m.meter, m.lines)
+          FROM (SELECT p.service_class, p.currency, p.meter, jsonb_agg(DISTINCT p.rate) AS lines
+                FROM prices p GROUP BY p.service_class, p.currency, p.meter) AS m
+          GROUP BY m.service_class, m.currency) AS l
+    -- standard first: of a class that is not priced whole, it is the rest
+    ORDER BY l.kind, l.service_class <> 'standard', l.service_class, l.region, l.path;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.litellm_lines(text, jsonb) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.litellm_lines(text, jsonb) IS
+    'What one entry of LiteLLM''s list says: a row for the rates of each service class and currency, for each multiplier, and for each key that is not known.';
+
 CREATE FUNCTION cost_ledger_internal.litellm_items(doc jsonb) RETURNS TABLE (
         entry text, kind text, provider text, model text, region text, service_class text, customer text, currency text,
         valid_from timestamptz, valid_to timestamptz, name text, value jsonb, note text)
@@ -181,44 +262,12 @@ DECLARE
     known_regions text[] := '{}';
     place text[];
 BEGIN
-    IF jsonb_typeof(doc) IS DISTINCT FROM 'object'
-       OR NOT EXISTS (SELECT FROM jsonb_each(CASE WHEN jsonb_typeof(doc) = 'object' THEN doc END) AS d
-                      WHERE jsonb_typeof(d.value -> 'litellm_provider') = 'string') THEN
-        RAISE EXCEPTION 'the document is not a LiteLLM price list'
-            USING ERRCODE = 'invalid_parameter_value',
-                  HINT = 'It is an object of models, each with a "litellm_provider": model_prices_and_context_window.json of LiteLLM.';
-    END IF;
     customer := '';
-    FOR e IN
-        WITH entries AS (
-            SELECT d.key, d.value, d.n,
-                   d.value ->> 'litellm_provider' AS litellm_provider,
-                   -- LiteLLM has several providers for one that sends one bill.
-                   CASE d.value ->> 'litellm_provider'
-                       WHEN 'bedrock_converse' THEN 'bedrock'
-                       WHEN 'cohere_chat' THEN 'cohere'
-                       WHEN 'azure_text' THEN 'azure'
-                       ELSE regexp_replace(regexp_replace(d.value ->> 'litellm_provider', '^(vertex_ai|fireworks_ai)-.*$', '\1'), '^text-completion-', '')
-                   END AS provider
-            FROM jsonb_each(doc) WITH ORDINALITY AS d (key, value, n)
-            WHERE d.key NOT IN ('sample_spec', 'fallback_generalizations')
-        ), named AS (
-            SELECT n.*,
-                   CASE WHEN starts_with(n.key, n.litellm_provider || '/') THEN substr(n.key, length(n.litellm_provider) + 2)
-                        WHEN starts_with(n.key, n.provider || '/') THEN substr(n.key, length(n.provider) + 2)
-                        ELSE n.key END AS bare
-            FROM entries n
-        )
-        -- Of two entries of one name the plainer has it, the other keeps its key.
-        SELECT m.key, m.value, m.provider, m.litellm_provider,
-               CASE WHEN row_number() OVER (PARTITION BY m.provider, m.bare ORDER BY m.key <> m.bare, m.litellm_provider <> m.provider, m.key) = 1 THEN m.bare ELSE m.key END AS model
-        FROM named m
-        ORDER BY m.n
-    LOOP
-        entry := e.key;
+    FOR e IN SELECT x.* FROM cost_ledger_internal.litellm_entries(doc) x LOOP
+        entry := e.entry;
         provider := e.provider;
         model := e.model;
-        IF jsonb_typeof(e.value) <> 'object' OR coalesce(provider, '') = '' OR model = '' THEN
+        IF jsonb_typeof(e.raw) <> 'object' OR coalesce(provider, '') = '' OR model = '' THEN
             RAISE EXCEPTION 'entry "%" is no model of a provider', entry
                 USING ERRCODE = 'invalid_parameter_value',
                       HINT = 'Each entry is an object with a "litellm_provider"; correct the document, nothing of it was imported.';
@@ -228,34 +277,13 @@ BEGIN
         service_class := 'standard';
         currency := 'USD';
         name := NULL;
-        value := e.value;
+        value := e.raw;
         note := NULL;
         RETURN NEXT;
 
         -- A region in the path of the key is the region of the call, too.
         place := regexp_match(e.model, CASE provider WHEN 'bedrock' THEN '^([a-z]{2}(?:-[a-z]+){1,2}-\d)/(.+)$' WHEN 'azure' THEN '^(eu|us)/(.+)$' END);
-        FOR r IN
-            WITH x AS MATERIALIZED (
-                SELECT y.* FROM cost_ledger_internal.litellm_rates(entry, e.value) y
-            ), prices AS (
-                SELECT y.service_class, y.currency, y.meter, y.rate FROM x y WHERE y.kind = 'price'
-                UNION ALL
-                -- A search whose size nobody says is a medium one.
-                SELECT y.service_class, y.currency, 'web_search_requests', y.rate
-                FROM x y WHERE y.kind = 'price' AND y.meter = 'web_search_requests_medium'
-            )
-            SELECT l.kind, l.service_class, l.region, l.currency, l.factor, l.path, l.value, l.note, l.rates
-            FROM (SELECT x.kind, x.service_class, x.region, x.currency, x.factor, x.path, x.value, x.note, NULL::jsonb AS rates
-                  FROM x
-                  WHERE x.kind <> 'price'
-                  UNION ALL
-                  SELECT 'price', m.service_class, '', m.currency, NULL, NULL, NULL, NULL, jsonb_object_agg(m.meter, m.lines)
-                  FROM (SELECT p.service_class, p.currency, p.meter, jsonb_agg(DISTINCT p.rate) AS lines
-                        FROM prices p GROUP BY p.service_class, p.currency, p.meter) AS m
-                  GROUP BY m.service_class, m.currency) AS l
-            -- standard first: of a class that is not priced whole, it is the rest
-            ORDER BY l.kind, l.service_class <> 'standard', l.service_class, l.region, l.path
-        LOOP
+        FOR r IN SELECT x.* FROM cost_ledger_internal.litellm_lines(entry, e.raw) x LOOP
             kind := r.kind;
             service_class := r.service_class;
             region := r.region;
@@ -264,7 +292,7 @@ BEGIN
             note := r.note;
             CASE kind
                 WHEN 'price' THEN
-                    name := CASE WHEN jsonb_typeof(e.value -> 'source') = 'string' THEN e.value ->> 'source' END;
+                    name := CASE WHEN jsonb_typeof(e.raw -> 'source') = 'string' THEN e.raw ->> 'source' END;
                     value := r.rates;
                 WHEN 'multiplier' THEN
                     name := CASE WHEN r.path[1] = 'provider_specific_entry' THEN r.path[2] ELSE 'regional_processing_uplift' END;
