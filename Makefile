@@ -8,17 +8,19 @@ EXTVERSION  = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" cost_ledger.
 
 # Listed, not globbed: the order is the order of dependency.
 OBJS = \
-	src/cost_ledger.o \
 	src/money.o \
 	src/usage.o \
+	src/ledger.o \
 	src/price_cache.o \
 	src/pricing.o \
-	src/call_trigger.o \
-	src/hold.o \
-	src/limit.o \
 	src/rollup.o \
+	src/hold.o \
+	src/call_trigger.o \
+	src/limit.o \
 	src/sketch.o \
-	src/summary.o
+	src/sketch_hooks.o \
+	src/summary.o \
+	src/cost_ledger.o
 
 # A folder for each noun: NAME.sql is code, the extension's own; NAME.ledger.sql
 # makes tables and views, which are the user's.
@@ -28,6 +30,9 @@ PIECES = \
 	sql/price/price.sql \
 	sql/price/model.sql \
 	sql/price/import.sql \
+	sql/price/import_litellm.sql \
+	sql/price/import_genai.sql \
+	sql/price/export.sql \
 	sql/summary/summary.sql \
 	sql/rollup/rollup.sql \
 	sql/ledger/ledger.sql \

@@ -32,6 +32,7 @@
 #include "common/hashfn.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "ledger.h"
 #include "miscadmin.h"
 #include "price_cache.h"
 #include "storage/itemptr.h"

@@ -83,6 +83,7 @@ typedef struct PriceKey
 	int			customer_len;
 } PriceKey;
 
+extern void cl_price_cache_init(void);
 extern const PriceSlice *cl_price_cache_lookup(const PriceKey *key, TimestampTz at);
 extern MeterPrice cl_price_find_meter(const PriceSlice *slice, const char *meter);
 extern bool cl_price_line_in_window(const PriceLine *line, TimestampTz at);

@@ -15,6 +15,7 @@
 
 #include "fmgr.h"
 #include "funcapi.h"
+#include "ledger.h"
 #include "miscadmin.h"
 #include "pricing.h"
 #include "utils/builtins.h"

@@ -1,0 +1,30 @@
+/*-------------------------------------------------------------------------
+ * ledger.h
+ *	  The way to the ledger's tables.
+ *-------------------------------------------------------------------------
+ */
+#ifndef COST_LEDGER_LEDGER_H
+#define COST_LEDGER_LEDGER_H
+
+#include "executor/spi.h"
+
+/* The script makes these schemas; the ledger's tables live in them too. */
+#define CL_SCHEMA "cost_ledger"
+/* What people use stands there; the rest here. */
+#define CL_INTERNAL_SCHEMA "cost_ledger_internal"
+
+/* What a function that acts with the owner's rights has to give back. */
+typedef struct CallerIdentity
+{
+	Oid			user;
+	int			security;
+} CallerIdentity;
+
+extern Oid	cl_ledger_relation(const char *name);
+extern CallerIdentity cl_become_owner(Oid relation);
+extern void cl_become_caller(CallerIdentity caller);
+pg_noreturn extern void cl_refuse_other_version(void);
+extern void cl_prepare_once(SPIPlanPtr *plan, const char *query, int nargs, Oid *types);
+extern Datum cl_announce_change(FunctionCallInfo fcinfo, const char *name);
+
+#endif							/* COST_LEDGER_LEDGER_H */
