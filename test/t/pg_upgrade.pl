@@ -106,10 +106,10 @@ sub ledger_is
     is(psql($node, q{SELECT count(*) FILTER (WHERE corrects IS NULL), trim_scale(sum(cost) * 1000000) FROM cost_ledger.call}), "$calls|$sum", "$what: the calls");
     # Every call above has a run and a session.  Minutes go after two days, and
     # the views of calls have only those that are not in the rollups.
-    for my $view (split /\n/, psql($node, q{SELECT relname FROM pg_class WHERE relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace)
+    for my $view (split /\n/, psql($node, q{SELECT relname FROM pg_class WHERE relnamespace = 'cost_ledger_internal'::regnamespace
         AND relkind = 'v' AND relname LIKE 'live\_%' AND relname <> 'live_minute' AND relname NOT LIKE 'live\_call%' ORDER BY 1}))
     {
-        is(psql($node, qq{SELECT sum(calls), trim_scale(sum(cost) * 1000000) FROM cost_ledger.$view}), "$calls|$sum", "$what: $view");
+        is(psql($node, qq{SELECT sum(calls), trim_scale(sum(cost) * 1000000) FROM cost_ledger_internal.$view}), "$calls|$sum", "$what: $view");
     }
     is(psql($node, 'SELECT (SELECT count(*) FROM cost_ledger.check_rollups()), (SELECT count(*) FROM cost_ledger.check_balances())'), '0|0',
         "$what: rollups and balances are right");
@@ -118,16 +118,16 @@ sub ledger_is
 # Every table and view there is, but of those which show the clock, the cluster
 # or statistics only the columns that do not.
 my %columns = (
-    budget_status => 'name, entity, version, limit_amount, spent, held, remaining, used_ratio, threshold, level, unpriced_calls',
-    partition_status => 'partition, range_start, range_end, is_default, has_rows',
-    rollup_status => 'unconsumed_rows, oldest_recorded_at',
-    job_status => 'name, last_error',
+    'cost_ledger.budget_status' => 'name, entity, version, limit_amount, spent, held, remaining, used_ratio, threshold, level, unpriced_calls',
+    'cost_ledger.partition_status' => 'partition, range_start, range_end, is_default, has_rows',
+    'cost_ledger.rollup_status' => 'unconsumed_rows, oldest_recorded_at',
+    'cost_ledger.job_status' => 'name, last_error',
 );
 
 sub relations
 {
     my ($node) = @_;
-    return split /\n/, psql($node, q{SELECT c.relname FROM pg_class c
+    return split /\n/, psql($node, q{SELECT c.oid::regclass FROM pg_class c
         WHERE c.relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND c.relkind IN ('r', 'p', 'v') AND c.relname NOT LIKE 'signal\_%' ORDER BY 1});
 }
 
@@ -138,7 +138,7 @@ sub reports
     for my $relation (relations($node))
     {
         my $columns = $columns{$relation} // '*';
-        $report{$relation} = psql($node, "SELECT t FROM (SELECT $columns FROM cost_ledger.$relation) t ORDER BY t::text");
+        $report{$relation} = psql($node, "SELECT t FROM (SELECT $columns FROM $relation) t ORDER BY t::text");
     }
     return \%report;
 }
