@@ -152,6 +152,64 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.product(numeric) FROM PUBLIC;
 
 COMMENT ON AGGREGATE cost_ledger_internal.product(numeric) IS 'The exact product of numbers; 1 of none.';
 
+CREATE FUNCTION cost_ledger_internal.versions_of(
+    for_provider text, for_model text, for_region text, for_class text, for_customer text
+) RETURNS TABLE (
+        region text, service_class text, customer text, rank integer, price_id bigint, currency text, valid_from timestamptz, valid_to timestamptz)
+    LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 5
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH cards AS (
+        -- Customer before class before region: the order in which rates are
+        -- looked for.
+        SELECT c.card_id, c.region, c.service_class, c.customer,
+               CASE WHEN c.customer = for_customer THEN 0 ELSE 4 END
+               + CASE WHEN c.service_class = for_class THEN 0 ELSE 2 END
+               + CASE WHEN c.region = for_region THEN 0 ELSE 1 END AS rank
+        FROM cost_ledger_internal.rate_card c
+        WHERE c.provider = for_provider AND c.model = for_model
+          AND c.customer IN ('', for_customer)
+          AND c.service_class IN ('standard', for_class)
+          AND c.region IN ('', for_region)
+    )
+    SELECT c.region, c.service_class, c.customer, c.rank, p.price_id, p.currency, p.valid_from, p.valid_to
+    FROM cards c
+    JOIN cost_ledger_internal.price p ON p.card_id = c.card_id
+    WHERE p.valid_to IS DISTINCT FROM p.valid_from;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.versions_of(text, text, text, text, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.versions_of(text, text, text, text, text) IS
+    'The versions of every rate card that calls of a region, class and customer may be priced by; of two the one of lower rank comes first.';
+
+CREATE FUNCTION cost_ledger_internal.multipliers_of(
+    for_provider text, for_model text, for_region text, for_class text, for_customer text
+) RETURNS TABLE (
+        region text, service_class text, customer text, name text, factor numeric, tokens_only boolean, valid_from timestamptz, valid_to timestamptz)
+    LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 5
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT m.region, m.service_class, m.customer, m.name, m.factor, m.tokens_only, m.valid_from,
+           lead(m.valid_from) OVER (PARTITION BY m.model, m.region, m.service_class, m.customer, m.name ORDER BY m.valid_from) AS valid_to
+    FROM cost_ledger.price_multiplier m
+    WHERE m.provider = for_provider AND m.model IN ('', for_model)
+      AND m.region IN ('', for_region)
+      AND m.service_class IN ('', for_class)
+      AND m.customer IN ('', for_customer);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.multipliers_of(text, text, text, text, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.multipliers_of(text, text, text, text, text) IS
+    'What multiplies the rates of such calls, and until when.';
+
 CREATE FUNCTION cost_ledger_internal.effective_prices(
     provider text, model text, region text, service_class text, customer text, name_rule text
 ) RETURNS TABLE (
@@ -164,31 +222,12 @@ AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-    WITH cards AS (
-        -- Customer before class before region: the order in which rates are
-        -- looked for.
-        SELECT c.card_id, c.region, c.service_class, c.customer,
-               CASE WHEN c.customer = effective_prices.customer THEN 0 ELSE 4 END
-               + CASE WHEN c.service_class = effective_prices.service_class THEN 0 ELSE 2 END
-               + CASE WHEN c.region = effective_prices.region THEN 0 ELSE 1 END AS rank
-        FROM cost_ledger_internal.rate_card c
-        WHERE c.provider = effective_prices.provider AND c.model = effective_prices.model
-          AND c.customer IN ('', effective_prices.customer)
-          AND c.service_class IN ('standard', effective_prices.service_class)
-          AND c.region IN ('', effective_prices.region)
-    ), versions AS (
-        SELECT c.*, p.price_id, p.currency, p.valid_from, p.valid_to
-        FROM cards c
-        JOIN cost_ledger_internal.price p ON p.card_id = c.card_id
-        WHERE p.valid_to IS DISTINCT FROM p.valid_from
+    WITH versions AS (
+        SELECT v.* FROM cost_ledger_internal.versions_of(effective_prices.provider, effective_prices.model, effective_prices.region,
+                                                    effective_prices.service_class, effective_prices.customer) v
     ), multipliers AS (
-        SELECT m.region, m.service_class, m.customer, m.name, m.factor, m.tokens_only, m.valid_from,
-               lead(m.valid_from) OVER (PARTITION BY m.model, m.region, m.service_class, m.customer, m.name ORDER BY m.valid_from) AS valid_to
-        FROM cost_ledger.price_multiplier m
-        WHERE m.provider = effective_prices.provider AND m.model IN ('', effective_prices.model)
-          AND m.region IN ('', effective_prices.region)
-          AND m.service_class IN ('', effective_prices.service_class)
-          AND m.customer IN ('', effective_prices.customer)
+        SELECT m.* FROM cost_ledger_internal.multipliers_of(effective_prices.provider, effective_prices.model, effective_prices.region,
+                                                       effective_prices.service_class, effective_prices.customer) m
     ), exchange AS (
         SELECT e.currency, e.rate, e.valid_from,
                lead(e.valid_from) OVER (PARTITION BY e.currency ORDER BY e.valid_from) AS valid_to

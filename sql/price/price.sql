@@ -86,6 +86,95 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.keep_price_history() FROM PUBLIC
 COMMENT ON FUNCTION cost_ledger_internal.keep_price_history() IS
     'Trigger of the price tables: of a version only valid_to may change, and only to an earlier time (23001).';
 
+CREATE FUNCTION cost_ledger_internal.check_rate(meter text, rate jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF meter !~ '^[a-z][a-z0-9_]{0,62}$' THEN
+        RAISE EXCEPTION 'meter "%" is not a usage word', meter
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Use lower-case words as in the usage columns: input_tokens, cache_read_tokens, output_tokens, web_search_requests, …';
+    ELSIF meter IN ('prompt_tokens', 'completion_tokens', 'cached_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens') THEN
+        RAISE EXCEPTION '"%" is a provider''s word, not a usage meter', meter
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'The usage words are input_tokens, cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens, reasoning_tokens.';
+    ELSIF jsonb_typeof(rate) = 'number' THEN
+        IF right(meter, 7) <> '_tokens' THEN
+            RAISE EXCEPTION 'rate of meter "%" does not say how many units it buys', meter
+                USING ERRCODE = 'invalid_parameter_value',
+                      HINT = format('Write {"%s": {"price": 10, "per": 1000}}; only meters that end in _tokens are per million by themselves.', meter);
+        END IF;
+        RETURN jsonb_build_object('price', rate);
+    ELSIF jsonb_typeof(rate) IS DISTINCT FROM 'object' OR jsonb_typeof(rate -> 'price') IS DISTINCT FROM 'number'
+          OR coalesce(jsonb_typeof(rate -> 'per'), 'number') <> 'number'
+          OR coalesce(jsonb_typeof(rate -> 'over'), 'number') <> 'number'
+          OR coalesce(jsonb_typeof(rate -> 'inclusive'), 'boolean') <> 'boolean'
+          OR coalesce(jsonb_typeof(rate -> 'graduated'), 'boolean') <> 'boolean'
+          OR coalesce(jsonb_typeof(rate -> 'from'), 'string') <> 'string'
+          OR coalesce(jsonb_typeof(rate -> 'to'), 'string') <> 'string'
+          OR coalesce(jsonb_typeof(rate -> 'days'), 'array') <> 'array'
+          OR coalesce(jsonb_typeof(rate -> 'zone'), 'string') <> 'string'
+          OR rate - '{price,per,over,inclusive,graduated,from,to,days,zone}'::text[] <> '{}' THEN
+        RAISE EXCEPTION 'rate of meter "%" is not a number', meter
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = format('Write {"%s": 3.00} for money per million tokens, or {"%1$s": {"price": 10, "per": 1000}}; a tier has "over", a window "from", "to", "days", "zone".', meter);
+    END IF;
+    RETURN rate;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.check_rate(text, jsonb) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.check_rate(text, jsonb) IS
+    'One rate of a meter as an object with a price; an error (22023) for a meter that is no usage word, or a rate that does not say what it buys.';
+
+CREATE FUNCTION cost_ledger_internal.rate_window(
+    meter text, rate jsonb, OUT window_start time, OUT window_end time, OUT window_days smallint[], OUT window_zone text
+) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    text_value text;
+BEGIN
+    IF NOT rate ?| '{from,to,days,zone}' THEN
+        RETURN;
+    END IF;
+    FOREACH text_value IN ARRAY ARRAY[rate ->> 'from', rate ->> 'to'] LOOP
+        IF text_value !~ '^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?$' THEN
+            RAISE EXCEPTION 'window of meter "%" has "%", which is not a time of day', meter, text_value
+                USING ERRCODE = 'invalid_parameter_value',
+                      HINT = 'Write "from": "16:30", "to": "00:30".';
+        END IF;
+    END LOOP;
+    window_start := (rate ->> 'from')::time;
+    window_end := (rate ->> 'to')::time;
+    window_zone := coalesce(rate ->> 'zone', 'UTC');
+    IF (window_start IS NULL) <> (window_end IS NULL) OR (window_start IS NULL AND NOT rate ? 'days') THEN
+        RAISE EXCEPTION 'window of meter "%" is not complete', meter
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'A window has "from" and "to", or "days", or all three.';
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = window_zone) THEN
+        RAISE EXCEPTION 'time zone "%" is not known', window_zone
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Use a name of pg_timezone_names, e.g. UTC or Asia/Shanghai.';
+    END IF;
+    IF rate ? 'days' THEN
+        IF rate -> 'days' = '[]' OR NOT rate -> 'days' <@ '[1, 2, 3, 4, 5, 6, 7]' THEN
+            RAISE EXCEPTION 'window of meter "%" has days that are not days of the week', meter
+                USING ERRCODE = 'invalid_parameter_value',
+                      HINT = 'Write "days": [1, 2, 3, 4, 5] for Monday to Friday.';
+        END IF;
+        window_days := ARRAY(SELECT DISTINCT d::smallint FROM jsonb_array_elements_text(rate -> 'days') AS d ORDER BY 1);
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.rate_window(text, jsonb) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.rate_window(text, jsonb) IS
+    'The window of time in which a rate applies, NULL for one that always does; an error (22023) for a window that cannot be read.';
+
 CREATE FUNCTION cost_ledger_internal.rate_lines(rates jsonb) RETURNS TABLE (
         meter text, unit_price numeric, per bigint, over_tokens bigint, is_inclusive boolean, is_graduated boolean,
         window_start time, window_end time, window_days smallint[], window_zone text)
@@ -95,7 +184,6 @@ AS $$
 DECLARE
     rate jsonb;
     value numeric;
-    text_value text;
     condition text;
     conditions text[] := '{}';
 BEGIN
@@ -112,36 +200,7 @@ BEGIN
                                                ELSE jsonb_build_array(e.value) END) WITH ORDINALITY AS r (value, n)
         ORDER BY e.key COLLATE "C", r.n
     LOOP
-        IF meter !~ '^[a-z][a-z0-9_]{0,62}$' THEN
-            RAISE EXCEPTION 'meter "%" is not a usage word', meter
-                USING ERRCODE = 'invalid_parameter_value',
-                      HINT = 'Use lower-case words as in the usage columns: input_tokens, cache_read_tokens, output_tokens, web_search_requests, …';
-        ELSIF meter IN ('prompt_tokens', 'completion_tokens', 'cached_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens') THEN
-            RAISE EXCEPTION '"%" is a provider''s word, not a usage meter', meter
-                USING ERRCODE = 'invalid_parameter_value',
-                      HINT = 'The usage words are input_tokens, cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens, reasoning_tokens.';
-        ELSIF jsonb_typeof(rate) = 'number' THEN
-            IF right(meter, 7) <> '_tokens' THEN
-                RAISE EXCEPTION 'rate of meter "%" does not say how many units it buys', meter
-                    USING ERRCODE = 'invalid_parameter_value',
-                          HINT = format('Write {"%s": {"price": 10, "per": 1000}}; only meters that end in _tokens are per million by themselves.', meter);
-            END IF;
-            rate := jsonb_build_object('price', rate);
-        ELSIF jsonb_typeof(rate) IS DISTINCT FROM 'object' OR jsonb_typeof(rate -> 'price') IS DISTINCT FROM 'number'
-              OR coalesce(jsonb_typeof(rate -> 'per'), 'number') <> 'number'
-              OR coalesce(jsonb_typeof(rate -> 'over'), 'number') <> 'number'
-              OR coalesce(jsonb_typeof(rate -> 'inclusive'), 'boolean') <> 'boolean'
-              OR coalesce(jsonb_typeof(rate -> 'graduated'), 'boolean') <> 'boolean'
-              OR coalesce(jsonb_typeof(rate -> 'from'), 'string') <> 'string'
-              OR coalesce(jsonb_typeof(rate -> 'to'), 'string') <> 'string'
-              OR coalesce(jsonb_typeof(rate -> 'days'), 'array') <> 'array'
-              OR coalesce(jsonb_typeof(rate -> 'zone'), 'string') <> 'string'
-              OR rate - '{price,per,over,inclusive,graduated,from,to,days,zone}'::text[] <> '{}' THEN
-            RAISE EXCEPTION 'rate of meter "%" is not a number', meter
-                USING ERRCODE = 'invalid_parameter_value',
-                      HINT = format('Write {"%s": 3.00} for money per million tokens, or {"%1$s": {"price": 10, "per": 1000}}; a tier has "over", a window "from", "to", "days", "zone".', meter);
-        END IF;
-
+        rate := cost_ledger_internal.check_rate(meter, rate);
         unit_price := (rate ->> 'price')::numeric;
         IF unit_price < 0 THEN
             RAISE EXCEPTION 'rate of meter "%" is negative', meter
@@ -171,40 +230,7 @@ BEGIN
         is_inclusive := coalesce((rate ->> 'inclusive')::boolean, false);
         is_graduated := coalesce((rate ->> 'graduated')::boolean, false);
 
-        window_start := NULL;
-        window_end := NULL;
-        window_days := NULL;
-        window_zone := NULL;
-        IF rate ?| '{from,to,days,zone}' THEN
-            FOREACH text_value IN ARRAY ARRAY[rate ->> 'from', rate ->> 'to'] LOOP
-                IF text_value !~ '^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?$' THEN
-                    RAISE EXCEPTION 'window of meter "%" has "%", which is not a time of day', meter, text_value
-                        USING ERRCODE = 'invalid_parameter_value',
-                              HINT = 'Write "from": "16:30", "to": "00:30".';
-                END IF;
-            END LOOP;
-            window_start := (rate ->> 'from')::time;
-            window_end := (rate ->> 'to')::time;
-            window_zone := coalesce(rate ->> 'zone', 'UTC');
-            IF (window_start IS NULL) <> (window_end IS NULL) OR (window_start IS NULL AND NOT rate ? 'days') THEN
-                RAISE EXCEPTION 'window of meter "%" is not complete', meter
-                    USING ERRCODE = 'invalid_parameter_value',
-                          HINT = 'A window has "from" and "to", or "days", or all three.';
-            END IF;
-            IF NOT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = window_zone) THEN
-                RAISE EXCEPTION 'time zone "%" is not known', window_zone
-                    USING ERRCODE = 'invalid_parameter_value',
-                          HINT = 'Use a name of pg_timezone_names, e.g. UTC or Asia/Shanghai.';
-            END IF;
-            IF rate ? 'days' THEN
-                IF rate -> 'days' = '[]' OR NOT rate -> 'days' <@ '[1, 2, 3, 4, 5, 6, 7]' THEN
-                    RAISE EXCEPTION 'window of meter "%" has days that are not days of the week', meter
-                        USING ERRCODE = 'invalid_parameter_value',
-                              HINT = 'Write "days": [1, 2, 3, 4, 5] for Monday to Friday.';
-                END IF;
-                window_days := ARRAY(SELECT DISTINCT d::smallint FROM jsonb_array_elements_text(rate -> 'days') AS d ORDER BY 1);
-            END IF;
-        END IF;
+        SELECT w.* INTO window_start, window_end, window_days, window_zone FROM cost_ledger_internal.rate_window(meter, rate) w;
 
         -- Which of two would apply to a call?
         condition := jsonb_build_array(meter, over_tokens, window_start, window_end, window_days, window_zone);
@@ -222,6 +248,35 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.rate_lines(jsonb) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.rate_lines(jsonb) IS
     'The lines of a rates object, checked: see set_price().';
+
+CREATE FUNCTION cost_ledger_internal.has_rates(price_id bigint, rates jsonb) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN (
+        WITH new_lines AS (
+            SELECT r.meter, r.unit_price, r.per, r.over_tokens, r.is_inclusive, r.is_graduated,
+                   r.window_start, r.window_end, r.window_days, r.window_zone,
+                   -- Of windows that overlap, the first counts.
+                   CASE WHEN r.window_zone IS NOT NULL
+                        THEN row_number() OVER (PARTITION BY r.meter, r.window_zone IS NULL ORDER BY r.n) END AS n
+            FROM cost_ledger_internal.rate_lines(has_rates.rates) WITH ORDINALITY AS r (meter, unit_price, per, over_tokens, is_inclusive, is_graduated,
+                                                                                             window_start, window_end, window_days, window_zone, n)
+        ), old_lines AS (
+            SELECT l.meter, l.unit_price, l.per, l.over_tokens, l.is_inclusive, l.is_graduated,
+                   l.window_start, l.window_end, l.window_days, l.window_zone,
+                   CASE WHEN l.window_zone IS NOT NULL
+                        THEN row_number() OVER (PARTITION BY l.meter, l.window_zone IS NULL ORDER BY l.line) END AS n
+            FROM cost_ledger_internal.price_line l WHERE l.price_id = has_rates.price_id
+        )
+        SELECT NOT EXISTS (TABLE new_lines EXCEPT TABLE old_lines) AND NOT EXISTS (TABLE old_lines EXCEPT TABLE new_lines));
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.has_rates(bigint, jsonb) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.has_rates(bigint, jsonb) IS
+    'Whether the lines of a price are those of a rates object, the order of its windows included.';
 
 CREATE FUNCTION cost_ledger.set_price(
     provider       text,
@@ -245,7 +300,6 @@ DECLARE
     next_from timestamptz;
     current record;
     new_id bigint;
-    is_same boolean;
 BEGIN
     IF set_price.provider IS NULL OR set_price.provider = '' OR set_price.model IS NULL OR set_price.model = '' THEN
         RAISE EXCEPTION 'a price needs a provider and a model'
@@ -290,26 +344,8 @@ BEGIN
           AND p.valid_from > set_price.valid_from;
     IF current.valid_from = set_price.valid_from THEN
         -- Said again: nothing to do.  Said differently: only on purpose.
-        WITH new_lines AS (
-            SELECT r.meter, r.unit_price, r.per, r.over_tokens, r.is_inclusive, r.is_graduated,
-                   r.window_start, r.window_end, r.window_days, r.window_zone,
-                   -- Of windows that overlap, the first counts.
-                   CASE WHEN r.window_zone IS NOT NULL
-                        THEN row_number() OVER (PARTITION BY r.meter, r.window_zone IS NULL ORDER BY r.n) END AS n
-            FROM cost_ledger_internal.rate_lines(set_price.rates) WITH ORDINALITY AS r (meter, unit_price, per, over_tokens, is_inclusive, is_graduated,
-                                                                                window_start, window_end, window_days, window_zone, n)
-        ), old_lines AS (
-            SELECT l.meter, l.unit_price, l.per, l.over_tokens, l.is_inclusive, l.is_graduated,
-                   l.window_start, l.window_end, l.window_days, l.window_zone,
-                   CASE WHEN l.window_zone IS NOT NULL
-                        THEN row_number() OVER (PARTITION BY l.meter, l.window_zone IS NULL ORDER BY l.line) END AS n
-            FROM cost_ledger_internal.price_line l WHERE l.price_id = current.price_id
-        )
-        SELECT NOT EXISTS (TABLE new_lines EXCEPT TABLE old_lines) AND NOT EXISTS (TABLE old_lines EXCEPT TABLE new_lines)
-               AND current.currency = set_price.currency
-               AND current.valid_to IS NOT DISTINCT FROM least(set_price.valid_to, next_from)
-            INTO is_same;
-        IF is_same THEN
+        IF cost_ledger_internal.has_rates(current.price_id, set_price.rates) AND current.currency = set_price.currency
+           AND current.valid_to IS NOT DISTINCT FROM least(set_price.valid_to, next_from) THEN
             RETURN current.price_id;
         ELSIF NOT coalesce(set_price.replace, false) THEN
             RAISE EXCEPTION 'model "%" of "%" already has another price from %', set_price.model, set_price.provider, set_price.valid_from

@@ -36,6 +36,132 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.normal_quantile(double precision) IS
     'Inverse of the cumulative distribution function of the standard normal distribution, by P. J. Acklam''s rational approximations (2003): relative error below 1.15e-9 over the whole range. 0 < p < 1, else an error (22003).';
 
+CREATE FUNCTION cost_ledger_internal.check_estimate(
+    feature text, provider text, model text, arguments json, scenarios jsonb
+) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    argument record;
+BEGIN
+    IF coalesce(feature, '') = '' OR coalesce(provider, '') = '' OR coalesce(model, '') = '' THEN
+        RAISE EXCEPTION 'an estimate needs a feature, a provider and a model'
+            USING ERRCODE = 'null_value_not_allowed',
+                  HINT = 'Use the names that its calls carry or will carry.';
+    END IF;
+    FOR argument IN
+        SELECT a.key AS name, a.value::numeric AS value,
+               CASE a.key WHEN 'engagement_rate' THEN 1 WHEN 'days_per_month' THEN 31 WHEN 'sigma' THEN 10 END AS highest
+        FROM json_each_text(arguments) AS a
+    LOOP
+        -- NaN is above infinity.
+        IF argument.value IS NULL OR argument.value < 0 OR argument.value >= 'Infinity' OR argument.value > argument.highest THEN
+            RAISE EXCEPTION 'argument "%" of an estimate is %', argument.name, coalesce(argument.value::text, 'NULL')
+                USING ERRCODE = 'numeric_value_out_of_range',
+                      HINT = format('Pass a number from 0%s.', coalesce(' to ' || argument.highest, ' on'));
+        END IF;
+    END LOOP;
+    IF jsonb_typeof(scenarios) IS DISTINCT FROM 'object' OR scenarios = '{}'
+       OR jsonb_path_exists(scenarios, '$.* ? (@.type() != "object")')
+       OR jsonb_path_exists(scenarios, '$.*.* ? (@.type() != "number" || @ < 0)')
+       OR EXISTS (SELECT FROM jsonb_each(scenarios) AS s WHERE s.key = '' OR s.value - '{users,calls,cached_input,fresh_input,output}'::text[] <> '{}') THEN
+        RAISE EXCEPTION 'scenarios are not an object of scenarios with their multipliers'
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Write {"base": {}, "bull": {"users": 2, "calls": 1.5}}; what is multiplied is users, calls, cached_input, fresh_input, output.';
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.check_estimate(text, text, text, json, jsonb) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.check_estimate(text, text, text, json, jsonb) IS
+    'An error that names the argument of estimate_feature_cost() that makes no sense, the first in their order.';
+
+CREATE FUNCTION cost_ledger_internal.user_factors(
+    feature text, sigma double precision, sample_by text, sample_start timestamptz, sample_end timestamptz
+) RETURNS numeric[]
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    sampled record;
+BEGIN
+    IF sample_by IS NULL THEN
+        -- Log-normal with this mean: its logarithm has mean ln(mean) - sigma² / 2.
+        RETURN (SELECT array_agg(exp(sigma * cost_ledger_internal.normal_quantile(p.p) - sigma * sigma / 2)::numeric ORDER BY p.p)
+                FROM unnest('{0.50,0.90,0.99}'::double precision[]) AS p (p));
+    END IF;
+    SELECT * INTO sampled FROM cost_ledger.feature_cost_sample(feature, sample_start, sample_end, sample_by);
+    IF coalesce(sampled.mean_cost, 0) <= 0 THEN
+        RAISE EXCEPTION 'feature "%" has no cost by % from % to %', feature, sample_by, sample_start, sample_end
+            USING ERRCODE = 'no_data_found',
+                  HINT = 'Sample a time in which it had priced calls with that attribute, or leave sample_by out for a log-normal distribution.';
+    END IF;
+    RETURN ARRAY[sampled.p50_cost / sampled.mean_cost, sampled.p90_cost / sampled.mean_cost, sampled.p99_cost / sampled.mean_cost];
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.user_factors(text, double precision, text, timestamptz, timestamptz) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.user_factors(text, double precision, text, timestamptz, timestamptz) IS
+    'How far a user at the 50th, 90th and 99th percentile is from the mean user.';
+
+CREATE FUNCTION cost_ledger_internal.estimate_scenario(
+    inputs jsonb, factors numeric[], times jsonb,
+    OUT estimated_users numeric, OUT calls_per_month numeric, OUT cost_per_call numeric,
+    OUT daily_cost numeric, OUT monthly_cost numeric, OUT tail_monthly_cost numeric, OUT buffered_monthly_cost numeric,
+    OUT cost_per_user numeric, OUT share_of_revenue numeric, OUT over_ceiling boolean,
+    OUT p50_user_cost numeric, OUT p90_user_cost numeric, OUT p99_user_cost numeric,
+    OUT p50_monthly_cost numeric, OUT p90_monthly_cost numeric, OUT p99_monthly_cost numeric
+) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    i record;
+    t record;
+    calls_per_user numeric;     -- in a month in which it is used every day
+BEGIN
+    SELECT * INTO i
+        FROM jsonb_to_record(inputs) AS x (
+            provider text, model text, service_class text, region text, customer text, priced_at timestamptz, other_usage jsonb,
+            users numeric, calls_per_user_per_day numeric, engagement_rate numeric, days_per_month numeric,
+            cached_input_tokens numeric, fresh_input_tokens numeric, output_tokens numeric,
+            revenue_per_user numeric, tail_factor numeric, buffer_factor numeric, ceiling numeric);
+    SELECT coalesce(x.users, 1) AS users, coalesce(x.calls, 1) AS calls, coalesce(x.cached_input, 1) AS cached_input,
+           coalesce(x.fresh_input, 1) AS fresh_input, coalesce(x.output, 1) AS output
+        INTO t
+        FROM jsonb_to_record(times) AS x (users numeric, calls numeric, cached_input numeric, fresh_input numeric, output numeric);
+    -- Priced anew in each scenario: more input may be another tier.  A mean need
+    -- not be whole, a count must.
+    cost_per_call := cost_ledger.cost_at(
+        i.priced_at, i.provider, i.model,
+        jsonb_build_object('input_tokens', ceil(i.cached_input_tokens * t.cached_input) + ceil(i.fresh_input_tokens * t.fresh_input),
+                           'cache_read_tokens', ceil(i.cached_input_tokens * t.cached_input),
+                           'output_tokens', ceil(i.output_tokens * t.output)) || coalesce(i.other_usage, '{}'),
+        i.service_class, i.region, strict => true, customer => i.customer);
+    calls_per_user := i.calls_per_user_per_day * t.calls * i.days_per_month;
+    estimated_users := trim_scale(i.users * t.users);
+    cost_per_user := trim_scale(cost_per_call * calls_per_user * i.engagement_rate);
+    calls_per_month := trim_scale(estimated_users * calls_per_user * i.engagement_rate);
+    daily_cost := trim_scale(cost_per_call * i.calls_per_user_per_day * t.calls * estimated_users * i.engagement_rate);
+    monthly_cost := trim_scale(cost_per_user * estimated_users);
+    tail_monthly_cost := trim_scale(monthly_cost * i.tail_factor);
+    buffered_monthly_cost := trim_scale(monthly_cost * i.buffer_factor);
+    share_of_revenue := round(cost_per_user / nullif(i.revenue_per_user, 0), 6);
+    over_ceiling := cost_per_user > i.revenue_per_user * i.ceiling;
+    p50_user_cost := round(cost_per_call * calls_per_user * factors[1], 6);
+    p90_user_cost := round(cost_per_call * calls_per_user * factors[2], 6);
+    p99_user_cost := round(cost_per_call * calls_per_user * factors[3], 6);
+    p50_monthly_cost := round(monthly_cost * factors[1], 6);
+    p90_monthly_cost := round(monthly_cost * factors[2], 6);
+    p99_monthly_cost := round(monthly_cost * factors[3], 6);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.estimate_scenario(jsonb, numeric[], jsonb) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.estimate_scenario(jsonb, numeric[], jsonb) IS
+    'One scenario of estimate_feature_cost(): its inputs, each times what the scenario says, priced.';
+
 CREATE FUNCTION cost_ledger.feature_cost_sample(
     feature text, range_start timestamptz, range_end timestamptz, sample_by text DEFAULT 'user',
     OUT samples bigint, OUT calls bigint, OUT calls_per_sample numeric, OUT cost numeric, OUT mean_cost numeric, OUT cost_per_call numeric,
@@ -129,104 +255,38 @@ CREATE FUNCTION cost_ledger.estimate_feature_cost(
 AS $$
 #variable_conflict use_column
 DECLARE
-    percentiles constant double precision[] := '{0.50,0.90,0.99}';
-    factors numeric[] := '{}';
-    sampled record;
-    argument record;
-    each_scenario record;
-    times record;
+    inputs CONSTANT jsonb := jsonb_build_object(
+        'provider', provider, 'model', model, 'users', users, 'calls_per_user_per_day', calls_per_user_per_day,
+        'cached_input_tokens', cached_input_tokens, 'fresh_input_tokens', fresh_input_tokens, 'output_tokens', output_tokens,
+        'engagement_rate', engagement_rate, 'days_per_month', days_per_month, 'revenue_per_user', revenue_per_user,
+        'other_usage', other_usage, 'service_class', service_class, 'region', region, 'customer', customer, 'priced_at', priced_at,
+        'sigma', CASE WHEN sample_by IS NULL THEN sigma END,
+        'sample_by', sample_by, 'sample_start', sample_start, 'sample_end', sample_end,
+        'scenarios', scenarios, 'tail_factor', tail_factor, 'buffer_factor', buffer_factor, 'ceiling', ceiling);
+    factors numeric[];
     month date;
 BEGIN
     -- Everything is checked before anything is written.
-    IF coalesce(estimate_feature_cost.feature, '') = '' OR coalesce(estimate_feature_cost.provider, '') = '' OR coalesce(estimate_feature_cost.model, '') = '' THEN
-        RAISE EXCEPTION 'an estimate needs a feature, a provider and a model'
-            USING ERRCODE = 'null_value_not_allowed',
-                  HINT = 'Use the names that its calls carry or will carry.';
-    END IF;
-    FOR argument IN
-        SELECT a.name, a.value, a.highest
-        FROM (VALUES ('users', users, NULL::numeric), ('calls_per_user_per_day', calls_per_user_per_day, NULL),
-                     ('cached_input_tokens', cached_input_tokens, NULL), ('fresh_input_tokens', fresh_input_tokens, NULL), ('output_tokens', output_tokens, NULL),
-                     ('engagement_rate', engagement_rate, 1), ('days_per_month', days_per_month, 31), ('revenue_per_user', coalesce(revenue_per_user, 0), NULL),
-                     ('tail_factor', tail_factor, NULL), ('buffer_factor', buffer_factor, NULL), ('ceiling', ceiling, NULL),
-                     ('sigma', sigma::numeric, 10)) AS a (name, value, highest)
-    LOOP
-        -- NaN is above infinity.
-        IF argument.value IS NULL OR argument.value < 0 OR argument.value >= 'Infinity' OR argument.value > argument.highest THEN
-            RAISE EXCEPTION 'argument "%" of an estimate is %', argument.name, coalesce(argument.value::text, 'NULL')
-                USING ERRCODE = 'numeric_value_out_of_range',
-                      HINT = format('Pass a number from 0%s.', coalesce(' to ' || argument.highest, ' on'));
-        END IF;
-    END LOOP;
-    IF jsonb_typeof(scenarios) IS DISTINCT FROM 'object' OR scenarios = '{}'
-       OR jsonb_path_exists(scenarios, '$.* ? (@.type() != "object")')
-       OR jsonb_path_exists(scenarios, '$.*.* ? (@.type() != "number" || @ < 0)')
-       OR EXISTS (SELECT FROM jsonb_each(scenarios) AS s WHERE s.key = '' OR s.value - '{users,calls,cached_input,fresh_input,output}'::text[] <> '{}') THEN
-        RAISE EXCEPTION 'scenarios are not an object of scenarios with their multipliers'
-            USING ERRCODE = 'invalid_parameter_value',
-                  HINT = 'Write {"base": {}, "bull": {"users": 2, "calls": 1.5}}; what is multiplied is users, calls, cached_input, fresh_input, output.';
-    END IF;
-
-    -- How far a user at a percentile is from the mean user.
-    IF sample_by IS NULL THEN
-        -- Log-normal with this mean: its logarithm has mean ln(mean) - sigma² / 2.
-        SELECT array_agg(exp(sigma * cost_ledger_internal.normal_quantile(p.p) - sigma * sigma / 2)::numeric ORDER BY p.p) INTO factors
-            FROM unnest(percentiles) AS p (p);
-    ELSE
-        SELECT * INTO sampled FROM cost_ledger.feature_cost_sample(feature, sample_start, sample_end, sample_by);
-        IF coalesce(sampled.mean_cost, 0) <= 0 THEN
-            RAISE EXCEPTION 'feature "%" has no cost by % from % to %', feature, sample_by, sample_start, sample_end
-                USING ERRCODE = 'no_data_found',
-                      HINT = 'Sample a time in which it had priced calls with that attribute, or leave sample_by out for a log-normal distribution.';
-        END IF;
-        factors := ARRAY[sampled.p50_cost, sampled.p90_cost, sampled.p99_cost];
-        SELECT array_agg(f.f / sampled.mean_cost ORDER BY f.n) INTO factors FROM unnest(factors) WITH ORDINALITY AS f (f, n);
-    END IF;
+    PERFORM cost_ledger_internal.check_estimate(
+        feature, provider, model,
+        json_build_object('users', users, 'calls_per_user_per_day', calls_per_user_per_day,
+                          'cached_input_tokens', cached_input_tokens, 'fresh_input_tokens', fresh_input_tokens, 'output_tokens', output_tokens,
+                          'engagement_rate', engagement_rate, 'days_per_month', days_per_month, 'revenue_per_user', coalesce(revenue_per_user, 0),
+                          'tail_factor', tail_factor, 'buffer_factor', buffer_factor, 'ceiling', ceiling, 'sigma', sigma::numeric),
+        scenarios);
+    factors := cost_ledger_internal.user_factors(feature, sigma, sample_by, sample_start, sample_end);
 
     IF save THEN
         month := date_trunc('month', coalesce(first_month::timestamp, now() AT TIME ZONE (cost_ledger_internal.ledger()).time_zone))::date;
         INSERT INTO cost_ledger.estimate (feature, first_month, note, inputs)
-            VALUES (estimate_feature_cost.feature, month, estimate_feature_cost.note,
-                    jsonb_build_object(
-                        'provider', provider, 'model', model, 'users', users, 'calls_per_user_per_day', calls_per_user_per_day,
-                        'cached_input_tokens', cached_input_tokens, 'fresh_input_tokens', fresh_input_tokens, 'output_tokens', output_tokens,
-                        'engagement_rate', engagement_rate, 'days_per_month', days_per_month, 'revenue_per_user', revenue_per_user,
-                        'other_usage', other_usage, 'service_class', service_class, 'region', region, 'customer', customer, 'priced_at', priced_at,
-                        'sigma', CASE WHEN sample_by IS NULL THEN sigma END,
-                        'sample_by', sample_by, 'sample_start', sample_start, 'sample_end', sample_end,
-                        'scenarios', scenarios, 'tail_factor', tail_factor, 'buffer_factor', buffer_factor, 'ceiling', ceiling))
+            VALUES (estimate_feature_cost.feature, month, estimate_feature_cost.note, inputs)
             RETURNING estimate_id INTO estimate_feature_cost.estimate_id;
     END IF;
-
-    FOR each_scenario IN SELECT s.key, s.value FROM jsonb_each(scenarios) AS s LOOP
-        SELECT coalesce(x.users, 1) AS users, coalesce(x.calls, 1) AS calls, coalesce(x.cached_input, 1) AS cached_input,
-               coalesce(x.fresh_input, 1) AS fresh_input, coalesce(x.output, 1) AS output
-            INTO times
-            FROM jsonb_to_record(each_scenario.value) AS x (users numeric, calls numeric, cached_input numeric, fresh_input numeric, output numeric);
-        scenario := each_scenario.key;
-        estimated_users := trim_scale(users * times.users);
-        -- Priced anew in each scenario: more input may be another tier.  A
-        -- mean need not be whole, a count must.
-        cost_per_call := cost_ledger.cost_at(
-            priced_at, provider, model,
-            jsonb_build_object('input_tokens', ceil(cached_input_tokens * times.cached_input) + ceil(fresh_input_tokens * times.fresh_input),
-                               'cache_read_tokens', ceil(cached_input_tokens * times.cached_input),
-                               'output_tokens', ceil(output_tokens * times.output)) || coalesce(other_usage, '{}'),
-            service_class, region, strict => true, customer => customer);
-        cost_per_user := trim_scale(cost_per_call * calls_per_user_per_day * times.calls * days_per_month * engagement_rate);
-        calls_per_month := trim_scale(estimated_users * calls_per_user_per_day * times.calls * days_per_month * engagement_rate);
-        daily_cost := trim_scale(cost_per_call * calls_per_user_per_day * times.calls * estimated_users * engagement_rate);
-        monthly_cost := trim_scale(cost_per_user * estimated_users);
-        tail_monthly_cost := trim_scale(monthly_cost * tail_factor);
-        buffered_monthly_cost := trim_scale(monthly_cost * buffer_factor);
-        share_of_revenue := round(cost_per_user / nullif(revenue_per_user, 0), 6);
-        over_ceiling := cost_per_user > revenue_per_user * ceiling;
-        p50_user_cost := round(cost_per_call * calls_per_user_per_day * times.calls * days_per_month * factors[1], 6);
-        p90_user_cost := round(cost_per_call * calls_per_user_per_day * times.calls * days_per_month * factors[2], 6);
-        p99_user_cost := round(cost_per_call * calls_per_user_per_day * times.calls * days_per_month * factors[3], 6);
-        p50_monthly_cost := round(monthly_cost * factors[1], 6);
-        p90_monthly_cost := round(monthly_cost * factors[2], 6);
-        p99_monthly_cost := round(monthly_cost * factors[3], 6);
+    FOR scenario, estimated_users, calls_per_month, cost_per_call, daily_cost, monthly_cost, tail_monthly_cost, buffered_monthly_cost,
+        cost_per_user, share_of_revenue, over_ceiling, p50_user_cost, p90_user_cost, p99_user_cost, p50_monthly_cost, p90_monthly_cost, p99_monthly_cost
+    IN
+        SELECT s.key, e.* FROM jsonb_each(scenarios) AS s, LATERAL cost_ledger_internal.estimate_scenario(inputs, factors, s.value) e
+    LOOP
         IF save THEN
             INSERT INTO cost_ledger.estimate_result
                 VALUES (estimate_feature_cost.estimate_id, estimate_feature_cost.scenario, estimated_users, calls_per_month, cost_per_call,
