@@ -1,5 +1,5 @@
 -- cost_ledger: what every LLM and agent call cost, who caused it, and what to
--- do about it.  This script is generated from sql/*.sql; see the Makefile.
+-- do about it.  This script is generated from the files of sql/; see the Makefile.
 
 -- complain if script is sourced in psql, rather than via CREATE EXTENSION
 \echo Use "CREATE EXTENSION cost_ledger" to load this file. \quit

@@ -81,6 +81,25 @@ CREATE TYPE cost_ledger_internal.import_item AS (
 COMMENT ON TYPE cost_ledger_internal.import_item IS
     'An item of a document, as import_items() gives it, and what it is among the others: how many prices there are, from when the next of its card holds, and whether the document says it twice.';
 
+CREATE FUNCTION cost_ledger_internal.items_among_others(doc jsonb, format text) RETURNS SETOF cost_ledger_internal.import_item
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT i.entry, i.kind, i.provider, i.model, i.region, i.service_class, i.customer, i.currency, i.valid_from, i.valid_to, i.name, i.value, i.note,
+           count(*) FILTER (WHERE i.kind = 'price') OVER (), lead(i.valid_from) OVER card,
+           i.kind = 'price' AND row_number() OVER (PARTITION BY i.kind, i.provider, i.model, i.region, i.service_class, i.customer, i.valid_from) > 1
+    FROM (SELECT u.*, row_number() OVER () AS n FROM cost_ledger_internal.import_items(doc, format) u) AS i
+    WINDOW card AS (PARTITION BY i.kind, i.provider, i.model, i.region, i.service_class, i.customer ORDER BY i.valid_from NULLS FIRST)
+    ORDER BY i.n;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.items_among_others(jsonb, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.items_among_others(jsonb, text) IS
+    'The items of a document in its order, each with what it is among the others.';
+
 CREATE TYPE cost_ledger_internal.import_run AS (
     format text, document text, at timestamptz, is_dated boolean, is_dry boolean, hold_factor numeric, last_price bigint
 );
@@ -554,10 +573,8 @@ DECLARE
     seen_cards bigint[] := '{}';
     aliases cost_ledger_internal.import_item[] := '{}';
     n_prices integer := 0;
-    err_state text;
-    err_message text;
-    err_detail text;
-    err_hint text;
+    detail text;
+    hint text;
 BEGIN
     -- In a block of its own: what a dry run has done is undone, while the rows
     -- that tell of it stay.
@@ -565,14 +582,7 @@ BEGIN
         -- One import at a time; readers and set_price() are not in its way.
         LOCK TABLE cost_ledger_internal.price_source IN SHARE ROW EXCLUSIVE MODE;
 
-        FOR item IN
-            SELECT i.entry, i.kind, i.provider, i.model, i.region, i.service_class, i.customer, i.currency, i.valid_from, i.valid_to, i.name, i.value, i.note,
-                   count(*) FILTER (WHERE i.kind = 'price') OVER (), lead(i.valid_from) OVER card,
-                   i.kind = 'price' AND row_number() OVER (PARTITION BY i.kind, i.provider, i.model, i.region, i.service_class, i.customer, i.valid_from) > 1
-            FROM (SELECT u.*, row_number() OVER () AS n FROM cost_ledger_internal.import_items(doc, run.format) u) AS i
-            WINDOW card AS (PARTITION BY i.kind, i.provider, i.model, i.region, i.service_class, i.customer ORDER BY i.valid_from NULLS FIRST)
-            ORDER BY i.n
-        LOOP
+        FOR item IN SELECT i.* FROM cost_ledger_internal.items_among_others(doc, run.format) i LOOP
             CASE item.kind
             WHEN 'raw' THEN
                 entry := cost_ledger_internal.import_entry(item, run);
@@ -608,10 +618,10 @@ BEGIN
             IF item.entry IS NULL THEN
                 RAISE;
             END IF;
-            GET STACKED DIAGNOSTICS err_state = RETURNED_SQLSTATE, err_message = MESSAGE_TEXT, err_detail = PG_EXCEPTION_DETAIL, err_hint = PG_EXCEPTION_HINT;
-            RAISE EXCEPTION USING ERRCODE = err_state, MESSAGE = err_message,
-                DETAIL = concat_ws(' ', nullif(err_detail, ''), format('Entry "%s" of the document.', item.entry)),
-                HINT = coalesce(nullif(err_hint, ''), 'Correct the document; nothing of it was imported.');
+            GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+            RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = SQLERRM,
+                DETAIL = concat_ws(' ', nullif(detail, ''), format('Entry "%s" of the document.', item.entry)),
+                HINT = coalesce(nullif(hint, ''), 'Correct the document; nothing of it was imported.');
     END;
 END
 $$;
