@@ -8,7 +8,7 @@ SELECT t.month,
        t.calls, t.failed_calls, t.unpriced_calls, t.corrections,
        t.input_tokens, t.cache_read_tokens, t.cache_write_tokens, t.output_tokens,
        t.cost, t.rated_cost, t.adjustment_cost,
-       round(t.cost / nullif(sum(t.cost) OVER (PARTITION BY t.month), 0), 6) AS share_of_cost
+       round(t.cost / nullif(sum(t.cost) OVER (PARTITION BY t.month), 0), 6) AS share
 FROM (
     SELECT date_trunc('month', c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS month,
            c.team,
@@ -38,7 +38,7 @@ SELECT m.month,
        round(m.cost / nullif(m.revenue, 0), 6) AS cost_to_revenue_ratio,
        -- Multiplied, not divided: exact at the limit, and has an answer for a
        -- revenue of 0.
-       m.cost > m.revenue * 0.30 AS over_ceiling
+       m.cost > m.revenue * 0.30 AS is_over_ceiling
 FROM (
     SELECT s.month, s.feature,
            count(*) FILTER (WHERE s.is_call) AS calls,
@@ -63,7 +63,7 @@ SELECT r.day,
        round(avg(r.cost) FILTER (WHERE r.run_id IS NOT NULL), 12) AS mean_cost,
        round(cost_ledger.p95(r.cost) FILTER (WHERE r.run_id IS NOT NULL), 12) AS p95_cost,
        max(r.cost) FILTER (WHERE r.run_id IS NOT NULL) AS max_cost,
-       sum(r.cost) FILTER (WHERE r.run_id IS NOT NULL) AS total_cost,
+       sum(r.cost) FILTER (WHERE r.run_id IS NOT NULL) AS cost,
        sum(r.cost) FILTER (WHERE r.run_id IS NULL) AS cost_without_run
 FROM (
     SELECT c.run_id,
@@ -81,7 +81,7 @@ SELECT u.month,
        round(avg(u.cost) FILTER (WHERE u.user_id IS NOT NULL), 12) AS mean_cost,
        round(cost_ledger.p95(u.cost) FILTER (WHERE u.user_id IS NOT NULL), 12) AS p95_cost,
        max(u.cost) FILTER (WHERE u.user_id IS NOT NULL) AS max_cost,
-       sum(u.cost) FILTER (WHERE u.user_id IS NOT NULL) AS total_cost,
+       sum(u.cost) FILTER (WHERE u.user_id IS NOT NULL) AS cost,
        sum(u.cost) FILTER (WHERE u.user_id IS NULL) AS cost_without_user
 FROM (
     SELECT date_trunc('month', c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS month,
@@ -93,17 +93,17 @@ GROUP BY u.month;
 
 CREATE VIEW raw.week_over_week WITH (security_invoker = true) AS
 WITH spent AS (
-    SELECT c.week_start,
+    SELECT c.week,
            CASE WHEN GROUPING(c.team) = 0 THEN 'team'
                 WHEN GROUPING(c.feature) = 0 THEN 'feature'
-                ELSE 'total' END AS dimension,
+                ELSE 'total' END AS label,
            coalesce(c.team, c.feature) AS name,  -- at most one of them is grouped by
            min(c.called_on) AS called_on,
            sum(c.cost) AS cost,
            sum(c.unpriced_calls) AS unpriced_calls
     FROM (
         -- Grouped twice: grouping sets alone would know no parallel plan.
-        SELECT date_trunc('week', t.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS week_start,
+        SELECT date_trunc('week', t.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS week,
                t.team, t.feature,
                min(t.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS called_on,
                sum(t.cost) AS cost,
@@ -111,41 +111,41 @@ WITH spent AS (
                    - count(*) FILTER (WHERE t.usage_status = 'repriced') AS unpriced_calls
         FROM cost_ledger.call t
         GROUP BY 1, t.team, t.feature) c
-    GROUP BY GROUPING SETS ((c.week_start), (c.week_start, c.team), (c.week_start, c.feature))
+    GROUP BY GROUPING SETS ((c.week), (c.week, c.team), (c.week, c.feature))
 ), complete AS (
     -- A ledger that begins in mid-week has seen only a part of that week.
     SELECT date_trunc('week', min(s.called_on)::timestamp + interval '6 days')::date AS first_week,
            date_trunc('week', now() AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date - 7 AS last_week
     FROM spent s
-    WHERE s.dimension = 'total'
+    WHERE s.label = 'total'
 ), filled AS (
-    SELECT s.dimension, s.name, s.week_start, s.cost, s.unpriced_calls
+    SELECT s.label, s.name, s.week, s.cost, s.unpriced_calls
     FROM spent s
     UNION ALL
     -- As timestamps without zone: with dates, generate_series() would step
     -- through the session's zone.
-    SELECT v.dimension, v.name, w.week_start::date, 0, 0
-    FROM (SELECT s.dimension, s.name, min(s.week_start) AS week_start
+    SELECT v.label, v.name, w.week::date, 0, 0
+    FROM (SELECT s.label, s.name, min(s.week) AS week
           FROM spent s
-          GROUP BY s.dimension, s.name) v
+          GROUP BY s.label, s.name) v
     CROSS JOIN complete k
-    CROSS JOIN LATERAL generate_series(v.week_start::timestamp, k.last_week::timestamp, interval '7 days') AS w (week_start)
+    CROSS JOIN LATERAL generate_series(v.week::timestamp, k.last_week::timestamp, interval '7 days') AS w (week)
 ), compared AS (
-    SELECT f.dimension, f.name, f.week_start,
+    SELECT f.label, f.name, f.week,
            sum(f.cost) AS cost,
            sum(f.unpriced_calls)::bigint AS unpriced_calls,
            -- Before its first week a value has cost nothing, but of the time
            -- before the ledger nothing is known.
-           lag(sum(f.cost), 1, CASE WHEN f.week_start > k.first_week THEN 0::numeric END)
-               OVER (PARTITION BY f.dimension, f.name ORDER BY f.week_start) AS previous_cost
+           lag(sum(f.cost), 1, CASE WHEN f.week > k.first_week THEN 0::numeric END)
+               OVER (PARTITION BY f.label, f.name ORDER BY f.week) AS previous_cost
     FROM filled f
-    JOIN complete k ON f.week_start BETWEEN k.first_week AND k.last_week
-    GROUP BY f.dimension, f.name, f.week_start, k.first_week
+    JOIN complete k ON f.week BETWEEN k.first_week AND k.last_week
+    GROUP BY f.label, f.name, f.week, k.first_week
 )
-SELECT p.dimension,
-       CASE WHEN p.dimension <> 'total' THEN coalesce(p.name, '(unallocated)') END AS value,
-       CASE WHEN p.dimension <> 'total' THEN p.name IS NOT NULL END AS is_allocated,
-       p.week_start,
+SELECT p.label,
+       CASE WHEN p.label <> 'total' THEN coalesce(p.name, '(unallocated)') END AS value,
+       CASE WHEN p.label <> 'total' THEN p.name IS NOT NULL END AS is_allocated,
+       p.week,
        p.cost,
        p.previous_cost,
        p.cost - p.previous_cost AS change,

@@ -52,8 +52,8 @@ CREATE TABLE cost_ledger.alert (
     budget_id        bigint REFERENCES cost_ledger.budget,
     budget_version   integer,
     entity           text COLLATE "C" NOT NULL DEFAULT '',
-    period_start     timestamptz,
-    period_end       timestamptz,
+    starts_at        timestamptz,
+    ends_at          timestamptz,
     rule_id          bigint REFERENCES cost_ledger.alert_rule,
     subject          text,
     value            numeric,
@@ -73,16 +73,16 @@ CREATE TABLE cost_ledger.alert (
     acknowledged_by  text,
     resolved_at      timestamptz,
     -- The once in "once per threshold and period", whoever evaluates.
-    CONSTRAINT alert_once UNIQUE (budget_id, budget_version, entity, period_start, basis, threshold, occurrence),
+    CONSTRAINT alert_once UNIQUE (budget_id, budget_version, entity, starts_at, basis, threshold, occurrence),
     CONSTRAINT alert_rule_once UNIQUE (rule_id, subject, occurrence),
     CONSTRAINT alert_of_budget_or_rule CHECK (
         CASE WHEN rule_id IS NULL
-             THEN num_nulls(budget_id, budget_version, period_start, period_end, spent, limit_amount, currency, unpriced_calls) = 0
+             THEN num_nulls(budget_id, budget_version, starts_at, ends_at, spent, limit_amount, currency, unpriced_calls) = 0
              ELSE num_nulls(subject, value) = 0 AND budget_id IS NULL END),
     CHECK ((acknowledged_at IS NULL) = (acknowledged_by IS NULL))
 );
 CREATE INDEX alert_unresolved ON cost_ledger.alert (rule_id, subject) WHERE resolved_at IS NULL AND rule_id IS NOT NULL;
-CREATE INDEX alert_open ON cost_ledger.alert (period_end) WHERE resolved_at IS NULL AND rule_id IS NULL;
+CREATE INDEX alert_open ON cost_ledger.alert (ends_at) WHERE resolved_at IS NULL AND rule_id IS NULL;
 CREATE INDEX alert_unacknowledged ON cost_ledger.alert (alert_id) WHERE acknowledged_at IS NULL;
 
 COMMENT ON TABLE cost_ledger.alert IS 'Every alert that was raised, as it was: once per budget, version, entity, period, basis, threshold and occurrence, or per rule, subject and occurrence. Written by check_budgets() and check_rules(); only acknowledge() and being resolved change it.';
@@ -91,8 +91,8 @@ COMMENT ON COLUMN cost_ledger.alert.created_at IS 'When it was raised.';
 COMMENT ON COLUMN cost_ledger.alert.budget_id IS 'The budget it is about; NULL for an alert of a rule.';
 COMMENT ON COLUMN cost_ledger.alert.budget_version IS 'Version of the budget''s limit.';
 COMMENT ON COLUMN cost_ledger.alert.entity IS 'Value of the budget''s each_of column; empty for a budget of one limit, and for a rule.';
-COMMENT ON COLUMN cost_ledger.alert.period_start IS 'First instant of the budget''s period.';
-COMMENT ON COLUMN cost_ledger.alert.period_end IS 'First instant after it.';
+COMMENT ON COLUMN cost_ledger.alert.starts_at IS 'First instant of the budget''s period.';
+COMMENT ON COLUMN cost_ledger.alert.ends_at IS 'First instant after it.';
 COMMENT ON COLUMN cost_ledger.alert.rule_id IS 'The rule it is of; NULL for an alert of a budget.';
 COMMENT ON COLUMN cost_ledger.alert.subject IS 'What the rule found: a job, a partition, …';
 COMMENT ON COLUMN cost_ledger.alert.value IS 'Its value then, in the unit of the rule''s threshold.';
@@ -122,12 +122,13 @@ CREATE TRIGGER keep_alerts_truncate
 CREATE VIEW cost_ledger.unacknowledged_alert WITH (security_barrier = true) AS
 SELECT a.alert_id, a.created_at, a.level, a.kind,
        b.name AS budget,
-       a.budget_id, a.budget_version, a.entity, a.period_start, a.period_end,
+       a.budget_id, a.budget_version, a.entity, a.starts_at, a.ends_at,
        r.name AS rule, a.subject, a.value, a.resolved_at,
        a.basis, a.threshold, a.is_late,
        a.spent, a.limit_amount, a.currency, a.unpriced_calls,
        a.scope::text AS scope,
-       a.payload::text AS message
+       a.payload::text AS message,
+       a.alert_id::text AS row_key
 FROM cost_ledger.alert a
 LEFT JOIN cost_ledger.budget b ON b.budget_id = a.budget_id
 LEFT JOIN cost_ledger.alert_rule r ON r.rule_id = a.rule_id
@@ -142,8 +143,8 @@ COMMENT ON COLUMN cost_ledger.unacknowledged_alert.budget IS 'Name of the budget
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.budget_id IS 'The budget.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.budget_version IS 'Version of the budget''s limit.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.entity IS 'Value of the budget''s each_of column; empty for a budget of one limit, and for a rule.';
-COMMENT ON COLUMN cost_ledger.unacknowledged_alert.period_start IS 'First instant of the budget''s period.';
-COMMENT ON COLUMN cost_ledger.unacknowledged_alert.period_end IS 'First instant after it.';
+COMMENT ON COLUMN cost_ledger.unacknowledged_alert.starts_at IS 'First instant of the budget''s period.';
+COMMENT ON COLUMN cost_ledger.unacknowledged_alert.ends_at IS 'First instant after it.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.rule IS 'Name of the rule, as it is now; NULL for an alert of a budget.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.subject IS 'What the rule found.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.value IS 'Its value then, in the unit of the threshold.';
@@ -162,8 +163,8 @@ COMMENT ON COLUMN cost_ledger.unacknowledged_alert.message IS 'The JSON message 
 CREATE VIEW cost_ledger_internal.signal_budget_forecast AS
 SELECT s.name || CASE WHEN s.entity <> '' THEN ': ' || s.entity ELSE '' END AS subject,
        round(s.forecast / s.limit_amount, 6) AS value,
-       jsonb_build_object('budget', s.name, 'entity', s.entity, 'period_end', s.period_end, 'forecast', s.forecast::text,
-                          'low', s.forecast_low::text, 'high', s.forecast_high::text, 'method', s.forecast_method, 'limit', s.limit_amount::text)::text AS detail
+       jsonb_build_object('budget', s.name, 'entity', s.entity, 'ends_at', s.ends_at, 'forecast', s.forecast::text,
+                          'low', s.forecast_low::text, 'high', s.forecast_high::text, 'method', s.forecast_method, 'limit_amount', s.limit_amount::text)::text AS detail
 FROM cost_ledger.budget_status s
 WHERE s.forecast >= s.limit_amount / 2 AND s.spent < s.limit_amount;
 
@@ -181,7 +182,7 @@ FROM cost_ledger.budget_velocity() v;
 
 COMMENT ON VIEW cost_ledger_internal.signal_velocity IS 'How many times faster than its pace a budget is being used, for alert_rule: both in the last 5 minutes and in the last hour.';
 COMMENT ON COLUMN cost_ledger_internal.signal_velocity.subject IS 'Name of the budget, and the entity after a colon.';
-COMMENT ON COLUMN cost_ledger_internal.signal_velocity.value IS 'The lower of both rates / (amount / length of the period).';
+COMMENT ON COLUMN cost_ledger_internal.signal_velocity.value IS 'The lower of both rates / (limit_amount / length of the period).';
 COMMENT ON COLUMN cost_ledger_internal.signal_velocity.detail IS 'Budget, entity, pace and rates per hour, and when the limit is used up, as JSON.';
 
 CREATE VIEW cost_ledger_internal.signal_spend_rate AS

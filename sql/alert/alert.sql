@@ -197,18 +197,18 @@ AS $$
         GROUP BY 1
     )
     SELECT b.budget_id, b.name, r.entity, round(r.pace, 12), round(r.rate_5m, 12), round(r.rate_1h, 12), round(least(r.rate_5m, r.rate_1h) / r.pace, 6),
-           CASE WHEN a.spent >= v.amount THEN budget_velocity.at
-                WHEN r.rate_1h > 0 AND (v.amount - a.spent) / r.rate_1h < 876000
-                THEN budget_velocity.at + ((v.amount - a.spent) / r.rate_1h)::double precision * interval '1 hour' END
+           CASE WHEN a.spent >= v.limit_amount THEN budget_velocity.at
+                WHEN r.rate_1h > 0 AND (v.limit_amount - a.spent) / r.rate_1h < 876000
+                THEN budget_velocity.at + ((v.limit_amount - a.spent) / r.rate_1h)::double precision * interval '1 hour' END
     FROM cost_ledger.budget b
     CROSS JOIN windows w
     CROSS JOIN LATERAL (
-        SELECT v.amount FROM cost_ledger.budget_version v
+        SELECT v.limit_amount FROM cost_ledger.budget_version v
         WHERE v.budget_id = b.budget_id AND v.valid_from <= now() AND (v.valid_to IS NULL OR v.valid_to > now())
         ORDER BY v.version DESC LIMIT 1) v
     CROSS JOIN LATERAL cost_ledger_internal.budget_period(b.period, budget_velocity.at, coalesce(b.time_zone, (SELECT l.time_zone FROM cost_ledger.ledger l)), b.week_start) p
     CROSS JOIN LATERAL (
-        SELECT e.entity, v.amount * 3600 / extract(epoch FROM p.period_end - p.period_start) AS pace,
+        SELECT e.entity, v.limit_amount * 3600 / extract(epoch FROM p.period_end - p.period_start) AS pace,
                e.cost_5m * 3600 / extract(epoch FROM budget_velocity.at - w.start_5m) AS rate_5m,
                e.cost * 3600 / extract(epoch FROM budget_velocity.at - w.start_1h) AS rate_1h
         FROM (SELECT coalesce(cost_ledger_internal.shorten_id(c.labels ->> b.each_of), '') COLLATE "C" AS entity,
@@ -230,4 +230,4 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION cost_ledger.budget_velocity(timestamptz) IS
-    'How fast each active cost budget of an hour, day, week, month or quarter is being used, and each entity of it that spent in the last hour: its pace (amount / length of the period), the rates of the last 5 minutes and the last hour, all per hour (12 decimals), velocity, the lower rate as a multiple of the pace (6 decimals), so that one burst or one quiet minute is none, and when the limit is used up at the rate of the last hour. Not for users, runs, sessions, agents or API keys, by which minutes are not kept: a budget of a minute or a rolling window is for them.';
+    'How fast each active cost budget of an hour, day, week, month or quarter is being used, and each entity of it that spent in the last hour: its pace (limit_amount / length of the period), the rates of the last 5 minutes and the last hour, all per hour (12 decimals), velocity, the lower rate as a multiple of the pace (6 decimals), so that one burst or one quiet minute is none, and when the limit is used up at the rate of the last hour. Not for users, runs, sessions, agents or API keys, by which minutes are not kept: a budget of a minute or a rolling window is for them.';

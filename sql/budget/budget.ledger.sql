@@ -40,16 +40,16 @@ COMMENT ON COLUMN cost_ledger.budget.match_key IS 'The most selective pair of sc
 COMMENT ON COLUMN cost_ledger.budget.created_at IS 'When the budget was first set.';
 
 CREATE TABLE cost_ledger.budget_version (
-    budget_id   bigint NOT NULL REFERENCES cost_ledger.budget ON DELETE CASCADE,
-    version     integer NOT NULL CHECK (version > 0),
-    amount      numeric NOT NULL CHECK (amount > 0 AND amount < 'Infinity'),
-    thresholds  numeric[] NOT NULL DEFAULT '{0.7,0.9,1.0}',
-    actions     text[] NOT NULL,
-    degrade_to  text CHECK (degrade_to <> ''),
-    valid_from  timestamptz NOT NULL DEFAULT now(),
-    valid_to    timestamptz,
-    reason      text,
-    set_by      text NOT NULL DEFAULT current_user,
+    budget_id     bigint NOT NULL REFERENCES cost_ledger.budget ON DELETE CASCADE,
+    version       integer NOT NULL CHECK (version > 0),
+    limit_amount  numeric NOT NULL CHECK (limit_amount > 0 AND limit_amount < 'Infinity'),
+    thresholds    numeric[] NOT NULL DEFAULT '{0.7,0.9,1.0}',
+    actions       text[] NOT NULL,
+    degrade_to    text CHECK (degrade_to <> ''),
+    valid_from    timestamptz NOT NULL DEFAULT now(),
+    valid_to      timestamptz,
+    reason        text,
+    set_by        text NOT NULL DEFAULT current_user,
     PRIMARY KEY (budget_id, version),
     CHECK (valid_to >= valid_from)
 );
@@ -57,8 +57,8 @@ CREATE TABLE cost_ledger.budget_version (
 COMMENT ON TABLE cost_ledger.budget_version IS 'Every limit that a budget has had. At any time the highest version that is valid then holds, so a raise that ends leaves the limit there was. Written by set_budget() and raise_budget().';
 COMMENT ON COLUMN cost_ledger.budget_version.budget_id IS 'The budget.';
 COMMENT ON COLUMN cost_ledger.budget_version.version IS 'Counts the limits of the budget; alerts are once per version.';
-COMMENT ON COLUMN cost_ledger.budget_version.amount IS 'What may be spent per period, in the unit of the budget''s metric.';
-COMMENT ON COLUMN cost_ledger.budget_version.thresholds IS 'Fractions of amount, ascending, at which something is asked for.';
+COMMENT ON COLUMN cost_ledger.budget_version.limit_amount IS 'What may be spent per period, in the unit of the budget''s metric.';
+COMMENT ON COLUMN cost_ledger.budget_version.thresholds IS 'Fractions of limit_amount, ascending, at which something is asked for.';
 COMMENT ON COLUMN cost_ledger.budget_version.actions IS 'What each threshold asks for: warn, throttle, degrade, defer or stop. reserve() refuses what would go beyond the first one of defer or stop.';
 COMMENT ON COLUMN cost_ledger.budget_version.degrade_to IS 'Model to use instead, where an action is degrade.';
 COMMENT ON COLUMN cost_ledger.budget_version.valid_from IS 'From when it holds. Periods that had ended by then are not held against it, nor those that ended with a raise against what it raised.';
@@ -197,8 +197,11 @@ CREATE VIEW cost_ledger.open_hold WITH (security_barrier = true) AS
 SELECT h.hold_id::text AS hold_id, h.hold_key,
        (h.request -> 'labels')::text AS labels,
        h.estimate, h.created_at, h.expires_at,
-       h.expires_at <= now() AS is_expired
+       h.expires_at <= now() AS is_expired,
+       s.currency,
+       h.hold_id::text AS row_key
 FROM cost_ledger_internal.hold h
+CROSS JOIN cost_ledger_internal.report_setting s
 WHERE h.state = 'open';
 
 COMMENT ON VIEW cost_ledger.open_hold IS 'What has been granted and not been settled or released.';
@@ -220,13 +223,13 @@ SELECT b.budget_id, b.name, b.metric,
        b.scope::text AS scope, b.each_of, e.entity,
        v.version, b.period,
        z.time_zone,
-       p.period_start, p.period_end,
+       p.period_start AS starts_at, p.period_end AS ends_at,
        CASE WHEN b.metric = 'cost' THEN (SELECT l.currency FROM cost_ledger.ledger l) END AS currency,
-       v.amount AS limit_amount,
+       v.limit_amount,
        u.spent,
        e.held,
-       v.amount - u.spent - e.held AS remaining,
-       round((u.spent + e.held) / v.amount, 6) AS used_ratio,
+       v.limit_amount - u.spent - e.held AS remaining,
+       round((u.spent + e.held) / v.limit_amount, 6) AS used_ratio,
        t.threshold,
        coalesce(t.action, 'ok') AS level,
        e.unpriced_calls,
@@ -237,7 +240,8 @@ SELECT b.budget_id, b.name, b.metric,
        f.method AS forecast_method,
        f.reason AS no_forecast_reason,
        x.exhausted_at,
-       round((extract(epoch FROM x.exhausted_at - now()) / 86400)::numeric, 6) AS days_left
+       round((extract(epoch FROM x.exhausted_at - now()) / 86400)::numeric, 6) AS days_left,
+       jsonb_build_array(b.budget_id, e.entity)::text AS row_key
 FROM cost_ledger.budget b
 CROSS JOIN LATERAL (
     SELECT v.* FROM cost_ledger.budget_version v
@@ -266,21 +270,21 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT max(t.threshold) AS threshold, (array_agg(t.action ORDER BY t.threshold DESC))[1] AS action
     FROM unnest(v.thresholds, v.actions) AS t (threshold, action)
-    WHERE u.spent + e.held >= t.threshold * v.amount) t
+    WHERE u.spent + e.held >= t.threshold * v.limit_amount) t
 -- What is over of the period, of which there is a beginning.
 CROSS JOIN LATERAL (
     SELECT CASE WHEN b.metric IN ('cost', 'tokens', 'calls', 'tool_calls', 'turns')
-                THEN round(u.spent * 3600 / nullif(extract(epoch FROM now() - CASE WHEN isfinite(p.period_start) THEN p.period_start ELSE e.first_at END), 0), 12)
+                THEN trim_scale(u.spent * 3600 / nullif(extract(epoch FROM now() - CASE WHEN isfinite(p.period_start) THEN p.period_start ELSE e.first_at END), 0))
            END AS burn_rate_per_hour) r
 LEFT JOIN history h ON h.budget_id = b.budget_id AND h.entity = e.entity
 CROSS JOIN LATERAL cost_ledger_internal.project_spend(
     CASE WHEN b.period <> 'rolling' AND r.burn_rate_per_hour IS NOT NULL THEN u.spent END,
     now(), p.period_start, p.period_end, h.daily, (SELECT l.time_zone FROM cost_ledger.ledger l)) f
 CROSS JOIN LATERAL (
-    SELECT CASE WHEN u.spent + e.held >= v.amount THEN now()
-                WHEN b.period <> 'rolling' AND r.burn_rate_per_hour > 0 AND (v.amount - u.spent - e.held) / r.burn_rate_per_hour < 876000
-                     AND now() + (v.amount - u.spent - e.held) / r.burn_rate_per_hour * interval '1 hour' < p.period_end
-                THEN now() + (v.amount - u.spent - e.held) / r.burn_rate_per_hour * interval '1 hour'
+    SELECT CASE WHEN u.spent + e.held >= v.limit_amount THEN now()
+                WHEN b.period <> 'rolling' AND r.burn_rate_per_hour > 0 AND (v.limit_amount - u.spent - e.held) / r.burn_rate_per_hour < 876000
+                     AND now() + (v.limit_amount - u.spent - e.held) / r.burn_rate_per_hour * interval '1 hour' < p.period_end
+                THEN now() + (v.limit_amount - u.spent - e.held) / r.burn_rate_per_hour * interval '1 hour'
            END AS exhausted_at) x
 WHERE b.is_active AND b.period <> 'request';
 
@@ -294,8 +298,8 @@ COMMENT ON COLUMN cost_ledger.budget_status.entity IS 'That value; empty for a b
 COMMENT ON COLUMN cost_ledger.budget_status.version IS 'Version of the limit.';
 COMMENT ON COLUMN cost_ledger.budget_status.period IS 'minute, hour, day, week, month, quarter, total or rolling.';
 COMMENT ON COLUMN cost_ledger.budget_status.time_zone IS 'Zone of the period: the budget''s own, or the ledger''s.';
-COMMENT ON COLUMN cost_ledger.budget_status.period_start IS 'First instant of the current period; -infinity for total.';
-COMMENT ON COLUMN cost_ledger.budget_status.period_end IS 'First instant after it, when spend begins at 0 again; infinity for total.';
+COMMENT ON COLUMN cost_ledger.budget_status.starts_at IS 'First instant of the current period; -infinity for total.';
+COMMENT ON COLUMN cost_ledger.budget_status.ends_at IS 'First instant after it, when spend begins at 0 again; infinity for total.';
 COMMENT ON COLUMN cost_ledger.budget_status.currency IS 'ISO 4217 code of the amounts of a cost; NULL for other metrics.';
 COMMENT ON COLUMN cost_ledger.budget_status.limit_amount IS 'What may be spent in the period.';
 COMMENT ON COLUMN cost_ledger.budget_status.spent IS 'What was spent in it so far, unrounded; unpriced calls come on top.';

@@ -35,10 +35,6 @@ CREATE FUNCTION cost_ledger_internal.budget_period(
 AS $$
 DECLARE
     local_start timestamp;
-    midnight timestamp;
-    instant timestamptz;
-    day_before timestamptz;
-    earlier timestamptz;
 BEGIN
     CASE
         WHEN period IN ('total', 'request') THEN
@@ -57,23 +53,11 @@ BEGIN
             local_start := CASE WHEN period = 'week' THEN date_trunc('week', local_start - (week_start - 1) * interval '1 day')
                                                           + (week_start - 1) * interval '1 day'
                                 ELSE date_trunc(period, local_start) END;
-            FOREACH midnight IN ARRAY ARRAY[local_start,
-                                            local_start + CASE period WHEN 'day' THEN interval '1 day'
-                                                                      WHEN 'week' THEN interval '7 days'
-                                                                      WHEN 'month' THEN interval '1 month'
-                                                                      WHEN 'quarter' THEN interval '3 months' END] LOOP
-                -- A zone may set its clock back over midnight, which then comes
-                -- twice: the day begins at the first one, as it does where reports
-                -- truncate local times.  AT TIME ZONE answers the second.
-                instant := midnight AT TIME ZONE time_zone;
-                day_before := instant - interval '1 day';
-                earlier := (midnight - (day_before AT TIME ZONE time_zone - day_before AT TIME ZONE 'UTC')) AT TIME ZONE 'UTC';
-                IF earlier < instant AND earlier AT TIME ZONE time_zone = midnight THEN
-                    instant := earlier;
-                END IF;
-                period_start := coalesce(period_start, instant);
-                period_end := instant;
-            END LOOP;
+            period_start := cost_ledger_internal.day_start(local_start::date, time_zone);
+            period_end := cost_ledger_internal.day_start((local_start + CASE period WHEN 'day' THEN interval '1 day'
+                                                                                   WHEN 'week' THEN interval '7 days'
+                                                                                   WHEN 'month' THEN interval '1 month'
+                                                                                   WHEN 'quarter' THEN interval '3 months' END)::date, time_zone);
     END CASE;
 END
 $$;
@@ -208,8 +192,8 @@ AS $$
 BEGIN
     -- NaN sorts after every number.  Beyond these bounds a rate or a ratio of it
     -- would be no number any more, and one budget would spoil what is read of all.
-    IF NOT coalesce(new.amount BETWEEN 1e-30 AND 1e30, false) THEN
-        RAISE EXCEPTION 'budget amount % is not an amount', coalesce(new.amount::text, 'NULL')
+    IF NOT coalesce(new.limit_amount BETWEEN 1e-30 AND 1e30, false) THEN
+        RAISE EXCEPTION 'budget amount % is not an amount', coalesce(new.limit_amount::text, 'NULL')
             USING ERRCODE = 'numeric_value_out_of_range',
                   HINT = 'An amount is greater than 0 and finite, of 1e-30 to 1e30; to stop watching a budget, set is_active to false.';
     END IF;
@@ -220,7 +204,7 @@ BEGIN
                               AND 0 < ALL (new.thresholds) AND 100 >= ALL (new.thresholds)
                               AND NOT EXISTS (SELECT FROM unnest(new.thresholds) AS t (threshold) WHERE scale(trim_scale(threshold)) > 6)
                     END, false) THEN
-        RAISE EXCEPTION 'budget thresholds % are not fractions of the amount', coalesce(new.thresholds::text, 'NULL')
+        RAISE EXCEPTION 'budget thresholds % are not fractions of the limit', coalesce(new.thresholds::text, 'NULL')
             USING ERRCODE = 'numeric_value_out_of_range',
                   HINT = 'Pass 1 to 10 fractions, each greater than 0 and at most 100, of at most six decimals: ARRAY[0.5, 0.8, 1.0] is 50, 80 and 100 percent.';
     END IF;
@@ -445,7 +429,7 @@ BEGIN
            (old.metric, old.scope, old.each_of, old.period, old.period_length, old.time_zone, old.week_start) THEN
         -- Alerts are once per version: what counts otherwise is another limit,
         -- unless set_budget() has just made one.
-        PERFORM cost_ledger_internal.add_budget_version(new.budget_id, v.amount, v.thresholds, v.actions, v.degrade_to, v.reason)
+        PERFORM cost_ledger_internal.add_budget_version(new.budget_id, v.limit_amount, v.thresholds, v.actions, v.degrade_to, v.reason)
             FROM (SELECT v.* FROM cost_ledger.budget_version v
                   WHERE v.budget_id = new.budget_id AND v.valid_to IS NULL
                   ORDER BY v.version DESC LIMIT 1) v
@@ -495,7 +479,7 @@ COMMENT ON FUNCTION cost_ledger_internal.start_limit() IS
     'Trigger of budget_version: seeds the first limit of a budget with the thresholds that are reached already.';
 
 CREATE FUNCTION cost_ledger.check_balances()
-    RETURNS TABLE (budget_id bigint, entity text, period_start timestamptz, posted numeric, expected numeric, held numeric, lines numeric)
+    RETURNS TABLE (budget_id bigint, entity text, starts_at timestamptz, posted numeric, expected numeric, held numeric, lines numeric)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     SET jit = off
@@ -542,7 +526,7 @@ COMMENT ON FUNCTION cost_ledger_internal.is_history(bigint, integer) IS
     'Whether a limit has to stay as it is: not if this transaction has made it and nothing refers to it yet.';
 
 CREATE FUNCTION cost_ledger_internal.add_budget_version(
-    budget_id bigint, amount numeric, thresholds numeric[], actions text[], degrade_to text, reason text, valid_to timestamptz DEFAULT NULL
+    budget_id bigint, limit_amount numeric, thresholds numeric[], actions text[], degrade_to text, reason text, valid_to timestamptz DEFAULT NULL
 ) RETURNS integer
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -555,10 +539,10 @@ BEGIN
         UPDATE cost_ledger.budget_version v SET valid_to = greatest(now(), v.valid_from)
             WHERE v.budget_id = add_budget_version.budget_id AND (v.valid_to IS NULL OR v.valid_to > now());
     END IF;
-    INSERT INTO cost_ledger.budget_version (budget_id, version, amount, thresholds, actions, degrade_to, valid_to, reason)
+    INSERT INTO cost_ledger.budget_version (budget_id, version, limit_amount, thresholds, actions, degrade_to, valid_to, reason)
         VALUES (add_budget_version.budget_id,
                 1 + coalesce((SELECT max(v.version) FROM cost_ledger.budget_version v WHERE v.budget_id = add_budget_version.budget_id), 0),
-                add_budget_version.amount, add_budget_version.thresholds, add_budget_version.actions, add_budget_version.degrade_to,
+                add_budget_version.limit_amount, add_budget_version.thresholds, add_budget_version.actions, add_budget_version.degrade_to,
                 add_budget_version.valid_to, add_budget_version.reason)
         RETURNING version INTO made;
     RETURN made;
@@ -573,7 +557,7 @@ CREATE FUNCTION cost_ledger.set_budget(
     name           text,
     scope          jsonb,
     period         text,
-    amount         numeric,
+    limit_amount   numeric,
     thresholds     numeric[] DEFAULT '{0.7,0.9,1.0}',
     time_zone      text DEFAULT NULL,
     metric         text DEFAULT 'cost',
@@ -629,23 +613,23 @@ BEGIN
         WHERE v.budget_id = id AND v.valid_to IS NULL
         ORDER BY v.version DESC LIMIT 1;
     IF NOT FOUND THEN
-        PERFORM cost_ledger_internal.add_budget_version(id, set_budget.amount, coalesce(set_budget.thresholds, '{0.7,0.9,1.0}'), set_budget.actions,
+        PERFORM cost_ledger_internal.add_budget_version(id, set_budget.limit_amount, coalesce(set_budget.thresholds, '{0.7,0.9,1.0}'), set_budget.actions,
                                                 set_budget.degrade_to, set_budget.reason);
     ELSE
         -- Put in the form that is kept, and compared with it.
         UPDATE cost_ledger.budget_version v
-            SET amount = set_budget.amount, thresholds = coalesce(set_budget.thresholds, '{0.7,0.9,1.0}'), actions = set_budget.actions,
+            SET limit_amount = set_budget.limit_amount, thresholds = coalesce(set_budget.thresholds, '{0.7,0.9,1.0}'), actions = set_budget.actions,
                 degrade_to = set_budget.degrade_to
             WHERE v.budget_id = id AND v.version = current_version.version
             RETURNING v.* INTO wanted;
-        IF (wanted.amount, wanted.thresholds, wanted.actions, wanted.degrade_to)
-           IS DISTINCT FROM (current_version.amount, current_version.thresholds, current_version.actions, current_version.degrade_to)
+        IF (wanted.limit_amount, wanted.thresholds, wanted.actions, wanted.degrade_to)
+           IS DISTINCT FROM (current_version.limit_amount, current_version.thresholds, current_version.actions, current_version.degrade_to)
            AND cost_ledger_internal.is_history(id, current_version.version) THEN
             UPDATE cost_ledger.budget_version v
-                SET amount = current_version.amount, thresholds = current_version.thresholds, actions = current_version.actions,
+                SET limit_amount = current_version.limit_amount, thresholds = current_version.thresholds, actions = current_version.actions,
                     degrade_to = current_version.degrade_to
                 WHERE v.budget_id = id AND v.version = current_version.version;
-            PERFORM cost_ledger_internal.add_budget_version(id, wanted.amount, wanted.thresholds, wanted.actions, wanted.degrade_to, set_budget.reason);
+            PERFORM cost_ledger_internal.add_budget_version(id, wanted.limit_amount, wanted.thresholds, wanted.actions, wanted.degrade_to, set_budget.reason);
         END IF;
     END IF;
     IF NOT is_new THEN
@@ -659,9 +643,9 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.set_budget(text, jsonb, text, numeric, numeric[], text, text, text, text[], text, integer, interval, text) IS
-    'Sets a budget, new or known by its name, and returns its budget_id. scope names what it limits by columns of the call, {"team": "search", "model": "…"}: all of them must match; {} is every call. period is request, minute, hour, day, week, month, quarter or total in time_zone (NULL: the ledger''s), weeks from day week_start (1 Monday … 7 Sunday); rolling, the last period_length; run or session, for each of them. amount is in the unit of metric: cost (in the ledger''s currency), tokens, calls, tool_calls, turns, concurrent_calls, duration (seconds) or depth. each_of is a column of the call each value of which has the limit for itself. thresholds are fractions of amount at which an alert is raised; actions what each asks for: warn, throttle, degrade (to the model degrade_to), defer or stop. A changed limit is a new version, which alerts anew; the same again changes nothing. A budget that is new, counts otherwise or is switched on again starts with what was spent in the period already; thresholds reached by that are recorded as alerts of kind seeded, without a message.';
+    'Sets a budget, new or known by its name, and returns its budget_id. scope names what it limits by columns of the call, {"team": "search", "model": "…"}: all of them must match; {} is every call. period is request, minute, hour, day, week, month, quarter or total in time_zone (NULL: the ledger''s), weeks from day week_start (1 Monday … 7 Sunday); rolling, the last period_length; run or session, for each of them. limit_amount is in the unit of metric: cost (in the ledger''s currency), tokens, calls, tool_calls, turns, concurrent_calls, duration (seconds) or depth. each_of is a column of the call each value of which has the limit for itself. thresholds are fractions of limit_amount at which an alert is raised; actions what each asks for: warn, throttle, degrade (to the model degrade_to), defer or stop. A changed limit is a new version, which alerts anew; the same again changes nothing. A budget that is new, counts otherwise or is switched on again starts with what was spent in the period already; thresholds reached by that are recorded as alerts of kind seeded, without a message.';
 
-CREATE FUNCTION cost_ledger.raise_budget(name text, amount numeric, until timestamptz, reason text) RETURNS integer
+CREATE FUNCTION cost_ledger.raise_budget(name text, limit_amount numeric, until timestamptz, reason text) RETURNS integer
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -686,12 +670,12 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Write until => now() + interval ''1 day'', reason => ''…''; a limit for good is set with cost_ledger.set_budget().';
     END IF;
-    RETURN cost_ledger_internal.add_budget_version(v.budget_id, raise_budget.amount, v.thresholds, v.actions, v.degrade_to, raise_budget.reason, raise_budget.until);
+    RETURN cost_ledger_internal.add_budget_version(v.budget_id, raise_budget.limit_amount, v.thresholds, v.actions, v.degrade_to, raise_budget.reason, raise_budget.until);
 END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.raise_budget(text, numeric, timestamptz, text) IS
-    'Another amount for a budget until a time, with a reason, and returns its version; then the limit is again what it was. A set_budget() that changes the limit meanwhile ends it.';
+    'Another limit for a budget until a time, with a reason, and returns its version; then the limit is again what it was. A set_budget() that changes the limit meanwhile ends it.';
 
 CREATE FUNCTION cost_ledger_internal.fit_message(message jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -732,13 +716,13 @@ BEGIN
             SET resolved_at = clock_timestamp()
             FROM cost_ledger.budget b
             -- A rolling window ends long after the alert's period.
-            WHERE a.rule_id IS NULL AND a.resolved_at IS NULL AND a.period_end > at - coalesce(b.period_length, '0')
+            WHERE a.rule_id IS NULL AND a.resolved_at IS NULL AND a.ends_at > at - coalesce(b.period_length, '0')
               AND b.budget_id = a.budget_id AND b.is_active AND b.metric <> 'duration'
               AND (SELECT coalesce(sum(s.posted), 0)
                    FROM cost_ledger_internal.budget_balance s
                    WHERE s.budget_id = a.budget_id AND s.entity = a.entity
                      AND CASE WHEN b.period = 'rolling' THEN s.period_start >= date_trunc('minute', at - b.period_length)
-                              ELSE s.period_start = a.period_start END)
+                              ELSE s.period_start = a.starts_at END)
                   < a.threshold * a.limit_amount * 0.95
             RETURNING a.payload
     LOOP
@@ -784,7 +768,7 @@ BEGIN
     -- late (of minutes, ten), unless what counts, or how much may be spent, has
     -- been set since.  Entities whose alerts are all there are left out.
     FOR due IN
-        SELECT b.budget_id, v.version, b.name, b.metric, b.period, v.amount, v.thresholds, v.actions, v.degrade_to,
+        SELECT b.budget_id, v.version, b.name, b.metric, b.period, v.limit_amount, v.thresholds, v.actions, v.degrade_to,
                s.entity, CASE WHEN b.each_of IS NULL THEN b.scope ELSE b.scope || jsonb_build_object(b.each_of, s.entity) END AS scope,
                s.period_start, s.period_end, s.period_start < c.period_start AND b.period <> 'rolling' AS is_late,
                s.spent, s.unpriced_calls,
@@ -823,7 +807,7 @@ BEGIN
             GROUP BY x.entity) s
         WHERE b.is_active AND b.budget_id = coalesce(seeded_budget, b.budget_id)
           AND b.period <> 'request' AND b.metric <> 'concurrent_calls'
-          AND s.spent >= v.thresholds[1] * v.amount
+          AND s.spent >= v.thresholds[1] * v.limit_amount
           -- A period that is over is held against the limit it ended with.
           AND v.version = CASE WHEN s.period_start >= c.period_start OR b.period = 'rolling' THEN v.version_now
                                ELSE (SELECT max(e.version) FROM cost_ledger.budget_version e
@@ -831,13 +815,13 @@ BEGIN
                                        AND (e.valid_to IS NULL OR e.valid_to >= s.period_end)) END
           AND EXISTS (
             SELECT FROM unnest(v.thresholds) AS t (threshold)
-            WHERE s.spent >= t.threshold * v.amount
+            WHERE s.spent >= t.threshold * v.limit_amount
               AND NOT EXISTS (
                 SELECT FROM cost_ledger.alert a
                 WHERE a.budget_id = b.budget_id AND a.budget_version = v.version AND a.entity = s.entity
                   -- What was seeded is in a rolling window up to its length later.
-                  AND (a.period_start = s.period_start
-                       OR (a.kind = 'seeded' AND b.period = 'rolling' AND a.period_start = s.period_start - b.period_length))
+                  AND (a.starts_at = s.period_start
+                       OR (a.kind = 'seeded' AND b.period = 'rolling' AND a.starts_at = s.period_start - b.period_length))
                   AND a.basis = 'actual' AND a.threshold = t.threshold AND a.resolved_at IS NULL))
         -- The order in which everybody inserts: two evaluators wait for each
         -- other, and never in a circle.
@@ -845,12 +829,12 @@ BEGIN
     LOOP
         news := NULL;
         FOR fraction, action IN SELECT t.threshold, t.action FROM unnest(due.thresholds, due.actions) AS t (threshold, action) LOOP
-            EXIT WHEN due.spent < fraction * due.amount;
+            EXIT WHEN due.spent < fraction * due.limit_amount;
             -- Asked first, so that nothing but a race uses up an identity.
-            SELECT coalesce(max(a.occurrence) FILTER (WHERE a.period_start = due.period_start), 0) + 1, count(*) > count(a.resolved_at) INTO nth, is_open
+            SELECT coalesce(max(a.occurrence) FILTER (WHERE a.starts_at = due.period_start), 0) + 1, count(*) > count(a.resolved_at) INTO nth, is_open
                 FROM cost_ledger.alert a
                 WHERE a.budget_id = due.budget_id AND a.budget_version = due.version AND a.entity = due.entity
-                  AND (a.period_start = due.period_start OR (a.kind = 'seeded' AND a.period_start = due.seeded_in))
+                  AND (a.starts_at = due.period_start OR (a.kind = 'seeded' AND a.starts_at = due.seeded_in))
                   AND a.basis = 'actual' AND a.threshold = fraction;
             CONTINUE WHEN is_open;
             id := nextval(pg_get_serial_sequence('cost_ledger.alert', 'alert_id'));
@@ -865,26 +849,26 @@ BEGIN
                 'scope', due.scope,
                 'period', jsonb_build_object(
                     'kind', due.period,
-                    'start', CASE WHEN isfinite(due.period_start) THEN to_char(due.period_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') END,
-                    'end', CASE WHEN isfinite(due.period_end) THEN to_char(due.period_end AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') END),
+                    'starts_at', CASE WHEN isfinite(due.period_start) THEN to_char(due.period_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') END,
+                    'ends_at', CASE WHEN isfinite(due.period_end) THEN to_char(due.period_end AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') END),
                 'basis', 'actual',
                 'threshold', fraction::text,
                 'crossed', (SELECT jsonb_agg(t.threshold::text ORDER BY t.threshold)
-                            FROM unnest(due.thresholds) AS t (threshold) WHERE due.spent >= t.threshold * due.amount),
+                            FROM unnest(due.thresholds) AS t (threshold) WHERE due.spent >= t.threshold * due.limit_amount),
                 -- Strings: JSON numbers become binary fractions in most hands.
                 'spent', trim_scale(CASE WHEN length(due.spent::text) > 40 THEN round(due.spent, 10) ELSE due.spent END)::text,
-                'limit', trim_scale(CASE WHEN length(due.amount::text) > 40 THEN round(due.amount, 10) ELSE due.amount END)::text,
+                'limit_amount', trim_scale(CASE WHEN length(due.limit_amount::text) > 40 THEN round(due.limit_amount, 10) ELSE due.limit_amount END)::text,
                 'currency', CASE WHEN due.metric = 'cost' THEN ledger_currency ELSE due.metric END,
                 'unpriced_calls', due.unpriced_calls,
                 'as_of', to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
                 'watermark', watermark,
                 'occurrence', nth,
-                'late', due.is_late)
+                'is_late', due.is_late)
                 || CASE action WHEN 'degrade' THEN jsonb_build_object('degrade_to', left(due.degrade_to, 100)) ELSE '{}' END);
-            INSERT INTO cost_ledger.alert (alert_id, budget_id, budget_version, entity, period_start, period_end, kind, basis, threshold,
+            INSERT INTO cost_ledger.alert (alert_id, budget_id, budget_version, entity, starts_at, ends_at, kind, basis, threshold,
                                            occurrence, level, is_late, spent, limit_amount, currency, unpriced_calls, scope, payload)
                 VALUES (id, due.budget_id, due.version, due.entity, due.period_start, due.period_end, kind, 'actual', fraction,
-                        nth, action, due.is_late, due.spent, due.amount, CASE WHEN due.metric = 'cost' THEN ledger_currency ELSE due.metric END,
+                        nth, action, due.is_late, due.spent, due.limit_amount, CASE WHEN due.metric = 'cost' THEN ledger_currency ELSE due.metric END,
                         due.unpriced_calls, due.scope, message)
                 ON CONFLICT ON CONSTRAINT alert_once DO NOTHING;
             IF FOUND THEN
@@ -964,7 +948,7 @@ DECLARE
     known record;
     acknowledged bigint;
 BEGIN
-    SELECT a.budget_id, a.budget_version, a.entity, a.period_start, a.basis, a.occurrence, a.threshold, a.rule_id, a.subject INTO known
+    SELECT a.budget_id, a.budget_version, a.entity, a.starts_at, a.basis, a.occurrence, a.threshold, a.rule_id, a.subject INTO known
         FROM cost_ledger.alert a
         WHERE a.alert_id = acknowledge.alert_id;
     IF NOT FOUND THEN
@@ -978,7 +962,7 @@ BEGIN
           AND CASE WHEN known.rule_id IS NULL
                    THEN a.budget_id = known.budget_id AND a.budget_version = known.budget_version
                         AND a.entity = known.entity
-                        AND a.period_start = known.period_start AND a.basis = known.basis AND a.occurrence = known.occurrence
+                        AND a.starts_at = known.starts_at AND a.basis = known.basis AND a.occurrence = known.occurrence
                         AND a.threshold <= known.threshold
                    ELSE a.rule_id = known.rule_id AND a.subject = known.subject AND a.occurrence <= known.occurrence END;
     GET DIAGNOSTICS acknowledged = ROW_COUNT;
@@ -1235,7 +1219,7 @@ CREATE FUNCTION cost_ledger.reserve(
     ttl                interval DEFAULT '10 minutes',
     check_only         boolean DEFAULT false
 ) RETURNS TABLE (
-        decision text, hold_id uuid, budget_id bigint, reason text, spent numeric, held numeric, "limit" numeric,
+        decision text, hold_id uuid, budget_id bigint, reason text, spent numeric, held numeric, limit_amount numeric,
         resets_at timestamptz, retry_after interval, degrade_to text)
     LANGUAGE plpgsql VOLATILE ROWS 1
     SET search_path = pg_catalog, pg_temp
@@ -1352,7 +1336,7 @@ BEGIN
         END IF;
         soon := at + interval '1 second';
         FOR b IN
-            SELECT b.budget_id, b.name, b.metric, b.period, b.each_of, v.amount, v.thresholds, v.actions, v.degrade_to,
+            SELECT b.budget_id, b.name, b.metric, b.period, b.each_of, v.limit_amount, v.thresholds, v.actions, v.degrade_to,
                    n.entity, CASE WHEN b.period = 'rolling' THEN '-infinity' ELSE p.period_start END AS period_start,
                    p.period_start AS window_start, p.period_end,
                    s.budget_id IS NOT NULL AS is_known, coalesce(s.posted, 0) AS posted, coalesce(s.held, 0) AS held,
@@ -1382,7 +1366,7 @@ BEGIN
             hard := 'Infinity';
             FOR i IN 1 .. cardinality(b.actions) LOOP
                 IF b.actions[i] IN ('stop', 'defer') THEN
-                    hard := b.thresholds[i] * b.amount;
+                    hard := b.thresholds[i] * b.limit_amount;
                     hard_action := b.actions[i];
                     EXIT;
                 END IF;
@@ -1484,7 +1468,7 @@ BEGIN
                 budget_id := b.budget_id;
                 spent := now_posted;
                 held := CASE WHEN b.period = 'request' THEN 0 ELSE now_held END;
-                "limit" := hard;
+                limit_amount := hard;
                 degrade_to := b.degrade_to;
                 reason := format('budget "%s"%s: %s of %s spent%s, %s more asked for', b.name,
                                  CASE WHEN b.each_of IS NOT NULL THEN format(' of %s %s', b.each_of, left(b.entity, 100)) END,
@@ -1506,20 +1490,20 @@ BEGIN
             -- budget that is nearest to its end is named.
             level := 1;
             FOR i IN 1 .. cardinality(b.actions) LOOP
-                EXIT WHEN b.thresholds[i] * b.amount > now_posted + now_held;
+                EXIT WHEN b.thresholds[i] * b.limit_amount > now_posted + now_held;
                 level := greatest(level, array_position(soft, b.actions[i]));
             END LOOP;
-            IF (level, (now_posted + now_held) / b.amount) > (strength, ratio) THEN
+            IF (level, (now_posted + now_held) / b.limit_amount) > (strength, ratio) THEN
                 strength := level;
-                ratio := (now_posted + now_held) / b.amount;
+                ratio := (now_posted + now_held) / b.limit_amount;
                 decision := soft[strength];
                 budget_id := b.budget_id;
                 spent := now_posted;
                 held := CASE WHEN b.period = 'request' THEN 0 ELSE now_held END;
-                "limit" := CASE WHEN hard < 'Infinity' THEN hard ELSE b.amount END;
+                limit_amount := CASE WHEN hard < 'Infinity' THEN hard ELSE b.limit_amount END;
                 degrade_to := CASE WHEN decision = 'degrade' THEN b.degrade_to END;
                 resets_at := CASE WHEN b.period <> 'rolling' AND isfinite(b.period_end) THEN b.period_end END;
-                reason := CASE WHEN strength > 1 THEN format('budget "%s": %s of %s spent or held', b.name, trim_scale(round(spent + held, 12)), trim_scale("limit")) END;
+                reason := CASE WHEN strength > 1 THEN format('budget "%s": %s of %s spent or held', b.name, trim_scale(round(spent + held, 12)), trim_scale(limit_amount)) END;
             END IF;
         END LOOP;
 
@@ -1532,7 +1516,7 @@ BEGIN
             hold_id := gen_random_uuid();
             INSERT INTO cost_ledger_internal.hold AS h (hold_id, hold_key, request, estimate, answer, created_at, expires_at)
                 VALUES (hold_id, reserve.hold_key, request, estimate,
-                        jsonb_build_object('decision', decision, 'budget_id', budget_id, 'reason', reason, 'spent', spent, 'held', held, 'limit', "limit",
+                        jsonb_build_object('decision', decision, 'budget_id', budget_id, 'reason', reason, 'spent', spent, 'held', held, 'limit_amount', limit_amount,
                                            'resets_at', resets_at, 'degrade_to', degrade_to),
                         at, at + ttl)
                 ON CONFLICT ON CONSTRAINT hold_key DO NOTHING;
@@ -1580,7 +1564,7 @@ BEGIN
     reason := known.answer ->> 'reason';
     spent := (known.answer ->> 'spent')::numeric;
     held := (known.answer ->> 'held')::numeric;
-    "limit" := (known.answer ->> 'limit')::numeric;
+    limit_amount := (known.answer ->> 'limit_amount')::numeric;
     resets_at := (known.answer ->> 'resets_at')::timestamptz;
     retry_after := NULL;
     degrade_to := known.answer ->> 'degrade_to';

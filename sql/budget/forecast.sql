@@ -57,15 +57,15 @@ BEGIN
     IF known >= 7 THEN
         band := 1.2816 * (SELECT stddev_samp(x) FROM unnest(daily) AS x) * sqrt(seconds_left / 86400);
         -- Where credits are expected it may be less than was spent.
-        low := round(greatest(forecast - band, least(spent, forecast)), 12);
-        high := round(forecast + band, 12);
+        low := trim_scale(greatest(forecast - band, least(spent, forecast)));
+        high := trim_scale(forecast + band);
     END IF;
-    forecast := round(forecast, 12);
+    forecast := trim_scale(forecast);
 END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.project_spend(numeric, timestamptz, timestamptz, timestamptz, numeric[], text) IS
-    'What will have been spent when a period ends, of what was spent in it so far. daily is the spend of each of the last whole days before at, the latest last. With 28 of them seasonal: spent + for each day that is left, or its part, the mean of that day of the week over 4 weeks; with 7 trailing: spent + time left × mean of the last 7 days; else, after 10 percent of the period, run_rate: spent × length / elapsed. low and high are the band in which 8 of 10 fall if days are independent and normal: forecast ± 1.2816 × s × √(days left), s the sample standard deviation of daily, low not below spent, unless the forecast is; NULL without 7 days. 12 decimals. forecast is NULL with a reason where there is too little to go by.';
+    'What will have been spent when a period ends, of what was spent in it so far. daily is the spend of each of the last whole days before at, the latest last. With 28 of them seasonal: spent + for each day that is left, or its part, the mean of that day of the week over 4 weeks; with 7 trailing: spent + time left × mean of the last 7 days; else, after 10 percent of the period, run_rate: spent × length / elapsed. low and high are the band in which 8 of 10 fall if days are independent and normal: forecast ± 1.2816 × s × √(days left), s the sample standard deviation of daily, low not below spent, unless the forecast is; NULL without 7 days. forecast is NULL with a reason where there is too little to go by.';
 
 CREATE FUNCTION cost_ledger_internal.daily_spend(at timestamptz DEFAULT now())
     RETURNS TABLE (budget_id bigint, entity text, daily numeric[])

@@ -172,8 +172,11 @@ SELECT c.called_at, c.call_id, c.pricing, c.usage_status,
        c.team, c.feature, c.customer, c.run_id, c.trace_url,
        c.input_tokens, c.output_tokens,
        c.cost,
-       u.reason
+       u.reason,
+       s.currency,
+       c.call_id::text AS row_key
 FROM cost_ledger.call c
+CROSS JOIN cost_ledger_internal.report_setting s
 CROSS JOIN LATERAL (
     SELECT CASE
         WHEN c.usage_status IN ('missing', 'unrecognized')

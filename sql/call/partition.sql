@@ -390,7 +390,7 @@ BEGIN
         -- Of a month that was dropped before; these rows came later.
         SELECT count(*) INTO differences
             FROM cost_ledger.retention_check r
-            WHERE r.range_start < bounds.range_end AND r.range_end > bounds.range_start AND NOT r.is_equal;
+            WHERE r.starts_at < bounds.range_end AND r.ends_at > bounds.range_start AND NOT r.is_equal;
     ELSE
         SELECT count(*) INTO differences FROM cost_ledger.check_rollups(bounds.range_start, bounds.range_end);
     END IF;
@@ -456,7 +456,7 @@ BEGIN
         RETURN 'calls have been recorded in it since it was checked';
     END IF;
 
-    INSERT INTO cost_ledger.retention_log (partition, range_start, range_end, rows, cost, first_call_id, last_call_id, digest, retain_calls, checked_at)
+    INSERT INTO cost_ledger.retention_log (partition, starts_at, ends_at, rows, cost, first_call_id, last_call_id, digest, retain_calls, checked_at)
         SELECT checked.partition, checked.range_start, checked.range_end, checked.rows, checked.cost,
                checked.first_call_id, checked.last_call_id, checked.digest, r.retain_calls, checked.checked_at
         FROM cost_ledger.retention r;
@@ -616,7 +616,7 @@ DECLARE
 BEGIN
     SELECT r.partition INTO dropped
         FROM cost_ledger.retention_log r
-        WHERE refuse_dropped.called_at >= r.range_start AND refuse_dropped.called_at < r.range_end
+        WHERE refuse_dropped.called_at >= r.starts_at AND refuse_dropped.called_at < r.ends_at
         ORDER BY r.log_id DESC
         LIMIT 1;
     IF FOUND THEN
@@ -640,9 +640,9 @@ AS $$
 DECLARE
     dropped_to timestamptz;
 BEGIN
-    SELECT max(r.range_end) INTO dropped_to
+    SELECT max(r.ends_at) INTO dropped_to
         FROM cost_ledger.retention_log r
-        WHERE r.range_start < refuse_dropped.range_end AND r.range_end > refuse_dropped.range_start AND r.rows > 0;
+        WHERE r.starts_at < refuse_dropped.range_end AND r.ends_at > refuse_dropped.range_start AND r.rows > 0;
     -- Calls that are named are there, or nobody expects them.
     IF dropped_to IS NOT NULL AND NOT coalesce(filters ? 'call_id', false) THEN
         RAISE EXCEPTION 'calls made before % were dropped by retention', dropped_to

@@ -174,8 +174,8 @@ CREATE FUNCTION cost_ledger.rerate(
     range_start timestamptz, range_end timestamptz, filters jsonb DEFAULT '{}', dry_run boolean DEFAULT true, reason text DEFAULT NULL
 ) RETURNS TABLE (
         call_id bigint, called_at timestamptz, provider text, model text,
-        old_cost numeric, new_cost numeric, difference numeric,
-        old_price_id bigint, new_price_id bigint, pricing_before text, pricing_after text,
+        old_cost numeric, new_cost numeric, change numeric,
+        old_price_id bigint, new_price_id bigint, old_pricing text, new_pricing text,
         batch_id bigint, adjustment_id bigint)
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -196,7 +196,7 @@ DECLARE
     columns text;
     expressions text;
     query text;
-    change record;
+    found record;
 BEGIN
     rerate.dry_run := coalesce(rerate.dry_run, true);
     rerate.filters := coalesce(rerate.filters, '{}');
@@ -297,24 +297,24 @@ BEGIN
     chunk_start := first_call;
     WHILE chunk_start <= last_call LOOP
         chunk_end := least(chunk_start + interval '24 hours', rerate.range_end);
-        FOR change IN EXECUTE query USING chunk_start, chunk_end, rerate.filters LOOP
+        FOR found IN EXECUTE query USING chunk_start, chunk_end, rerate.filters LOOP
             found_calls := found_calls + 1;
-            rerate.call_id := change.call_id;
-            rerate.called_at := change.called_at;
-            rerate.provider := change.provider;
-            rerate.model := change.model;
-            rerate.old_cost := change.cost;
-            rerate.new_cost := change.new_cost;
-            rerate.difference := change.difference;
-            rerate.old_price_id := change.price_id;
-            rerate.new_price_id := change.new_price_id;
-            rerate.pricing_before := change.pricing;
-            rerate.pricing_after := change.new_pricing;
-            rerate.adjustment_id := change.adjustment_id;
-            IF change.adjustment_id IS NOT NULL THEN
+            rerate.call_id := found.call_id;
+            rerate.called_at := found.called_at;
+            rerate.provider := found.provider;
+            rerate.model := found.model;
+            rerate.old_cost := found.cost;
+            rerate.new_cost := found.new_cost;
+            rerate.change := found.difference;
+            rerate.old_price_id := found.price_id;
+            rerate.new_price_id := found.new_price_id;
+            rerate.old_pricing := found.pricing;
+            rerate.new_pricing := found.new_pricing;
+            rerate.adjustment_id := found.adjustment_id;
+            IF found.adjustment_id IS NOT NULL THEN
                 rerate.batch_id := batch;
                 booked_calls := booked_calls + 1;
-                booked_amount := booked_amount + change.difference;
+                booked_amount := booked_amount + found.difference;
             ELSE
                 rerate.batch_id := NULL;
             END IF;
@@ -328,20 +328,20 @@ BEGIN
     END LOOP;
 
     IF booked_calls > 0 THEN
-        INSERT INTO cost_ledger.rerate_batch (batch_id, range_start, range_end, filters, reason, calls, amount)
+        INSERT INTO cost_ledger.rerate_batch (batch_id, starts_at, ends_at, filters, reason, calls, amount)
             VALUES (batch, rerate.range_start, rerate.range_end, rerate.filters, rerate.reason, booked_calls, booked_amount);
     END IF;
 END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.rerate(timestamptz, timestamptz, jsonb, boolean, text) IS
-    'Calls of a range of time (end exclusive) whose cost by the price list as it is now is not what is booked for them, corrections included: one row each, difference = new_cost - old_cost in the ledger''s currency, exact. dry_run => false books each difference as a row of call that corrects it (cost only, usage does not change), at its time and with its attribution, all in one batch with a reason; again, it finds nothing. Calls that were unpriced or partial get their price this way. A call whose price is gone keeps its cost: it is listed with difference NULL and nothing is booked. Calls served from response_cache cost nothing and are not looked at. filters as in booked_calls(). Booking is only for the owner of the ledger (42501), in a transaction at READ COMMITTED (25000), one at a time; an interrupted one books nothing.';
+    'Calls of a range of time (end exclusive) whose cost by the price list as it is now is not what is booked for them, corrections included: one row each, change = new_cost - old_cost in the ledger''s currency, exact. dry_run => false books each change as a row of call that corrects it (cost only, usage does not change), at its time and with its attribution, all in one batch with a reason; again, it finds nothing. Calls that were unpriced or partial get their price this way. A call whose price is gone keeps its cost: it is listed with change NULL and nothing is booked. Calls served from response_cache cost nothing and are not looked at. filters as in booked_calls(). Booking is only for the owner of the ledger (42501), in a transaction at READ COMMITTED (25000), one at a time; an interrupted one books nothing.';
 
 CREATE FUNCTION cost_ledger.what_if(
     range_start timestamptz, range_end timestamptz, mapping jsonb DEFAULT '[]', cache_hit_ratio numeric DEFAULT NULL,
     filters jsonb DEFAULT '{}', priced_at timestamptz DEFAULT NULL
 ) RETURNS TABLE (
-        team text, feature text, calls bigint, real_cost numeric, what_if_cost numeric, difference numeric, ratio numeric, unpriced_calls bigint)
+        team text, feature text, is_allocated boolean, calls bigint, real_cost numeric, what_if_cost numeric, difference numeric, ratio numeric, unpriced_calls bigint)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     SET jit = off
@@ -397,7 +397,7 @@ BEGIN
         FROM cost_ledger.call c
         WHERE c.called_at >= what_if.range_start AND c.called_at < what_if.range_end;
     RETURN QUERY
-        SELECT coalesce(t.team, '(unallocated)'), coalesce(t.feature, '(unallocated)'),
+        SELECT coalesce(t.team, '(unallocated)'), coalesce(t.feature, '(unallocated)'), t.team IS NOT NULL AND t.feature IS NOT NULL,
                t.calls, t.real_cost, t.what_if_cost, t.what_if_cost - t.real_cost,
                round(t.what_if_cost / nullif(t.real_cost, 0), 6), t.unpriced_calls
         FROM (
@@ -448,4 +448,4 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.what_if(timestamptz, timestamptz, jsonb, numeric, jsonb, timestamptz) IS
-    'What the calls of a range of time (end exclusive) would have cost on other models, classes or regions, or with another share of input tokens read from the cache, per team and feature beside what they cost. mapping is a list of rules of which the first that holds counts: [{"from": {"model": "claude-opus-4"}, "to": {"provider": "anthropic", "model": "claude-sonnet-4-5"}}, {"from": {"operation": "eval"}, "to": {"service_class": "batch"}}]; "from" is a filter as in booked_calls(), what "to" leaves out stays. Calls without a rule keep their cost. cache_hit_ratio is cache reads per input token; cache writes stay as far as reads leave room. Prices are those of each call''s own time, or of priced_at. real_cost and what_if_cost, in the ledger''s currency, are of the calls whose full cost both ways is known; the others are counted in unpriced_calls. ratio = what_if_cost / real_cost.';
+    'What the calls of a range of time (end exclusive) would have cost on other models, classes or regions, or with another share of input tokens read from the cache, per team and feature beside what they cost. mapping is a list of rules of which the first that holds counts: [{"from": {"model": "claude-opus-4"}, "to": {"provider": "anthropic", "model": "claude-sonnet-4-5"}}, {"from": {"operation": "eval"}, "to": {"service_class": "batch"}}]; "from" is a filter as in booked_calls(), what "to" leaves out stays. Calls without a rule keep their cost. cache_hit_ratio is cache reads per input token; cache writes stay as far as reads leave room. Prices are those of each call''s own time, or of priced_at. real_cost and what_if_cost, in the ledger''s currency, are of the calls whose full cost both ways is known; the others are counted in unpriced_calls. ratio = what_if_cost / real_cost; is_allocated is false where team or feature is (unallocated).';

@@ -32,7 +32,8 @@ SELECT j.name,
        coalesce(j.last_ok_at < now() - interval '5 minutes', true) AS is_stale,
        coalesce(j.last_error_at >= j.last_ok_at, j.last_error_at IS NOT NULL) AS is_failing,
        j.last_error_at, j.last_error,
-       j.runs, j.failures
+       j.runs, j.failures,
+       j.name AS row_key
 FROM cost_ledger_internal.job j;
 
 COMMENT ON VIEW cost_ledger.job_status IS 'Whether the jobs run. run_jobs is_stale: nothing calls it. Another step is_stale and is_failing: last_error says why.';
@@ -55,7 +56,8 @@ SELECT u.unconsumed_rows,
        s.consumed_at, s.rows_consumed, s.batches,
        l.system_identifier <> (SELECT c.system_identifier FROM pg_control_system() c) AS needs_post_restore,
        coalesce(j.last_error_at >= j.last_ok_at, j.last_error_at IS NOT NULL) AS is_failing,
-       j.last_error_at, j.last_error
+       j.last_error_at, j.last_error,
+       'rollups'::text AS row_key
 FROM cost_ledger_internal.rollup_state s
 CROSS JOIN cost_ledger.ledger l
 CROSS JOIN (SELECT count(*) AS unconsumed_rows, min(c.recorded_at) AS oldest_recorded_at

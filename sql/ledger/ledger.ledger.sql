@@ -28,3 +28,12 @@ COMMENT ON COLUMN cost_ledger.ledger.currency IS 'ISO 4217 code of every cost in
 COMMENT ON COLUMN cost_ledger.ledger.created_at IS 'When the ledger was made.';
 COMMENT ON COLUMN cost_ledger.ledger.system_identifier IS 'The cluster whose transactions the ledger counts (pg_control_system()). In another one, a restored ledger records calls but counts none as consumed until post_restore().';
 COMMENT ON COLUMN cost_ledger.ledger.xid_offset IS 'What is added to the cluster''s transaction ids to make call.recorded_xid: it grows with each post_restore(), so that numbers never repeat.';
+
+-- A row without a table, so that nobody who plans a report takes it for many.
+CREATE VIEW cost_ledger_internal.report_setting AS
+SELECT (SELECT l.time_zone FROM cost_ledger.ledger l) AS time_zone,
+       (SELECT l.currency FROM cost_ledger.ledger l) AS currency;
+
+COMMENT ON VIEW cost_ledger_internal.report_setting IS 'What every report needs of the ledger: one row.';
+COMMENT ON COLUMN cost_ledger_internal.report_setting.time_zone IS 'Reporting zone: days, weeks and months are local to it.';
+COMMENT ON COLUMN cost_ledger_internal.report_setting.currency IS 'ISO 4217 code of every cost.';

@@ -10,13 +10,33 @@ BEGIN
     RAISE EXCEPTION 'the reporting zone and the currency of a ledger are for good'
         USING ERRCODE = 'object_not_in_prerequisite_state',
               DETAIL = 'Partitions and rollups are cut by the zone, costs are booked in the currency.',
-              HINT = 'Make a ledger in another database, or drop_ledger() and create_ledger(timezone, currency), and bring the calls there.';
+              HINT = 'Make a ledger in another database, or drop_ledger() and create_ledger(time_zone, currency), and bring the calls there.';
 END
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger_internal.keep_settings() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.keep_settings() IS
     'Trigger of ledger: refuses another zone or currency (55000).';
+
+CREATE FUNCTION cost_ledger_internal.day_start(day date, time_zone text) RETURNS timestamptz
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    midnight timestamp := day_start.day;
+    instant timestamptz := midnight AT TIME ZONE time_zone;
+    day_before timestamptz := instant - interval '24 hours';
+    earlier timestamptz := (midnight - (day_before AT TIME ZONE time_zone - day_before AT TIME ZONE 'UTC')) AT TIME ZONE 'UTC';
+BEGIN
+    -- A zone may set its clock back over midnight, which then comes twice: the
+    -- day begins at the first one, as it does where reports truncate local
+    -- times.  AT TIME ZONE answers the second.
+    RETURN CASE WHEN earlier < instant AND earlier AT TIME ZONE time_zone = midnight THEN earlier ELSE instant END;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.day_start(date, text) IS
+    'The first instant of a day of a time zone.';
 
 CREATE FUNCTION cost_ledger_internal.ledger(OUT time_zone text, OUT currency text) RETURNS record
     LANGUAGE plpgsql STABLE
@@ -36,7 +56,7 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.ledger() FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger_internal.ledger() IS
     'Settings of the ledger; an error (55000) where there is none.';
 
-CREATE FUNCTION cost_ledger.create_ledger(timezone text DEFAULT 'UTC', currency text DEFAULT 'USD') RETURNS void
+CREATE FUNCTION cost_ledger.create_ledger(time_zone text DEFAULT 'UTC', currency text DEFAULT 'USD') RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     SET client_min_messages = warning
@@ -47,8 +67,8 @@ BEGIN
             USING ERRCODE = 'duplicate_object',
                   HINT = 'There is one ledger per database; cost_ledger.drop_ledger(i_mean_it => true) removes it with all its data.';
     END IF;
-    IF NOT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = create_ledger.timezone) THEN
-        RAISE EXCEPTION 'time zone "%" is not known', timezone
+    IF NOT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = create_ledger.time_zone) THEN
+        RAISE EXCEPTION 'time zone "%" is not known', create_ledger.time_zone
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Use a name of pg_timezone_names, e.g. UTC, Europe/Berlin or Asia/Kolkata.';
     END IF;
@@ -63,7 +83,7 @@ BEGIN
     $ledger$;
 
     INSERT INTO cost_ledger.ledger (version, time_zone, currency, system_identifier)
-        SELECT cost_ledger.version(), create_ledger.timezone, create_ledger.currency, c.system_identifier
+        SELECT cost_ledger.version(), create_ledger.time_zone, create_ledger.currency, c.system_identifier
         FROM pg_control_system() c;
 
     -- Clocks are not exact and reports look back: last month, this one, three ahead.
@@ -72,7 +92,7 @@ END
 $create_ledger$;
 
 COMMENT ON FUNCTION cost_ledger.create_ledger(text, text) IS
-    'Makes the ledger in this database: tables, triggers and views in schema cost_ledger, owned by the caller. timezone is the reporting zone of days, weeks and months; currency the ISO 4217 code of every cost. One ledger per database.';
+    'Makes the ledger in this database: tables, triggers and views in schema cost_ledger, owned by the caller. time_zone is the reporting zone of days, weeks and months; currency the ISO 4217 code of every cost. One ledger per database.';
 
 CREATE FUNCTION cost_ledger.drop_ledger(i_mean_it boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql VOLATILE

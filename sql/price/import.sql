@@ -108,7 +108,7 @@ COMMENT ON TYPE cost_ledger_internal.import_run IS
     'What import_prices() was called with: undated prices hold from "at", is_dated says that the caller gave it; last_price is the highest price_id there was before.';
 
 CREATE TYPE cost_ledger_internal.import_change AS (
-    provider text, model text, region text, service_class text, customer text, meter text, condition text, change text,
+    provider text, model text, region text, service_class text, customer text, meter text, condition text, outcome text,
     old_price numeric, new_price numeric, per bigint, currency text, applies_from timestamptz, note text
 );
 
@@ -235,7 +235,7 @@ DECLARE
     change cost_ledger_internal.import_change := cost_ledger_internal.change_of(item);
 BEGIN
     UPDATE cost_ledger_internal.price_source s SET unknown = s.unknown || item.name WHERE s.source_id = import_unknown.source_id;
-    change.change := 'unknown';
+    change.outcome := 'unknown';
     change.meter := item.name;
     change.new_price := CASE jsonb_typeof(item.value) WHEN 'number' THEN item.value::numeric END;
     change.note := coalesce(item.note, 'not loaded; kept in price_source: ' || left(item.value::text, 200));
@@ -273,7 +273,7 @@ BEGIN
                                        item.customer, tokens_only,
                                        CASE WHEN run.format = 'cost_ledger' THEN item.value ->> 'source' ELSE run.document END);
     change.meter := '× ' || item.name;
-    change.change := CASE WHEN live.factor IS NULL THEN 'new' ELSE 'changed' END;
+    change.outcome := CASE WHEN live.factor IS NULL THEN 'new' ELSE 'changed' END;
     change.old_price := live.factor;
     change.applies_from := starts;
     RETURN NEXT change;
@@ -442,11 +442,11 @@ BEGIN
         change.old_price := rate.old_price;
         change.new_price := rate.new_price;
         change.per := rate.per;
-        change.change := CASE WHEN jumps IS NOT NULL THEN 'held' WHEN rate.old_price IS NULL THEN 'new' WHEN rate.new_price IS NULL THEN 'gone' ELSE 'changed' END;
+        change.outcome := CASE WHEN jumps IS NOT NULL THEN 'held' WHEN rate.old_price IS NULL THEN 'new' WHEN rate.new_price IS NULL THEN 'gone' ELSE 'changed' END;
         RETURN NEXT change;
     END LOOP;
     IF rates = '{}' THEN
-        change.change := 'changed';
+        change.outcome := 'changed';
         change.note := format('in force until %s instead of %s', coalesce(item.valid_to::text, 'further notice'), coalesce(live.valid_to::text, 'further notice'));
         RETURN NEXT change;
     END IF;
@@ -503,7 +503,7 @@ DECLARE
     change cost_ledger_internal.import_change;
     d record;
 BEGIN
-    change.change := 'alias';
+    change.outcome := 'alias';
     FOR d IN
         WITH wanted AS (
             SELECT i.provider, i.name AS match, i.value ->> 'pattern' AS pattern, (i.value ->> 'priority')::integer AS priority,
@@ -551,7 +551,7 @@ CREATE FUNCTION cost_ledger.import_prices(
     OUT customer       text,
     OUT meter          text,
     OUT condition      text,
-    OUT change         text,
+    OUT outcome        text,
     OUT old_price      numeric,
     OUT new_price      numeric,
     OUT per            bigint,
@@ -627,7 +627,7 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.import_prices(jsonb, text, timestamptz, boolean, text, numeric, boolean) IS
-    'Imports a price list of format litellm, genai-prices or cost_ledger (what export_prices() gives) and returns what that changed, a row per rate: change is new, changed, gone (not in the document any more; its price stays unless close_gone), held (not set but waiting in held_price: some rate of a live price would rise or fall by more than hold_factor, or to or from 0; NULL holds nothing), unknown (a key that speaks of a price and is not known; kept in price_source) or alias. Prices per "per" units; what has not changed is not listed. The prices hold from valid_from, by default now; where the document has dates of its own, from these, and a first import of genai-prices from 2020 on. dry_run shows the same rows and writes nothing. source names the document in price_source.';
+    'Imports a price list of format litellm, genai-prices or cost_ledger (what export_prices() gives) and returns what that changed, a row per rate: outcome is new, changed, gone (not in the document any more; its price stays unless close_gone), held (not set but waiting in held_price: some rate of a live price would rise or fall by more than hold_factor, or to or from 0; NULL holds nothing), unknown (a key that speaks of a price and is not known; kept in price_source) or alias. Prices per "per" units; what has not changed is not listed. The prices hold from valid_from, by default now; where the document has dates of its own, from these, and a first import of genai-prices from 2020 on. dry_run shows the same rows and writes nothing. source names the document in price_source.';
 
 CREATE FUNCTION cost_ledger_internal.held_price(held_id bigint) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE

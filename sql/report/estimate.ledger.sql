@@ -30,8 +30,8 @@ CREATE TABLE cost_ledger.estimate_result (
     tail_monthly_cost      numeric NOT NULL,
     buffered_monthly_cost  numeric NOT NULL,
     cost_per_user          numeric NOT NULL,
-    share_of_revenue       numeric,
-    over_ceiling           boolean,
+    cost_to_revenue_ratio  numeric,
+    is_over_ceiling        boolean,
     p50_user_cost          numeric NOT NULL,
     p90_user_cost          numeric NOT NULL,
     p99_user_cost          numeric NOT NULL,
@@ -52,8 +52,8 @@ COMMENT ON COLUMN cost_ledger.estimate_result.monthly_cost IS 'daily_cost × day
 COMMENT ON COLUMN cost_ledger.estimate_result.tail_monthly_cost IS 'monthly_cost × tail factor (1.25): with the tail of large calls.';
 COMMENT ON COLUMN cost_ledger.estimate_result.buffered_monthly_cost IS 'monthly_cost × buffer factor (2.5): what to budget, with retries, orchestration, embeddings and growing context.';
 COMMENT ON COLUMN cost_ledger.estimate_result.cost_per_user IS 'Cost per user and month: engagement rate × calls per user and day × days per month × cost_per_call, exact.';
-COMMENT ON COLUMN cost_ledger.estimate_result.share_of_revenue IS 'cost_per_user / revenue per user; NULL where that is 0 or not given.';
-COMMENT ON COLUMN cost_ledger.estimate_result.over_ceiling IS 'Whether cost_per_user is more than the ceiling (0.30) of the revenue per user; NULL where that is not given.';
+COMMENT ON COLUMN cost_ledger.estimate_result.cost_to_revenue_ratio IS 'cost_per_user / revenue per user; NULL where that is 0 or not given.';
+COMMENT ON COLUMN cost_ledger.estimate_result.is_over_ceiling IS 'Whether cost_per_user is more than the ceiling (0.30) of the revenue per user; NULL where that is not given.';
 COMMENT ON COLUMN cost_ledger.estimate_result.p50_user_cost IS 'Cost per month of an engaged user at the median of activity; an estimate, 6 decimals.';
 COMMENT ON COLUMN cost_ledger.estimate_result.p90_user_cost IS 'The same at the 90th percentile.';
 COMMENT ON COLUMN cost_ledger.estimate_result.p99_user_cost IS 'The same at the 99th percentile.';
@@ -82,9 +82,11 @@ WITH months AS (
     WHERE c.feature IS NOT NULL
     GROUP BY 1, 2
 )
-SELECT coalesce(m.month, a.month) AS month,
-       coalesce(m.feature, a.feature) AS feature,
-       coalesce(m.month, a.month) < date_trunc('month', now() AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l)) AS is_complete,
+SELECT t.month,
+       cost_ledger_internal.day_start(t.month, s.time_zone) AS starts_at,
+       cost_ledger_internal.day_start((t.month + interval '1 month')::date, s.time_zone) AS ends_at,
+       t.month + interval '1 month' <= now() AT TIME ZONE s.time_zone AS is_complete,
+       t.feature,
        m.estimate_id, r.scenario,
        r.monthly_cost AS estimated_cost,
        r.tail_monthly_cost AS tail_cost,
@@ -93,21 +95,24 @@ SELECT coalesce(m.month, a.month) AS month,
        CASE WHEN a.calls IS NULL THEN 0 ELSE a.cost END AS actual_cost,
        CASE WHEN a.calls IS NULL THEN 0 ELSE a.cost END - r.monthly_cost AS difference,
        round(CASE WHEN a.calls IS NULL THEN 0 ELSE a.cost END / nullif(r.monthly_cost, 0), 6) AS ratio,
-       CASE WHEN a.calls IS NULL THEN 0 ELSE a.cost END > r.buffered_monthly_cost AS over_buffer,
-       r.calls_per_month AS estimated_calls,
+       CASE WHEN a.calls IS NULL THEN 0 ELSE a.cost END > r.buffered_monthly_cost AS is_over_buffer,
+       r.calls_per_month,
        coalesce(a.calls, 0) AS actual_calls,
        r.cost_per_call AS estimated_cost_per_call,
-       round(a.cost / nullif(a.calls, 0), 12) AS actual_cost_per_call,
+       trim_scale(a.cost / nullif(a.calls, 0)) AS actual_cost_per_call,
        r.estimated_users,
-       coalesce(a.active_users, 0) AS active_users
+       coalesce(a.active_users, 0) AS active_users,
+       s.currency,
+       jsonb_build_array(t.month, t.feature, r.scenario)::text AS row_key
 FROM months m
 JOIN cost_ledger.estimate_result r ON r.estimate_id = m.estimate_id
-FULL JOIN actual a ON a.feature = m.feature AND a.month = m.month;
+FULL JOIN actual a ON a.feature = m.feature AND a.month = m.month
+CROSS JOIN LATERAL (SELECT coalesce(m.month, a.month) AS month, coalesce(m.feature, a.feature) AS feature) t
+CROSS JOIN cost_ledger_internal.report_setting s;
 
 COMMENT ON VIEW cost_ledger.estimate_vs_actual IS 'How did the estimates turn out? One row per month, feature and scenario of the estimate in force; months without calls are in it, and months with calls but without an estimate.';
 COMMENT ON COLUMN cost_ledger.estimate_vs_actual.month IS 'First day of the month, in the reporting zone.';
 COMMENT ON COLUMN cost_ledger.estimate_vs_actual.feature IS 'Product feature.';
-COMMENT ON COLUMN cost_ledger.estimate_vs_actual.is_complete IS 'Whether the month is over; the actual figures of a running or future month are not whole.';
 COMMENT ON COLUMN cost_ledger.estimate_vs_actual.estimate_id IS 'The estimate in force; NULL where there is none.';
 COMMENT ON COLUMN cost_ledger.estimate_vs_actual.scenario IS 'Scenario of the estimate.';
 COMMENT ON COLUMN cost_ledger.estimate_vs_actual.estimated_cost IS 'Estimated cost of the month, without tail or buffer, in the ledger''s currency.';
@@ -116,8 +121,8 @@ COMMENT ON COLUMN cost_ledger.estimate_vs_actual.buffered_cost IS 'The same with
 COMMENT ON COLUMN cost_ledger.estimate_vs_actual.actual_cost IS 'Cost of the month''s calls, corrections included, exact; 0 without calls, NULL if no call has a price.';
 COMMENT ON COLUMN cost_ledger.estimate_vs_actual.difference IS 'actual_cost - estimated_cost.';
 COMMENT ON COLUMN cost_ledger.estimate_vs_actual.ratio IS 'actual_cost / estimated_cost; NULL where that is 0 or not known.';
-COMMENT ON COLUMN cost_ledger.estimate_vs_actual.over_buffer IS 'Whether the actual cost is more than the buffered one.';
-COMMENT ON COLUMN cost_ledger.estimate_vs_actual.estimated_calls IS 'Estimated calls of the month.';
+COMMENT ON COLUMN cost_ledger.estimate_vs_actual.is_over_buffer IS 'Whether the actual cost is more than the buffered one.';
+COMMENT ON COLUMN cost_ledger.estimate_vs_actual.calls_per_month IS 'Estimated calls of the month.';
 COMMENT ON COLUMN cost_ledger.estimate_vs_actual.actual_calls IS 'Calls of the month; corrections are not calls.';
 COMMENT ON COLUMN cost_ledger.estimate_vs_actual.estimated_cost_per_call IS 'Estimated cost of the mean call.';
 COMMENT ON COLUMN cost_ledger.estimate_vs_actual.actual_cost_per_call IS 'actual_cost / actual_calls; NULL without calls.';

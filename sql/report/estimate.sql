@@ -109,7 +109,7 @@ CREATE FUNCTION cost_ledger_internal.estimate_scenario(
     inputs jsonb, factors numeric[], times jsonb,
     OUT estimated_users numeric, OUT calls_per_month numeric, OUT cost_per_call numeric,
     OUT daily_cost numeric, OUT monthly_cost numeric, OUT tail_monthly_cost numeric, OUT buffered_monthly_cost numeric,
-    OUT cost_per_user numeric, OUT share_of_revenue numeric, OUT over_ceiling boolean,
+    OUT cost_per_user numeric, OUT cost_to_revenue_ratio numeric, OUT is_over_ceiling boolean,
     OUT p50_user_cost numeric, OUT p90_user_cost numeric, OUT p99_user_cost numeric,
     OUT p50_monthly_cost numeric, OUT p90_monthly_cost numeric, OUT p99_monthly_cost numeric
 ) RETURNS record
@@ -147,8 +147,8 @@ BEGIN
     monthly_cost := trim_scale(cost_per_user * estimated_users);
     tail_monthly_cost := trim_scale(monthly_cost * i.tail_factor);
     buffered_monthly_cost := trim_scale(monthly_cost * i.buffer_factor);
-    share_of_revenue := round(cost_per_user / nullif(i.revenue_per_user, 0), 6);
-    over_ceiling := cost_per_user > i.revenue_per_user * i.ceiling;
+    cost_to_revenue_ratio := round(cost_per_user / nullif(i.revenue_per_user, 0), 6);
+    is_over_ceiling := cost_per_user > i.revenue_per_user * i.ceiling;
     p50_user_cost := round(cost_per_call * calls_per_user * factors[1], 6);
     p90_user_cost := round(cost_per_call * calls_per_user * factors[2], 6);
     p99_user_cost := round(cost_per_call * calls_per_user * factors[3], 6);
@@ -193,11 +193,11 @@ BEGIN
     EXECUTE format($query$
         SELECT count(*), sum(s.calls)::bigint,
                round(sum(s.calls) / nullif(count(*), 0), 6),
-               sum(s.cost), round(sum(s.cost) / nullif(count(s.cost), 0), 12), round(sum(s.cost) / nullif(sum(s.calls) - sum(s.unpriced_calls), 0), 12),
+               sum(s.cost), trim_scale(avg(s.cost)), trim_scale(sum(s.cost) / nullif(sum(s.calls) - sum(s.unpriced_calls), 0)),
                round(sum(s.input_tokens) / nullif(sum(s.calls), 0), 6), round(sum(s.cache_read_tokens) / nullif(sum(s.calls), 0), 6),
                round(sum(s.output_tokens) / nullif(sum(s.calls), 0), 6),
-               round(cost_ledger.quantile(cost_ledger.summarize(s.cost), 0.50), 12), round(cost_ledger.quantile(cost_ledger.summarize(s.cost), 0.90), 12),
-               round(cost_ledger.quantile(cost_ledger.summarize(s.cost), 0.95), 12), round(cost_ledger.quantile(cost_ledger.summarize(s.cost), 0.99), 12),
+               cost_ledger.quantile(cost_ledger.summarize(s.cost), 0.50), cost_ledger.quantile(cost_ledger.summarize(s.cost), 0.90),
+               cost_ledger.quantile(cost_ledger.summarize(s.cost), 0.95), cost_ledger.quantile(cost_ledger.summarize(s.cost), 0.99),
                coalesce(sum(s.unpriced_calls), 0)::bigint
         FROM (SELECT count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
                      sum(c.cost) AS cost, sum(c.input_tokens) AS input_tokens, sum(c.cache_read_tokens) AS cache_read_tokens, sum(c.output_tokens) AS output_tokens,
@@ -214,7 +214,7 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.feature_cost_sample(text, timestamptz, timestamptz, text) IS
-    'What a feature has cost per user (or run, session, customer, call) in a range of time (end exclusive), corrections included: how many samples and calls there are, sums, means (12 decimals, tokens 6) and percentiles of cost per sample from a summary (exact for small samples, else within its relative error). Calls without a user_id (run_id, …) are left out; calls without a price are counted, and in none of the costs.';
+    'What a feature has cost per user (or run, session, customer, call) in a range of time (end exclusive), corrections included: how many samples and calls there are, sums, means (of tokens with 6 decimals) and percentiles of cost per sample from a summary (exact for small samples, else within its relative error). Calls without a user_id (run_id, …) are left out; calls without a price are counted, and in none of the costs.';
 
 CREATE FUNCTION cost_ledger.estimate_feature_cost(
     feature                 text,
@@ -247,7 +247,7 @@ CREATE FUNCTION cost_ledger.estimate_feature_cost(
 ) RETURNS TABLE (
         estimate_id bigint, scenario text, estimated_users numeric, calls_per_month numeric, cost_per_call numeric,
         daily_cost numeric, monthly_cost numeric, tail_monthly_cost numeric, buffered_monthly_cost numeric,
-        cost_per_user numeric, share_of_revenue numeric, over_ceiling boolean,
+        cost_per_user numeric, cost_to_revenue_ratio numeric, is_over_ceiling boolean,
         p50_user_cost numeric, p90_user_cost numeric, p99_user_cost numeric,
         p50_monthly_cost numeric, p90_monthly_cost numeric, p99_monthly_cost numeric)
     LANGUAGE plpgsql VOLATILE
@@ -283,14 +283,14 @@ BEGIN
             RETURNING estimate_id INTO estimate_feature_cost.estimate_id;
     END IF;
     FOR scenario, estimated_users, calls_per_month, cost_per_call, daily_cost, monthly_cost, tail_monthly_cost, buffered_monthly_cost,
-        cost_per_user, share_of_revenue, over_ceiling, p50_user_cost, p90_user_cost, p99_user_cost, p50_monthly_cost, p90_monthly_cost, p99_monthly_cost
+        cost_per_user, cost_to_revenue_ratio, is_over_ceiling, p50_user_cost, p90_user_cost, p99_user_cost, p50_monthly_cost, p90_monthly_cost, p99_monthly_cost
     IN
         SELECT s.key, e.* FROM jsonb_each(scenarios) AS s, LATERAL cost_ledger_internal.estimate_scenario(inputs, factors, s.value) e
     LOOP
         IF save THEN
             INSERT INTO cost_ledger.estimate_result
                 VALUES (estimate_feature_cost.estimate_id, estimate_feature_cost.scenario, estimated_users, calls_per_month, cost_per_call,
-                        daily_cost, monthly_cost, tail_monthly_cost, buffered_monthly_cost, cost_per_user, share_of_revenue, over_ceiling,
+                        daily_cost, monthly_cost, tail_monthly_cost, buffered_monthly_cost, cost_per_user, cost_to_revenue_ratio, is_over_ceiling,
                         p50_user_cost, p90_user_cost, p99_user_cost, p50_monthly_cost, p90_monthly_cost, p99_monthly_cost);
         END IF;
         RETURN NEXT;
@@ -299,4 +299,4 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.estimate_feature_cost(text, text, text, numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric, jsonb, text, text, text, timestamptz, double precision, text, timestamptz, timestamptz, jsonb, numeric, numeric, numeric, boolean, date, text) IS
-    'What a feature will cost, one row per scenario, in the ledger''s currency. A mean call has cached and fresh input tokens and output tokens (rounded up; other meters in other_usage) and costs what cost_at() says at priced_at (LC001 where that is not known in full); cost_per_user = cost_per_call × calls_per_user_per_day × days_per_month × engagement_rate (share of users who use it on a day); monthly_cost = cost_per_user × users, exact. tail_monthly_cost (× 1.25) and buffered_monthly_cost (× 2.5) stand apart. over_ceiling: cost_per_user is more than ceiling (0.30) of revenue_per_user, per month. Users differ: pNN_user_cost is of an engaged user at that percentile of activity, pNN_monthly_cost the month if the mean user were like that one. Activity is log-normal: at percentile p, mean × exp(sigma × normal_quantile(p) - sigma² / 2); sigma = ln(p95 / median) / 1.645, and 1.1 makes the 95th percentile 6.1 medians. With sample_by (user, run, …), percentiles are those of feature_cost_sample() from sample_start to sample_end, over its mean. scenarios is an object of multipliers of users, calls, cached_input, fresh_input and output; by default base (none), bull (users 2, calls 1.5) and stress (users 3, calls 1.5, fresh_input 4, output 2). save => true keeps it from first_month (the current one) on, for estimate_vs_actual.';
+    'What a feature will cost, one row per scenario, in the ledger''s currency. A mean call has cached and fresh input tokens and output tokens (rounded up; other meters in other_usage) and costs what cost_at() says at priced_at (LC001 where that is not known in full); cost_per_user = cost_per_call × calls_per_user_per_day × days_per_month × engagement_rate (share of users who use it on a day); monthly_cost = cost_per_user × users, exact. tail_monthly_cost (× 1.25) and buffered_monthly_cost (× 2.5) stand apart. is_over_ceiling: cost_per_user is more than ceiling (0.30) of revenue_per_user, per month. Users differ: pNN_user_cost is of an engaged user at that percentile of activity, pNN_monthly_cost the month if the mean user were like that one. Activity is log-normal: at percentile p, mean × exp(sigma × normal_quantile(p) - sigma² / 2); sigma = ln(p95 / median) / 1.645, and 1.1 makes the 95th percentile 6.1 medians. With sample_by (user, run, …), percentiles are those of feature_cost_sample() from sample_start to sample_end, over its mean. scenarios is an object of multipliers of users, calls, cached_input, fresh_input and output; by default base (none), bull (users 2, calls 1.5) and stress (users 3, calls 1.5, fresh_input 4, output 2). save => true keeps it from first_month (the current one) on, for estimate_vs_actual.';

@@ -1,11 +1,17 @@
 -- What providers say calls cost: per call, beside ours, and on their invoices.
 
 CREATE VIEW cost_ledger.reported_cost_difference WITH (security_barrier = true) AS
-SELECT t.month, t.provider, t.model,
+SELECT t.month,
+       cost_ledger_internal.day_start(t.month, s.time_zone) AS starts_at,
+       cost_ledger_internal.day_start((t.month + interval '1 month')::date, s.time_zone) AS ends_at,
+       t.month + interval '1 month' <= now() AT TIME ZONE s.time_zone AS is_complete,
+       t.provider, t.model,
        t.calls, t.unpriced_calls, t.differing_calls,
        t.cost, t.reported_cost,
        t.reported_cost - t.cost AS difference,
-       round(t.reported_cost / nullif(t.cost, 0), 6) AS ratio
+       round(t.reported_cost / nullif(t.cost, 0), 6) AS ratio,
+       s.currency,
+       jsonb_build_array(t.month, t.provider, t.model)::text AS row_key
 FROM (
     SELECT date_trunc('month', c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS month,
            c.provider, c.model,
@@ -24,7 +30,8 @@ FROM (
     CROSS JOIN LATERAL (SELECT coalesce(c.cost + coalesce(a.cost, 0), a.cost) AS cost) b
     WHERE c.corrects IS NULL
       AND c.reported_cost IS NOT NULL
-    GROUP BY 1, c.provider, c.model) t;
+    GROUP BY 1, c.provider, c.model) t
+CROSS JOIN cost_ledger_internal.report_setting s;
 
 COMMENT ON VIEW cost_ledger.reported_cost_difference IS 'How far is what providers report with each call from what the price list says? Only calls that came with a reported_cost.';
 COMMENT ON COLUMN cost_ledger.reported_cost_difference.month IS 'First day of the month, in the reporting zone.';
@@ -129,6 +136,8 @@ WITH period AS (
 SELECT coalesce(o.provider, t.provider) AS provider,
        coalesce(o.billed_from, t.billed_from) AS billed_from,
        coalesce(o.billed_to, t.billed_to) AS billed_to,
+       p.starts_at, p.ends_at,
+       p.ends_at <= now() AS is_complete,
        coalesce(o.model, t.model) AS model,
        coalesce(o.meter, t.meter) AS meter,
        t.invoices,
@@ -147,11 +156,18 @@ SELECT coalesce(o.provider, t.provider) AS provider,
             ELSE 'matched' END AS status,
        coalesce(o.meter IS NOT NULL AND t.meter IS NOT NULL AND NOT o.is_unpriced
                 AND (t.quantity IS NULL OR t.quantity = o.quantity)
-                AND abs(t.amount - o.amount) <= t.tolerance, false) AS is_matched
+                AND abs(t.amount - o.amount) <= t.tolerance, false) AS is_matched,
+       s.currency,
+       jsonb_build_array(coalesce(o.provider, t.provider), coalesce(o.billed_from, t.billed_from), coalesce(o.billed_to, t.billed_to),
+                         coalesce(o.model, t.model), coalesce(o.meter, t.meter))::text AS row_key
 FROM our_side o
 FULL JOIN their_side t
     ON t.provider = o.provider AND t.billed_from = o.billed_from AND t.billed_to = o.billed_to
    AND t.model = o.model AND t.meter = o.meter
+CROSS JOIN LATERAL (
+    SELECT coalesce(o.billed_from, t.billed_from)::timestamp AT TIME ZONE 'UTC' AS starts_at,
+           (coalesce(o.billed_to, t.billed_to) + interval '1 day') AT TIME ZONE 'UTC' AS ends_at) p
+CROSS JOIN cost_ledger_internal.report_setting s
 -- Of ours, what is neither consumption nor money, and what a line of another
 -- period bills, is no difference.
 WHERE t.provider IS NOT NULL
@@ -165,6 +181,8 @@ COMMENT ON VIEW cost_ledger.invoice_reconciliation IS 'Do the invoices bill what
 COMMENT ON COLUMN cost_ledger.invoice_reconciliation.provider IS 'Who bills.';
 COMMENT ON COLUMN cost_ledger.invoice_reconciliation.billed_from IS 'First UTC day; not a day of the reporting zone.';
 COMMENT ON COLUMN cost_ledger.invoice_reconciliation.billed_to IS 'Last UTC day.';
+COMMENT ON COLUMN cost_ledger.invoice_reconciliation.starts_at IS 'First instant of billed_from, in UTC.';
+COMMENT ON COLUMN cost_ledger.invoice_reconciliation.ends_at IS 'First instant after billed_to, in UTC.';
 COMMENT ON COLUMN cost_ledger.invoice_reconciliation.model IS 'Model as its rate card names it; as sent or billed where none is known.';
 COMMENT ON COLUMN cost_ledger.invoice_reconciliation.meter IS 'What is counted, by the meter whose rate it is priced at; (not rerated) for cost booked at other prices than the price list now has, which rerate() brings to 0.';
 COMMENT ON COLUMN cost_ledger.invoice_reconciliation.invoices IS 'Invoices that have such a line; NULL if none.';

@@ -9,8 +9,9 @@
 -- milliseconds.  Days, weeks and months are those of the reporting zone.
 --
 -- Totals are sums of the ledger's own numbers, not rounded.  A cost is NULL
--- where nothing has a price: unknown is not 0.  Ratios have 6 decimals, means
--- and quantiles of money 12, and are NULL where they have no meaning.
+-- where nothing has a price: unknown is not 0.  Ratios have 6 decimals and are
+-- NULL where they have no meaning; means of money are as exact as a division
+-- is, quantiles are estimates.
 
 CREATE VIEW cost_ledger.run_cost WITH (security_barrier = true) AS
 SELECT r.run_id, r.parent_run_id,
@@ -22,8 +23,11 @@ SELECT r.run_id, r.parent_run_id,
        r.input_tokens, r.cache_read_tokens, r.cache_write_tokens + r.cache_write_1h_tokens AS cache_write_tokens, r.output_tokens,
        r.cost, r.adjustment_cost,
        r.team, r.feature, r.customer, r.task_type, r.user_id, r.agent,
-       r.session_id, r.environment, r.trace_url
-FROM cost_ledger_internal.live_run r;
+       r.session_id, r.environment, r.trace_url,
+       s.currency,
+       r.run_id AS row_key
+FROM cost_ledger_internal.live_run r
+CROSS JOIN cost_ledger_internal.report_setting s;
 
 COMMENT ON VIEW cost_ledger.run_cost IS 'What did each agent run cost? One row per run_id; calls without one are not in it. A sub-agent with a run_id of its own is a run of its own, linked by parent_run_id.';
 COMMENT ON COLUMN cost_ledger.run_cost.run_id IS 'The run.';
@@ -58,23 +62,30 @@ COMMENT ON COLUMN cost_ledger.run_cost.environment IS 'production, staging, ci, 
 COMMENT ON COLUMN cost_ledger.run_cost.trace_url IS 'Link to the trace.';
 
 CREATE VIEW cost_ledger.most_expensive_run WITH (security_barrier = true) AS
-SELECT r.week_start, r.rank,
+SELECT r.week,
+       cost_ledger_internal.day_start(r.week, s.time_zone) AS starts_at,
+       cost_ledger_internal.day_start(r.week + 7, s.time_zone) AS ends_at,
+       r.week + 7 <= now() AT TIME ZONE s.time_zone AS is_complete,
+       r.rank,
        r.run_id, r.trace_url, r.cost,
        r.started_at, r.duration_ms,
        r.calls, r.retries, r.fallbacks, r.failed_calls, r.unpriced_calls, r.tool_calls,
-       r.team, r.feature, r.customer, r.task_type, r.user_id, r.agent, r.environment
+       r.team, r.feature, r.customer, r.task_type, r.user_id, r.agent, r.environment,
+       r.currency,
+       r.run_id AS row_key
 FROM (
     SELECT w.*,
-           row_number() OVER (PARTITION BY w.week_start ORDER BY w.cost DESC, w.started_at, w.run_id) AS rank
+           row_number() OVER (PARTITION BY w.week ORDER BY w.cost DESC, w.started_at, w.run_id) AS rank
     FROM (
         SELECT u.*,
-               date_trunc('week', u.started_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS week_start
+               date_trunc('week', u.started_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS week
         FROM cost_ledger.run_cost u
         WHERE u.cost IS NOT NULL) w) r
+CROSS JOIN cost_ledger_internal.report_setting s
 WHERE r.rank <= 10;
 
 COMMENT ON VIEW cost_ledger.most_expensive_run IS 'Which ten runs cost most in each week, and where are their traces? A run belongs to the week it started in, with all its cost; runs without any price are left out. The running week is in it.';
-COMMENT ON COLUMN cost_ledger.most_expensive_run.week_start IS 'Monday of the ISO week, in the reporting zone.';
+COMMENT ON COLUMN cost_ledger.most_expensive_run.week IS 'Monday of the ISO week, in the reporting zone.';
 COMMENT ON COLUMN cost_ledger.most_expensive_run.rank IS '1 for the most expensive run of the week, up to 10; at equal cost the earlier run comes first.';
 COMMENT ON COLUMN cost_ledger.most_expensive_run.run_id IS 'The run.';
 COMMENT ON COLUMN cost_ledger.most_expensive_run.trace_url IS 'Link to the trace.';
@@ -117,22 +128,27 @@ WITH tail AS (
     SELECT c.stored_day FROM changed c WHERE c.stored_day IS NOT NULL
 )
 SELECT r.day,
+       cost_ledger_internal.day_start(r.day, s.time_zone) AS starts_at,
+       cost_ledger_internal.day_start(r.day + 1, s.time_zone) AS ends_at,
+       r.day + 1 <= now() AT TIME ZONE s.time_zone AS is_complete,
        coalesce(sum(r.runs), 0)::bigint AS runs,
        max(r.mean_cost) AS mean_cost,
        max(r.p95_cost) AS p95_cost,
        max(r.max_cost) AS max_cost,
-       sum(r.total_cost) AS total_cost,
-       sum(r.cost_without_run) AS cost_without_run
+       sum(r.cost) AS cost,
+       sum(r.cost_without_run) AS cost_without_run,
+       s.currency,
+       jsonb_build_array(r.day)::text AS row_key
 FROM (
     SELECT d.day, d.runs,
-           round(d.cost / nullif(cost_ledger.num_values(d.run_cost), 0), 12) AS mean_cost,
-           round(cost_ledger.p95(d.run_cost), 12) AS p95_cost,
-           d.max_cost, d.cost AS total_cost, NULL::numeric AS cost_without_run
+           trim_scale(d.cost / nullif(cost_ledger.num_values(d.run_cost), 0)) AS mean_cost,
+           cost_ledger.p95(d.run_cost) AS p95_cost,
+           d.max_cost, d.cost, NULL::numeric AS cost_without_run
     FROM cost_ledger_internal.rollup_run_day d
     WHERE NOT row_security_active('cost_ledger.call'::regclass)
       AND NOT EXISTS (SELECT FROM changed_day c WHERE c.day = d.day)
     UNION ALL
-    SELECT d.day, count(*), round(avg(d.cost), 12), round(cost_ledger.p95(d.cost), 12), max(d.cost), sum(d.cost), NULL::numeric
+    SELECT d.day, count(*), trim_scale(avg(d.cost)), cost_ledger.p95(d.cost), max(d.cost), sum(d.cost), NULL::numeric
     FROM (
         SELECT l.started_on AS day, l.cost
         FROM cost_ledger_internal.rollup_run l
@@ -147,25 +163,31 @@ FROM (
     SELECT d.day, NULL::bigint, NULL::numeric, NULL::numeric, NULL::numeric, NULL::numeric, d.cost_without_run
     FROM cost_ledger_internal.live_day d
     WHERE d.cost_without_run IS NOT NULL) r
-GROUP BY r.day;
+CROSS JOIN cost_ledger_internal.report_setting s
+GROUP BY r.day, s.time_zone, s.currency;
 
-COMMENT ON VIEW cost_ledger.cost_per_run_by_day IS 'What does a run cost, on average and at the expensive end? A run belongs to the day it started on, with all its cost. total_cost and cost_without_run together, over all days, are the cost of the ledger.';
+COMMENT ON VIEW cost_ledger.cost_per_run_by_day IS 'What does a run cost, on average and at the expensive end? A run belongs to the day it started on, with all its cost. cost and cost_without_run together, over all days, are the cost of the ledger.';
 COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.day IS 'Day of the reporting zone. Days without any call are left out.';
 COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.runs IS 'Runs that started on the day, those without any price included.';
 COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.mean_cost IS 'Mean cost of those runs that have one.';
 COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.p95_cost IS '95th percentile of their costs: 95 of 100 runs cost at most this. Relative error at most 1 %.';
 COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.max_cost IS 'Cost of the most expensive run.';
-COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.total_cost IS 'Cost of the runs, exact; NULL without any price.';
+COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.cost IS 'Cost of the runs, exact; NULL without any price.';
 COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.cost_without_run IS 'Cost of the day''s calls that have no run_id, exact; NULL if there are none. In no other column.';
 
 CREATE VIEW cost_ledger.cost_per_user_by_month WITH (security_barrier = true) AS
 SELECT u.month,
+       cost_ledger_internal.day_start(u.month, s.time_zone) AS starts_at,
+       cost_ledger_internal.day_start((u.month + interval '1 month')::date, s.time_zone) AS ends_at,
+       u.month + interval '1 month' <= now() AT TIME ZONE s.time_zone AS is_complete,
        count(u.user_id) AS users,
-       round(avg(u.cost) FILTER (WHERE u.user_id IS NOT NULL), 12) AS mean_cost,
-       round(cost_ledger.p95(u.cost) FILTER (WHERE u.user_id IS NOT NULL), 12) AS p95_cost,
+       trim_scale(avg(u.cost) FILTER (WHERE u.user_id IS NOT NULL)) AS mean_cost,
+       cost_ledger.p95(u.cost) FILTER (WHERE u.user_id IS NOT NULL) AS p95_cost,
        max(u.cost) FILTER (WHERE u.user_id IS NOT NULL) AS max_cost,
-       sum(u.cost) FILTER (WHERE u.user_id IS NOT NULL) AS total_cost,
-       sum(u.cost) FILTER (WHERE u.user_id IS NULL) AS cost_without_user
+       sum(u.cost) FILTER (WHERE u.user_id IS NOT NULL) AS cost,
+       sum(u.cost) FILTER (WHERE u.user_id IS NULL) AS cost_without_user,
+       s.currency,
+       jsonb_build_array(u.month)::text AS row_key
 FROM (
     SELECT m.month, m.user_id, sum(m.cost) AS cost
     FROM (
@@ -176,30 +198,36 @@ FROM (
         SELECT date_trunc('month', c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date, c.user_id COLLATE "C", c.cost
         FROM cost_ledger_internal.live_call c) m
     GROUP BY m.month, m.user_id) u
-GROUP BY u.month;
+CROSS JOIN cost_ledger_internal.report_setting s
+GROUP BY u.month, s.time_zone, s.currency;
 
-COMMENT ON VIEW cost_ledger.cost_per_user_by_month IS 'What does a user cost per month, on average and at the expensive end? total_cost and cost_without_user together are the cost of the month.';
+COMMENT ON VIEW cost_ledger.cost_per_user_by_month IS 'What does a user cost per month, on average and at the expensive end? cost and cost_without_user together are the cost of the month.';
 COMMENT ON COLUMN cost_ledger.cost_per_user_by_month.month IS 'First day of the month, in the reporting zone.';
 COMMENT ON COLUMN cost_ledger.cost_per_user_by_month.users IS 'Users (user_id) with a call in the month, those without any price included.';
 COMMENT ON COLUMN cost_ledger.cost_per_user_by_month.mean_cost IS 'Mean over those users that have a cost, of each user''s cost in the month.';
 COMMENT ON COLUMN cost_ledger.cost_per_user_by_month.p95_cost IS '95th percentile of their costs: 95 of 100 users cost at most this. Relative error at most 1 %.';
 COMMENT ON COLUMN cost_ledger.cost_per_user_by_month.max_cost IS 'Cost of the most expensive user.';
-COMMENT ON COLUMN cost_ledger.cost_per_user_by_month.total_cost IS 'Cost of the users, exact; NULL without any price.';
+COMMENT ON COLUMN cost_ledger.cost_per_user_by_month.cost IS 'Cost of the users, exact; NULL without any price.';
 COMMENT ON COLUMN cost_ledger.cost_per_user_by_month.cost_without_user IS 'Cost of the month''s calls that have no user_id, exact; NULL if there are none. In no other column.';
 
 -- Both in one grouping, so that neither calls nor runs lose a row to the other.
 CREATE VIEW cost_ledger.cost_by_task_type WITH (security_barrier = true) AS
 SELECT t.month,
-       coalesce(t.task_type, '(untyped)') AS task_type,
-       t.task_type IS NOT NULL AS is_typed,
+       cost_ledger_internal.day_start(t.month, s.time_zone) AS starts_at,
+       cost_ledger_internal.day_start((t.month + interval '1 month')::date, s.time_zone) AS ends_at,
+       t.month + interval '1 month' <= now() AT TIME ZONE s.time_zone AS is_complete,
+       coalesce(t.task_type, '(unallocated)') AS task_type,
+       t.task_type IS NOT NULL AS is_allocated,
        count(t.run_id) AS runs,
        coalesce(sum(t.calls), 0)::bigint AS calls,
        coalesce(sum(t.unpriced_calls), 0)::bigint AS unpriced_calls,
        sum(t.cost) AS cost,
-       round(avg(t.run_cost), 12) AS mean_cost_per_run,
-       round(cost_ledger.p95(t.run_cost), 12) AS p95_cost_per_run,
-       round(sum(t.cost) / nullif(sum(t.priced_calls), 0), 12) AS mean_cost_per_call,
-       round(sum(t.cost) / nullif(sum(sum(t.cost)) OVER (PARTITION BY t.month), 0), 6) AS share_of_cost
+       trim_scale(avg(t.run_cost)) AS mean_cost_per_run,
+       cost_ledger.p95(t.run_cost) AS p95_cost_per_run,
+       trim_scale(sum(t.cost) / nullif(sum(t.priced_calls), 0)) AS mean_cost_per_call,
+       round(sum(t.cost) / nullif(sum(sum(t.cost)) OVER (PARTITION BY t.month), 0), 6) AS share,
+       s.currency,
+       jsonb_build_array(t.month, t.task_type)::text AS row_key
 FROM (
     SELECT d.month, d.task_type,
            d.calls, d.priced_calls, d.unpriced_calls, d.cost,
@@ -210,12 +238,13 @@ FROM (
            NULL, NULL, NULL, NULL,
            r.run_id, r.cost
     FROM cost_ledger_internal.live_run r) t
-GROUP BY t.month, t.task_type;
+CROSS JOIN cost_ledger_internal.report_setting s
+GROUP BY t.month, t.task_type, s.time_zone, s.currency;
 
 COMMENT ON VIEW cost_ledger.cost_by_task_type IS 'What does each workflow cost, in total, per run and per call? Calls and costs go by the task_type and the month of each call, so that the costs of a month are all in it; runs, whole, by the task_type of the run (run_cost) and the month in which it began.';
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.month IS 'First day of the month, in the reporting zone.';
-COMMENT ON COLUMN cost_ledger.cost_by_task_type.task_type IS 'Workflow or kind of task; (untyped) for calls without one.';
-COMMENT ON COLUMN cost_ledger.cost_by_task_type.is_typed IS 'Whether the calls have a task_type; false only for (untyped).';
+COMMENT ON COLUMN cost_ledger.cost_by_task_type.task_type IS 'Workflow or kind of task; (unallocated) for calls without one.';
+COMMENT ON COLUMN cost_ledger.cost_by_task_type.is_allocated IS 'Whether the calls have a task_type; false only for (unallocated).';
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.runs IS 'Runs of the task type that began in the month, those without any price included.';
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.calls IS 'Calls, within runs or not; corrections are not calls.';
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.unpriced_calls IS 'Calls without a full price, as in unpriced_call: what they cost beyond that is missing in cost.';
@@ -223,17 +252,23 @@ COMMENT ON COLUMN cost_ledger.cost_by_task_type.cost IS 'Cost of all its calls i
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.mean_cost_per_run IS 'Mean of the runs'' whole costs, of those with a price. Calls without a run are in cost and mean_cost_per_call only.';
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.p95_cost_per_run IS '95th percentile of the runs'' costs: 95 of 100 runs cost at most this. Relative error at most 1 %.';
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.mean_cost_per_call IS 'cost divided by the number of calls that have a price.';
-COMMENT ON COLUMN cost_ledger.cost_by_task_type.share_of_cost IS 'cost as a fraction of the month''s cost; NULL where that is 0 or unknown.';
+COMMENT ON COLUMN cost_ledger.cost_by_task_type.share IS 'cost as a fraction of the month''s cost; NULL where that is 0 or unknown.';
 
 CREATE VIEW cost_ledger.cost_by_model WITH (security_barrier = true) AS
-SELECT m.month, m.provider, m.model, m.service_class,
+SELECT m.month,
+       cost_ledger_internal.day_start(m.month, s.time_zone) AS starts_at,
+       cost_ledger_internal.day_start((m.month + interval '1 month')::date, s.time_zone) AS ends_at,
+       m.month + interval '1 month' <= now() AT TIME ZONE s.time_zone AS is_complete,
+       m.provider, m.model, m.service_class,
        m.calls, m.failed_calls, m.unpriced_calls,
        m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.output_tokens,
        m.cost,
        m.cost - m.cache_read_cost - m.cache_write_cost - m.output_cost - m.other_cost - m.adjustment_cost AS input_cost,
        m.cache_read_cost, m.cache_write_cost, m.output_cost, m.other_cost, m.adjustment_cost,
-       round(m.cost / nullif(m.priced_calls, 0), 12) AS mean_cost_per_call,
-       round(m.cost / nullif(sum(m.cost) OVER (PARTITION BY m.month), 0), 6) AS share_of_cost
+       trim_scale(m.cost / nullif(m.priced_calls, 0)) AS mean_cost_per_call,
+       round(m.cost / nullif(sum(m.cost) OVER (PARTITION BY m.month), 0), 6) AS share,
+       s.currency,
+       jsonb_build_array(m.month, m.provider, m.model, m.service_class)::text AS row_key
 FROM (
     SELECT d.month,
            d.provider, d.model, d.service_class,
@@ -252,7 +287,8 @@ FROM (
            coalesce(sum(d.other_cost), 0) AS other_cost,
            coalesce(sum(d.adjustment_cost), 0) AS adjustment_cost
     FROM cost_ledger_internal.live_month d
-    GROUP BY d.month, d.provider, d.model, d.service_class) m;
+    GROUP BY d.month, d.provider, d.model, d.service_class) m
+CROSS JOIN cost_ledger_internal.report_setting s;
 
 COMMENT ON VIEW cost_ledger.cost_by_model IS 'Which models does the money go to? Models by the names the calls carry.';
 COMMENT ON COLUMN cost_ledger.cost_by_model.month IS 'First day of the month, in the reporting zone.';
@@ -274,16 +310,21 @@ COMMENT ON COLUMN cost_ledger.cost_by_model.output_cost IS 'The part of cost for
 COMMENT ON COLUMN cost_ledger.cost_by_model.other_cost IS 'The part of cost for meters that are not tokens, as first priced.';
 COMMENT ON COLUMN cost_ledger.cost_by_model.adjustment_cost IS 'The part of cost that corrections and re-ratings booked.';
 COMMENT ON COLUMN cost_ledger.cost_by_model.mean_cost_per_call IS 'cost divided by the number of calls that have a price.';
-COMMENT ON COLUMN cost_ledger.cost_by_model.share_of_cost IS 'cost as a fraction of the month''s cost; NULL where that is 0 or unknown.';
+COMMENT ON COLUMN cost_ledger.cost_by_model.share IS 'cost as a fraction of the month''s cost; NULL where that is 0 or unknown.';
 
 CREATE VIEW cost_ledger.cost_by_operation WITH (security_barrier = true) AS
 SELECT o.month,
-       coalesce(o.operation, '(unspecified)') AS operation,
-       o.operation IS NOT NULL AS is_specified,
+       cost_ledger_internal.day_start(o.month, s.time_zone) AS starts_at,
+       cost_ledger_internal.day_start((o.month + interval '1 month')::date, s.time_zone) AS ends_at,
+       o.month + interval '1 month' <= now() AT TIME ZONE s.time_zone AS is_complete,
+       coalesce(o.operation, '(unallocated)') AS operation,
+       o.operation IS NOT NULL AS is_allocated,
        o.calls, o.failed_calls, o.unpriced_calls,
        o.cost,
-       round(o.cost / nullif(sum(o.cost) OVER (PARTITION BY o.month), 0), 6) AS share_of_cost,
-       round(o.calls / nullif(sum(o.calls) OVER (PARTITION BY o.month), 0), 6) AS share_of_calls
+       round(o.cost / nullif(sum(o.cost) OVER (PARTITION BY o.month), 0), 6) AS share,
+       round(o.calls / nullif(sum(o.calls) OVER (PARTITION BY o.month), 0), 6) AS call_share,
+       s.currency,
+       jsonb_build_array(o.month, o.operation)::text AS row_key
 FROM (
     SELECT d.month,
            d.operation,
@@ -292,28 +333,33 @@ FROM (
            sum(d.unpriced_calls)::bigint AS unpriced_calls,
            sum(d.cost) AS cost
     FROM cost_ledger_internal.live_month d
-    GROUP BY d.month, d.operation) o;
+    GROUP BY d.month, d.operation) o
+CROSS JOIN cost_ledger_internal.report_setting s;
 
 COMMENT ON VIEW cost_ledger.cost_by_operation IS 'How much of the money goes to retries, fallbacks, evals and judges instead of the work itself?';
 COMMENT ON COLUMN cost_ledger.cost_by_operation.month IS 'First day of the month, in the reporting zone.';
-COMMENT ON COLUMN cost_ledger.cost_by_operation.operation IS 'primary, retry, fallback, eval, …, as the calls say; (unspecified) for calls without one.';
-COMMENT ON COLUMN cost_ledger.cost_by_operation.is_specified IS 'Whether the calls have an operation; false only for (unspecified).';
+COMMENT ON COLUMN cost_ledger.cost_by_operation.operation IS 'primary, retry, fallback, eval, …, as the calls say; (unallocated) for calls without one.';
+COMMENT ON COLUMN cost_ledger.cost_by_operation.is_allocated IS 'Whether the calls have an operation; false only for (unallocated).';
 COMMENT ON COLUMN cost_ledger.cost_by_operation.calls IS 'Calls; corrections are not calls.';
 COMMENT ON COLUMN cost_ledger.cost_by_operation.failed_calls IS 'Calls with a status other than success; an unknown status is no failure.';
 COMMENT ON COLUMN cost_ledger.cost_by_operation.unpriced_calls IS 'Calls without a full price, as in unpriced_call: what they cost beyond that is missing in cost.';
 COMMENT ON COLUMN cost_ledger.cost_by_operation.cost IS 'Cost in the ledger''s currency, exact, corrections included; NULL without any price.';
-COMMENT ON COLUMN cost_ledger.cost_by_operation.share_of_cost IS 'cost as a fraction of the month''s cost; NULL where that is 0 or unknown.';
-COMMENT ON COLUMN cost_ledger.cost_by_operation.share_of_calls IS 'calls as a fraction of the month''s calls.';
+COMMENT ON COLUMN cost_ledger.cost_by_operation.share IS 'cost as a fraction of the month''s cost; NULL where that is 0 or unknown.';
+COMMENT ON COLUMN cost_ledger.cost_by_operation.call_share IS 'calls as a fraction of the month''s calls.';
 
 -- An answer from the application's own cache has read no prompt cache: its
 -- tokens would only thin the ratio out.
 CREATE VIEW cost_ledger.cache_hit_by_feature WITH (security_barrier = true) AS
 SELECT f.month,
+       cost_ledger_internal.day_start(f.month, s.time_zone) AS starts_at,
+       cost_ledger_internal.day_start((f.month + interval '1 month')::date, s.time_zone) AS ends_at,
+       f.month + interval '1 month' <= now() AT TIME ZONE s.time_zone AS is_complete,
        coalesce(f.feature, '(unallocated)') AS feature,
        f.feature IS NOT NULL AS is_allocated,
        f.calls, f.response_cache_calls,
        f.input_tokens, f.cache_read_tokens, f.cache_write_tokens,
-       round(f.cache_read_tokens / nullif(f.input_tokens, 0), 6) AS cache_hit_ratio
+       round(f.cache_read_tokens / nullif(f.input_tokens, 0), 6) AS cache_hit_ratio,
+       jsonb_build_array(f.month, f.feature)::text AS row_key
 FROM (
     SELECT d.month,
            d.feature,
@@ -323,7 +369,8 @@ FROM (
            coalesce(sum(d.cache_read_tokens) FILTER (WHERE d.served_from = 'model'), 0) AS cache_read_tokens,
            coalesce(sum(d.cache_write_tokens + d.cache_write_1h_tokens) FILTER (WHERE d.served_from = 'model'), 0) AS cache_write_tokens
     FROM cost_ledger_internal.live_month d
-    GROUP BY d.month, d.feature) f;
+    GROUP BY d.month, d.feature) f
+CROSS JOIN cost_ledger_internal.report_setting s;
 
 COMMENT ON VIEW cost_ledger.cache_hit_by_feature IS 'How well does each feature use the prompt cache? Tokens are those that models were sent; answers from the application''s own cache are counted apart.';
 COMMENT ON COLUMN cost_ledger.cache_hit_by_feature.month IS 'First day of the month, in the reporting zone.';
@@ -340,58 +387,61 @@ COMMENT ON COLUMN cost_ledger.cache_hit_by_feature.cache_hit_ratio IS 'cache_rea
 -- without calls is a drop and not a gap.
 CREATE VIEW cost_ledger.week_over_week WITH (security_barrier = true) AS
 WITH spent AS (
-    SELECT d.week_start,
+    SELECT d.week,
            CASE WHEN GROUPING(d.team) = 0 THEN 'team'
                 WHEN GROUPING(d.feature) = 0 THEN 'feature'
-                ELSE 'total' END AS dimension,
-           coalesce(d.team, d.feature) AS name,  -- at most one of them is grouped by
+                ELSE 'total' END AS label,
+           coalesce(d.team, d.feature) AS value,  -- at most one of them is grouped by
            min(d.called_on) AS called_on,
            sum(d.cost) AS cost,
            sum(d.unpriced_calls) AS unpriced_calls
     FROM (
         -- Once over the rollups for all three.  Days after a Monday, modulo 7:
         -- date_trunc('week') of each row would be a tenth of the time.
-        SELECT d.day - (d.day - date '1900-01-01') % 7 AS week_start, d.team, d.feature,
+        SELECT d.day - (d.day - date '1900-01-01') % 7 AS week, d.team, d.feature,
                min(d.day) AS called_on, sum(d.cost) AS cost, sum(d.unpriced_calls) AS unpriced_calls
         FROM cost_ledger_internal.live_day d
         GROUP BY 1, d.team, d.feature) d
-    GROUP BY d.week_start, GROUPING SETS ((), (d.team), (d.feature))
+    GROUP BY d.week, GROUPING SETS ((), (d.team), (d.feature))
 ), complete AS (
     -- A ledger that begins in mid-week has seen only a part of that week.
     SELECT date_trunc('week', min(s.called_on)::timestamp + interval '6 days')::date AS first_week,
            date_trunc('week', now() AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date - 7 AS last_week
     FROM spent s
-    WHERE s.dimension = 'total'
+    WHERE s.label = 'total'
 ), filled AS (
-    SELECT s.dimension, s.name, s.week_start, s.cost, s.unpriced_calls
+    SELECT s.label, s.value, s.week, s.cost, s.unpriced_calls
     FROM spent s
     UNION ALL
     -- As timestamps without zone: with dates, generate_series() would step
     -- through the session's zone.  As an array, of which the planner expects ten
     -- weeks and not a thousand, for which it would compile.
-    SELECT v.dimension, v.name, w.week_start::date, 0, 0
-    FROM (SELECT s.dimension, s.name, min(s.week_start) AS week_start
+    SELECT v.label, v.value, w.week::date, 0, 0
+    FROM (SELECT s.label, s.value, min(s.week) AS week
           FROM spent s
-          GROUP BY s.dimension, s.name) v
+          GROUP BY s.label, s.value) v
     CROSS JOIN complete k
     CROSS JOIN LATERAL unnest(ARRAY(
-        SELECT generate_series(v.week_start::timestamp, k.last_week::timestamp, interval '7 days'))) AS w (week_start)
+        SELECT generate_series(v.week::timestamp, k.last_week::timestamp, interval '7 days'))) AS w (week)
 ), compared AS (
-    SELECT f.dimension, f.name, f.week_start,
+    SELECT f.label, f.value, f.week,
            sum(f.cost) AS cost,
            sum(f.unpriced_calls)::bigint AS unpriced_calls,
            -- Before its first week a value has cost nothing, but of the time
            -- before the ledger nothing is known.
-           lag(sum(f.cost), 1, CASE WHEN f.week_start > k.first_week THEN 0::numeric END)
-               OVER (PARTITION BY f.dimension, f.name ORDER BY f.week_start) AS previous_cost
+           lag(sum(f.cost), 1, CASE WHEN f.week > k.first_week THEN 0::numeric END)
+               OVER (PARTITION BY f.label, f.value ORDER BY f.week) AS previous_cost
     FROM filled f
-    JOIN complete k ON f.week_start BETWEEN k.first_week AND k.last_week
-    GROUP BY f.dimension, f.name, f.week_start, k.first_week
+    JOIN complete k ON f.week BETWEEN k.first_week AND k.last_week
+    GROUP BY f.label, f.value, f.week, k.first_week
 )
-SELECT p.dimension,
-       CASE WHEN p.dimension <> 'total' THEN coalesce(p.name, '(unallocated)') END AS value,
-       CASE WHEN p.dimension <> 'total' THEN p.name IS NOT NULL END AS is_allocated,
-       p.week_start,
+SELECT p.week,
+       cost_ledger_internal.day_start(p.week, s.time_zone) AS starts_at,
+       cost_ledger_internal.day_start(p.week + 7, s.time_zone) AS ends_at,
+       p.week + 7 <= now() AT TIME ZONE s.time_zone AS is_complete,
+       p.label,
+       CASE WHEN p.label <> 'total' THEN coalesce(p.value, '(unallocated)') END AS value,
+       CASE WHEN p.label <> 'total' THEN p.value IS NOT NULL END AS is_allocated,
        p.cost,
        p.previous_cost,
        p.cost - p.previous_cost AS change,
@@ -399,14 +449,17 @@ SELECT p.dimension,
        -- Multiplied, not divided: exact at the limits.
        CASE WHEN p.previous_cost > 0 AND p.cost > p.previous_cost * 1.20 THEN 'review'
             WHEN p.previous_cost > 0 AND p.cost > p.previous_cost * 1.15 THEN 'investigate' END AS flag,
-       p.unpriced_calls
-FROM compared p;
+       p.unpriced_calls,
+       s.currency,
+       jsonb_build_array(p.week, p.label, p.value)::text AS row_key
+FROM compared p
+CROSS JOIN cost_ledger_internal.report_setting s;
 
 COMMENT ON VIEW cost_ledger.week_over_week IS 'Does spend grow faster than it should: in total, of which team, of which feature? Only complete ISO weeks of the reporting zone: the running week is left out, and so is the first one unless the ledger''s first call was made on its Monday. A week without calls is a row with cost 0.';
-COMMENT ON COLUMN cost_ledger.week_over_week.dimension IS 'total, team or feature; each adds up to the whole cost of a week, so read one at a time.';
+COMMENT ON COLUMN cost_ledger.week_over_week.label IS 'total, team or feature; each adds up to the whole cost of a week, so read one at a time.';
 COMMENT ON COLUMN cost_ledger.week_over_week.value IS 'The team or feature; (unallocated) for calls without one; NULL for the total.';
 COMMENT ON COLUMN cost_ledger.week_over_week.is_allocated IS 'Whether the calls have a team or feature; false only for (unallocated), NULL for the total.';
-COMMENT ON COLUMN cost_ledger.week_over_week.week_start IS 'Monday of the ISO week, in the reporting zone.';
+COMMENT ON COLUMN cost_ledger.week_over_week.week IS 'Monday of the ISO week, in the reporting zone.';
 COMMENT ON COLUMN cost_ledger.week_over_week.cost IS 'Cost of the week in the ledger''s currency, exact, corrections included; 0 without calls. Calls without a price add nothing; see unpriced_calls.';
 COMMENT ON COLUMN cost_ledger.week_over_week.previous_cost IS 'Cost of the week before, 0 without calls; NULL in the ledger''s first complete week.';
 COMMENT ON COLUMN cost_ledger.week_over_week.change IS 'cost - previous_cost.';

@@ -556,7 +556,7 @@ CREATE FUNCTION cost_ledger.summary_info(
     summary cost_ledger.summary,
     OUT format_version integer,
     OUT accuracy numeric,
-    OUT exact boolean,
+    OUT is_exact boolean,
     OUT num_values bigint,
     OUT total numeric,
     OUT minimum numeric,

@@ -9,7 +9,7 @@ SELECT cost_ledger.set_budget('all', '{}', 'month', 10);
 \echo :LAST_ERROR_SQLSTATE
 SELECT cost_ledger.check_budgets();
 \echo :LAST_ERROR_SQLSTATE
-SELECT cost_ledger.create_ledger(timezone => 'Europe/Berlin');
+SELECT cost_ledger.create_ledger(time_zone => 'Europe/Berlin');
 SELECT count(*) > 0 AS made FROM cost_ledger.create_partitions('2026-01-01', '2026-12-31') AS p;
 SELECT cost_ledger.set_price('openai', 'm', '{"input_tokens": 1}', '2025-01-01');
 CREATE FUNCTION pg_temp.spend(at timestamptz, amount numeric, team text DEFAULT NULL, feature text DEFAULT NULL, user_id text DEFAULT NULL) RETURNS void
@@ -91,7 +91,7 @@ SELECT count(*) AS budgets FROM cost_ledger.budget;
 SELECT cost_ledger.set_budget('search', '{"team": "search"}', 'month', 100) AS search \gset
 SELECT cost_ledger.set_budget('search', '{"team": "search"}', 'month', 100.00, '{1,0.70,0.9,0.7}') = :search AS same;
 CREATE VIEW budget_limit AS
-SELECT b.name, b.scope, b.period, b.time_zone, v.amount, v.thresholds, v.actions, v.version, v.valid_to IS NULL AS is_open, b.is_active
+SELECT b.name, b.scope, b.period, b.time_zone, v.limit_amount, v.thresholds, v.actions, v.version, v.valid_to IS NULL AS is_open, b.is_active
 FROM cost_ledger.budget b JOIN cost_ledger.budget_version v USING (budget_id);
 SELECT * FROM budget_limit;
 -- another limit is another version, however it is set; its name and state are not its limit
@@ -109,8 +109,8 @@ INSERT INTO cost_ledger.budget (name, period) VALUES ('find', 'month');
 INSERT INTO cost_ledger.budget (name, period) VALUES (E'\t', 'month');
 INSERT INTO cost_ledger.budget (name, scope, period) VALUES ('x', '{"team": ""}', 'month');
 INSERT INTO cost_ledger.budget (name, period) VALUES ('x', 'year');
-INSERT INTO cost_ledger.budget_version (budget_id, version, amount) VALUES (:search, 99, 0);
-INSERT INTO cost_ledger.budget_version (budget_id, version, amount) VALUES (-1, 1, 1);
+INSERT INTO cost_ledger.budget_version (budget_id, version, limit_amount) VALUES (:search, 99, 0);
+INSERT INTO cost_ledger.budget_version (budget_id, version, limit_amount) VALUES (-1, 1, 1);
 \set VERBOSITY default
 DELETE FROM cost_ledger.budget;
 
@@ -122,7 +122,7 @@ SELECT cost_ledger.set_budget('search day', '{"team": "search"}', 'day', 10) AS 
 SELECT cost_ledger.set_budget('search day in India', '{"team": "search"}', 'day', 10, time_zone => 'Asia/Kolkata') AS search_india \gset
 SELECT cost_ledger.set_budget('rag of u1', '{"feature": "rag", "user_id": "u1", "provider": "openai", "model": "m"}', 'week', 10) AS rag \gset
 CREATE VIEW cost_ledger_spent AS
-SELECT a.alert_id, b.name, a.budget_version AS version, a.period_start, a.threshold, a.level, a.is_late, a.spent, a.limit_amount, a.unpriced_calls
+SELECT a.alert_id, b.name, a.budget_version AS version, a.starts_at, a.threshold, a.level, a.is_late, a.spent, a.limit_amount, a.unpriced_calls
 FROM cost_ledger.alert a JOIN cost_ledger.budget b USING (budget_id);
 -- 23:30 of 9 May and 00:30 of 10 May in Berlin
 SELECT pg_temp.spend('2026-05-09 21:30Z', 6.999999, 'search');
@@ -141,7 +141,7 @@ SELECT pg_temp.spend('2026-05-09 12:00Z', 1000);
 CALL cost_ledger.refresh();
 SELECT cost_ledger_internal.check_budgets('2026-05-09 21:45Z');
 SELECT * FROM cost_ledger_spent WHERE alert_id > 3 ORDER BY 1;
--- all dimensions must match
+-- all labels must match
 SELECT pg_temp.spend('2026-05-11 12:00Z', 50, feature => 'rag', user_id => 'u2');
 SELECT pg_temp.spend('2026-05-11 12:00Z', 50, feature => 'chat', user_id => 'u1');
 SELECT pg_temp.spend('2026-05-11 12:00Z', 8, feature => 'rag', user_id => 'u1');
@@ -159,7 +159,7 @@ SELECT pg_temp.spend('2026-03-28 22:59:59.999999Z', 1, 'dst'), pg_temp.spend('20
        pg_temp.spend('2026-03-29 21:59:59.999999Z', 20, 'dst'), pg_temp.spend('2026-03-29 22:00Z', 100, 'dst');
 CALL cost_ledger.refresh();
 SELECT cost_ledger_internal.check_budgets('2026-03-29 12:00Z');
-SELECT period_start, period_end, threshold, spent FROM cost_ledger.alert WHERE budget_id = :dst;
+SELECT starts_at, ends_at, threshold, spent FROM cost_ledger.alert WHERE budget_id = :dst;
 
 --
 -- another limit alerts anew
@@ -169,7 +169,7 @@ CALL cost_ledger.refresh();
 SELECT cost_ledger_internal.check_budgets('2026-05-09 21:45Z');
 SELECT version, threshold, level, spent, limit_amount FROM cost_ledger_spent WHERE name = 'search day' ORDER BY alert_id;
 UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :search_day;
-UPDATE cost_ledger.budget_version SET amount = 1 WHERE budget_id = :search_day;
+UPDATE cost_ledger.budget_version SET limit_amount = 1 WHERE budget_id = :search_day;
 CALL cost_ledger.refresh();
 SELECT cost_ledger_internal.check_budgets('2026-05-09 21:45Z') AS inactive;
 
@@ -194,7 +194,7 @@ SELECT cost_ledger_internal.check_budgets('2026-06-01 13:00Z');
 SELECT pg_temp.spend('2026-06-01 12:00Z', 3, 'late');
 CALL cost_ledger.refresh();
 SELECT cost_ledger_internal.check_budgets('2026-06-02 12:00Z');
-SELECT period_start, threshold, is_late, spent FROM cost_ledger_spent WHERE name = 'late' ORDER BY alert_id;
+SELECT starts_at, threshold, is_late, spent FROM cost_ledger_spent WHERE name = 'late' ORDER BY alert_id;
 UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :late;
 
 --
@@ -275,7 +275,7 @@ UPDATE cost_ledger.budget SET is_active = true WHERE budget_id = :edited;
 SELECT cost_ledger_internal.check_budgets('2026-07-15 12:00Z') AS of_the_other_budget;
 SELECT kind, threshold, budget_version FROM cost_ledger.alert WHERE budget_id = :edited ORDER BY alert_id;
 INSERT INTO cost_ledger.budget (name, scope, period, match_key) VALUES ('by hand', '{"team": "moves"}', 'total', '') RETURNING budget_id AS by_hand \gset
-INSERT INTO cost_ledger.budget_version (budget_id, version, amount) VALUES (:by_hand, 1, 14);
+INSERT INTO cost_ledger.budget_version (budget_id, version, limit_amount) VALUES (:by_hand, 1, 14);
 SELECT cost_ledger_internal.check_budgets('2026-07-15 12:00Z') AS no_news;
 SELECT kind, threshold, budget_version FROM cost_ledger.alert WHERE budget_id = :by_hand ORDER BY alert_id;
 -- what counts otherwise is measured by the limit that comes with it
@@ -290,7 +290,7 @@ SELECT cost_ledger.set_budget('twice', '{"team": "moves"}', 'total', 25, '{0.6}'
 SELECT cost_ledger.raise_budget('twice', 100, now() + interval '1 day', 'a launch');
 SELECT cost_ledger.set_budget('twice', '{"team": "moves"}', 'total', 24, '{0.6}') = :twice AS same;
 COMMIT;
-SELECT version, amount, valid_to > valid_from AS was_valid FROM cost_ledger.budget_version WHERE budget_id = :twice ORDER BY version;
+SELECT version, limit_amount, valid_to > valid_from AS was_valid FROM cost_ledger.budget_version WHERE budget_id = :twice ORDER BY version;
 SELECT pg_temp.spend('2026-07-02Z', 1, 'moves');
 CALL cost_ledger.refresh();
 SELECT kind, threshold, budget_version, spent, limit_amount FROM cost_ledger.alert WHERE budget_id = :twice ORDER BY alert_id;
@@ -312,7 +312,7 @@ SELECT cost_ledger_internal.check_budgets('2025-07-15 12:00Z') AS of_july;
 SELECT pg_temp.spend('2025-06-20Z', 40, 'raised');
 CALL cost_ledger.refresh();
 SELECT cost_ledger_internal.check_budgets('2025-07-15 12:00Z') AS late;
-SELECT budget_version, period_start, threshold, is_late, spent, limit_amount FROM cost_ledger.alert WHERE budget_id = :raised ORDER BY alert_id;
+SELECT budget_version, starts_at, threshold, is_late, spent, limit_amount FROM cost_ledger.alert WHERE budget_id = :raised ORDER BY alert_id;
 UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :raised;
 
 --
@@ -324,7 +324,7 @@ CALL cost_ledger.refresh();
 SELECT cost_ledger_internal.check_budgets('2026-07-15 12:50Z') AS one, cost_ledger_internal.check_budgets('2026-07-15 12:55Z') AS still;
 SELECT cost_ledger_internal.check_budgets('2026-07-15 13:30Z') AS another;
 SELECT cost_ledger_internal.check_budgets('2026-07-15 13:45Z') AS none;
-SELECT period_start, period_end, spent, resolved_at IS NOT NULL AS resolved FROM cost_ledger.alert WHERE budget_id = :rolls ORDER BY alert_id;
+SELECT starts_at, ends_at, spent, resolved_at IS NOT NULL AS resolved FROM cost_ledger.alert WHERE budget_id = :rolls ORDER BY alert_id;
 UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :rolls;
 -- what was seeded is no news either while it is in the window
 SELECT cost_ledger.set_budget('rolls on', '{"team": "rolls on"}', 'rolling', 10, '{0.5,1}', period_length => '1 hour') AS rolls_on \gset
@@ -338,7 +338,7 @@ SELECT cost_ledger_internal.check_budgets('2026-07-15 13:45Z') AS over;
 SELECT pg_temp.spend('2026-07-15 13:50Z', 3, 'rolls on');
 CALL cost_ledger.refresh();
 SELECT cost_ledger_internal.check_budgets('2026-07-15 13:55Z') AS news;
-SELECT kind, threshold, occurrence, period_start, spent, resolved_at IS NOT NULL AS resolved FROM cost_ledger.alert WHERE budget_id = :rolls_on ORDER BY alert_id;
+SELECT kind, threshold, occurrence, starts_at, spent, resolved_at IS NOT NULL AS resolved FROM cost_ledger.alert WHERE budget_id = :rolls_on ORDER BY alert_id;
 UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :rolls_on;
 -- a day is 24 hours, whatever the clocks of a session do
 SELECT cost_ledger.set_budget('a day', '{"team": "rolls"}', 'rolling', 10, period_length => '1 day') AS a_day \gset
@@ -396,13 +396,13 @@ SELECT cost_ledger_internal.check_budgets('2026-08-15 12:00Z');
 SELECT right(b.name, 1) AS n,
        max(octet_length(u.message)) < 1000 AS fits,
        bool_and(u.message::jsonb ->> 'id' = u.alert_id::text) AS has_id,
-       bool_and(u.message::jsonb ?& '{scope,spent,limit,budget,threshold,crossed,period}') AS is_whole,
+       bool_and(u.message::jsonb ?& '{scope,spent,limit_amount,budget,threshold,crossed,period}') AS is_whole,
        bool_and(u.scope::jsonb ->> 'team' = w.name) AS scope_whole_in_alert,
        min(left((u.message::jsonb -> 'scope' -> 'team')::text, 30)) AS team_in_message
 FROM cost_ledger.unacknowledged_alert u JOIN cost_ledger.budget b USING (budget_id) JOIN weird w ON right(b.name, 1) = w.n::text
 WHERE b.name LIKE '"%'
 GROUP BY b.name ORDER BY b.name;
-SELECT count(*) AS alerts, max(spent) AS spent, max(message::jsonb ->> 'spent') AS spent_said, max(message::jsonb ->> 'limit') AS limit_said
+SELECT count(*) AS alerts, max(spent) AS spent, max(message::jsonb ->> 'spent') AS spent_said, max(message::jsonb ->> 'limit_amount') AS limit_said
 FROM cost_ledger.unacknowledged_alert WHERE budget LIKE '"%';
 -- nothing can be too long
 SELECT cost_ledger_internal.fit_message(jsonb_build_object('v', 1, 'id', 7, 'kind', 'threshold', 'level', 'stop', 'scope', '{}'::jsonb, 'budget', repeat('x', 1000)));
@@ -421,7 +421,7 @@ SELECT pg_temp.spend(now(), 2, 'now'), pg_temp.spend(date_trunc('month', now()),
        pg_temp.spend(date_trunc('month', now()) + interval '1 month', 50, 'now');
 INSERT INTO cost_ledger.call (provider, model, input_tokens, team) VALUES ('openai', 'nobody knows', 1, 'now');
 SELECT name, scope, period, time_zone, currency, limit_amount, spent, remaining, used_ratio, threshold, level, unpriced_calls,
-       period_start <= now() AND now() < period_end AS current
+       starts_at <= now() AND now() < ends_at AS current
 FROM cost_ledger.budget_status ORDER BY name;
 -- the same once they are posted, and alerts say the same
 CALL cost_ledger.refresh();
@@ -429,7 +429,7 @@ SELECT name, limit_amount, spent, remaining, used_ratio, threshold, level, unpri
 SELECT * FROM cost_ledger.check_balances();
 SELECT cost_ledger.check_budgets();
 SELECT s.name, max(a.threshold) = s.threshold AS same_threshold, bool_and(a.spent = s.spent) AS same_spent,
-       bool_and(a.unpriced_calls = s.unpriced_calls) AS same_unpriced, bool_and((a.period_start, a.period_end) = (s.period_start, s.period_end)) AS same_period
+       bool_and(a.unpriced_calls = s.unpriced_calls) AS same_unpriced, bool_and((a.starts_at, a.ends_at) = (s.starts_at, s.ends_at)) AS same_period
 FROM cost_ledger.budget_status s JOIN cost_ledger.alert a USING (budget_id) GROUP BY s.name, s.threshold ORDER BY s.name;
 SELECT cost_ledger.check_budgets() AS again;
 

@@ -38,7 +38,7 @@ SELECT cost_ledger_internal.normal_quantile('NaN');
 SELECT scenario, estimated_users, calls_per_month, cost_per_call, daily_cost, monthly_cost, tail_monthly_cost, buffered_monthly_cost, cost_per_user, estimate_id
 FROM cost_ledger.estimate_feature_cost('chat', 'p', 'mid', users => 5000, calls_per_user_per_day => 8, cached_input_tokens => 5000, fresh_input_tokens => 800, output_tokens => 600,
                                        priced_at => '2026-03-01', scenarios => '{"base": {}}');
-SELECT revenue, e.cost_per_user, e.share_of_revenue, e.over_ceiling
+SELECT revenue, e.cost_per_user, e.cost_to_revenue_ratio, e.is_over_ceiling
 FROM (VALUES (20), (10.32), (10), (5), (0), (NULL)) AS v (revenue),
      LATERAL cost_ledger.estimate_feature_cost('chat', 'p', 'mid', 5000, 8, 5000, 800, 600, revenue_per_user => v.revenue, priced_at => '2026-03-01', scenarios => '{"base": {}}') e;
 
@@ -47,7 +47,7 @@ SELECT calls_per_month / 30 AS calls_per_day, cost_per_call, daily_cost, monthly
 FROM cost_ledger.estimate_feature_cost('chat', 'p', 'mid', 10000, 4, 0, 2000, 200, engagement_rate => 0.3, priced_at => '2026-03-01', scenarios => '{"base": {}}');
 
 -- scenarios: bull is 5000 × 2 users, 8 × 1.5 calls; stress 15000 users, 8 × 1.5 calls of (1500 + 3200 × 3 + 1200 × 15) / 1000000
-SELECT scenario, estimated_users, calls_per_month, cost_per_call, monthly_cost, tail_monthly_cost, buffered_monthly_cost, over_ceiling
+SELECT scenario, estimated_users, calls_per_month, cost_per_call, monthly_cost, tail_monthly_cost, buffered_monthly_cost, is_over_ceiling
 FROM cost_ledger.estimate_feature_cost('chat', 'p', 'mid', 5000, 8, 5000, 800, 600, revenue_per_user => 20, priced_at => '2026-03-01');
 -- scenarios of one's own; more input may be another tier: 250 × 800 = 200000 is the last at 3, one more is at 6
 SELECT scenario, cost_per_call
@@ -58,7 +58,7 @@ SELECT cost_per_call FROM cost_ledger.estimate_feature_cost('chat', 'p', 'mid', 
 UNION ALL SELECT cost_per_call FROM cost_ledger.estimate_feature_cost('chat', 'p', 'mid', 1, 1, 5000, 800, 600, service_class => 'batch', priced_at => '2026-03-01', scenarios => '{"base": {}}')
 UNION ALL SELECT cost_per_call FROM cost_ledger.estimate_feature_cost('chat', 'p', 'mid', 1, 1, 5000, 800, 600, priced_at => '2026-07-01', scenarios => '{"base": {}}')
 UNION ALL SELECT cost_per_call FROM cost_ledger.estimate_feature_cost('chat', 'p', 'mid', 1, 1, 4999.1, 799.5, 599.999, priced_at => '2026-03-01', scenarios => '{"base": {}}');
-SELECT tail_monthly_cost, buffered_monthly_cost, over_ceiling
+SELECT tail_monthly_cost, buffered_monthly_cost, is_over_ceiling
 FROM cost_ledger.estimate_feature_cost('chat', 'p', 'mid', 5000, 8, 5000, 800, 600, revenue_per_user => 10, tail_factor => 1, buffer_factor => 3, ceiling => 0.31,
                                        priced_at => '2026-03-01', scenarios => '{"base": {}}');
 
@@ -107,9 +107,9 @@ SELECT DISTINCT estimate_id FROM cost_ledger.estimate_feature_cost('chat', 'p', 
 -- the same month said again: the later one counts
 SELECT DISTINCT estimate_id FROM cost_ledger.estimate_feature_cost('chat', 'p', 'mid', 20, 1, 0, 1000, 0, priced_at => '2026-03-01', save => true, first_month => '2026-05-01', scenarios => '{"base": {}}');
 SELECT estimate_id, feature, first_month, note, inputs - 'scenarios' AS inputs FROM cost_ledger.estimate WHERE note = 'first';
-SELECT month, feature, is_complete, estimate_id, scenario, estimated_cost, tail_cost, buffered_cost, actual_cost, difference, ratio, over_buffer
+SELECT month, feature, is_complete, estimate_id, scenario, estimated_cost, tail_cost, buffered_cost, actual_cost, difference, ratio, is_over_buffer
 FROM cost_ledger.estimate_vs_actual WHERE month < '2026-06-01' ORDER BY month, feature, estimate_id, scenario;
-SELECT month, estimated_calls, actual_calls, estimated_cost_per_call, actual_cost_per_call, estimated_users, active_users
+SELECT month, calls_per_month, actual_calls, estimated_cost_per_call, actual_cost_per_call, estimated_users, active_users
 FROM cost_ledger.estimate_vs_actual WHERE month < '2026-06-01' AND scenario = 'base' ORDER BY month;
 -- in force until now
 SELECT max(month) = date_trunc('month', now())::date AS until_now, bool_and(is_complete = (month < date_trunc('month', now())::date)) AS complete FROM cost_ledger.estimate_vs_actual;

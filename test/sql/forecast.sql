@@ -81,7 +81,7 @@ ROLLBACK;
 SELECT s.name, s.entity, s.forecast = p.forecast AS forecast, s.forecast_low = p.low AS low, s.forecast_high = p.high AS high, s.forecast_method, s.no_forecast_reason
 FROM cost_ledger.budget_status s
 JOIN cost_ledger_internal.daily_spend() d USING (budget_id, entity)
-CROSS JOIN LATERAL cost_ledger_internal.project_spend(s.spent, now(), s.period_start, s.period_end, d.daily, 'Asia/Kolkata') p
+CROSS JOIN LATERAL cost_ledger_internal.project_spend(s.spent, now(), s.starts_at, s.ends_at, d.daily, 'Asia/Kolkata') p
 WHERE s.name IN ('all', 'team a', 'tokens') ORDER BY s.name;
 
 SELECT cost_ledger.drop_ledger(i_mean_it => true);

@@ -10,7 +10,7 @@ SELECT cost_ledger.set_price('openai', 'm', '{"input_tokens": 1}', '2020-01-01')
 CREATE FUNCTION pg_temp.ask(key text, labels jsonb, estimate numeric DEFAULT NULL, ttl interval DEFAULT '10 minutes') RETURNS text
     LANGUAGE sql AS $$
     SELECT concat_ws(' ', r.decision, (SELECT b.name FROM cost_ledger.budget b WHERE b.budget_id = r.budget_id),
-                     trim_scale(r.spent) || '+' || trim_scale(r.held) || '/' || trim_scale(r."limit"), CASE WHEN r.hold_id IS NULL THEN 'no hold' END)
+                     trim_scale(r.spent) || '+' || trim_scale(r.held) || '/' || trim_scale(r.limit_amount), CASE WHEN r.hold_id IS NULL THEN 'no hold' END)
     FROM cost_ledger.reserve($1, $2, $3, 'openai', 'm', ttl => $4) r
 $$;
 CREATE FUNCTION pg_temp.call(key text, team text, amount numeric, model text DEFAULT 'm', at timestamptz DEFAULT now()) RETURNS void
@@ -181,14 +181,14 @@ INSERT INTO cost_ledger.call (provider, model, input_tokens, other_usage, hold_i
     SELECT 'openai', 'new', 12000000, '{"images": 2}', hold_id, 'x' FROM cost_ledger_internal.hold WHERE hold_key ~ '^x' ORDER BY hold_key;
 SELECT * FROM balance;
 SELECT cost_ledger.set_price('openai', 'new', '{"input_tokens": 1}', '2020-01-01') > 0 AS set;
-SELECT pricing_after, difference FROM cost_ledger.rerate('2020-01-01', 'infinity', '{"model": "new"}', false, 'a part is known') ORDER BY call_id;
+SELECT new_pricing, change FROM cost_ledger.rerate('2020-01-01', 'infinity', '{"model": "new"}', false, 'a part is known') ORDER BY call_id;
 CALL cost_ledger.refresh();
 -- 12 each, of which 2 are beyond the estimate
 SELECT * FROM balance;
 SELECT hold_key, estimate, cost, overrun, exchanged_at IS NOT NULL AS exchanged FROM cost_ledger_internal.hold WHERE hold_key ~ '^x' ORDER BY 1;
 SELECT * FROM cost_ledger.check_balances();
 SELECT cost_ledger.set_price('openai', 'new', '{"input_tokens": 1, "images": {"price": 3, "per": 1}}', '2020-01-01', replace => true) > 0 AS set;
-SELECT pricing_after, difference FROM cost_ledger.rerate('2020-01-01', 'infinity', '{"model": "new"}', false, 'all is known') ORDER BY call_id;
+SELECT new_pricing, change FROM cost_ledger.rerate('2020-01-01', 'infinity', '{"model": "new"}', false, 'all is known') ORDER BY call_id;
 CALL cost_ledger.refresh();
 SELECT * FROM balance;
 SELECT * FROM cost_ledger.check_balances();
@@ -197,9 +197,9 @@ SELECT pg_temp.ask('x4', '{"team": "x"}', 30);
 INSERT INTO cost_ledger.call (provider, model, input_tokens, other_usage, hold_id, team) SELECT 'openai', 'newer', 1000000, '{"images": 2}', hold_id, 'x' FROM cost_ledger_internal.hold WHERE hold_key = 'x4';
 SELECT * FROM balance;
 SELECT cost_ledger.set_price('openai', 'newer', '{"input_tokens": 1}', '2020-01-01') > 0 AS set;
-SELECT pricing_after, difference FROM cost_ledger.rerate('2020-01-01', 'infinity', '{"model": "newer"}', false, 'a part is known');
+SELECT new_pricing, change FROM cost_ledger.rerate('2020-01-01', 'infinity', '{"model": "newer"}', false, 'a part is known');
 SELECT cost_ledger.set_price('openai', 'newer', '{"input_tokens": 1, "images": {"price": 3, "per": 1}}', '2020-01-01', replace => true) > 0 AS set;
-SELECT pricing_after, difference FROM cost_ledger.rerate('2020-01-01', 'infinity', '{"model": "newer"}', false, 'all is known');
+SELECT new_pricing, change FROM cost_ledger.rerate('2020-01-01', 'infinity', '{"model": "newer"}', false, 'all is known');
 SELECT cost_ledger.correct_call(called_at, call_id, '{"input_tokens": 2000000, "images": 2}', 'counted wrong') > 0 AS corrected FROM cost_ledger.call WHERE model = 'newer' AND corrects IS NULL;
 -- as spent as it will be when refresh() has seen it
 SELECT spent FROM cost_ledger.budget_status WHERE name = 'parts of a price';
@@ -266,7 +266,7 @@ SELECT cost_ledger.release('g4');
 -- and nothing more
 \set VERBOSITY sqlstate
 SELECT cost_ledger.set_budget('g', '{}', 'total', 1000);
-UPDATE cost_ledger.budget_version SET amount = 1000;
+UPDATE cost_ledger.budget_version SET limit_amount = 1000;
 DELETE FROM cost_ledger_internal.hold;
 UPDATE cost_ledger.call SET cost = 0;
 SELECT cost_ledger.reserve('g5', '{"team": "g"}', NULL, 'openai', 'm', 1000);
@@ -302,7 +302,7 @@ SELECT pg_temp.next();
 -- without the triggers: nothing was spent
 SET session_replication_role = replica;
 INSERT INTO cost_ledger.budget (name, scope, period, match_key) SELECT 'm' || n, jsonb_build_object('team', 'm' || n), 'month', 'team=m' || n FROM generate_series(1, 10000) n;
-INSERT INTO cost_ledger.budget_version (budget_id, version, amount, actions) SELECT budget_id, 1, 10, '{warn,throttle,stop}' FROM cost_ledger.budget WHERE name ~ '^m[0-9]';
+INSERT INTO cost_ledger.budget_version (budget_id, version, limit_amount, actions) SELECT budget_id, 1, 10, '{warn,throttle,stop}' FROM cost_ledger.budget WHERE name ~ '^m[0-9]';
 RESET session_replication_role;
 ANALYZE cost_ledger.budget, cost_ledger.budget_version;
 -- counted from here

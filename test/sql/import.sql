@@ -7,9 +7,9 @@ SET TIME ZONE 'UTC';
 SELECT cost_ledger.create_ledger();
 -- what an import returns, without what is the same on every line
 CREATE FUNCTION pg_temp.import(doc jsonb, format text, valid_from timestamptz DEFAULT NULL, dry_run boolean DEFAULT false, close_gone boolean DEFAULT false, hold_factor numeric DEFAULT 10)
-RETURNS TABLE (change text, card text, meter text, condition text, old_price numeric, new_price numeric, per bigint, applies_from timestamptz, note text)
+RETURNS TABLE (outcome text, card text, meter text, condition text, old_price numeric, new_price numeric, per bigint, applies_from timestamptz, note text)
 LANGUAGE sql AS $$
-    SELECT change, concat_ws(' ', provider, model, nullif(region, ''), nullif(service_class, 'standard')), meter, condition, old_price, new_price, per,
+    SELECT outcome, concat_ws(' ', provider, model, nullif(region, ''), nullif(service_class, 'standard')), meter, condition, old_price, new_price, per,
            nullif(applies_from, now()), note
     FROM cost_ledger.import_prices(import.doc, import.format, import.valid_from, import.dry_run, close_gone => import.close_gone, hold_factor => import.hold_factor)
 $$;
@@ -124,15 +124,15 @@ SELECT cost_ledger.cost_at('2026-09-01', 'openai', 'full', '{"input_tokens": 100
 SELECT cost_ledger.reject_held_price(2, 'off by ten');
 SELECT cost_ledger.reject_held_price(2);
 SELECT cost_ledger.accept_held_price(99);
-SELECT r.* FROM litellm2, pg_temp.import(doc, 'litellm', '2026-09-01') r WHERE change <> 'gone';
+SELECT r.* FROM litellm2, pg_temp.import(doc, 'litellm', '2026-09-01') r WHERE outcome <> 'gone';
 -- another suspicious price of the same model is held anew, accepted and in force; the list is then the same
-SELECT r.* FROM litellm2, pg_temp.import(jsonb_set(doc, '{xai/grok,input_cost_per_token}', '0'), 'litellm', '2026-09-01') r WHERE change <> 'gone';
+SELECT r.* FROM litellm2, pg_temp.import(jsonb_set(doc, '{xai/grok,input_cost_per_token}', '0'), 'litellm', '2026-09-01') r WHERE outcome <> 'gone';
 SELECT held_id, decision, comment FROM cost_ledger.held_price ORDER BY held_id;
 SELECT cost_ledger.accept_held_price(3, 'a gift') > 0 AS accepted;
 SELECT cost_ledger.cost_at('2026-09-01', 'xai', 'grok', '{"input_tokens": 100000}') AS free, cost_ledger.cost_at('2026-08-31', 'xai', 'grok', '{"input_tokens": 100000}') AS before;
-SELECT r.* FROM litellm2, pg_temp.import(jsonb_set(doc, '{xai/grok,input_cost_per_token}', '0'), 'litellm', '2026-09-01') r WHERE change <> 'gone';
+SELECT r.* FROM litellm2, pg_temp.import(jsonb_set(doc, '{xai/grok,input_cost_per_token}', '0'), 'litellm', '2026-09-01') r WHERE outcome <> 'gone';
 -- a hundredfold is taken where nothing is to be held, and what waited for a decision no longer does
-SELECT r.* FROM litellm2, pg_temp.import(jsonb_set(doc, '{xai/grok,input_cost_per_token}', '0.1'), 'litellm', '2026-09-02') r WHERE change <> 'gone';
+SELECT r.* FROM litellm2, pg_temp.import(jsonb_set(doc, '{xai/grok,input_cost_per_token}', '0.1'), 'litellm', '2026-09-02') r WHERE outcome <> 'gone';
 SELECT r.* FROM litellm2, pg_temp.import(jsonb_set(doc, '{xai/grok,input_cost_per_token}', '0.1'), 'litellm', '2026-09-02', hold_factor => NULL, close_gone => true) r;
 SELECT held_id, decision FROM cost_ledger.held_price ORDER BY held_id;
 SELECT model, valid_to FROM cost_ledger.price_list WHERE provider = 'exa_ai';
@@ -176,7 +176,7 @@ SELECT * FROM cost_ledger.import_prices('"x"', 'cost_ledger');
 SELECT * FROM cost_ledger.import_prices('{"good": {"litellm_provider": "p", "input_cost_per_token": 1e-6}, "bad": {"litellm_provider": "p", "input_cost_per_token": -1e-6}}');
 SELECT * FROM cost_ledger.import_prices('{"good": {"litellm_provider": "p", "input_cost_per_token": 1e-6}, "bad": {"litellm_provider": "p", "output_cost_per_image": 1e30}}');
 SELECT * FROM cost_ledger.import_prices('{"good": {"litellm_provider": "p", "input_cost_per_token": 1e-6}, "bad": {"input_cost_per_token": 1e-6}}');
-SELECT change, meter, note FROM cost_ledger.import_prices('{"text": {"litellm_provider": "p", "input_cost_per_token": "0.1"}}', dry_run => true);
+SELECT outcome, meter, note FROM cost_ledger.import_prices('{"text": {"litellm_provider": "p", "input_cost_per_token": "0.1"}}', dry_run => true);
 SELECT * FROM cost_ledger.import_prices('[{"id": "p", "models": [{"id": "m", "match": {"equals": "m"}, "prices": {"input_mtok": "3"}}]}]', 'genai-prices');
 SELECT * FROM cost_ledger.import_prices('[{"id": "p", "models": [{"id": "m", "match": {"like": "m"}, "prices": {"input_mtok": 3}}]}]', 'genai-prices');
 SELECT * FROM cost_ledger.import_prices('[{"id": "p", "models": [{"id": "m", "match": {"regex": "(m"}, "prices": {"input_mtok": 3}}]}]', 'genai-prices');

@@ -5,7 +5,7 @@ SET TIME ZONE 'UTC';
 SET DateStyle = 'ISO';
 \set SHOW_CONTEXT never
 -- five and a half hours ahead: invoices go by UTC days all the same
-SELECT cost_ledger.create_ledger(timezone => 'Asia/Kolkata');
+SELECT cost_ledger.create_ledger(time_zone => 'Asia/Kolkata');
 SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 10, "cache_read_tokens": 1, "output_tokens": 40}', '2026-01-01') > 0 AS set,
        cost_ledger.set_price('p', 'n', '{"input_tokens": 2, "requests": {"price": 0.5, "per": 1}}', '2026-01-01') > 0 AS set;
 
@@ -60,7 +60,7 @@ SELECT cost_ledger.correct_call('c', '{"input_tokens": 1000000, "requests": 2}',
 SELECT meter, quantity, amount, invoice_amount, status FROM cost_ledger.invoice_reconciliation WHERE billed_from = '2026-03-02' ORDER BY meter;
 SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 10, "cache_read_tokens": 1, "output_tokens": 40.1}', '2026-01-01', replace => true) > 0 AS set;
 SELECT meter, amount, invoice_amount, difference, status FROM cost_ledger.invoice_reconciliation WHERE billed_from = '2026-03-01' ORDER BY meter;
-SELECT sum(difference) AS booked FROM cost_ledger.rerate('2026-03-01', '2026-03-02', '{"provider": "p"}', false, 'as on invoice I-1');
+SELECT sum(change) AS booked FROM cost_ledger.rerate('2026-03-01', '2026-03-02', '{"provider": "p"}', false, 'as on invoice I-1');
 SELECT meter, amount, invoice_amount, difference, status FROM cost_ledger.invoice_reconciliation WHERE billed_from = '2026-03-01' ORDER BY meter;
 
 --

@@ -12,12 +12,12 @@ SELECT cost_ledger.cost_at('2026-01-01', 'anthropic', 'm', '{"input_tokens": 3}'
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
 
 -- bad settings
-SELECT cost_ledger.create_ledger(timezone => 'Mars/Olympus');
-SELECT cost_ledger.create_ledger(timezone => NULL);
+SELECT cost_ledger.create_ledger(time_zone => 'Mars/Olympus');
+SELECT cost_ledger.create_ledger(time_zone => NULL);
 SELECT cost_ledger.create_ledger(currency => 'dollars');
 SELECT cost_ledger.create_ledger(currency => NULL);
 
-SELECT cost_ledger.create_ledger(timezone => 'Asia/Kolkata', currency => 'EUR');
+SELECT cost_ledger.create_ledger(time_zone => 'Asia/Kolkata', currency => 'EUR');
 SELECT version = cost_ledger.version() AS version_is_ours, time_zone, currency FROM cost_ledger.ledger;
 SELECT cost_ledger.create_ledger();
 \set VERBOSITY sqlstate

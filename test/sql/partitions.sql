@@ -46,7 +46,7 @@ INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) VALUES
     ('2024-02-29 18:29:59Z', 'acme', 'm', 3),   -- 29 February
     ('1970-01-02 00:00:00Z', 'acme', 'm', 4),
     ('2150-01-01 00:00:00Z', 'acme', 'm', 5);
-SELECT has_rows, range_start, range_end, bytes > 0 AS has_bytes, is_expired FROM cost_ledger.partition_status WHERE is_default;
+SELECT has_rows, starts_at, ends_at, bytes > 0 AS has_bytes, is_expired FROM cost_ledger.partition_status WHERE is_default;
 SELECT month, rows, cost, first_called_at, last_called_at, is_plausible FROM cost_ledger.waiting_call_by_month ORDER BY month;
 -- the job moves them, unchanged, to the partition that it makes
 GRANT SELECT ON cost_ledger_internal.call_default TO PUBLIC;
@@ -77,7 +77,7 @@ CREATE TABLE cost_ledger_internal.call_p2022_01 (a int);
 CREATE TABLE cost_ledger.call_2021 (LIKE cost_ledger.call INCLUDING ALL EXCLUDING IDENTITY);
 ALTER TABLE cost_ledger.call ATTACH PARTITION cost_ledger.call_2021 FOR VALUES FROM ('2020-12-31 18:30Z') TO ('2021-12-31 18:30Z');
 SELECT cost_ledger.create_partitions('2021-12-10', '2022-02-10');
-SELECT partition, range_start, range_end, has_rows FROM cost_ledger.partition_status WHERE range_start < '2024-01-01' ORDER BY range_start;
+SELECT partition, starts_at, ends_at, has_rows FROM cost_ledger.partition_status WHERE starts_at < '2024-01-01' ORDER BY starts_at;
 ALTER TABLE cost_ledger.call DETACH PARTITION cost_ledger.call_2021;
 DROP TABLE cost_ledger_internal.call_p2022_01, cost_ledger.call_2021;
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
@@ -148,7 +148,7 @@ SELECT cost_ledger_internal.check_old_partition('2024-04-30 18:30Z');
 SELECT cost_ledger_internal.drop_old_partition('2024-04-30 18:30Z');
 SELECT cost_ledger_internal.drop_old_partition('2024-04-30 18:30Z');
 SELECT to_regclass('cost_ledger_internal.call_p2024_01'), calls_from FROM cost_ledger_internal.rollup_state;
-SELECT partition, range_start, range_end, rows, cost, first_call_id, last_call_id, retain_calls, dropped_by = current_user AS by_me, checked_at <= clock_timestamp() AS was_checked FROM cost_ledger.retention_log;
+SELECT partition, starts_at, ends_at, rows, cost, first_call_id, last_call_id, retain_calls, dropped_by = current_user AS by_me, checked_at <= clock_timestamp() AS was_checked FROM cost_ledger.retention_log;
 -- the digest is that of any copy, by the formula of the manual
 SELECT l.digest = cost_ledger.partition_digest('january') AS is_of_copy,
        l.digest = (SELECT encode(sha256(sha256(string_agg(sha256(convert_to(c::text, 'UTF8')), '' ORDER BY called_at, call_id))), 'hex') FROM january c) AS is_formula
@@ -195,10 +195,10 @@ INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, event_ke
 
 -- a call of January that comes now is recorded and rolled up, once
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, run_id) VALUES ('2024-01-15 12:00Z', 'acme', 'm', 80000000, 'c', 'r1');
-SELECT range_start, dropped_rows, dropped_cost, later_rows, later_cost, rollup_rows, rollup_cost, is_equal FROM cost_ledger.retention_check;
+SELECT starts_at, dropped_rows, dropped_cost, later_rows, later_cost, rollup_rows, rollup_cost, is_equal FROM cost_ledger.retention_check;
 CALL cost_ledger.refresh();
 CALL cost_ledger.refresh();
-SELECT range_start, dropped_rows, dropped_cost, later_rows, later_cost, rollup_rows, rollup_cost, is_equal FROM cost_ledger.retention_check;
+SELECT starts_at, dropped_rows, dropped_cost, later_rows, later_cost, rollup_rows, rollup_cost, is_equal FROM cost_ledger.retention_check;
 SELECT calls, cost FROM cost_ledger_internal.rollup_run WHERE run_id = 'r1';
 SELECT * FROM cost_ledger.check_rollups();
 SELECT count(*) FROM cost_ledger.rerate('2024-01-01', '2024-03-01', '{"call_id": [8]}');
@@ -209,7 +209,7 @@ SELECT * FROM cost_ledger.apply_retention('2024-04-30 18:30Z');
 CALL cost_ledger.refresh();
 SELECT * FROM cost_ledger.check_rollups();
 UPDATE cost_ledger_internal.rollup_day SET cost = cost + 1 WHERE day = '2024-01-10';
-SELECT range_start, rollup_cost, is_equal FROM cost_ledger.retention_check;
+SELECT starts_at, rollup_cost, is_equal FROM cost_ledger.retention_check;
 SELECT * FROM cost_ledger.apply_retention('2024-04-30 18:30Z');
 \set VERBOSITY default
 SELECT cost_ledger_internal.drop_old_partition('2024-04-30 18:30Z');
@@ -217,13 +217,13 @@ SELECT cost_ledger_internal.drop_old_partition('2024-04-30 18:30Z');
 UPDATE cost_ledger_internal.rollup_day SET cost = cost - 1 WHERE day = '2024-01-10';
 SELECT * FROM cost_ledger.apply_retention('2024-04-30 18:30Z');
 SELECT partition, rows, cost, first_call_id, last_call_id FROM cost_ledger.retention_log ORDER BY log_id;
-SELECT range_start, dropped_rows, dropped_cost, later_rows, later_cost, rollup_rows, rollup_cost, is_equal FROM cost_ledger.retention_check;
+SELECT starts_at, dropped_rows, dropped_cost, later_rows, later_cost, rollup_rows, rollup_cost, is_equal FROM cost_ledger.retention_check;
 SELECT calls_from FROM cost_ledger_internal.rollup_state;
 -- several at once, in order
 SELECT * FROM cost_ledger.apply_retention('2024-07-15');
 SELECT calls_from FROM cost_ledger_internal.rollup_state;
 SELECT count(*) FROM cost_ledger.call;
-SELECT range_start, dropped_rows, dropped_cost, is_equal FROM cost_ledger.retention_check ORDER BY range_start;
+SELECT starts_at, dropped_rows, dropped_cost, is_equal FROM cost_ledger.retention_check ORDER BY starts_at;
 SELECT partition, rows, cost FROM cost_ledger.retention_log ORDER BY log_id;
 SELECT * FROM cost_ledger.check_rollups();
 

@@ -62,7 +62,7 @@ COPY cost_ledger.call (call_id, called_at, provider, model, input_tokens) FROM s
 5555	2026-11-14 02:00+00	p	m	1000000
 \.
 SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 12, "output_tokens": 20}', '2026-01-01', replace => true) > 0 AS replaced;
-SELECT call_id, difference, adjustment_id IS NOT NULL AS booked FROM cost_ledger.rerate('2026-11-14', '2026-11-15', dry_run => false, reason => 'x');
+SELECT call_id, change, adjustment_id IS NOT NULL AS booked FROM cost_ledger.rerate('2026-11-14', '2026-11-15', dry_run => false, reason => 'x');
 SELECT calls, amount FROM cost_ledger.rerate_batch;
 
 -- partitions begin at the zone's midnight whatever the session's own settings

@@ -63,7 +63,7 @@ SELECT count(*) FROM cost_ledger_internal.unconsumed_call;
 -- nobody 40, the namesake 138, together 428: 0.584112, 0.093458, 0.322430.
 -- November: search nothing but a free and an unpriced call, data 90.
 SELECT month, team, is_allocated, calls, failed_calls AS failed, unpriced_calls AS unpriced, corrections,
-       cost, rated_cost, adjustment_cost, share_of_cost
+       cost, rated_cost, adjustment_cost, share
     FROM cost_ledger.chargeback_by_month WHERE month <= '2025-12-01' ORDER BY month, team, is_allocated;
 -- October of search: input 30 + 100 + 45 + 10 + 90 (the difference), …
 SELECT month, team, is_allocated, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens
@@ -83,7 +83,7 @@ INSERT INTO cost_ledger.revenue (earned_on, feature, customer, amount) VALUES
     ('2025-11-01', 'exports', NULL, 0),
     ('2025-11-30', 'refunded', NULL, -5),
     ('2025-12-01', 'nightly', NULL, 199.9999999999);
-SELECT month, feature, is_allocated AS alloc, revenue, cost, margin, margin_ratio, cost_to_revenue_ratio AS cost_ratio, over_ceiling
+SELECT month, feature, is_allocated AS alloc, revenue, cost, margin, margin_ratio, cost_to_revenue_ratio AS cost_ratio, is_over_ceiling
     FROM cost_ledger.margin_by_feature WHERE month <= '2025-12-01' ORDER BY month, feature;
 \set VERBOSITY sqlstate
 INSERT INTO cost_ledger.revenue (earned_on, amount) VALUES ('2025-10-01', 'NaN');
@@ -99,26 +99,26 @@ INSERT INTO cost_ledger.revenue (earned_on, customer, amount) VALUES ('2025-10-0
 -- Weeks: 29 Sep: 10 + 20 + 30 + 40 = 100.  6 Oct: 75 + 45 = 120, + 20 %, which
 -- is not above 20 %.  13 Oct: 138, + 15 %, which is not above 15 %.  20 Oct: 0.
 -- 27 Oct: 100 on a base of 0.  3 Nov: 90.  Three weeks of 0, then 60.
-SELECT week_start, cost, previous_cost, change, change_ratio, flag, unpriced_calls, value, is_allocated
+SELECT week, cost, previous_cost, change, change_ratio, flag, unpriced_calls, value, is_allocated
     FROM cost_ledger.week_over_week
-    WHERE dimension = 'total' AND week_start <= '2025-12-08' ORDER BY week_start;
+    WHERE label = 'total' AND week <= '2025-12-08' ORDER BY week;
 -- search: 60, 120 (doubled), 0, 0, 100, 0.  A team has rows from its first
 -- week on; nothing before it is a 0, but before the ledger is NULL.
-SELECT dimension, value, is_allocated, week_start, cost, previous_cost, change, change_ratio, flag
+SELECT label, value, is_allocated, week, cost, previous_cost, change, change_ratio, flag
     FROM cost_ledger.week_over_week
-    WHERE dimension <> 'total' AND week_start <= '2025-11-03' ORDER BY dimension, value, is_allocated, week_start;
--- The last week is the one before this, and each dimension is the whole.
-SELECT max(week_start) = date_trunc('week', now() AT TIME ZONE 'Asia/Kolkata')::date - 7 AS ends_with_last_week,
+    WHERE label <> 'total' AND week <= '2025-11-03' ORDER BY label, value, is_allocated, week;
+-- The last week is the one before this, and each label is the whole.
+SELECT max(week) = date_trunc('week', now() AT TIME ZONE 'Asia/Kolkata')::date - 7 AS ends_with_last_week,
        count(*) FILTER (WHERE value = 'now') AS running_week
     FROM cost_ledger.week_over_week;
-SELECT dimension, sum(cost) FROM cost_ledger.week_over_week GROUP BY dimension ORDER BY dimension;
+SELECT label, sum(cost) FROM cost_ledger.week_over_week GROUP BY label ORDER BY label;
 -- Just above the limits.
 BEGIN;
 INSERT INTO cost_ledger.call (called_at, provider, model, other_usage, input_tokens, team)
     VALUES ('2025-10-07 00:00:00Z', 'acme', 'm', NULL, 1, 'search'),  -- 121 of 100
            ('2025-10-14 00:00:00Z', 'acme', 'm', NULL, 2, 'search');  -- 140 of 121: + 15.7 %
-SELECT week_start, cost, change_ratio, flag
-    FROM cost_ledger.week_over_week WHERE dimension = 'total' AND week_start IN ('2025-10-06', '2025-10-13') ORDER BY week_start;
+SELECT week, cost, change_ratio, flag
+    FROM cost_ledger.week_over_week WHERE label = 'total' AND week IN ('2025-10-06', '2025-10-13') ORDER BY week;
 ROLLBACK;
 
 -- Runs.
@@ -137,23 +137,23 @@ SELECT * FROM cost_ledger.cost_per_user_by_month WHERE month <= '2025-12-01' ORD
 -- calls and 1 run of 138; summarize 30 + 75 + 45 = 150 in 3 calls, r2 with 120;
 -- refactor 10 + 90 in 1 call.  November: untyped 50 of r8 and the free call, 50
 -- / 2; r8 as a whole is an export, as its second call says: 15, 15, 60.
-SELECT * FROM cost_ledger.cost_by_task_type WHERE month <= '2025-12-01' ORDER BY month, is_typed, task_type;
+SELECT * FROM cost_ledger.cost_by_task_type WHERE month <= '2025-12-01' ORDER BY month, is_allocated, task_type;
 -- Ten of the twenty of December; equal costs and times in order of run_id.
-SELECT week_start, rank, run_id, cost, calls, team, task_type, user_id, trace_url
-    FROM cost_ledger.most_expensive_run WHERE week_start <= '2025-12-01' ORDER BY week_start, rank;
+SELECT week, rank, run_id, cost, calls, team, task_type, user_id, trace_url
+    FROM cost_ledger.most_expensive_run WHERE week <= '2025-12-01' ORDER BY week, rank;
 
 -- Shares of models, operations and caches.
 SELECT month, provider, model, service_class, calls, failed_calls AS failed, unpriced_calls AS unpriced, input_tokens AS input, cache_read_tokens AS read,
-       cache_write_tokens AS write, output_tokens AS output, cost, mean_cost_per_call, share_of_cost
+       cache_write_tokens AS write, output_tokens AS output, cost, mean_cost_per_call, share
     FROM cost_ledger.cost_by_model WHERE month <= '2025-12-01' ORDER BY month, model;
-SELECT * FROM cost_ledger.cost_by_operation WHERE month BETWEEN '2025-10-01' AND '2025-11-01' ORDER BY month, is_specified, operation;
+SELECT * FROM cost_ledger.cost_by_operation WHERE month BETWEEN '2025-10-01' AND '2025-11-01' ORDER BY month, is_allocated, operation;
 -- October answers: 30 + 100 + 45 + 138 = 313 in, 50 of them cached: 0.159744.
 SELECT * FROM cost_ledger.cache_hit_by_feature WHERE month BETWEEN '2025-10-01' AND '2025-11-01' ORDER BY month, feature;
 
 -- A month that cost nothing has no shares.
 BEGIN;
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team) VALUES ('2025-02-01 00:00:00Z', 'acme', 'm', 0, 'idle');
-SELECT team, cost, share_of_cost FROM cost_ledger.chargeback_by_month WHERE month = '2025-02-01';
+SELECT team, cost, share FROM cost_ledger.chargeback_by_month WHERE month = '2025-02-01';
 ROLLBACK;
 
 -- No report depends on the session's time zone.
@@ -193,12 +193,12 @@ INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) VALUES
     ('2025-10-26 01:30:00Z', 'acme', 'm', 128),  -- Sun 26 Oct 02:30 +01
     ('2025-10-26 22:59:59Z', 'acme', 'm', 256),  -- Sun 26 Oct 23:59:59 +01
     ('2025-10-26 23:00:00Z', 'acme', 'm', 512);  -- Mon 27 Oct 00:00 +01
-SELECT week_start, cost, previous_cost
+SELECT week, cost, previous_cost
     FROM cost_ledger.week_over_week
-    WHERE dimension = 'total' AND week_start < '2025-11-01' AND (cost <> 0 OR week_start < '2025-04-14') ORDER BY week_start;
+    WHERE label = 'total' AND week < '2025-11-01' AND (cost <> 0 OR week < '2025-04-14') ORDER BY week;
 -- One row a week, also over the clock changes.
-SELECT count(*) AS weeks, max(week_start) - min(week_start) AS days
-    FROM cost_ledger.week_over_week WHERE dimension = 'total' AND week_start < '2025-11-01';
+SELECT count(*) AS weeks, max(week) - min(week) AS days
+    FROM cost_ledger.week_over_week WHERE label = 'total' AND week < '2025-11-01';
 SELECT month, cost FROM cost_ledger.chargeback_by_month ORDER BY month;
 SELECT day, cost_without_run FROM cost_ledger.cost_per_run_by_day WHERE day >= '2025-10-19' ORDER BY day;
 
@@ -230,8 +230,8 @@ SELECT report, total - (SELECT sum(c.cost) FROM cost_ledger.call c) AS differenc
           UNION ALL SELECT 'chargeback_by_month, parts', sum(coalesce(rated_cost, 0) + coalesce(adjustment_cost, 0)) FROM cost_ledger.chargeback_by_month
           UNION ALL SELECT 'margin_by_feature', sum(cost) FROM cost_ledger.margin_by_feature
           UNION ALL SELECT 'run_cost + calls without run', sum(cost) + (SELECT sum(c.cost) FROM cost_ledger.call c WHERE c.run_id IS NULL) FROM cost_ledger.run_cost
-          UNION ALL SELECT 'cost_per_run_by_day', sum(coalesce(total_cost, 0) + coalesce(cost_without_run, 0)) FROM cost_ledger.cost_per_run_by_day
-          UNION ALL SELECT 'cost_per_user_by_month', sum(coalesce(total_cost, 0) + coalesce(cost_without_user, 0)) FROM cost_ledger.cost_per_user_by_month
+          UNION ALL SELECT 'cost_per_run_by_day', sum(coalesce(cost, 0) + coalesce(cost_without_run, 0)) FROM cost_ledger.cost_per_run_by_day
+          UNION ALL SELECT 'cost_per_user_by_month', sum(coalesce(cost, 0) + coalesce(cost_without_user, 0)) FROM cost_ledger.cost_per_user_by_month
           UNION ALL SELECT 'cost_by_task_type', sum(cost) FROM cost_ledger.cost_by_task_type
           UNION ALL SELECT 'cost_by_model', sum(cost) FROM cost_ledger.cost_by_model
           UNION ALL SELECT 'cost_by_operation', sum(cost) FROM cost_ledger.cost_by_operation) r
@@ -251,10 +251,10 @@ SELECT report, calls - (SELECT count(*) FROM cost_ledger.call c WHERE c.corrects
 SET TIME ZONE 'Europe/Berlin';
 CREATE TEMP TABLE local_call AS
     SELECT to_char(called_at, 'YYYY-MM-01')::date AS month, to_char(called_at, 'YYYY-MM-DD')::date AS day,
-           to_date(to_char(called_at, 'IYYY-IW'), 'IYYY-IW') AS week_start, c.*
+           to_date(to_char(called_at, 'IYYY-IW'), 'IYYY-IW') AS week, c.*
     FROM cost_ledger.call c;
 CREATE TEMP TABLE local_run AS
-    SELECT run_id, min(called_at) AS started_at, min(day) AS day, min(week_start) AS week_start, sum((corrects IS NULL)::int) AS calls, sum(cost) AS cost
+    SELECT run_id, min(called_at) AS started_at, min(day) AS day, min(week) AS week, sum((corrects IS NULL)::int) AS calls, sum(cost) AS cost
     FROM local_call WHERE run_id IS NOT NULL GROUP BY run_id;
 CREATE TEMP TABLE typed_run AS
     SELECT r.*, to_char(r.started_at, 'YYYY-MM-01')::date AS month,
@@ -279,15 +279,15 @@ INSERT INTO report_check VALUES ('margin_by_feature',
     'SELECT month, CASE WHEN is_allocated THEN feature END, calls, unpriced_calls, cost FROM cost_ledger.margin_by_feature',
     'SELECT month, feature, sum((corrects IS NULL)::int), sum((pricing = ''unpriced'')::int), sum(cost) FROM local_call GROUP BY month, feature');
 INSERT INTO report_check VALUES ('week_over_week',
-    'SELECT dimension, CASE WHEN is_allocated THEN value END, week_start, cost FROM cost_ledger.week_over_week WHERE cost <> 0',
-    'SELECT d.dimension, d.value, week_start, sum(cost) FROM local_call
-     CROSS JOIN LATERAL (VALUES (''total'', NULL), (''team'', team), (''feature'', feature)) AS d (dimension, value)
-     WHERE week_start >= ''2025-03-24'' AND week_start < date_trunc(''week'', now() AT TIME ZONE ''Europe/Berlin'')
+    'SELECT label, CASE WHEN is_allocated THEN value END, week, cost FROM cost_ledger.week_over_week WHERE cost <> 0',
+    'SELECT d.label, d.value, week, sum(cost) FROM local_call
+     CROSS JOIN LATERAL (VALUES (''total'', NULL), (''team'', team), (''feature'', feature)) AS d (label, value)
+     WHERE week >= ''2025-03-24'' AND week < date_trunc(''week'', now() AT TIME ZONE ''Europe/Berlin'')
      GROUP BY 1, 2, 3 HAVING sum(cost) <> 0');
 INSERT INTO report_check VALUES ('previous_week',
-    'SELECT dimension, value, is_allocated, week_start, previous_cost FROM cost_ledger.week_over_week WHERE previous_cost <> 0',
-    'SELECT dimension, value, is_allocated, week_start + 7, cost FROM cost_ledger.week_over_week
-     WHERE cost <> 0 AND week_start + 14 <= date_trunc(''week'', now() AT TIME ZONE ''Europe/Berlin'')');
+    'SELECT label, value, is_allocated, week, previous_cost FROM cost_ledger.week_over_week WHERE previous_cost <> 0',
+    'SELECT label, value, is_allocated, week + 7, cost FROM cost_ledger.week_over_week
+     WHERE cost <> 0 AND week + 14 <= date_trunc(''week'', now() AT TIME ZONE ''Europe/Berlin'')');
 INSERT INTO report_check VALUES ('run_cost',
     'SELECT run_id, started_at, calls, cost, team, feature, task_type, user_id FROM cost_ledger.run_cost',
     'SELECT run_id, started_at, calls, cost,
@@ -298,27 +298,27 @@ INSERT INTO report_check VALUES ('run_cost',
      FROM local_run r');
 -- Fewer than 17 runs a day, users a month: the quantile is exact.
 INSERT INTO report_check VALUES ('cost_per_run_by_day',
-    'SELECT day, runs, mean_cost, p95_cost, max_cost, total_cost FROM cost_ledger.cost_per_run_by_day WHERE runs > 0',
-    'SELECT day, count(*), round(avg(cost), 12), round(percentile_disc(0.95) WITHIN GROUP (ORDER BY cost), 12), max(cost), sum(cost)
+    'SELECT day, runs, mean_cost, p95_cost, max_cost, cost FROM cost_ledger.cost_per_run_by_day WHERE runs > 0',
+    'SELECT day, count(*), avg(cost), percentile_disc(0.95) WITHIN GROUP (ORDER BY cost), max(cost), sum(cost)
      FROM local_run GROUP BY day');
 INSERT INTO report_check VALUES ('cost_per_user_by_month',
-    'SELECT month, users, mean_cost, p95_cost, max_cost, total_cost FROM cost_ledger.cost_per_user_by_month WHERE users > 0',
-    'SELECT month, count(*), round(avg(cost), 12), round(percentile_disc(0.95) WITHIN GROUP (ORDER BY cost), 12), max(cost), sum(cost)
+    'SELECT month, users, mean_cost, p95_cost, max_cost, cost FROM cost_ledger.cost_per_user_by_month WHERE users > 0',
+    'SELECT month, count(*), avg(cost), percentile_disc(0.95) WITHIN GROUP (ORDER BY cost), max(cost), sum(cost)
      FROM (SELECT month, user_id, sum(cost) AS cost FROM local_call WHERE user_id IS NOT NULL GROUP BY month, user_id) u GROUP BY month');
 INSERT INTO report_check VALUES ('cost_by_task_type',
-    'SELECT month, CASE WHEN is_typed THEN task_type END, runs, calls, cost, mean_cost_per_run, share_of_cost FROM cost_ledger.cost_by_task_type',
+    'SELECT month, CASE WHEN is_allocated THEN task_type END, runs, calls, cost, mean_cost_per_run, share FROM cost_ledger.cost_by_task_type',
     'SELECT month, task_type,
             (SELECT count(*) FROM typed_run r WHERE r.month = c.month AND r.task_type IS NOT DISTINCT FROM c.task_type),
             sum((corrects IS NULL)::int), sum(cost),
-            (SELECT round(avg(r.cost), 12) FROM typed_run r WHERE r.month = c.month AND r.task_type IS NOT DISTINCT FROM c.task_type),
+            (SELECT avg(r.cost) FROM typed_run r WHERE r.month = c.month AND r.task_type IS NOT DISTINCT FROM c.task_type),
             round(sum(cost) / (SELECT sum(k.cost) FROM local_call k WHERE k.month = c.month), 6)
      FROM local_call c GROUP BY month, task_type');
 INSERT INTO report_check VALUES ('most_expensive_run',
-    'SELECT week_start, rank, run_id, cost FROM cost_ledger.most_expensive_run',
-    'SELECT r.week_start, 1 + b.better, r.run_id, r.cost
+    'SELECT week, rank, run_id, cost FROM cost_ledger.most_expensive_run',
+    'SELECT r.week, 1 + b.better, r.run_id, r.cost
      FROM local_run r
      CROSS JOIN LATERAL (SELECT count(*) AS better FROM local_run o
-         WHERE o.week_start = r.week_start AND (-o.cost, o.started_at, o.run_id) < (-r.cost, r.started_at, r.run_id)) b
+         WHERE o.week = r.week AND (-o.cost, o.started_at, o.run_id) < (-r.cost, r.started_at, r.run_id)) b
      WHERE b.better < 10 AND r.cost IS NOT NULL');
 SELECT report, pg_temp.differences(said, recomputed) AS differences FROM report_check ORDER BY report;
 

@@ -38,7 +38,7 @@ SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 12, "cache_read_tokens"
 SELECT cost_ledger.set_price('p', 'late', '{"input_tokens": 5}', '2026-01-01') AS late;
 SELECT cost_ledger.set_price('p', 'part', '{"input_tokens": 2, "output_tokens": 3}', '2026-01-01', replace => true) AS part;
 -- +2; +1.6 × 2 (the pages and reads are the same); 2 × 5; +3; 0.0004 × 2; April is not asked for
-SELECT call_id, called_at, model, old_cost, new_cost, difference, old_price_id, new_price_id, pricing_before, pricing_after, batch_id, adjustment_id
+SELECT call_id, called_at, model, old_cost, new_cost, change, old_price_id, new_price_id, old_pricing, new_pricing, batch_id, adjustment_id
 FROM cost_ledger.rerate('2026-03-01', '2026-04-01');
 -- a dry run books nothing
 SELECT count(*) FROM cost_ledger.call;
@@ -55,7 +55,7 @@ FROM (VALUES (1, '{"model": "m"}'::jsonb), (2, '{"team": ["b", null]}'), (3, '{"
 ORDER BY n;
 
 -- booked: linked to their calls, at their time, with their attribution; costs only
-SELECT call_id, model, difference, pricing_after, batch_id, adjustment_id
+SELECT call_id, model, change, new_pricing, batch_id, adjustment_id
 FROM cost_ledger.rerate('2026-03-01', '2026-04-01', dry_run => false, reason => 'list of March was wrong');
 SELECT call_id, corrects, called_at, model, team, feature, customer, operation, project, cost, price_id, pricing, tags
 FROM cost_ledger.call WHERE tags ? 'rerate_batch' ORDER BY call_id;
@@ -63,7 +63,7 @@ SELECT count(*) AS rows,
        count(*) FILTER (WHERE num_nulls(input_tokens, cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens, reasoning_tokens, other_usage, raw_usage,
                                         event_key, reported_cost, duration_ms, tool_calls, tool_calls_count, input_parts, hold_id, accepted, retry_count) = 17) AS only_costs
 FROM cost_ledger.call WHERE tags ? 'rerate_batch';
-SELECT batch_id, range_start, range_end, filters, reason, calls, amount, created_by = current_user AS by_me FROM cost_ledger.rerate_batch;
+SELECT batch_id, starts_at, ends_at, filters, reason, calls, amount, created_by = current_user AS by_me FROM cost_ledger.rerate_batch;
 SELECT batch_id, reason, month, team, is_allocated, model, calls, charges, credits, amount FROM cost_ledger.rerate_batch_summary ORDER BY team, model;
 -- reports show what was rated and what was adjusted: 30 + 8.4 + 0.0086 and the corrections 9 + 5.2008 of team a
 SELECT month, team, calls, corrections, cost, rated_cost, adjustment_cost FROM cost_ledger.chargeback_by_month WHERE month = '2026-03-01' ORDER BY team;
@@ -76,7 +76,7 @@ SELECT * FROM cost_ledger.rerate('2026-03-01', '2026-04-01');
 SELECT * FROM cost_ledger.rerate('2026-03-01', '2026-04-01', dry_run => false, reason => 'again');
 SELECT count(*) FROM cost_ledger.rerate_batch;
 -- one call was missed: 3 × 2, by a filter
-SELECT call_id, difference, batch_id > 1 AS another_batch FROM cost_ledger.rerate('-infinity', 'infinity', '{"feature": "y"}', false, 'April too');
+SELECT call_id, change, batch_id > 1 AS another_batch FROM cost_ledger.rerate('-infinity', 'infinity', '{"feature": "y"}', false, 'April too');
 
 -- after a re-rating a correction takes what is booked into account: 1.6 × 12 + 0.4 × 1 for 2000000 tokens and no page
 SELECT cost_ledger.correct_call('fix', '{"input_tokens": 2000000, "cache_read_tokens": 400000}', 'no page at all') > 0 AS corrected;
@@ -85,7 +85,7 @@ SELECT * FROM cost_ledger.rerate('2026-03-01', '2026-05-01');
 
 -- back to the old price: a credit, to the cent; and the sum is what it was before
 SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 10, "cache_read_tokens": 1, "output_tokens": 40, "pages": {"price": 1, "per": 1}}', '2026-01-01', replace => true) AS m;
-SELECT call_id, old_cost, new_cost, difference FROM cost_ledger.rerate('2026-03-01', '2026-05-01', '{"model": "m"}', false, 'it was right');
+SELECT call_id, old_cost, new_cost, change FROM cost_ledger.rerate('2026-03-01', '2026-05-01', '{"model": "m"}', false, 'it was right');
 SELECT sum(cost) FROM cost_ledger.call WHERE model = 'm' AND (called_at, model) <> ('2026-03-02 10:00', 'm');
 
 --
@@ -94,16 +94,16 @@ SELECT sum(cost) FROM cost_ledger.call WHERE model = 'm' AND (called_at, model) 
 --
 SELECT cost_ledger.set_price('p', 'm', '{"pages": {"price": 1, "per": 1}}', '2026-01-01', replace => true) > 0 AS set;
 SELECT cost_ledger.set_price('p', 'part', '{"output_tokens": 1}', '2026-01-01', replace => true) > 0 AS set;
-SELECT call_id, old_cost, new_cost, difference, pricing_before, pricing_after, adjustment_id
+SELECT call_id, old_cost, new_cost, change, old_pricing, new_pricing, adjustment_id
 FROM cost_ledger.rerate('2026-03-01', '2026-04-01', dry_run => false, reason => 'lost');
 SELECT count(*) FROM cost_ledger.rerate_batch WHERE reason = 'lost';
 -- priced at 0 on purpose is another thing
 SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 0, "output_tokens": 0}', '2026-01-01', replace => true) > 0 AS set;
-SELECT call_id, old_cost, new_cost, difference, pricing_before, pricing_after FROM cost_ledger.rerate('2026-03-01', '2026-03-02', dry_run => false, reason => 'a gift');
+SELECT call_id, old_cost, new_cost, change, old_pricing, new_pricing FROM cost_ledger.rerate('2026-03-01', '2026-03-02', dry_run => false, reason => 'a gift');
 -- a missing rate that is 0: the cost is the same, and now it is whole
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, output_tokens) VALUES ('2026-03-10', 'p', 'late', 1000000, 7) RETURNING cost, pricing;
 SELECT cost_ledger.set_price('p', 'late', '{"input_tokens": 5, "output_tokens": 0}', '2026-01-01', replace => true) > 0 AS set;
-SELECT old_cost, new_cost, difference, pricing_before, pricing_after FROM cost_ledger.rerate('2026-03-10', '2026-03-11', dry_run => false, reason => 'output is free');
+SELECT old_cost, new_cost, change, old_pricing, new_pricing FROM cost_ledger.rerate('2026-03-10', '2026-03-11', dry_run => false, reason => 'output is free');
 SELECT cost, pricing, corrections FROM cost_ledger_internal.booked_calls('2026-03-10', '2026-03-11');
 SELECT * FROM cost_ledger.rerate('2026-03-10', '2026-03-11');
 
@@ -119,7 +119,7 @@ SELECT cost_ledger.set_price('p', 'multi', '{"input_tokens": 1, "output_tokens":
        cost_ledger.set_price('p', 'multi', '{"input_tokens": 1.25}', '2026-01-01', region => 'eu') AS eu,
        cost_ledger.set_price('p', 'multi', '{"output_tokens": 1}', '2026-01-01', service_class => 'batch') AS batch;
 -- 1 + 2; 1 + 1.5; 1.25 + 2; 1 + 1; a class nobody has priced is no difference
-SELECT new_cost, new_price_id, pricing_after FROM cost_ledger.rerate('2026-03-20', '2026-03-21', dry_run => false, reason => 'new model');
+SELECT new_cost, new_price_id, new_pricing FROM cost_ledger.rerate('2026-03-20', '2026-03-21', dry_run => false, reason => 'new model');
 
 -- a correction is priced for the call's customer as well: 2 + 1.5
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, output_tokens, customer, event_key) VALUES ('2026-03-20 00:05', 'p', 'multi', 1000000, 1000000, 'acme', 'for acme');
@@ -153,8 +153,8 @@ SELECT cost_ledger.set_price('p', 'r4', '{"input_tokens": 0.123456789, "output_t
 SELECT cost_ledger.set_multiplier('p', 'discount', 0.5, '2026-01-01', service_class => 'batch');
 SELECT cost_ledger.set_multiplier('p', 'markup', 1.1, '2026-04-06', customer => 'globex', model => 'r1');
 CREATE TEMP TABLE changes AS SELECT * FROM cost_ledger.rerate('2026-04-02', '2026-04-30', dry_run => false, reason => 'identity');
-SELECT count(*) > 1000 AS many, count(*) FILTER (WHERE difference < 0) > 100 AS credits, count(*) FILTER (WHERE pricing_before = 'unpriced') > 100 AS from_unpriced,
-       count(*) FILTER (WHERE pricing_before = 'partial' AND pricing_after = 'partial') > 10 AS still_partial FROM changes;
+SELECT count(*) > 1000 AS many, count(*) FILTER (WHERE change < 0) > 100 AS credits, count(*) FILTER (WHERE old_pricing = 'unpriced') > 100 AS from_unpriced,
+       count(*) FILTER (WHERE old_pricing = 'partial' AND new_pricing = 'partial') > 10 AS still_partial FROM changes;
 SELECT sum(c.cost) = sum(k.cost) AS sums_are_equal, count(*) FILTER (WHERE c.cost IS DISTINCT FROM k.cost) AS calls_off
 FROM (SELECT coalesce(corrects, call_id) AS call_id, sum(cost) AS cost FROM cost_ledger.call WHERE called_at >= '2026-04-02' GROUP BY 1) c
 JOIN (SELECT o.call_id, cost_ledger.cost_at(o.called_at, o.provider, o.model,
@@ -164,8 +164,8 @@ JOIN (SELECT o.call_id, cost_ledger.cost_at(o.called_at, o.provider, o.model,
       FROM cost_ledger.call o
       LEFT JOIN drawn u ON 'i' || u.i = o.event_key AND u.i % 7 = 0 AND u.model IN ('r1', 'r2', 'r3') AND u.class = 'standard'
       WHERE o.called_at >= '2026-04-02' AND o.corrects IS NULL) k USING (call_id);
-SELECT count(*) AS rows, sum(b.amount) = sum(c.difference) AS batch_is_its_rows, sum(b.calls) = sum(c.calls) AS all_calls
-FROM cost_ledger.rerate_batch b, (SELECT count(*) AS calls, sum(difference) AS difference FROM changes) c WHERE b.reason = 'identity';
+SELECT count(*) AS rows, sum(b.amount) = sum(c.change) AS batch_is_its_rows, sum(b.calls) = sum(c.calls) AS all_calls
+FROM cost_ledger.rerate_batch b, (SELECT count(*) AS calls, sum(change) AS change FROM changes) c WHERE b.reason = 'identity';
 SELECT count(*) FROM cost_ledger.rerate('2026-04-02', '2026-04-30');
 
 --

@@ -17,7 +17,7 @@ CREATE FUNCTION pg_temp.ask(key text, labels jsonb, estimate numeric DEFAULT NUL
                             ttl interval DEFAULT '10 minutes', check_only boolean DEFAULT false) RETURNS text
     LANGUAGE sql AS $$
     SELECT concat_ws(' ', r.decision, (SELECT b.name FROM cost_ledger.budget b WHERE b.budget_id = r.budget_id),
-                     trim_scale(r.spent) || '+' || trim_scale(r.held) || '/' || trim_scale(r."limit"),
+                     trim_scale(r.spent) || '+' || trim_scale(r.held) || '/' || trim_scale(r.limit_amount),
                      '-> ' || r.degrade_to, CASE WHEN r.hold_id IS NULL THEN 'no hold' END)
     FROM cost_ledger.reserve($1, $2, $3, 'openai', 'm', $4, $5, $6, $7) r
 $$;
@@ -70,7 +70,7 @@ SELECT cost_ledger.set_budget('ten', '{"team": "x"}', 'total', 10) > 0 AS set;
 SELECT n, pg_temp.ask('a' || n, '{"team": "x"}', 3) FROM generate_series(1, 4) AS n ORDER BY n;
 SELECT pg_temp.ask('a5', '{"team": "x"}', 1);
 SELECT pg_temp.ask('a6', '{"team": "x"}', 0.000001);
-SELECT decision, hold_id, reason, spent, held, "limit", resets_at, retry_after FROM cost_ledger.reserve('a7', '{"team": "x"}', 0.5);
+SELECT decision, hold_id, reason, spent, held, limit_amount, resets_at, retry_after FROM cost_ledger.reserve('a7', '{"team": "x"}', 0.5);
 -- other teams have nothing to do with it
 SELECT pg_temp.ask('b1', '{"team": "y"}', 100);
 SELECT * FROM balance;
@@ -128,7 +128,7 @@ SELECT hold_key, state FROM cost_ledger_internal.hold WHERE hold_key = 'c2';
 SELECT pg_temp.next();
 SELECT cost_ledger.set_budget('retried', '{"team": "r"}', 'total', 10) > 0 AS set;
 SELECT hold_id AS first FROM cost_ledger.reserve('r1', '{"team": "r"}', 7) \gset
-SELECT hold_id = :'first' AS same, decision, spent, held, "limit" FROM cost_ledger.reserve('r1', '{"team": "r"}', 7.0);
+SELECT hold_id = :'first' AS same, decision, spent, held, limit_amount FROM cost_ledger.reserve('r1', '{"team": "r"}', 7.0);
 SELECT * FROM balance;
 SELECT cost_ledger.reserve('r1', '{"team": "r"}', 8);
 \echo :LAST_ERROR_SQLSTATE
@@ -298,7 +298,7 @@ SELECT cost_ledger.raise_budget('raised', 15, now() + interval '1 day', 'launch'
 SELECT pg_temp.ask('t2', '{"team": "t"}', 5);
 UPDATE cost_ledger.budget_version SET valid_from = now() - interval '2 days', valid_to = now() WHERE reason = 'launch';
 SELECT name, version, limit_amount, held, remaining, level FROM cost_ledger.budget_status;
-SELECT version, amount, valid_to IS NOT NULL AS ended, reason FROM cost_ledger.budget_version JOIN cost_ledger.budget USING (budget_id) WHERE name = 'raised' ORDER BY 1;
+SELECT version, limit_amount, valid_to IS NOT NULL AS ended, reason FROM cost_ledger.budget_version JOIN cost_ledger.budget USING (budget_id) WHERE name = 'raised' ORDER BY 1;
 \set VERBOSITY sqlstate
 SELECT cost_ledger.raise_budget('nobody''s', 15, now() + interval '1 day', 'launch');
 SELECT cost_ledger.raise_budget('raised', 15, now() + interval '1 day', '');

@@ -64,7 +64,7 @@ SELECT cost_ledger.rebuild_rollups('2026-04-01', 'infinity') AS put_right;
 SELECT cost_ledger.correct_call(c.called_at, c.call_id, '{"input_tokens": 5}', 'two were not ours') IS NOT NULL AS corrected
 FROM cost_ledger.call c WHERE c.run_id = 'r1' AND c.operation = 'retry';
 SELECT cost_ledger.set_price('acme', 'x', '{"input_tokens": 3000000}', '2025-01-01') > 0 AS is_set;
-SELECT call_id, difference FROM cost_ledger.rerate('2026-03-01', '2026-05-01', dry_run => false, reason => 'x has a price');
+SELECT call_id, change FROM cost_ledger.rerate('2026-03-01', '2026-05-01', dry_run => false, reason => 'x has a price');
 SELECT run_id, calls, unpriced_calls, cost, adjustment_cost FROM cost_ledger.run_cost ORDER BY run_id;
 CALL cost_ledger.refresh();
 SELECT run_id, calls, unpriced_calls, cost, adjustment_cost FROM cost_ledger_internal.rollup_run ORDER BY run_id;
@@ -113,9 +113,9 @@ INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, run_id) 
 CALL cost_ledger.refresh();
 SELECT day, runs, cost, max_cost FROM cost_ledger_internal.rollup_run_day WHERE day >= '2026-04-05' ORDER BY day;
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, run_id) VALUES ('2026-04-06 12:00Z', 'acme', 'm', 5, 'moved');
-SELECT day, runs, mean_cost, p95_cost, max_cost, total_cost FROM cost_ledger.cost_per_run_by_day WHERE day >= '2026-04-05' AND runs > 0 ORDER BY day;
+SELECT day, runs, mean_cost, p95_cost, max_cost, cost FROM cost_ledger.cost_per_run_by_day WHERE day >= '2026-04-05' AND runs > 0 ORDER BY day;
 CALL cost_ledger.refresh();
-SELECT day, runs, mean_cost, p95_cost, max_cost, total_cost FROM cost_ledger.cost_per_run_by_day WHERE day >= '2026-04-05' AND runs > 0 ORDER BY day;
+SELECT day, runs, mean_cost, p95_cost, max_cost, cost FROM cost_ledger.cost_per_run_by_day WHERE day >= '2026-04-05' AND runs > 0 ORDER BY day;
 SELECT day, runs, cost, max_cost FROM cost_ledger_internal.rollup_run_day WHERE day >= '2026-04-05' ORDER BY day;
 SELECT count(*) FROM cost_ledger.check_rollups();
 

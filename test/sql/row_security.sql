@@ -42,10 +42,10 @@ RESET ROLE;
 -- a price changes: each sees what is different of their own
 SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 3, "output_tokens": 2}', '2026-01-01', replace => true) > 0 AS set;
 SET ROLE regress_team_reader;
-SELECT count(*) AS calls, sum(difference) FROM cost_ledger.rerate('2026-03-01', '2026-04-01');
+SELECT count(*) AS calls, sum(change) FROM cost_ledger.rerate('2026-03-01', '2026-04-01');
 SELECT count(*) FROM cost_ledger.rerate('2026-03-01', '2026-04-01', dry_run => false, reason => 'ours');
 RESET ROLE;
-SELECT count(*) AS calls, sum(difference) FROM cost_ledger.rerate('2026-03-01', '2026-04-01');
+SELECT count(*) AS calls, sum(change) FROM cost_ledger.rerate('2026-03-01', '2026-04-01');
 
 -- every view: asked by the reader, nothing in it is of the other team
 CREATE FUNCTION pg_temp.leaks(OUT view text, OUT rows bigint, OUT leaked bigint) RETURNS SETOF record LANGUAGE plpgsql AS $$

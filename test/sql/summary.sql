@@ -57,8 +57,8 @@ SELECT summarize('-0'::double precision) = summarize(0) AS no_negative_zero;
 SELECT summarize(0.0125) FROM generate_series(1, 1000000);
 
 -- 16 distinct values are kept, 17 are not
-SELECT (summary_info(summarize(x % 16))).exact AS sixteen,
-    (summary_info(summarize(x % 17))).exact AS seventeen
+SELECT (summary_info(summarize(x % 16))).is_exact AS sixteen,
+    (summary_info(summarize(x % 17))).is_exact AS seventeen
 FROM generate_series(1, 1000) AS x;
 
 -- what a double is rounded to, and what its total is

@@ -81,7 +81,7 @@ my $over = q{
     SELECT count(*) FROM (
         SELECT s.budget_id, s.entity, sum(s.posted) + sum(s.held) AS used FROM cost_ledger_internal.budget_balance s GROUP BY 1, 2) s
     JOIN cost_ledger.budget_version v USING (budget_id)
-    WHERE s.used > v.amount AND s.entity NOT LIKE 'p%'};
+    WHERE s.used > v.limit_amount AND s.entity NOT LIKE 'p%'};
 is(value($over), 0, 'nothing was overspent');
 is(value('SELECT count(*) FROM cost_ledger.check_balances()'), 0, 'balances are the ledger and the open holds');
 cmp_ok(value(q{SELECT count(*) FROM cost_ledger_internal.hold WHERE state = 'settled'}), '>', 50, 'calls were settled');

@@ -16,7 +16,7 @@ $node->safe_psql('postgres', 'CREATE ROLE tenant');
 
 $node->safe_psql('before', q{
     CREATE EXTENSION cost_ledger;
-    SELECT cost_ledger.create_ledger(timezone => 'Asia/Kolkata', currency => 'EUR');
+    SELECT cost_ledger.create_ledger(time_zone => 'Asia/Kolkata', currency => 'EUR');
     SELECT cost_ledger.create_partitions('2026-01-01', '2026-06-30');
     SELECT cost_ledger.set_price('openai', 'gpt-x', '{"input_tokens": 2, "output_tokens": 8}', '2026-01-01');
     SELECT cost_ledger.set_price('openai', 'gpt-x', '{"input_tokens": 1, "output_tokens": 4}', '2026-03-01');

@@ -45,7 +45,7 @@ sub calls
 $old->safe_psql('postgres', 'CREATE DATABASE ledger');
 psql($old, q{
     CREATE EXTENSION cost_ledger;
-    SELECT cost_ledger.create_ledger(timezone => 'Asia/Kolkata', currency => 'EUR');
+    SELECT cost_ledger.create_ledger(time_zone => 'Asia/Kolkata', currency => 'EUR');
     SELECT cost_ledger.create_partitions('2026-05-01', '2026-06-30');
     SELECT cost_ledger.set_price('openai', 'm', '{"input_tokens": 1}', '2026-01-01', currency => 'EUR');
     SELECT cost_ledger.set_price('openai', 'turbo', '{"input_tokens": 3, "output_tokens": 12}', '2026-01-01', currency => 'EUR');
@@ -119,7 +119,7 @@ sub ledger_is
 # or statistics only the columns that do not.
 my %columns = (
     'cost_ledger.budget_status' => 'name, entity, version, limit_amount, spent, held, remaining, used_ratio, threshold, level, unpriced_calls',
-    'cost_ledger.partition_status' => 'partition, range_start, range_end, is_default, has_rows',
+    'cost_ledger.partition_status' => 'partition, starts_at, ends_at, is_default, has_rows',
     'cost_ledger.rollup_status' => 'unconsumed_rows, oldest_recorded_at',
     'cost_ledger.job_status' => 'name, last_error',
 );

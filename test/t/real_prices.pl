@@ -45,9 +45,9 @@ sub query { return $node->safe_psql('postgres', $_[0]); }
 my $began = time;
 note('what the list does: ' . query(q{
 	CREATE TABLE diff AS SELECT r.* FROM litellm, cost_ledger.import_prices(doc, 'litellm', valid_from => '2026-08-01') r;
-	SELECT string_agg(format('%s %s', change, n), ', ') FROM (SELECT change, count(*) AS n FROM diff GROUP BY 1) AS c}));
+	SELECT string_agg(format('%s %s', outcome, n), ', ') FROM (SELECT outcome, count(*) AS n FROM diff GROUP BY 1) AS c}));
 note(sprintf('imported in %d s', time - $began));
-is(query('SELECT count(*) FROM diff WHERE change <> $$new$$'), '0', 'a first import is all new: nothing unknown, nothing held');
+is(query('SELECT count(*) FROM diff WHERE outcome <> $$new$$'), '0', 'a first import is all new: nothing unknown, nothing held');
 
 # What the document has, counted without our grammar: every number under a key
 # that speaks of cost, and every factor.
@@ -163,9 +163,9 @@ $began = time;
 note('what the list does: ' . query(q{
 	DROP TABLE diff;
 	CREATE TABLE diff AS SELECT r.* FROM genai, cost_ledger.import_prices(doc, 'genai-prices') r;
-	SELECT string_agg(format('%s %s', change, n), ', ') FROM (SELECT change, count(*) AS n FROM diff GROUP BY 1) AS c}));
+	SELECT string_agg(format('%s %s', outcome, n), ', ') FROM (SELECT outcome, count(*) AS n FROM diff GROUP BY 1) AS c}));
 note(sprintf('imported in %d s', time - $began));
-is(query(q{SELECT count(*) FROM diff WHERE change IN ('held', 'unknown')}), '0', 'nothing held, nothing unknown');
+is(query(q{SELECT count(*) FROM diff WHERE outcome IN ('held', 'unknown')}), '0', 'nothing held, nothing unknown');
 is(query(q{SELECT count(*) FROM genai, cost_ledger.import_prices(doc, 'genai-prices')}), '0', 'the same document again: no difference');
 
 # By the rules of genai-prices, in another language: which model a name is, and

@@ -123,8 +123,8 @@ foreach my $report (
 	[ 'chargeback_by_month' => 'sum(cost)' ],
 	[ 'margin_by_feature' => 'sum(cost)' ],
 	[ 'cost_by_task_type' => 'sum(cost)' ],
-	[ 'cost_per_run_by_day' => 'sum(total_cost) + sum(cost_without_run)' ],
-	[ 'cost_per_user_by_month' => 'coalesce(sum(total_cost), 0) + sum(cost_without_user)' ])
+	[ 'cost_per_run_by_day' => 'sum(cost) + sum(cost_without_run)' ],
+	[ 'cost_per_user_by_month' => 'coalesce(sum(cost), 0) + sum(cost_without_user)' ])
 {
 	my ($view, $sum) = @$report;
 	is($node->safe_psql('postgres', "SELECT trim_scale($sum) FROM cost_ledger.$view"),

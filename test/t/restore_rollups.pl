@@ -100,7 +100,7 @@ burn($first, 20000);
 $first->safe_psql('postgres', 'CREATE DATABASE ledger');
 $first->safe_psql('ledger', q{
     CREATE EXTENSION cost_ledger;
-    SELECT cost_ledger.create_ledger(timezone => 'Asia/Kolkata');
+    SELECT cost_ledger.create_ledger(time_zone => 'Asia/Kolkata');
     SELECT cost_ledger.create_partitions('2026-05-01', '2026-06-30');
     SELECT cost_ledger.set_price('openai', 'm', '{"input_tokens": 1}', '2026-01-01');
 });
