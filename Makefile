@@ -11,6 +11,7 @@ OBJS = \
 	src/money.o \
 	src/usage.o \
 	src/ledger.o \
+	src/as_owner.o \
 	src/price_cache.o \
 	src/pricing.o \
 	src/rollup.o \
@@ -26,6 +27,7 @@ OBJS = \
 # makes tables and views, which are the user's.
 PIECES = \
 	sql/ledger/schema.sql \
+	sql/grant/caller.sql \
 	sql/usage/usage.sql \
 	sql/price/price.sql \
 	sql/price/model.sql \
