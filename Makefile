@@ -45,7 +45,9 @@ PIECES = \
 	sql/budget/budget.sql \
 	sql/budget/forecast.sql \
 	sql/alert/alert.sql \
-	sql/job/job.sql
+	sql/job/job.sql \
+	sql/grant/grant.sql \
+	sql/grant/public.sql
 
 LEDGER = \
 	sql/ledger/ledger.ledger.sql \

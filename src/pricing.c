@@ -373,13 +373,6 @@ read_cost_request(FunctionCallInfo fcinfo, int customer, CostRequest *request)
 {
 	PriceKey   *key = &request->key;
 
-	/* Once per query is enough. */
-	if (fcinfo->flinfo->fn_extra == NULL)
-	{
-		cl_price_check_read_access();
-		fcinfo->flinfo->fn_extra = fcinfo->flinfo;
-	}
-
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
 		return false;
 	request->at = PG_GETARG_TIMESTAMPTZ(0);

@@ -49,7 +49,7 @@ CREATE TABLE cost_ledger.budget_version (
     valid_from  timestamptz NOT NULL DEFAULT now(),
     valid_to    timestamptz,
     reason      text,
-    set_by      text NOT NULL DEFAULT current_user,
+    set_by      text NOT NULL DEFAULT cost_ledger_internal.caller(),
     PRIMARY KEY (budget_id, version),
     CHECK (valid_to >= valid_from)
 );
@@ -155,7 +155,7 @@ CREATE TABLE cost_ledger.pause (
     scope       jsonb NOT NULL CHECK (jsonb_typeof(scope) = 'object'),
     reason      text NOT NULL CHECK (reason <> ''),
     paused_at   timestamptz NOT NULL DEFAULT now(),
-    paused_by   text NOT NULL DEFAULT current_user,
+    paused_by   text NOT NULL DEFAULT cost_ledger_internal.caller(),
     until       timestamptz,
     resumed_at  timestamptz,
     resumed_by  text,

@@ -9,7 +9,7 @@ CREATE TABLE cost_ledger.rerate_batch (
     calls        bigint NOT NULL CHECK (calls > 0),
     amount       numeric NOT NULL,
     created_at   timestamptz NOT NULL DEFAULT now(),
-    created_by   text NOT NULL DEFAULT current_user
+    created_by   text NOT NULL DEFAULT cost_ledger_internal.caller()
 );
 
 COMMENT ON TABLE cost_ledger.rerate_batch IS 'Batches of adjustments that rerate() has booked: one row each. Its adjustments are the rows of call whose tags have its number as rerate_batch.';

@@ -33,7 +33,7 @@ CREATE TABLE cost_ledger.retention_log (
     retain_calls   interval,
     checked_at     timestamptz NOT NULL,
     dropped_at     timestamptz NOT NULL DEFAULT now(),
-    dropped_by     text NOT NULL DEFAULT current_user
+    dropped_by     text NOT NULL DEFAULT cost_ledger_internal.caller()
 );
 
 COMMENT ON TABLE cost_ledger.retention_log IS 'Partitions of call that retention has dropped: one row each. A month has several if calls of it came after it was dropped.';

@@ -9,7 +9,7 @@ CREATE TABLE cost_ledger_internal.role_grant (
     customer    text CHECK (customer <> ''),
     key_space   text COLLATE "C" CHECK (octet_length(key_space) <= 64),
     granted_at  timestamptz NOT NULL DEFAULT now(),
-    granted_by  text NOT NULL DEFAULT current_user,
+    granted_by  text NOT NULL DEFAULT cost_ledger_internal.caller(),
     CONSTRAINT role_grant_once UNIQUE NULLS NOT DISTINCT (role, kind, team, customer),
     CHECK ((kind = 'team_reader') = (team IS NOT NULL)),
     CHECK ((kind = 'customer_reader') = (customer IS NOT NULL)),

@@ -28,7 +28,7 @@ CREATE TABLE cost_ledger_internal.price (
     currency     text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
     source       text,
     recorded_at  timestamptz NOT NULL DEFAULT now(),
-    recorded_by  text NOT NULL DEFAULT current_user,
+    recorded_by  text NOT NULL DEFAULT cost_ledger_internal.caller(),
     CONSTRAINT price_no_overlap EXCLUDE USING gist (
         int8range(card_id, card_id, '[]') WITH &&,
         tstzrange(valid_from, valid_to) WITH &&)
@@ -96,7 +96,7 @@ CREATE TABLE cost_ledger.price_multiplier (
     tokens_only    boolean NOT NULL DEFAULT true,
     source         text,
     recorded_at    timestamptz NOT NULL DEFAULT now(),
-    recorded_by    text NOT NULL DEFAULT current_user,
+    recorded_by    text NOT NULL DEFAULT cost_ledger_internal.caller(),
     PRIMARY KEY (provider, model, region, service_class, customer, name, valid_from)
 );
 
@@ -120,7 +120,7 @@ CREATE TABLE cost_ledger.exchange_rate (
     rate         numeric NOT NULL CHECK (rate > 0 AND rate < 1000000000000 AND scale(rate) <= 100),
     source       text,
     recorded_at  timestamptz NOT NULL DEFAULT now(),
-    recorded_by  text NOT NULL DEFAULT current_user,
+    recorded_by  text NOT NULL DEFAULT cost_ledger_internal.caller(),
     PRIMARY KEY (currency, valid_from)
 );
 

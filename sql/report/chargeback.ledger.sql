@@ -53,7 +53,7 @@ CREATE TABLE cost_ledger.revenue (
     amount       numeric NOT NULL CHECK (amount > '-Infinity' AND amount < 'Infinity'),
     note         text,
     recorded_at  timestamptz NOT NULL DEFAULT now(),
-    recorded_by  text NOT NULL DEFAULT current_user
+    recorded_by  text NOT NULL DEFAULT cost_ledger_internal.caller()
 );
 
 COMMENT ON TABLE cost_ledger.revenue IS 'Revenue, to set costs against: yours to fill, as finely as you know it, e.g. one row per feature and month or per customer, feature and day. Rows add up.';

@@ -7,7 +7,7 @@ CREATE TABLE cost_ledger.estimate (
     inputs       jsonb NOT NULL,
     note         text,
     created_at   timestamptz NOT NULL DEFAULT now(),
-    created_by   text NOT NULL DEFAULT current_user
+    created_by   text NOT NULL DEFAULT cost_ledger_internal.caller()
 );
 
 COMMENT ON TABLE cost_ledger.estimate IS 'Estimates that estimate_feature_cost() was told to save. One counts from its first_month until the month in which the next of its feature begins; of two for the same month, the later one.';

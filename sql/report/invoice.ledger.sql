@@ -53,7 +53,7 @@ CREATE TABLE cost_ledger.invoice_line (
     tolerance    numeric NOT NULL DEFAULT 0.01 CHECK (tolerance >= 0 AND tolerance < 'Infinity'),
     note         text,
     recorded_at  timestamptz NOT NULL DEFAULT now(),
-    recorded_by  text NOT NULL DEFAULT current_user,
+    recorded_by  text NOT NULL DEFAULT cost_ledger_internal.caller(),
     CONSTRAINT invoice_line_period CHECK (billed_to >= billed_from)
 );
 CREATE INDEX invoice_line_provider ON cost_ledger.invoice_line (provider, billed_from);
