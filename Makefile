@@ -12,6 +12,7 @@ OBJS = \
 	src/usage.o \
 	src/ledger.o \
 	src/as_owner.o \
+	src/key_space.o \
 	src/price_cache.o \
 	src/pricing.o \
 	src/rollup.o \

@@ -7,6 +7,7 @@
 #include "cost_ledger.h"
 
 #include "fmgr.h"
+#include "key_space.h"
 #include "price_cache.h"
 #include "rollup.h"
 #include "utils/builtins.h"
@@ -19,6 +20,7 @@ void		_PG_init(void);
 void
 _PG_init(void)
 {
+	cl_key_space_init();
 	cl_price_cache_init();
 	cl_rollup_init();
 

@@ -49,7 +49,7 @@ BEGIN
             WHERE a.rule_id = rule.rule_id AND a.subject = signal.subject AND a.resolved_at IS NULL;
         IF open_alert IS NOT NULL AND signal.value < rule.clears_below THEN
             UPDATE cost_ledger.alert a SET resolved_at = clock_timestamp() WHERE a.alert_id = open_alert RETURNING a.payload INTO message;
-            PERFORM pg_notify('cost_ledger_alert', (message || '{"kind": "resolved"}')::text);
+            PERFORM cost_ledger_internal.notify_alert(message || '{"kind": "resolved"}');
         ELSIF open_alert IS NULL AND signal.value >= rule.threshold THEN
             id := nextval(pg_get_serial_sequence('cost_ledger.alert', 'alert_id'));
             message := cost_ledger_internal.fit_message(jsonb_build_object(
@@ -69,7 +69,7 @@ BEGIN
                         signal.detail, message,
                         1 + (SELECT count(*) FROM cost_ledger.alert a
                              WHERE a.rule_id = rule.rule_id AND a.subject = signal.subject));
-            PERFORM pg_notify('cost_ledger_alert', message::text);
+            PERFORM cost_ledger_internal.notify_alert(message);
             made := made + 1;
         END IF;
     END LOOP;
@@ -79,7 +79,7 @@ BEGIN
             WHERE a.rule_id = rule.rule_id AND a.resolved_at IS NULL AND a.subject <> ALL (seen)
             RETURNING a.payload
     LOOP
-        PERFORM pg_notify('cost_ledger_alert', (message || '{"kind": "resolved"}')::text);
+        PERFORM cost_ledger_internal.notify_alert(message || '{"kind": "resolved"}');
     END LOOP;
     RETURN made;
 END

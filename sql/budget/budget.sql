@@ -771,6 +771,19 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.fit_message(jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger_internal.fit_message(jsonb) IS
     'A message in less than 1 kB: values of its scope are shortened as far as that needs, and end in "..." then.';
 
+CREATE FUNCTION cost_ledger_internal.notify_alert(message jsonb) RETURNS void
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT pg_notify('cost_ledger_alert',
+                     CASE l.notify_payload WHEN 'full' THEN message
+                          ELSE jsonb_build_object('v', message -> 'v', 'id', message -> 'id', 'kind', message -> 'kind', 'level', message -> 'level') END::text)
+    FROM cost_ledger.ledger l
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.notify_alert(jsonb) IS
+    'Sends a message to channel cost_ledger_alert with the commit, as much of it as ledger.notify_payload says: every session may listen.';
+
 CREATE FUNCTION cost_ledger_internal.resolve_budgets(at timestamptz) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -794,7 +807,7 @@ BEGIN
                   < a.threshold * a.limit_amount * 0.95
             RETURNING a.payload
     LOOP
-        PERFORM pg_notify('cost_ledger_alert', (message || '{"kind": "resolved"}')::text);
+        PERFORM cost_ledger_internal.notify_alert(message || '{"kind": "resolved"}');
     END LOOP;
 END
 $$;
@@ -947,7 +960,7 @@ BEGIN
         -- One bell for all thresholds crossed at once: that of the highest.
         -- Nobody is called for a period that is over: the alert is there.
         IF news IS NOT NULL AND seeded_budget IS NULL AND NOT due.is_late THEN
-            PERFORM pg_notify('cost_ledger_alert', news::text);
+            PERFORM cost_ledger_internal.notify_alert(news);
         END IF;
     END LOOP;
     RETURN made;

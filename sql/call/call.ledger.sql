@@ -153,13 +153,16 @@ ALTER TABLE cost_ledger_internal.call_default ENABLE ALWAYS TRIGGER append_only_
 -- by time would have to include the time, and a retry with a new timestamp
 -- would then count twice.
 CREATE TABLE cost_ledger_internal.event_key (
-    event_key  text COLLATE "C" PRIMARY KEY CHECK (octet_length(event_key) BETWEEN 1 AND 512),
+    key_space  text COLLATE "C" NOT NULL,
+    event_key  text COLLATE "C" CHECK (octet_length(event_key) BETWEEN 1 AND 512),
     payload    bytea NOT NULL,
     call_id    bigint NOT NULL,
-    called_at  timestamptz NOT NULL
+    called_at  timestamptz NOT NULL,
+    PRIMARY KEY (key_space, event_key)
 );
 
 COMMENT ON TABLE cost_ledger_internal.event_key IS 'Event keys seen, each with the call it recorded. Written by the ledger.';
+COMMENT ON COLUMN cost_ledger_internal.event_key.key_space IS 'The space of the role that sent it (grant_writer()); empty for the shared one.';
 COMMENT ON COLUMN cost_ledger_internal.event_key.event_key IS 'The client''s key.';
 COMMENT ON COLUMN cost_ledger_internal.event_key.payload IS 'SHA-256 of what the client sent, called_at left out.';
 COMMENT ON COLUMN cost_ledger_internal.event_key.call_id IS 'The call that was recorded.';

@@ -585,7 +585,7 @@ BEGIN
         RETURN 0;
     END IF;
     WITH old AS (
-        SELECT k.event_key
+        SELECT k.key_space, k.event_key
         FROM cost_ledger_internal.event_key k
         WHERE k.called_at < keys_from
           -- An old call that was recorded lately may be sent again.
@@ -593,7 +593,7 @@ BEGIN
                           WHERE c.called_at = k.called_at AND c.call_id = k.call_id AND c.recorded_at >= keys_from)
         LIMIT max_keys
     ), gone AS (
-        DELETE FROM cost_ledger_internal.event_key k USING old o WHERE k.event_key = o.event_key RETURNING 1
+        DELETE FROM cost_ledger_internal.event_key k USING old o WHERE k.key_space = o.key_space AND k.event_key = o.event_key RETURNING 1
     )
     SELECT count(*) INTO pruned FROM gone;
     IF pruned < max_keys THEN
