@@ -176,9 +176,9 @@ CREATE FUNCTION cost_ledger_internal.role_to_grant(role text) RETURNS regrole
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    found oid;
+    known oid;
 BEGIN
-    SELECT r.oid INTO found FROM pg_roles r WHERE r.rolname = role_to_grant.role;
+    SELECT r.oid INTO known FROM pg_roles r WHERE r.rolname = role_to_grant.role;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'role "%" does not exist', coalesce(role_to_grant.role, 'NULL')
             USING ERRCODE = 'undefined_object',
@@ -197,7 +197,7 @@ BEGIN
     LOCK TABLE cost_ledger_internal.role_grant IN SHARE ROW EXCLUSIVE MODE;
     -- A role that is gone takes its privileges along; another may get its number.
     DELETE FROM cost_ledger_internal.role_grant g WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = g.role);
-    RETURN found;
+    RETURN known;
 END
 $$;
 
