@@ -13,6 +13,7 @@ OBJS = \
 	src/ledger.o \
 	src/as_owner.o \
 	src/key_space.o \
+	src/visible.o \
 	src/price_cache.o \
 	src/pricing.o \
 	src/rollup.o \
@@ -29,6 +30,7 @@ OBJS = \
 PIECES = \
 	sql/ledger/schema.sql \
 	sql/grant/caller.sql \
+	sql/grant/visible.sql \
 	sql/usage/usage.sql \
 	sql/price/price.sql \
 	sql/price/model.sql \

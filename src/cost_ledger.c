@@ -12,6 +12,7 @@
 #include "rollup.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "visible.h"
 
 PG_MODULE_MAGIC;
 
@@ -23,6 +24,7 @@ _PG_init(void)
 	cl_key_space_init();
 	cl_price_cache_init();
 	cl_rollup_init();
+	cl_visible_init();
 
 	/* Nobody may pass off a placeholder as a setting of ours. */
 	MarkGUCPrefixReserved("cost_ledger");

@@ -45,7 +45,7 @@ FROM (
            coalesce(sum(c.cost) FILTER (WHERE c.cost > 0), 0) AS charges,
            coalesce(sum(c.cost) FILTER (WHERE c.cost < 0), 0) AS credits,
            sum(c.cost) AS amount
-    FROM cost_ledger.call c
+    FROM cost_ledger_internal.seen_call c
     WHERE c.corrects IS NOT NULL
       AND jsonb_typeof(c.tags -> 'rerate_batch') = 'number'
     GROUP BY 1, 2, c.team, c.provider, c.model) a

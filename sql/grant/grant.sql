@@ -15,6 +15,7 @@ AS $$
         ('call',                      'INSERT',         '{writer,gateway}'::text[]),
         ('call',                      'SELECT (call_id, called_at, cost, pricing)', '{returning}'),
         ('call',                      'SELECT',         '{reader}'),
+        ('call_detail',               'SELECT',         '{all_readers}'),
         ('unpriced_call',             'SELECT',         '{all_readers}'),
         ('correct_call()',            'EXECUTE',        '{admin}'),
         ('create_partitions()',       'EXECUTE',        '{}'),

@@ -235,7 +235,10 @@ SELECT c.provider::text AS provider,
 FROM cost_ledger_internal.rate_card c
 JOIN cost_ledger_internal.price p ON p.card_id = c.card_id
 JOIN cost_ledger_internal.price_line l ON l.price_id = p.price_id
-WHERE p.valid_to IS DISTINCT FROM p.valid_from;
+WHERE p.valid_to IS DISTINCT FROM p.valid_from
+  AND (c.customer = ''
+       OR (SELECT cost_ledger_internal.sees_all())
+       OR c.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]));
 
 COMMENT ON VIEW cost_ledger.price_list IS 'Every rate of every price version that is or was in force. Export it with COPY (TABLE cost_ledger.price_list) TO; load such a file with COPY cost_ledger.price_list FROM: each price is then set as set_price() would.';
 COMMENT ON COLUMN cost_ledger.price_list.provider IS 'Who bills the call.';

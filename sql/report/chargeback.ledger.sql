@@ -94,7 +94,10 @@ FROM (
         UNION ALL
         SELECT date_trunc('month', r.earned_on::timestamp)::date,
                r.feature, NULL, NULL, NULL, r.amount
-        FROM cost_ledger.revenue r) s
+        FROM cost_ledger.revenue r
+        -- Who sees the calls of a customer sees what it pays.
+        WHERE (SELECT cost_ledger_internal.sees_all())
+           OR r.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[])) s
     GROUP BY s.month, s.feature) m;
 
 COMMENT ON VIEW cost_ledger.margin_by_feature IS 'Does each feature earn more than its calls cost? Features with cost and no revenue are in it, and the other way round.';

@@ -78,7 +78,7 @@ WITH months AS (
            count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
            count(DISTINCT c.user_id) AS active_users,
            sum(c.cost) AS cost
-    FROM cost_ledger.call c
+    FROM cost_ledger_internal.seen_call c
     WHERE c.feature IS NOT NULL
     GROUP BY 1, 2
 )
