@@ -388,6 +388,8 @@ read_cost_request(FunctionCallInfo fcinfo, int customer, CostRequest *request)
 	key->service_class = text_argument(fcinfo, 4, "standard", &key->class_len);
 	key->region = text_argument(fcinfo, 5, "", &key->region_len);
 	key->customer = text_argument(fcinfo, customer, "", &key->customer_len);
+	if (key->customer_len > 0)
+		cl_check_customer_visible(key->customer, key->customer_len);
 	request->slice = cl_price_cache_lookup(key, request->at);
 	return true;
 }

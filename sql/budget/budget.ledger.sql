@@ -199,7 +199,10 @@ SELECT h.hold_id::text AS hold_id, h.hold_key,
        h.estimate, h.created_at, h.expires_at,
        h.expires_at <= now() AS is_expired
 FROM cost_ledger_internal.hold h
-WHERE h.state = 'open';
+WHERE h.state = 'open'
+  AND ((SELECT cost_ledger_internal.sees_all())
+       OR h.request -> 'labels' -> 'team' <@ (SELECT to_jsonb(cost_ledger_internal.seen_teams()))
+       OR h.request -> 'labels' -> 'customer' <@ (SELECT to_jsonb(cost_ledger_internal.seen_customers())));
 
 COMMENT ON VIEW cost_ledger.open_hold IS 'What has been granted and not been settled or released.';
 COMMENT ON COLUMN cost_ledger.open_hold.hold_id IS 'Identity of the hold: what the call carries that settles it.';
@@ -282,7 +285,13 @@ CROSS JOIN LATERAL (
                      AND now() + (v.amount - u.spent - e.held) / r.burn_rate_per_hour * interval '1 hour' < p.period_end
                 THEN now() + (v.amount - u.spent - e.held) / r.burn_rate_per_hour * interval '1 hour'
            END AS exhausted_at) x
-WHERE b.is_active AND b.period <> 'request';
+CROSS JOIN LATERAL (
+    SELECT b.scope || CASE WHEN b.each_of IS NULL THEN '{}' ELSE jsonb_build_object(b.each_of, e.entity) END AS scope) s
+WHERE b.is_active AND b.period <> 'request'
+  -- A scope that names other teams or customers too is not of the reader's own.
+  AND ((SELECT cost_ledger_internal.sees_all())
+       OR s.scope -> 'team' <@ (SELECT to_jsonb(cost_ledger_internal.seen_teams()))
+       OR s.scope -> 'customer' <@ (SELECT to_jsonb(cost_ledger_internal.seen_customers())));
 
 COMMENT ON VIEW cost_ledger.budget_status IS 'How each active budget stands now, in its current period, and each entity that has spent in it: corrections included, calls stamped in the rest of the period and calls that refresh() has not seen too. Limits of single requests are not here.';
 COMMENT ON COLUMN cost_ledger.budget_status.budget_id IS 'The budget.';

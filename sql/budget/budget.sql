@@ -388,6 +388,11 @@ COMMENT ON FUNCTION cost_ledger_internal.post_spend(text) IS
 
 CREATE FUNCTION cost_ledger_internal.unposted_spend()
     RETURNS TABLE (budget_id bigint, entity text, period_start timestamptz, posted numeric, unpriced_calls bigint, first_at timestamptz, last_at timestamptz)
+    LANGUAGE c STABLE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
+
+CREATE FUNCTION cost_ledger_internal.unposted_spend_as_owner()
+    RETURNS TABLE (budget_id bigint, entity text, period_start timestamptz, posted numeric, unpriced_calls bigint, first_at timestamptz, last_at timestamptz)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     SET jit = off
@@ -399,8 +404,12 @@ BEGIN
 END
 $$;
 
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.unposted_spend_as_owner() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.unposted_spend_as_owner() IS
+    'The body of unposted_spend().';
 COMMENT ON FUNCTION cost_ledger_internal.unposted_spend() IS
-    'What calls that refresh() has not seen yet will add to the balances of budgets.';
+    'What calls that refresh() has not seen yet will add to the balances of budgets, whoever asks: the view that does leaves out what its reader may not see.';
 
 CREATE FUNCTION cost_ledger_internal.recorded_condition(since timestamptz) RETURNS text
     LANGUAGE sql STABLE

@@ -14,7 +14,7 @@ CREATE FUNCTION cost_ledger.cost_at(
     AS 'MODULE_PATHNAME', 'cl_cost_at';
 
 COMMENT ON FUNCTION cost_ledger.cost_at(timestamptz, text, text, jsonb, text, text, boolean, text) IS
-    'Exact cost of a usage at the price in force at called_at, in the ledger''s currency, unrounded. usage is in the ledger''s convention, {"input_tokens": 5800, "cache_read_tokens": 5000, "output_tokens": 600}; a provider''s object is an error (22023). NULL where nothing can be priced, or with strict => true an error (LC001), also where only a part can. Needs SELECT on the price tables.';
+    'Exact cost of a usage at the price in force at called_at, in the ledger''s currency, unrounded. usage is in the ledger''s convention, {"input_tokens": 5800, "cache_read_tokens": 5000, "output_tokens": 600}; a provider''s object is an error (22023). NULL where nothing can be priced, or with strict => true an error (LC001), also where only a part can. customer gives that customer''s prices, to who may see its calls (else 42501).';
 
 CREATE FUNCTION cost_ledger.explain_cost(
     called_at      timestamptz,
