@@ -29,21 +29,6 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.partitions() IS
     'The partitions of call with their ranges (end exclusive), oldest first, the default one last; in the view partition_status there is more of each.';
 
-CREATE FUNCTION cost_ledger_internal.has_waiting_calls() RETURNS boolean
-    LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    IF NOT has_table_privilege('cost_ledger_internal.call_default', 'SELECT') THEN
-        RETURN NULL;
-    END IF;
-    RETURN EXISTS (SELECT FROM cost_ledger_internal.call_default);
-END
-$$;
-
-COMMENT ON FUNCTION cost_ledger_internal.has_waiting_calls() IS
-    'Whether call_default holds calls: of months without a partition. NULL for who may not read it.';
-
 CREATE FUNCTION cost_ledger_internal.new_partition(partition text) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp

@@ -94,7 +94,7 @@ COMMENT ON COLUMN cost_ledger_internal.partition_check.checked_at IS 'When the c
 
 CREATE VIEW cost_ledger.partition_status WITH (security_barrier = true) AS
 SELECT p.partition, p.range_start, p.range_end, p.is_default,
-       CASE WHEN p.is_default THEN cost_ledger_internal.has_waiting_calls()
+       CASE WHEN p.is_default THEN EXISTS (SELECT FROM cost_ledger_internal.call_default)
             ELSE EXISTS (SELECT FROM cost_ledger.call c WHERE c.called_at >= p.range_start AND c.called_at < p.range_end) END AS has_rows,
        CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint END AS estimated_rows,
        (SELECT sum(pg_total_relation_size(t.relid)) FROM pg_partition_tree(p.relation) t)::bigint AS bytes,
