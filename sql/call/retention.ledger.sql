@@ -111,7 +111,7 @@ COMMENT ON COLUMN cost_ledger.partition_status.partition IS 'The partition''s na
 COMMENT ON COLUMN cost_ledger.partition_status.range_start IS 'It holds calls made from this time on; NULL for the default one.';
 COMMENT ON COLUMN cost_ledger.partition_status.range_end IS 'It holds calls made before this time; NULL for the default one.';
 COMMENT ON COLUMN cost_ledger.partition_status.is_default IS 'Whether it takes the calls of all times that have no partition.';
-COMMENT ON COLUMN cost_ledger.partition_status.has_rows IS 'Whether it has rows; of the default one, NULL for who may not read it.';
+COMMENT ON COLUMN cost_ledger.partition_status.has_rows IS 'Whether it has rows.';
 COMMENT ON COLUMN cost_ledger.partition_status.estimated_rows IS 'How many rows it had when it was last analyzed or vacuumed; NULL if never.';
 COMMENT ON COLUMN cost_ledger.partition_status.bytes IS 'What it takes on disk, indexes and TOAST included.';
 COMMENT ON COLUMN cost_ledger.partition_status.is_expired IS 'Whether all of its time is older than calls are kept: it is due to be dropped.';
