@@ -11,6 +11,9 @@ OBJS = \
 	src/money.o \
 	src/usage.o \
 	src/ledger.o \
+	src/as_owner.o \
+	src/key_space.o \
+	src/visible.o \
 	src/price_cache.o \
 	src/pricing.o \
 	src/rollup.o \
@@ -26,6 +29,8 @@ OBJS = \
 # makes tables and views, which are the user's.
 PIECES = \
 	sql/ledger/schema.sql \
+	sql/grant/caller.sql \
+	sql/grant/visible.sql \
 	sql/usage/usage.sql \
 	sql/price/price.sql \
 	sql/price/model.sql \
@@ -43,7 +48,9 @@ PIECES = \
 	sql/budget/budget.sql \
 	sql/budget/forecast.sql \
 	sql/alert/alert.sql \
-	sql/job/job.sql
+	sql/job/job.sql \
+	sql/grant/grant.sql \
+	sql/grant/public.sql
 
 LEDGER = \
 	sql/ledger/ledger.ledger.sql \

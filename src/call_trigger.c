@@ -25,6 +25,7 @@
 #include "common/sha2.h"
 #include "fmgr.h"
 #include "hold.h"
+#include "key_space.h"
 #include "ledger.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
@@ -36,6 +37,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
@@ -480,66 +482,89 @@ payload_hash(const CallRow *row, TupleDesc descriptor)
 }
 
 /*
- * Claims the row's event key.  False when the same event is already recorded:
- * then there is nothing to insert.  Waits for another transaction that has
- * claimed the key and not ended.
+ * Whether a key that is taken has recorded an event of this payload, and as
+ * which call.
+ */
+static bool
+is_same_event(Datum *arguments, Oid *types, const char *key, int64 *call_id)
+{
+	static SPIPlanPtr plan = NULL;
+	TupleDesc	descriptor;
+	bytea	   *payload = DatumGetByteaPP(arguments[2]);
+	bytea	   *before;
+	bool		isnull;
+
+	cl_prepare_once(&plan,
+					"SELECT k.payload, k.call_id FROM cost_ledger_internal.event_key k "
+					"WHERE k.key_space OPERATOR(pg_catalog.=) $1 AND k.event_key OPERATOR(pg_catalog.=) $2",
+					2, types);
+	if (SPI_execute_plan(plan, arguments, NULL, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not look up an event key");
+	if (SPI_processed != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("event key \"%s\" was removed while it was looked up", key),
+				 errhint("Retry the transaction.")));
+	descriptor = SPI_tuptable->tupdesc;
+	before = DatumGetByteaPP(SPI_getbinval(SPI_tuptable->vals[0], descriptor, 1, &isnull));
+	*call_id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], descriptor, 2, &isnull));
+	return VARSIZE_ANY_EXHDR(before) == PG_SHA256_DIGEST_LENGTH &&
+		memcmp(VARDATA_ANY(before), VARDATA_ANY(payload), PG_SHA256_DIGEST_LENGTH) == 0;
+}
+
+/*
+ * Whose call has used a key is told to those who may read every call.
+ */
+static void
+refuse_other_event(const char *key, int64 call_id)
+{
+	Oid			call = cl_ledger_relation("call");
+	bool		may_read = pg_class_aclcheck(call, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
+		check_enable_rls(call, GetUserId(), true) != RLS_ENABLED;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_CL_EVENT_KEY_CONFLICT),
+			 errmsg("event key \"%s\" has already recorded another call", key),
+			 may_read ? errdetail("It belongs to call " INT64_FORMAT ".", call_id) : 0,
+			 errhint("Send a retry with the same payload and a new event with a new key; to correct a recorded call use cost_ledger.correct_call().")));
+}
+
+/*
+ * Claims the row's event key in the space of the role that inserts.  False when
+ * the same event is already recorded: then there is nothing to insert.  Waits
+ * for another transaction that has claimed the key and not ended.
  */
 static bool
 claim_event_key(const CallRow *row, bytea *payload)
 {
-	static SPIPlanPtr claim_plan = NULL;
-	static SPIPlanPtr look_plan = NULL;
-	Oid			types[] = {TEXTOID, BYTEAOID, INT8OID, TIMESTAMPTZOID};
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TEXTOID, TEXTOID, BYTEAOID, INT8OID, TIMESTAMPTZOID};
 	Datum		arguments[] = {
-		VALUE(row, EVENT_KEY), PointerGetDatum(payload),
+		PointerGetDatum(cl_key_space()), VALUE(row, EVENT_KEY), PointerGetDatum(payload),
 		VALUE(row, CALL_ID), VALUE(row, CALLED_AT)
 	};
+	char	   *key = TextDatumGetCString(VALUE(row, EVENT_KEY));
 	CallerIdentity caller = cl_become_owner(cl_ledger_relation("event_key"));
-	bool		claimed;
+	bool		is_claimed;
+	bool		is_same = false;
+	int64		call_id = 0;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to the executor");
-	cl_prepare_once(&claim_plan,
-				 "INSERT INTO cost_ledger_internal.event_key (event_key, payload, call_id, called_at) "
-				 "VALUES ($1, $2, $3, $4) ON CONFLICT (event_key) DO NOTHING",
-				 4, types);
-	if (SPI_execute_plan(claim_plan, arguments, NULL, false, 0) != SPI_OK_INSERT)
+	cl_prepare_once(&plan,
+					"INSERT INTO cost_ledger_internal.event_key (key_space, event_key, payload, call_id, called_at) "
+					"VALUES ($1, $2, $3, $4, $5) ON CONFLICT (key_space, event_key) DO NOTHING",
+					5, types);
+	if (SPI_execute_plan(plan, arguments, NULL, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not claim an event key");
-	claimed = SPI_processed == 1;
-
-	if (!claimed)
-	{
-		cl_prepare_once(&look_plan,
-					 "SELECT k.payload, k.call_id FROM cost_ledger_internal.event_key k WHERE k.event_key OPERATOR(pg_catalog.=) $1",
-					 1, types);
-		if (SPI_execute_plan(look_plan, arguments, NULL, false, 1) != SPI_OK_SELECT)
-			elog(ERROR, "could not look up an event key");
-		if (SPI_processed == 1)
-		{
-			HeapTuple	known = SPI_tuptable->vals[0];
-			bool		isnull;
-			bytea	   *before = DatumGetByteaPP(SPI_getbinval(known, SPI_tuptable->tupdesc, 1, &isnull));
-
-			if (VARSIZE_ANY_EXHDR(before) != PG_SHA256_DIGEST_LENGTH ||
-				memcmp(VARDATA_ANY(before), VARDATA(payload), PG_SHA256_DIGEST_LENGTH) != 0)
-				ereport(ERROR,
-						(errcode(ERRCODE_CL_EVENT_KEY_CONFLICT),
-						 errmsg("event key \"%s\" has already recorded another call",
-								TextDatumGetCString(VALUE(row, EVENT_KEY))),
-						 errdetail("It belongs to call " INT64_FORMAT ".",
-								   DatumGetInt64(SPI_getbinval(known, SPI_tuptable->tupdesc, 2, &isnull))),
-						 errhint("Send a retry with the same payload and a new event with a new key; to correct a recorded call use cost_ledger.correct_call().")));
-		}
-		else
-			ereport(ERROR,
-					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-					 errmsg("event key \"%s\" was removed while it was looked up",
-							TextDatumGetCString(VALUE(row, EVENT_KEY))),
-					 errhint("Retry the transaction.")));
-	}
+	is_claimed = SPI_processed == 1;
+	if (!is_claimed)
+		is_same = is_same_event(arguments, types, key, &call_id);
 	SPI_finish();
 	cl_become_caller(caller);
-	return claimed;
+	if (!is_claimed && !is_same)
+		refuse_other_event(key, call_id);
+	return is_claimed;
 }
 
 /*

@@ -7,10 +7,12 @@
 #include "cost_ledger.h"
 
 #include "fmgr.h"
+#include "key_space.h"
 #include "price_cache.h"
 #include "rollup.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "visible.h"
 
 PG_MODULE_MAGIC;
 
@@ -19,8 +21,10 @@ void		_PG_init(void);
 void
 _PG_init(void)
 {
+	cl_key_space_init();
 	cl_price_cache_init();
 	cl_rollup_init();
+	cl_visible_init();
 
 	/* Nobody may pass off a placeholder as a setting of ours. */
 	MarkGUCPrefixReserved("cost_ledger");

@@ -36,7 +36,6 @@
 #include "miscadmin.h"
 #include "price_cache.h"
 #include "storage/itemptr.h"
-#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
@@ -798,23 +797,6 @@ cl_price_line_in_window(const PriceLine *line, TimestampTz at)
 	if (line->window_start < line->window_end)
 		return time >= line->window_start && time < line->window_end;
 	return time >= line->window_start || time < line->window_end;
-}
-
-/*
- * The cache reads the price tables for whoever inserts a call.  Functions that
- * show prices to their caller ask first.
- */
-void
-cl_price_check_read_access(void)
-{
-	for (int i = 0; i < NUM_PRICE_TABLES; i++)
-	{
-		AclResult	result = pg_class_aclcheck(cl_ledger_relation(price_tables[i]),
-											   GetUserId(), ACL_SELECT);
-
-		if (result != ACLCHECK_OK)
-			aclcheck_error(result, OBJECT_TABLE, price_tables[i]);
-	}
 }
 
 PG_FUNCTION_INFO_V1(cl_price_changed);

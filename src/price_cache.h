@@ -87,6 +87,5 @@ extern void cl_price_cache_init(void);
 extern const PriceSlice *cl_price_cache_lookup(const PriceKey *key, TimestampTz at);
 extern MeterPrice cl_price_find_meter(const PriceSlice *slice, const char *meter);
 extern bool cl_price_line_in_window(const PriceLine *line, TimestampTz at);
-extern void cl_price_check_read_access(void);
 
 #endif							/* COST_LEDGER_PRICE_CACHE_H */

@@ -21,6 +21,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
+#include "visible.h"
 
 /* A cost under way: in fixed point as long as it fits, then in numeric. */
 typedef struct Costing
@@ -373,13 +374,6 @@ read_cost_request(FunctionCallInfo fcinfo, int customer, CostRequest *request)
 {
 	PriceKey   *key = &request->key;
 
-	/* Once per query is enough. */
-	if (fcinfo->flinfo->fn_extra == NULL)
-	{
-		cl_price_check_read_access();
-		fcinfo->flinfo->fn_extra = fcinfo->flinfo;
-	}
-
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
 		return false;
 	request->at = PG_GETARG_TIMESTAMPTZ(0);
@@ -395,6 +389,8 @@ read_cost_request(FunctionCallInfo fcinfo, int customer, CostRequest *request)
 	key->service_class = text_argument(fcinfo, 4, "standard", &key->class_len);
 	key->region = text_argument(fcinfo, 5, "", &key->region_len);
 	key->customer = text_argument(fcinfo, customer, "", &key->customer_len);
+	if (key->customer_len > 0)
+		cl_check_customer_visible(key->customer, key->customer_len);
 	request->slice = cl_price_cache_lookup(key, request->at);
 	return true;
 }

@@ -21,6 +21,7 @@
 #include "ledger.h"
 #include "port/pg_bswap.h"
 #include "rollup.h"
+#include "snapshot_mark.h"
 #include "utils/array.h"
 #include "utils/datum.h"
 #include "utils/inval.h"
@@ -284,11 +285,7 @@ cl_merge_labels(PG_FUNCTION_ARGS)
 static struct
 {
 	bool		is_known;
-	TransactionId xmin;			/* the snapshot */
-	TransactionId xmax;
-	uint32		xcnt;
-	int32		subxcnt;		/* on a standby, all of them */
-	CommandId	curcid;
+	SnapshotMark snapshot;
 	FullTransactionId from;
 	ArrayType  *xids;			/* in TopMemoryContext */
 	int64		base_call_id;
@@ -393,24 +390,24 @@ cl_ledger_changed(PG_FUNCTION_ARGS)
 }
 
 /*
- * Reads the state of the rollups under the query's snapshot, with the caller's
- * rights.
+ * Reads the state of the rollups under the query's snapshot.  Views ask for it,
+ * so the caller needs no rights.
  */
 static void
 read_state(void)
 {
 	static SPIPlanPtr plan = NULL;
 	Snapshot	snapshot = GetActiveSnapshot();
+	CallerIdentity caller;
 	bool		isnull;
 	HeapTuple	tuple;
 	ArrayType  *xids;
 
-	if (state.is_known && state.xmin == snapshot->xmin && state.xmax == snapshot->xmax &&
-		state.xcnt == snapshot->xcnt && state.subxcnt == snapshot->subxcnt &&
-		state.curcid == snapshot->curcid)
+	if (state.is_known && cl_is_same_snapshot(&state.snapshot, snapshot))
 		return;
 	state.is_known = false;
 
+	caller = cl_become_owner(cl_ledger_relation("rollup_state"));
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to the executor");
 	cl_prepare_once(&plan,
@@ -429,12 +426,9 @@ read_state(void)
 	state.xids = MemoryContextAlloc(TopMemoryContext, VARSIZE(xids));
 	memcpy(state.xids, xids, VARSIZE(xids));
 	SPI_finish();
+	cl_become_caller(caller);
 
-	state.xmin = snapshot->xmin;
-	state.xmax = snapshot->xmax;
-	state.xcnt = snapshot->xcnt;
-	state.subxcnt = snapshot->subxcnt;
-	state.curcid = snapshot->curcid;
+	cl_mark_snapshot(&state.snapshot, snapshot);
 	state.is_known = true;
 }
 

@@ -132,7 +132,10 @@ SELECT a.alert_id, a.created_at, a.level, a.kind,
 FROM cost_ledger.alert a
 LEFT JOIN cost_ledger.budget b ON b.budget_id = a.budget_id
 LEFT JOIN cost_ledger.alert_rule r ON r.rule_id = a.rule_id
-WHERE a.acknowledged_at IS NULL;
+WHERE a.acknowledged_at IS NULL
+  AND ((SELECT cost_ledger_internal.sees_all())
+       OR a.scope -> 'team' <@ (SELECT to_jsonb(cost_ledger_internal.seen_teams()))
+       OR a.scope -> 'customer' <@ (SELECT to_jsonb(cost_ledger_internal.seen_customers())));
 
 COMMENT ON VIEW cost_ledger.unacknowledged_alert IS 'Alerts nobody has acknowledged: what a listener reads when it connects, and after each NOTIFY. message is what NOTIFY carries.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.alert_id IS 'Identity of the alert: pass it to acknowledge().';

@@ -49,7 +49,7 @@ CREATE TABLE cost_ledger.budget_version (
     valid_from    timestamptz NOT NULL DEFAULT now(),
     valid_to      timestamptz,
     reason        text,
-    set_by        text NOT NULL DEFAULT current_user,
+    set_by        text NOT NULL DEFAULT cost_ledger_internal.caller(),
     PRIMARY KEY (budget_id, version),
     CHECK (valid_to >= valid_from)
 );
@@ -155,7 +155,7 @@ CREATE TABLE cost_ledger.pause (
     scope       jsonb NOT NULL CHECK (jsonb_typeof(scope) = 'object'),
     reason      text NOT NULL CHECK (reason <> ''),
     paused_at   timestamptz NOT NULL DEFAULT now(),
-    paused_by   text NOT NULL DEFAULT current_user,
+    paused_by   text NOT NULL DEFAULT cost_ledger_internal.caller(),
     until       timestamptz,
     resumed_at  timestamptz,
     resumed_by  text,
@@ -202,7 +202,10 @@ SELECT h.hold_id::text AS hold_id, h.hold_key,
        h.hold_id::text AS row_key
 FROM cost_ledger_internal.hold h
 CROSS JOIN cost_ledger_internal.report_setting s
-WHERE h.state = 'open';
+WHERE h.state = 'open'
+  AND ((SELECT cost_ledger_internal.sees_all())
+       OR h.request -> 'labels' -> 'team' <@ (SELECT to_jsonb(cost_ledger_internal.seen_teams()))
+       OR h.request -> 'labels' -> 'customer' <@ (SELECT to_jsonb(cost_ledger_internal.seen_customers())));
 
 COMMENT ON VIEW cost_ledger.open_hold IS 'What has been granted and not been settled or released.';
 COMMENT ON COLUMN cost_ledger.open_hold.hold_id IS 'Identity of the hold: what the call carries that settles it.';
@@ -286,7 +289,13 @@ CROSS JOIN LATERAL (
                      AND now() + (v.limit_amount - u.spent - e.held) / r.burn_rate_per_hour * interval '1 hour' < p.period_end
                 THEN now() + (v.limit_amount - u.spent - e.held) / r.burn_rate_per_hour * interval '1 hour'
            END AS exhausted_at) x
-WHERE b.is_active AND b.period <> 'request';
+CROSS JOIN LATERAL (
+    SELECT b.scope || CASE WHEN b.each_of IS NULL THEN '{}' ELSE jsonb_build_object(b.each_of, e.entity) END AS scope) s
+WHERE b.is_active AND b.period <> 'request'
+  -- A scope that names other teams or customers too is not of the reader's own.
+  AND ((SELECT cost_ledger_internal.sees_all())
+       OR s.scope -> 'team' <@ (SELECT to_jsonb(cost_ledger_internal.seen_teams()))
+       OR s.scope -> 'customer' <@ (SELECT to_jsonb(cost_ledger_internal.seen_customers())));
 
 COMMENT ON VIEW cost_ledger.budget_status IS 'How each active budget stands now, in its current period, and each entity that has spent in it: corrections included, calls stamped in the rest of the period and calls that refresh() has not seen too. Limits of single requests are not here.';
 COMMENT ON COLUMN cost_ledger.budget_status.budget_id IS 'The budget.';

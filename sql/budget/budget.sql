@@ -116,7 +116,7 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.check_scope(jsonb) IS
     'A scope as it is kept, ids shortened as calls have them; an error (22023) if it is none.';
 
-CREATE FUNCTION cost_ledger_internal.check_budget() RETURNS trigger
+CREATE FUNCTION cost_ledger_internal.check_budget_as_owner() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -180,12 +180,18 @@ BEGIN
     RETURN new;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.check_budget() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.check_budget_as_owner() IS
+    'What the trigger check_budget() does.';
+
+CREATE FUNCTION cost_ledger_internal.check_budget() RETURNS trigger
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger_internal.check_budget() IS
     'Trigger of budget: checks what it counts and for whom, and by what calls find it.';
 
-CREATE FUNCTION cost_ledger_internal.check_budget_version() RETURNS trigger
+CREATE FUNCTION cost_ledger_internal.check_budget_version_as_owner() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -234,7 +240,13 @@ BEGIN
     RETURN new;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.check_budget_version() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.check_budget_version_as_owner() IS
+    'What the trigger check_budget_version() does.';
+
+CREATE FUNCTION cost_ledger_internal.check_budget_version() RETURNS trigger
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger_internal.check_budget_version() IS
     'Trigger of budget_version: checks a limit, and sorts its thresholds and actions.';
@@ -360,6 +372,11 @@ COMMENT ON FUNCTION cost_ledger_internal.post_spend(text) IS
 
 CREATE FUNCTION cost_ledger_internal.unposted_spend()
     RETURNS TABLE (budget_id bigint, entity text, period_start timestamptz, posted numeric, unpriced_calls bigint, first_at timestamptz, last_at timestamptz)
+    LANGUAGE c STABLE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
+
+CREATE FUNCTION cost_ledger_internal.unposted_spend_as_owner()
+    RETURNS TABLE (budget_id bigint, entity text, period_start timestamptz, posted numeric, unpriced_calls bigint, first_at timestamptz, last_at timestamptz)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     SET jit = off
@@ -371,8 +388,12 @@ BEGIN
 END
 $$;
 
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.unposted_spend_as_owner() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.unposted_spend_as_owner() IS
+    'The body of unposted_spend().';
 COMMENT ON FUNCTION cost_ledger_internal.unposted_spend() IS
-    'What calls that refresh() has not seen yet will add to the balances of budgets.';
+    'What calls that refresh() has not seen yet will add to the balances of budgets, whoever asks: the view that does leaves out what its reader may not see.';
 
 CREATE FUNCTION cost_ledger_internal.recorded_condition(since timestamptz) RETURNS text
     LANGUAGE sql STABLE
@@ -407,7 +428,7 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.kept_from(bigint) FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger_internal.kept_from(bigint) IS
     'Where the balances of a budget begin that is set now: with the period before the current one.';
 
-CREATE FUNCTION cost_ledger_internal.start_budget() RETURNS trigger
+CREATE FUNCTION cost_ledger_internal.start_budget_as_owner() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET jit = off
@@ -459,12 +480,18 @@ BEGIN
     RETURN NULL;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.start_budget() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.start_budget_as_owner() IS
+    'What the trigger start_budget() does.';
+
+CREATE FUNCTION cost_ledger_internal.start_budget() RETURNS trigger
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger_internal.start_budget() IS
     'Trigger of budget: one that is new, counts otherwise or is switched on again starts with what was spent already in the period and the one before, and with nothing held; thresholds reached by that are seeded. Refresh and settlements wait meanwhile.';
 
-CREATE FUNCTION cost_ledger_internal.start_limit() RETURNS trigger
+CREATE FUNCTION cost_ledger_internal.start_limit_as_owner() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -473,7 +500,13 @@ BEGIN
     RETURN NULL;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.start_limit() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.start_limit_as_owner() IS
+    'What the trigger start_limit() does.';
+
+CREATE FUNCTION cost_ledger_internal.start_limit() RETURNS trigger
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger_internal.start_limit() IS
     'Trigger of budget_version: seeds the first limit of a budget with the thresholds that are reached already.';
@@ -553,20 +586,20 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.add_budget_version(bigint, numer
 COMMENT ON FUNCTION cost_ledger_internal.add_budget_version(bigint, numeric, numeric[], text[], text, text, timestamptz) IS
     'Another limit for a budget: for good, which ends every other, or until valid_to.';
 
-CREATE FUNCTION cost_ledger.set_budget(
+CREATE FUNCTION cost_ledger_internal.set_budget(
     name           text,
     scope          jsonb,
     period         text,
     limit_amount   numeric,
-    thresholds     numeric[] DEFAULT '{0.7,0.9,1.0}',
-    time_zone      text DEFAULT NULL,
-    metric         text DEFAULT 'cost',
-    each_of        text DEFAULT NULL,
-    actions        text[] DEFAULT NULL,
-    degrade_to     text DEFAULT NULL,
-    week_start     integer DEFAULT 1,
-    period_length  interval DEFAULT NULL,
-    reason         text DEFAULT NULL
+    thresholds     numeric[],
+    time_zone      text,
+    metric         text,
+    each_of        text,
+    actions        text[],
+    degrade_to     text,
+    week_start     integer,
+    period_length  interval,
+    reason         text
 ) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -642,10 +675,31 @@ BEGIN
 END
 $$;
 
+COMMENT ON FUNCTION cost_ledger_internal.set_budget(text, jsonb, text, numeric, numeric[], text, text, text, text[], text, integer, interval, text) IS
+    'cost_ledger.set_budget(), with the rights of the ledger''s owner.';
+
+CREATE FUNCTION cost_ledger.set_budget(
+    name           text,
+    scope          jsonb,
+    period         text,
+    limit_amount   numeric,
+    thresholds     numeric[] DEFAULT '{0.7,0.9,1.0}',
+    time_zone      text DEFAULT NULL,
+    metric         text DEFAULT 'cost',
+    each_of        text DEFAULT NULL,
+    actions        text[] DEFAULT NULL,
+    degrade_to     text DEFAULT NULL,
+    week_start     integer DEFAULT 1,
+    period_length  interval DEFAULT NULL,
+    reason         text DEFAULT NULL
+) RETURNS bigint
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
+
 COMMENT ON FUNCTION cost_ledger.set_budget(text, jsonb, text, numeric, numeric[], text, text, text, text[], text, integer, interval, text) IS
     'Sets a budget, new or known by its name, and returns its budget_id. scope names what it limits by columns of the call, {"team": "search", "model": "…"}: all of them must match; {} is every call. period is request, minute, hour, day, week, month, quarter or total in time_zone (NULL: the ledger''s), weeks from day week_start (1 Monday … 7 Sunday); rolling, the last period_length; run or session, for each of them. limit_amount is in the unit of metric: cost (in the ledger''s currency), tokens, calls, tool_calls, turns, concurrent_calls, duration (seconds) or depth. each_of is a column of the call each value of which has the limit for itself. thresholds are fractions of limit_amount at which an alert is raised; actions what each asks for: warn, throttle, degrade (to the model degrade_to), defer or stop. A changed limit is a new version, which alerts anew; the same again changes nothing. A budget that is new, counts otherwise or is switched on again starts with what was spent in the period already; thresholds reached by that are recorded as alerts of kind seeded, without a message.';
 
-CREATE FUNCTION cost_ledger.raise_budget(name text, limit_amount numeric, until timestamptz, reason text) RETURNS integer
+CREATE FUNCTION cost_ledger_internal.raise_budget(name text, limit_amount numeric, until timestamptz, reason text) RETURNS integer
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -673,6 +727,13 @@ BEGIN
     RETURN cost_ledger_internal.add_budget_version(v.budget_id, raise_budget.limit_amount, v.thresholds, v.actions, v.degrade_to, raise_budget.reason, raise_budget.until);
 END
 $$;
+
+COMMENT ON FUNCTION cost_ledger_internal.raise_budget(text, numeric, timestamptz, text) IS
+    'cost_ledger.raise_budget(), with the rights of the ledger''s owner.';
+
+CREATE FUNCTION cost_ledger.raise_budget(name text, limit_amount numeric, until timestamptz, reason text) RETURNS integer
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger.raise_budget(text, numeric, timestamptz, text) IS
     'Another limit for a budget until a time, with a reason, and returns its version; then the limit is again what it was. A set_budget() that changes the limit meanwhile ends it.';
@@ -703,6 +764,19 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.fit_message(jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger_internal.fit_message(jsonb) IS
     'A message in less than 1 kB: values of its scope are shortened as far as that needs, and end in "..." then.';
 
+CREATE FUNCTION cost_ledger_internal.notify_alert(message jsonb) RETURNS void
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT pg_notify('cost_ledger_alert',
+                     CASE l.notify_payload WHEN 'full' THEN message
+                          ELSE jsonb_build_object('v', message -> 'v', 'id', message -> 'id', 'kind', message -> 'kind', 'level', message -> 'level') END::text)
+    FROM cost_ledger.ledger l
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.notify_alert(jsonb) IS
+    'Sends a message to channel cost_ledger_alert with the commit, as much of it as ledger.notify_payload says: every session may listen.';
+
 CREATE FUNCTION cost_ledger_internal.resolve_budgets(at timestamptz) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -726,7 +800,7 @@ BEGIN
                   < a.threshold * a.limit_amount * 0.95
             RETURNING a.payload
     LOOP
-        PERFORM pg_notify('cost_ledger_alert', (message || '{"kind": "resolved"}')::text);
+        PERFORM cost_ledger_internal.notify_alert(message || '{"kind": "resolved"}');
     END LOOP;
 END
 $$;
@@ -879,7 +953,7 @@ BEGIN
         -- One bell for all thresholds crossed at once: that of the highest.
         -- Nobody is called for a period that is over: the alert is there.
         IF news IS NOT NULL AND seeded_budget IS NULL AND NOT due.is_late THEN
-            PERFORM pg_notify('cost_ledger_alert', news::text);
+            PERFORM cost_ledger_internal.notify_alert(news);
         END IF;
     END LOOP;
     RETURN made;
@@ -939,7 +1013,7 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.keep_alerts() FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger_internal.keep_alerts() IS
     'Trigger of alert: an alert can be acknowledged, once, and be resolved, once; every other change is refused (23001), for a deleted alert would be raised again.';
 
-CREATE FUNCTION cost_ledger.acknowledge(alert_id bigint, acknowledged_by text DEFAULT current_user) RETURNS bigint
+CREATE FUNCTION cost_ledger_internal.acknowledge(alert_id bigint) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -957,7 +1031,7 @@ BEGIN
                   HINT = 'Pass an alert_id of cost_ledger.unacknowledged_alert.';
     END IF;
     UPDATE cost_ledger.alert a
-        SET acknowledged_at = now(), acknowledged_by = coalesce(nullif(acknowledge.acknowledged_by, ''), current_user)
+        SET acknowledged_at = now(), acknowledged_by = cost_ledger_internal.caller()
         WHERE a.acknowledged_at IS NULL
           AND CASE WHEN known.rule_id IS NULL
                    THEN a.budget_id = known.budget_id AND a.budget_version = known.budget_version
@@ -970,8 +1044,15 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger.acknowledge(bigint, text) IS
-    'Takes an alert off unacknowledged_alert, and with it those of lower thresholds of the same budget and period, or earlier ones of the same rule and subject; returns how many were. acknowledged_by is who says so: by default the current role.';
+COMMENT ON FUNCTION cost_ledger_internal.acknowledge(bigint) IS
+    'cost_ledger.acknowledge(), with the rights of the ledger''s owner.';
+
+CREATE FUNCTION cost_ledger.acknowledge(alert_id bigint) RETURNS bigint
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
+
+COMMENT ON FUNCTION cost_ledger.acknowledge(bigint) IS
+    'Takes an alert off unacknowledged_alert, and with it those of lower thresholds of the same budget and period, or earlier ones of the same rule and subject; returns how many were. acknowledged_by is the role that calls.';
 
 -- Decisions.
 
@@ -1208,16 +1289,16 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.prune_holds(timestamptz, bigint)
 COMMENT ON FUNCTION cost_ledger_internal.prune_holds(timestamptz, bigint) IS
     'Forgets max_holds holds that are over for as long as set_retention() says, and returns how many. Estimates that still stand in for a price are kept.';
 
-CREATE FUNCTION cost_ledger.reserve(
+CREATE FUNCTION cost_ledger_internal.reserve(
     hold_key           text,
     labels             jsonb,
-    estimate           numeric DEFAULT NULL,
-    provider           text DEFAULT NULL,
-    model              text DEFAULT NULL,
-    input_tokens       bigint DEFAULT NULL,
-    max_output_tokens  bigint DEFAULT NULL,
-    ttl                interval DEFAULT '10 minutes',
-    check_only         boolean DEFAULT false
+    estimate           numeric,
+    provider           text,
+    model              text,
+    input_tokens       bigint,
+    max_output_tokens  bigint,
+    ttl                interval,
+    check_only         boolean
 ) RETURNS TABLE (
         decision text, hold_id uuid, budget_id bigint, reason text, spent numeric, held numeric, limit_amount numeric,
         resets_at timestamptz, retry_after interval, degrade_to text)
@@ -1263,9 +1344,6 @@ BEGIN
         RAISE EXCEPTION 'budgets are reserved at READ COMMITTED only'
             USING ERRCODE = 'invalid_transaction_state',
                   HINT = 'SET default_transaction_isolation = ''read committed''; or BEGIN ISOLATION LEVEL READ COMMITTED;';
-    END IF;
-    IF to_regclass('cost_ledger_internal.hold') IS NULL THEN
-        PERFORM cost_ledger_internal.ledger();
     END IF;
     check_only := coalesce(check_only, false);
     IF NOT check_only AND coalesce(octet_length(reserve.hold_key), 0) NOT BETWEEN 1 AND 512 THEN
@@ -1572,6 +1650,25 @@ BEGIN
 END
 $$;
 
+COMMENT ON FUNCTION cost_ledger_internal.reserve(text, jsonb, numeric, text, text, bigint, bigint, interval, boolean) IS
+    'cost_ledger.reserve(), with the rights of the ledger''s owner.';
+
+CREATE FUNCTION cost_ledger.reserve(
+    hold_key           text,
+    labels             jsonb,
+    estimate           numeric DEFAULT NULL,
+    provider           text DEFAULT NULL,
+    model              text DEFAULT NULL,
+    input_tokens       bigint DEFAULT NULL,
+    max_output_tokens  bigint DEFAULT NULL,
+    ttl                interval DEFAULT '10 minutes',
+    check_only         boolean DEFAULT false
+) RETURNS TABLE (
+        decision text, hold_id uuid, budget_id bigint, reason text, spent numeric, held numeric, limit_amount numeric,
+        resets_at timestamptz, retry_after interval, degrade_to text)
+    LANGUAGE c VOLATILE ROWS 1
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
+
 COMMENT ON FUNCTION cost_ledger.reserve(text, jsonb, numeric, text, text, bigint, bigint, interval, boolean) IS
     'May this call be made? Decides by every budget that the labels (columns the call will carry) belong to, and holds the estimate of all of them, or of none, until the call is inserted with hold_id, release(), or ttl is over. decision is allow; warn, throttle or degrade (to the model degrade_to), granted with a level reached; defer or stop, refused, by the budget budget_id or a pause. estimate is in the ledger''s currency; left out, it is what input_tokens and max_output_tokens cost now on the model, or unknown: then only a limit that is used up already refuses. Exact under any concurrency: what is spent through holds and held never exceeds a limit, nor is anything refused that fits. hold_key makes retries safe: the same key and arguments give the same hold (LC003 for other arguments, or when the hold is over). check_only tells the decision and holds nothing. Only at READ COMMITTED (25000).';
 
@@ -1592,16 +1689,13 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.sweep_holds(bigint, text, timestamptz, timestamptz) IS
     'Takes what expired holds have reserved out of one balance, which the caller has locked.';
 
-CREATE FUNCTION cost_ledger.release(hold_key text) RETURNS boolean
+CREATE FUNCTION cost_ledger_internal.release(hold_key text) RETURNS boolean
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     id uuid;
 BEGIN
-    IF to_regclass('cost_ledger_internal.hold') IS NULL THEN
-        PERFORM cost_ledger_internal.ledger();
-    END IF;
     UPDATE cost_ledger_internal.hold h SET state = 'released', ended_at = clock_timestamp()
         WHERE h.hold_key = release.hold_key AND h.state = 'open'
         RETURNING h.hold_id INTO id;
@@ -1612,6 +1706,13 @@ BEGIN
     RETURN true;
 END
 $$;
+
+COMMENT ON FUNCTION cost_ledger_internal.release(text) IS
+    'cost_ledger.release(), with the rights of the ledger''s owner.';
+
+CREATE FUNCTION cost_ledger.release(hold_key text) RETURNS boolean
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger.release(text) IS
     'Gives back what a hold has reserved, when its call is not made or has failed without cost. True if it was open; again, or for a hold that has been settled or is not known, false.';
@@ -1634,7 +1735,7 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.pause_scope(jsonb) IS
     'The scope of a pause as it is kept: as check_scope(), but NULL, which might be meant for one and be for all, is an error (22004).';
 
-CREATE FUNCTION cost_ledger.pause(scope jsonb, reason text, until timestamptz DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION cost_ledger_internal.pause(scope jsonb, reason text, until timestamptz) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -1642,9 +1743,6 @@ AS $$
 DECLARE
     id bigint;
 BEGIN
-    IF to_regclass('cost_ledger.pause') IS NULL THEN
-        PERFORM cost_ledger_internal.ledger();
-    END IF;
     IF coalesce(pause.reason, '') = '' OR pause.until <= now() THEN
         RAISE EXCEPTION 'a pause needs a reason, and an end in the future or none'
             USING ERRCODE = 'invalid_parameter_value',
@@ -1657,10 +1755,17 @@ BEGIN
 END
 $$;
 
+COMMENT ON FUNCTION cost_ledger_internal.pause(jsonb, text, timestamptz) IS
+    'cost_ledger.pause(), with the rights of the ledger''s owner.';
+
+CREATE FUNCTION cost_ledger.pause(scope jsonb, reason text, until timestamptz DEFAULT NULL) RETURNS bigint
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
+
 COMMENT ON FUNCTION cost_ledger.pause(jsonb, text, timestamptz) IS
     'Has reserve() answer stop for every call of a scope (as of a budget; {} is every call, NULL an error) from the commit on, until a time or resume(). Returns the pause_id.';
 
-CREATE FUNCTION cost_ledger.resume(scope jsonb) RETURNS bigint
+CREATE FUNCTION cost_ledger_internal.resume(scope jsonb) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -1669,15 +1774,19 @@ DECLARE
     wanted jsonb := cost_ledger_internal.pause_scope(resume.scope);
     ended bigint;
 BEGIN
-    IF to_regclass('cost_ledger.pause') IS NULL THEN
-        PERFORM cost_ledger_internal.ledger();
-    END IF;
-    UPDATE cost_ledger.pause p SET resumed_at = now(), resumed_by = current_user
+    UPDATE cost_ledger.pause p SET resumed_at = now(), resumed_by = cost_ledger_internal.caller()
         WHERE p.resumed_at IS NULL AND (p.until IS NULL OR p.until > now()) AND p.scope = wanted;
     GET DIAGNOSTICS ended = ROW_COUNT;
     RETURN ended;
 END
 $$;
+
+COMMENT ON FUNCTION cost_ledger_internal.resume(jsonb) IS
+    'cost_ledger.resume(), with the rights of the ledger''s owner.';
+
+CREATE FUNCTION cost_ledger.resume(scope jsonb) RETURNS bigint
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger.resume(jsonb) IS
     'Ends every pause of exactly this scope, and returns how many there were. Who did it is in the table pause.';

@@ -69,6 +69,11 @@ COMMENT ON FUNCTION cost_ledger_internal.project_spend(numeric, timestamptz, tim
 
 CREATE FUNCTION cost_ledger_internal.daily_spend(at timestamptz DEFAULT now())
     RETURNS TABLE (budget_id bigint, entity text, daily numeric[])
+    LANGUAGE c STABLE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
+
+CREATE FUNCTION cost_ledger_internal.daily_spend_as_owner(at timestamptz)
+    RETURNS TABLE (budget_id bigint, entity text, daily numeric[])
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     SET jit = off
@@ -80,7 +85,7 @@ DECLARE
         AND b.period IN ('day', 'week', 'month', 'quarter')
         AND b.scope - $1 = '{}' AND (b.each_of IS NULL OR b.each_of = ANY ($1))$condition$;
     columns text[];
-    today date := (daily_spend.at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date;
+    today date := (daily_spend_as_owner.at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date;
     days integer := least(28, today - (SELECT min(r.day) FROM cost_ledger_internal.live_day r));
 BEGIN
     EXECUTE format('SELECT coalesce(array_agg(DISTINCT u.name) FILTER (WHERE u.name <> ''''), ''{}'')
@@ -125,5 +130,9 @@ BEGIN
 END
 $$;
 
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.daily_spend_as_owner(timestamptz) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.daily_spend_as_owner(timestamptz) IS
+    'The body of daily_spend().';
 COMMENT ON FUNCTION cost_ledger_internal.daily_spend(timestamptz) IS
     'What was spent on each of the last whole days of the reporting zone, 28 at most, the latest last, by active budget of a day, week, month or quarter and its entities, in the unit of the budget. The first day is at the earliest that of the ledger''s first call. Days are kept by team, feature, customer, task type, environment, provider, model, service class and operation; budgets of users, runs, sessions, agents or API keys, and of turns, are not here.';

@@ -153,17 +153,53 @@ ALTER TABLE cost_ledger_internal.call_default ENABLE ALWAYS TRIGGER append_only_
 -- by time would have to include the time, and a retry with a new timestamp
 -- would then count twice.
 CREATE TABLE cost_ledger_internal.event_key (
-    event_key  text COLLATE "C" PRIMARY KEY CHECK (octet_length(event_key) BETWEEN 1 AND 512),
+    key_space  text COLLATE "C" NOT NULL,
+    event_key  text COLLATE "C" CHECK (octet_length(event_key) BETWEEN 1 AND 512),
     payload    bytea NOT NULL,
     call_id    bigint NOT NULL,
-    called_at  timestamptz NOT NULL
+    called_at  timestamptz NOT NULL,
+    PRIMARY KEY (key_space, event_key)
 );
 
 COMMENT ON TABLE cost_ledger_internal.event_key IS 'Event keys seen, each with the call it recorded. Written by the ledger.';
+COMMENT ON COLUMN cost_ledger_internal.event_key.key_space IS 'The space of the role that sent it (grant_writer()); empty for the shared one.';
 COMMENT ON COLUMN cost_ledger_internal.event_key.event_key IS 'The client''s key.';
 COMMENT ON COLUMN cost_ledger_internal.event_key.payload IS 'SHA-256 of what the client sent, called_at left out.';
 COMMENT ON COLUMN cost_ledger_internal.event_key.call_id IS 'The call that was recorded.';
 COMMENT ON COLUMN cost_ledger_internal.event_key.called_at IS 'Its called_at: with call_id, the call''s primary key.';
+
+-- What the current role may see of call (sql/grant/visible.sql): reports that need
+-- the calls themselves begin with it.
+CREATE VIEW cost_ledger_internal.seen_call AS
+SELECT c.*
+FROM cost_ledger.call c
+WHERE (SELECT cost_ledger_internal.sees_all())
+   OR c.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
+   OR c.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]);
+
+COMMENT ON VIEW cost_ledger_internal.seen_call IS 'The calls that the current role may see. Columns as in call.';
+
+CREATE VIEW cost_ledger.call_detail WITH (security_barrier = true) AS
+SELECT c.*
+FROM cost_ledger_internal.seen_call c;
+
+COMMENT ON VIEW cost_ledger.call_detail IS 'Which calls are there? Every row of call that its reader may see: all, or those of the teams and customers granted.';
+
+-- Their columns are those of call, and so are their comments.
+DO $comments$
+DECLARE
+    c record;
+BEGIN
+    FOR c IN
+        SELECT v.attrelid::regclass AS view, v.attname, col_description(t.attrelid, t.attnum) AS description
+        FROM pg_attribute v
+        JOIN pg_attribute t ON t.attrelid = 'cost_ledger.call'::regclass AND t.attname = v.attname
+        WHERE v.attrelid IN ('cost_ledger_internal.seen_call'::regclass, 'cost_ledger.call_detail'::regclass) AND v.attnum > 0
+    LOOP
+        EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', c.view, c.attname, c.description);
+    END LOOP;
+END
+$comments$;
 
 -- What could not be priced, and why; nothing in it is counted as $0.
 CREATE VIEW cost_ledger.unpriced_call WITH (security_barrier = true) AS
@@ -175,7 +211,7 @@ SELECT c.called_at, c.call_id, c.pricing, c.usage_status,
        u.reason,
        s.currency,
        c.call_id::text AS row_key
-FROM cost_ledger.call c
+FROM cost_ledger_internal.seen_call c
 CROSS JOIN cost_ledger_internal.report_setting s
 CROSS JOIN LATERAL (
     SELECT CASE

@@ -17,7 +17,7 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.refuse_change() FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger_internal.refuse_change() IS
     'Trigger of append-only tables: refuses UPDATE, DELETE and TRUNCATE (23001).';
 
-CREATE FUNCTION cost_ledger.correct_call(called_at timestamptz, call_id bigint, usage jsonb, reason text) RETURNS bigint
+CREATE FUNCTION cost_ledger_internal.correct_call(called_at timestamptz, call_id bigint, usage jsonb, reason text) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -135,10 +135,17 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger.correct_call(timestamptz, bigint, jsonb, text) IS
-    'Corrects the usage of a recorded call: usage, in the ledger''s convention, is what it should have been. Books a new row with the differences in counts and cost, linked by corrects, with the reason in tags, and returns its call_id; NULL when nothing differs, so doing it twice books nothing. The cost is that of the price list as it is now for called_at (LC001 when there is none). A call served from response_cache stays at 0. Only for the owner of the ledger, at READ COMMITTED (25000).';
+COMMENT ON FUNCTION cost_ledger_internal.correct_call(timestamptz, bigint, jsonb, text) IS
+    'cost_ledger.correct_call(), with the rights of the ledger''s owner.';
 
-CREATE FUNCTION cost_ledger.correct_call(event_key text, usage jsonb, reason text) RETURNS bigint
+CREATE FUNCTION cost_ledger.correct_call(called_at timestamptz, call_id bigint, usage jsonb, reason text) RETURNS bigint
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
+
+COMMENT ON FUNCTION cost_ledger.correct_call(timestamptz, bigint, jsonb, text) IS
+    'Corrects the usage of a recorded call: usage, in the ledger''s convention, is what it should have been. Books a new row with the differences in counts and cost, linked by corrects, with the reason in tags, and returns its call_id; NULL when nothing differs, so doing it twice books nothing. The cost is that of the price list as it is now for called_at (LC001 when there is none). A call served from response_cache stays at 0. Only for the owner of the ledger and its admins, at READ COMMITTED (25000).';
+
+CREATE FUNCTION cost_ledger_internal.correct_call(event_key text, usage jsonb, reason text, key_space text) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -146,15 +153,23 @@ DECLARE
     known record;
 BEGIN
     SELECT k.called_at, k.call_id INTO known
-        FROM cost_ledger_internal.event_key k WHERE k.event_key = correct_call.event_key;
+        FROM cost_ledger_internal.event_key k
+        WHERE k.key_space = coalesce(correct_call.key_space, '') AND k.event_key = correct_call.event_key;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no call with event key "%"', correct_call.event_key
             USING ERRCODE = 'no_data_found',
-                  HINT = 'Pass the event key that the call was recorded with, or its called_at and call_id.';
+                  HINT = 'Pass the event key that the call was recorded with, and the key_space of who sent it (cost_ledger.grants), or its called_at and call_id.';
     END IF;
     RETURN cost_ledger.correct_call(known.called_at, known.call_id, usage, reason);
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger.correct_call(text, jsonb, text) IS
-    'Corrects the usage of the call that was recorded under an event key; see correct_call(timestamptz, bigint, jsonb, text).';
+COMMENT ON FUNCTION cost_ledger_internal.correct_call(text, jsonb, text, text) IS
+    'cost_ledger.correct_call(), with the rights of the ledger''s owner.';
+
+CREATE FUNCTION cost_ledger.correct_call(event_key text, usage jsonb, reason text, key_space text DEFAULT '') RETURNS bigint
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
+
+COMMENT ON FUNCTION cost_ledger.correct_call(text, jsonb, text, text) IS
+    'Corrects the usage of the call that was recorded under an event key, in the key_space of the role that sent it; see correct_call(timestamptz, bigint, jsonb, text).';

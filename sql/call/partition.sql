@@ -29,21 +29,6 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.partitions() IS
     'The partitions of call with their ranges (end exclusive), oldest first, the default one last; in the view partition_status there is more of each.';
 
-CREATE FUNCTION cost_ledger_internal.has_waiting_calls() RETURNS boolean
-    LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    IF NOT has_table_privilege('cost_ledger_internal.call_default', 'SELECT') THEN
-        RETURN NULL;
-    END IF;
-    RETURN EXISTS (SELECT FROM cost_ledger_internal.call_default);
-END
-$$;
-
-COMMENT ON FUNCTION cost_ledger_internal.has_waiting_calls() IS
-    'Whether call_default holds calls: of months without a partition. NULL for who may not read it.';
-
 CREATE FUNCTION cost_ledger_internal.new_partition(partition text) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -585,7 +570,7 @@ BEGIN
         RETURN 0;
     END IF;
     WITH old AS (
-        SELECT k.event_key
+        SELECT k.key_space, k.event_key
         FROM cost_ledger_internal.event_key k
         WHERE k.called_at < keys_from
           -- An old call that was recorded lately may be sent again.
@@ -593,7 +578,7 @@ BEGIN
                           WHERE c.called_at = k.called_at AND c.call_id = k.call_id AND c.recorded_at >= keys_from)
         LIMIT max_keys
     ), gone AS (
-        DELETE FROM cost_ledger_internal.event_key k USING old o WHERE k.event_key = o.event_key RETURNING 1
+        DELETE FROM cost_ledger_internal.event_key k USING old o WHERE k.key_space = o.key_space AND k.event_key = o.event_key RETURNING 1
     )
     SELECT count(*) INTO pruned FROM gone;
     IF pruned < max_keys THEN

@@ -9,7 +9,7 @@ CREATE TABLE cost_ledger.rerate_batch (
     calls        bigint NOT NULL CHECK (calls > 0),
     amount       numeric NOT NULL,
     created_at   timestamptz NOT NULL DEFAULT now(),
-    created_by   text NOT NULL DEFAULT current_user
+    created_by   text NOT NULL DEFAULT cost_ledger_internal.caller()
 );
 
 COMMENT ON TABLE cost_ledger.rerate_batch IS 'Batches of adjustments that rerate() has booked: one row each. Its adjustments are the rows of call whose tags have its number as rerate_batch.';
@@ -50,7 +50,7 @@ FROM (
            coalesce(sum(c.cost) FILTER (WHERE c.cost > 0), 0) AS charges,
            coalesce(sum(c.cost) FILTER (WHERE c.cost < 0), 0) AS credits,
            sum(c.cost) AS amount
-    FROM cost_ledger.call c
+    FROM cost_ledger_internal.seen_call c
     WHERE c.corrects IS NOT NULL
       AND jsonb_typeof(c.tags -> 'rerate_batch') = 'number'
     GROUP BY 1, 2, c.team, c.provider, c.model) a

@@ -135,8 +135,8 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.booked_calls(timestamptz, timestamptz, jsonb, jsonb) IS
     'What is booked for each call of a range of time (end exclusive), its corrections and adjustments included: usage as it is known now, in the ledger''s convention; cost, the sum of all its rows (NULL while nothing has a price); price_id and pricing of the last of them. filters is an object of columns of call and values: {"provider": "openai", "team": ["search", "chat"], "customer": null, "tags": {"tier": "gold"}}; all must hold, of a list one, null finds rows without a value, JSON columns are compared by containment. marks is a list of such filters; mark is the number of the first that holds.';
 
-CREATE FUNCTION cost_ledger.billed_meters(
-    range_start timestamptz, range_end timestamptz, filters jsonb DEFAULT '{}'
+CREATE FUNCTION cost_ledger_internal.billed_meters(
+    range_start timestamptz, range_end timestamptz, filters jsonb
 ) RETURNS TABLE (model text, meter text, quantity numeric, amount numeric, is_unpriced boolean)
     LANGUAGE sql STABLE ROWS 10
     SET search_path = pg_catalog, pg_temp
@@ -167,11 +167,20 @@ AS $$
     WHERE t.cost <> coalesce(m.amount, 0)
 $$;
 
+COMMENT ON FUNCTION cost_ledger_internal.billed_meters(timestamptz, timestamptz, jsonb) IS
+    'cost_ledger.billed_meters(), with the rights of the ledger''s owner.';
+
+CREATE FUNCTION cost_ledger.billed_meters(
+    range_start timestamptz, range_end timestamptz, filters jsonb DEFAULT '{}'
+) RETURNS TABLE (model text, meter text, quantity numeric, amount numeric, is_unpriced boolean)
+    LANGUAGE c STABLE ROWS 10
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
+
 COMMENT ON FUNCTION cost_ledger.billed_meters(timestamptz, timestamptz, jsonb) IS
     'What the calls of a range of time (end exclusive) are billed for: quantity and amount per model as sent and meter, by the price list as it is now, in the ledger''s currency, corrections included. Quantities are disjoint: parts with a rate of their own are taken out of their total, others are in it. is_unpriced: some of the quantity has no rate, and amount lacks it. Where calls are booked at other prices than the list now has, the meter "(not rerated)" is the difference, so that the amounts of a model add up to its cost; rerate() brings it to 0. filters as in booked_calls(). Calls served from response_cache are left out.';
 
-CREATE FUNCTION cost_ledger.rerate(
-    range_start timestamptz, range_end timestamptz, filters jsonb DEFAULT '{}', dry_run boolean DEFAULT true, reason text DEFAULT NULL
+CREATE FUNCTION cost_ledger_internal.rerate(
+    range_start timestamptz, range_end timestamptz, filters jsonb, dry_run boolean, reason text
 ) RETURNS TABLE (
         call_id bigint, called_at timestamptz, provider text, model text,
         old_cost numeric, new_cost numeric, change numeric,
@@ -202,19 +211,12 @@ BEGIN
     rerate.filters := coalesce(rerate.filters, '{}');
     -- Checks the arguments, and finds nothing.
     PERFORM FROM cost_ledger_internal.booked_calls(rerate.range_start, rerate.range_end, rerate.filters || '{"call_id": []}');
-    -- Others may not read retention_log, and book nothing.
-    IF pg_has_role((SELECT c.relowner FROM pg_class c WHERE c.oid = 'cost_ledger.call'::regclass), 'USAGE') THEN
-        PERFORM cost_ledger_internal.refuse_dropped(rerate.range_start, rerate.range_end, rerate.filters);
-    END IF;
+    PERFORM cost_ledger_internal.refuse_dropped(rerate.range_start, rerate.range_end, rerate.filters);
     IF NOT rerate.dry_run THEN
         IF coalesce(rerate.reason, '') = '' THEN
             RAISE EXCEPTION 'a re-rating needs a reason'
                 USING ERRCODE = 'null_value_not_allowed',
                       HINT = 'Say why the prices have changed: reason => ''invoice of March shows another rate''.';
-        ELSIF NOT pg_has_role((SELECT c.relowner FROM pg_class c WHERE c.oid = 'cost_ledger.call'::regclass), 'USAGE') THEN
-            RAISE EXCEPTION 'only the owner of the ledger may book adjustments'
-                USING ERRCODE = 'insufficient_privilege',
-                      HINT = 'See what would change with dry_run => true, and ask the owner to book it.';
         ELSIF current_setting('transaction_isolation') <> 'read committed' THEN
             -- Its snapshot may be older than what another re-rating has booked.
             RAISE EXCEPTION 'a re-rating is not booked in a transaction at isolation level %', current_setting('transaction_isolation')
@@ -334,12 +336,25 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger.rerate(timestamptz, timestamptz, jsonb, boolean, text) IS
-    'Calls of a range of time (end exclusive) whose cost by the price list as it is now is not what is booked for them, corrections included: one row each, change = new_cost - old_cost in the ledger''s currency, exact. dry_run => false books each change as a row of call that corrects it (cost only, usage does not change), at its time and with its attribution, all in one batch with a reason; again, it finds nothing. Calls that were unpriced or partial get their price this way. A call whose price is gone keeps its cost: it is listed with change NULL and nothing is booked. Calls served from response_cache cost nothing and are not looked at. filters as in booked_calls(). Booking is only for the owner of the ledger (42501), in a transaction at READ COMMITTED (25000), one at a time; an interrupted one books nothing.';
+COMMENT ON FUNCTION cost_ledger_internal.rerate(timestamptz, timestamptz, jsonb, boolean, text) IS
+    'cost_ledger.rerate(), with the rights of the ledger''s owner.';
 
-CREATE FUNCTION cost_ledger.what_if(
-    range_start timestamptz, range_end timestamptz, mapping jsonb DEFAULT '[]', cache_hit_ratio numeric DEFAULT NULL,
-    filters jsonb DEFAULT '{}', priced_at timestamptz DEFAULT NULL
+CREATE FUNCTION cost_ledger.rerate(
+    range_start timestamptz, range_end timestamptz, filters jsonb DEFAULT '{}', dry_run boolean DEFAULT true, reason text DEFAULT NULL
+) RETURNS TABLE (
+        call_id bigint, called_at timestamptz, provider text, model text,
+        old_cost numeric, new_cost numeric, change numeric,
+        old_price_id bigint, new_price_id bigint, old_pricing text, new_pricing text,
+        batch_id bigint, adjustment_id bigint)
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
+
+COMMENT ON FUNCTION cost_ledger.rerate(timestamptz, timestamptz, jsonb, boolean, text) IS
+    'Calls of a range of time (end exclusive) whose cost by the price list as it is now is not what is booked for them, corrections included: one row each, change = new_cost - old_cost in the ledger''s currency, exact. dry_run => false books each change as a row of call that corrects it (cost only, usage does not change), at its time and with its attribution, all in one batch with a reason; again, it finds nothing. Calls that were unpriced or partial get their price this way. A call whose price is gone keeps its cost: it is listed with change NULL and nothing is booked. Calls served from response_cache cost nothing and are not looked at. filters as in booked_calls(). Only for the owner of the ledger and its admins; booking in a transaction at READ COMMITTED (25000), one at a time; an interrupted one books nothing.';
+
+CREATE FUNCTION cost_ledger_internal.what_if(
+    range_start timestamptz, range_end timestamptz, mapping jsonb, cache_hit_ratio numeric,
+    filters jsonb, priced_at timestamptz
 ) RETURNS TABLE (
         team text, feature text, is_allocated boolean, calls bigint, real_cost numeric, what_if_cost numeric, difference numeric, ratio numeric, unpriced_calls bigint)
     LANGUAGE plpgsql STABLE
@@ -446,6 +461,17 @@ BEGIN
         ORDER BY t.team, t.feature;
 END
 $$;
+
+COMMENT ON FUNCTION cost_ledger_internal.what_if(timestamptz, timestamptz, jsonb, numeric, jsonb, timestamptz) IS
+    'cost_ledger.what_if(), with the rights of the ledger''s owner.';
+
+CREATE FUNCTION cost_ledger.what_if(
+    range_start timestamptz, range_end timestamptz, mapping jsonb DEFAULT '[]', cache_hit_ratio numeric DEFAULT NULL,
+    filters jsonb DEFAULT '{}', priced_at timestamptz DEFAULT NULL
+) RETURNS TABLE (
+        team text, feature text, is_allocated boolean, calls bigint, real_cost numeric, what_if_cost numeric, difference numeric, ratio numeric, unpriced_calls bigint)
+    LANGUAGE c STABLE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger.what_if(timestamptz, timestamptz, jsonb, numeric, jsonb, timestamptz) IS
     'What the calls of a range of time (end exclusive) would have cost on other models, classes or regions, or with another share of input tokens read from the cache, per team and feature beside what they cost. mapping is a list of rules of which the first that holds counts: [{"from": {"model": "claude-opus-4"}, "to": {"provider": "anthropic", "model": "claude-sonnet-4-5"}}, {"from": {"operation": "eval"}, "to": {"service_class": "batch"}}]; "from" is a filter as in booked_calls(), what "to" leaves out stays. Calls without a rule keep their cost. cache_hit_ratio is cache reads per input token; cache writes stay as far as reads leave room. Prices are those of each call''s own time, or of priced_at. real_cost and what_if_cost, in the ledger''s currency, are of the calls whose full cost both ways is known; the others are counted in unpriced_calls. ratio = what_if_cost / real_cost; is_allocated is false where team or feature is (unallocated).';

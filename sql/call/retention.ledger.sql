@@ -33,7 +33,7 @@ CREATE TABLE cost_ledger.retention_log (
     retain_calls   interval,
     checked_at     timestamptz NOT NULL,
     dropped_at     timestamptz NOT NULL DEFAULT now(),
-    dropped_by     text NOT NULL DEFAULT current_user
+    dropped_by     text NOT NULL DEFAULT cost_ledger_internal.caller()
 );
 
 COMMENT ON TABLE cost_ledger.retention_log IS 'Partitions of call that retention has dropped: one row each. A month has several if calls of it came after it was dropped.';
@@ -96,7 +96,7 @@ CREATE VIEW cost_ledger.partition_status WITH (security_barrier = true) AS
 SELECT p.partition,
        p.range_start AS starts_at, p.range_end AS ends_at,
        p.is_default,
-       CASE WHEN p.is_default THEN cost_ledger_internal.has_waiting_calls()
+       CASE WHEN p.is_default THEN EXISTS (SELECT FROM cost_ledger_internal.call_default)
             ELSE EXISTS (SELECT FROM cost_ledger.call c WHERE c.called_at >= p.range_start AND c.called_at < p.range_end) END AS has_rows,
        CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint END AS estimated_rows,
        (SELECT sum(pg_total_relation_size(t.relid)) FROM pg_partition_tree(p.relation) t)::bigint AS bytes,
@@ -114,7 +114,7 @@ COMMENT ON COLUMN cost_ledger.partition_status.partition IS 'The partition''s na
 COMMENT ON COLUMN cost_ledger.partition_status.starts_at IS 'It holds calls made from this time on; NULL for the default one.';
 COMMENT ON COLUMN cost_ledger.partition_status.ends_at IS 'It holds calls made before this time; NULL for the default one.';
 COMMENT ON COLUMN cost_ledger.partition_status.is_default IS 'Whether it takes the calls of all times that have no partition.';
-COMMENT ON COLUMN cost_ledger.partition_status.has_rows IS 'Whether it has rows; of the default one, NULL for who may not read it.';
+COMMENT ON COLUMN cost_ledger.partition_status.has_rows IS 'Whether it has rows.';
 COMMENT ON COLUMN cost_ledger.partition_status.estimated_rows IS 'How many rows it had when it was last analyzed or vacuumed; NULL if never.';
 COMMENT ON COLUMN cost_ledger.partition_status.bytes IS 'What it takes on disk, indexes and TOAST included.';
 COMMENT ON COLUMN cost_ledger.partition_status.is_expired IS 'Whether all of its time is older than calls are kept: it is due to be dropped.';

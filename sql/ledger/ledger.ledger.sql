@@ -7,7 +7,8 @@ CREATE TABLE cost_ledger.ledger (
     currency    text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
     created_at  timestamptz NOT NULL DEFAULT now(),
     system_identifier  bigint NOT NULL,
-    xid_offset         bigint NOT NULL DEFAULT 0
+    xid_offset         bigint NOT NULL DEFAULT 0,
+    notify_payload     text NOT NULL DEFAULT 'full' CHECK (notify_payload IN ('full', 'id'))
 );
 
 CREATE TRIGGER keep_settings
@@ -28,6 +29,7 @@ COMMENT ON COLUMN cost_ledger.ledger.currency IS 'ISO 4217 code of every cost in
 COMMENT ON COLUMN cost_ledger.ledger.created_at IS 'When the ledger was made.';
 COMMENT ON COLUMN cost_ledger.ledger.system_identifier IS 'The cluster whose transactions the ledger counts (pg_control_system()). In another one, a restored ledger records calls but counts none as consumed until post_restore().';
 COMMENT ON COLUMN cost_ledger.ledger.xid_offset IS 'What is added to the cluster''s transaction ids to make call.recorded_xid: it grows with each post_restore(), so that numbers never repeat.';
+COMMENT ON COLUMN cost_ledger.ledger.notify_payload IS 'What channel cost_ledger_alert gets of an alert: full, or id, which leaves out all but v, id, kind and level. Every session that listens gets it, whatever it may read; the owner sets it with UPDATE.';
 
 -- A row without a table, so that nobody who plans a report takes it for many.
 CREATE VIEW cost_ledger_internal.report_setting AS

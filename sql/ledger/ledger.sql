@@ -56,11 +56,37 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.ledger() FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger_internal.ledger() IS
     'Settings of the ledger; an error (55000) where there is none.';
 
-CREATE FUNCTION cost_ledger.create_ledger(time_zone text DEFAULT 'UTC', currency text DEFAULT 'USD') RETURNS void
+CREATE FUNCTION cost_ledger_internal.prepare_owner(owner text) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = prepare_owner.owner) THEN
+        RAISE EXCEPTION 'role "%" does not exist', prepare_owner.owner
+            USING ERRCODE = 'undefined_object',
+                  HINT = 'Pass the name of a role as CREATE ROLE was given it, without quotes around it.';
+    ELSIF NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
+        RAISE EXCEPTION 'only a superuser hands the ledger to another role'
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = 'Leave owner out, or ask who installed the extension.';
+    END IF;
+    -- What belongs to the extension is the superuser's; an owner makes the
+    -- ledger beside it, calls all of it, and lets others.
+    EXECUTE format('GRANT USAGE, CREATE ON SCHEMA cost_ledger, cost_ledger_internal TO %I WITH GRANT OPTION', prepare_owner.owner);
+    EXECUTE format('GRANT EXECUTE ON ALL ROUTINES IN SCHEMA cost_ledger, cost_ledger_internal TO %I WITH GRANT OPTION', prepare_owner.owner);
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.prepare_owner(text) IS
+    'Gives a role what it needs of the extension to own the ledger. For superusers.';
+
+CREATE FUNCTION cost_ledger.create_ledger(time_zone text DEFAULT 'UTC', currency text DEFAULT 'USD', owner text DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     SET client_min_messages = warning
 AS $create_ledger$
+DECLARE
+    role_before text := current_setting('role');
 BEGIN
     IF to_regclass('cost_ledger.ledger') IS NOT NULL THEN
         RAISE EXCEPTION 'this database already has a ledger'
@@ -77,6 +103,16 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Use three capital letters, e.g. USD.';
     END IF;
+    IF owner IS NOT NULL THEN
+        PERFORM cost_ledger_internal.prepare_owner(owner);
+        PERFORM set_config('role', owner, true);
+    END IF;
+    IF NOT has_schema_privilege('cost_ledger', 'CREATE') OR NOT has_schema_privilege('cost_ledger_internal', 'CREATE, USAGE')
+       OR NOT has_function_privilege('cost_ledger_internal.price_call()', 'EXECUTE') THEN
+        RAISE EXCEPTION 'role "%" may not make the ledger', current_user
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = format('A superuser runs: SELECT cost_ledger.create_ledger(owner => %L);', current_user);
+    END IF;
 
     EXECUTE $ledger$
 @LEDGER@
@@ -88,11 +124,14 @@ BEGIN
 
     -- Clocks are not exact and reports look back: last month, this one, three ahead.
     PERFORM cost_ledger.create_partitions(now() - interval '1 month', now() + interval '3 months');
+    IF owner IS NOT NULL THEN
+        PERFORM set_config('role', role_before, true);
+    END IF;
 END
 $create_ledger$;
 
-COMMENT ON FUNCTION cost_ledger.create_ledger(text, text) IS
-    'Makes the ledger in this database: tables, triggers and views in schema cost_ledger, owned by the caller. time_zone is the reporting zone of days, weeks and months; currency the ISO 4217 code of every cost. One ledger per database.';
+COMMENT ON FUNCTION cost_ledger.create_ledger(text, text, text) IS
+    'Makes the ledger in this database: tables, triggers and views in schema cost_ledger and cost_ledger_internal, owned by the caller, or by the role owner, which a superuser hands it to and which need not be one. time_zone is the reporting zone of days, weeks and months; currency the ISO 4217 code of every cost. One ledger per database.';
 
 CREATE FUNCTION cost_ledger.drop_ledger(i_mean_it boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql VOLATILE

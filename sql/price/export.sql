@@ -3,8 +3,8 @@
 -- What is written is read to the same list, so every field of a price, multiplier
 -- or alias stands in both.
 
-CREATE FUNCTION cost_ledger.export_prices(
-    format text DEFAULT 'cost_ledger', at timestamptz DEFAULT NULL, source text DEFAULT NULL
+CREATE FUNCTION cost_ledger_internal.export_prices(
+    format text, at timestamptz, source text
 ) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -77,6 +77,15 @@ BEGIN
                     ORDER BY s.entry, s.source_id DESC) AS e) AS x), '{}');
 END
 $$;
+
+COMMENT ON FUNCTION cost_ledger_internal.export_prices(text, timestamptz, text) IS
+    'cost_ledger.export_prices(), with the rights of the ledger''s owner.';
+
+CREATE FUNCTION cost_ledger.export_prices(
+    format text DEFAULT 'cost_ledger', at timestamptz DEFAULT NULL, source text DEFAULT NULL
+) RETURNS jsonb
+    LANGUAGE c STABLE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger.export_prices(text, timestamptz, text) IS
     'The price list as one JSON document: prices, multipliers and aliases, all versions or those in force at a time; import_prices(…, ''cost_ledger'') of it gives the same list. With format litellm the document that was imported under the name source, its prices those in force at the time (by default now): what import_prices() lost would be missing in it.';

@@ -9,7 +9,7 @@ CREATE TABLE cost_ledger_internal.price_source (
     raw          jsonb NOT NULL,
     unknown      text[] NOT NULL DEFAULT '{}',
     imported_at  timestamptz NOT NULL DEFAULT now(),
-    imported_by  text NOT NULL DEFAULT current_user
+    imported_by  text NOT NULL DEFAULT cost_ledger_internal.caller()
 );
 CREATE INDEX price_source_entry ON cost_ledger_internal.price_source (format, document, entry, source_id);
 
@@ -47,7 +47,7 @@ CREATE TABLE cost_ledger.held_price (
     source         text,
     source_id      bigint REFERENCES cost_ledger_internal.price_source,
     held_at        timestamptz NOT NULL DEFAULT now(),
-    held_by        text NOT NULL DEFAULT current_user,
+    held_by        text NOT NULL DEFAULT cost_ledger_internal.caller(),
     decision       text CHECK (decision IN ('accepted', 'rejected', 'superseded')),
     decided_at     timestamptz,
     decided_by     text,

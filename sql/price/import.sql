@@ -338,7 +338,7 @@ BEGIN
           AND (h.decision IS NULL OR h.decision = 'rejected') AND jumps IS NOT NULL
         ORDER BY h.held_id DESC LIMIT 1;
     -- The document says something else now than what waits.
-    UPDATE cost_ledger.held_price h SET decision = 'superseded', decided_at = now(), decided_by = current_user
+    UPDATE cost_ledger.held_price h SET decision = 'superseded', decided_at = now(), decided_by = cost_ledger_internal.caller()
         WHERE h.provider = item.provider AND h.model = item.model AND h.region = item.region AND h.service_class = item.service_class
           AND h.customer = item.customer AND h.source = run.document AND h.decision IS NULL AND h.held_id IS DISTINCT FROM held.held_id;
     IF jumps IS NULL THEN
@@ -536,14 +536,14 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.import_aliases(cost_ledger_inter
 COMMENT ON FUNCTION cost_ledger_internal.import_aliases(cost_ledger_internal.import_run, cost_ledger_internal.import_item[]) IS
     'Writes the aliases of a document that are new or changed, and tells how many for each provider.';
 
-CREATE FUNCTION cost_ledger.import_prices(
+CREATE FUNCTION cost_ledger_internal.import_prices(
     doc          jsonb,
-    format       text DEFAULT 'litellm',
-    valid_from   timestamptz DEFAULT NULL,
-    dry_run      boolean DEFAULT false,
-    source       text DEFAULT NULL,
-    hold_factor  numeric DEFAULT 10,
-    close_gone   boolean DEFAULT false,
+    format       text,
+    valid_from   timestamptz,
+    dry_run      boolean,
+    source       text,
+    hold_factor  numeric,
+    close_gone   boolean,
     OUT provider       text,
     OUT model          text,
     OUT region         text,
@@ -626,6 +626,35 @@ BEGIN
 END
 $$;
 
+COMMENT ON FUNCTION cost_ledger_internal.import_prices(jsonb, text, timestamptz, boolean, text, numeric, boolean) IS
+    'cost_ledger.import_prices(), with the rights of the ledger''s owner.';
+
+CREATE FUNCTION cost_ledger.import_prices(
+    doc          jsonb,
+    format       text DEFAULT 'litellm',
+    valid_from   timestamptz DEFAULT NULL,
+    dry_run      boolean DEFAULT false,
+    source       text DEFAULT NULL,
+    hold_factor  numeric DEFAULT 10,
+    close_gone   boolean DEFAULT false,
+    OUT provider       text,
+    OUT model          text,
+    OUT region         text,
+    OUT service_class  text,
+    OUT customer       text,
+    OUT meter          text,
+    OUT condition      text,
+    OUT change         text,
+    OUT old_price      numeric,
+    OUT new_price      numeric,
+    OUT per            bigint,
+    OUT currency       text,
+    OUT applies_from   timestamptz,
+    OUT note           text
+) RETURNS SETOF record
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
+
 COMMENT ON FUNCTION cost_ledger.import_prices(jsonb, text, timestamptz, boolean, text, numeric, boolean) IS
     'Imports a price list of format litellm, genai-prices or cost_ledger (what export_prices() gives) and returns what that changed, a row per rate: outcome is new, changed, gone (not in the document any more; its price stays unless close_gone), held (not set but waiting in held_price: some rate of a live price would rise or fall by more than hold_factor, or to or from 0; NULL holds nothing), unknown (a key that speaks of a price and is not known; kept in price_source) or alias. Prices per "per" units; what has not changed is not listed. The prices hold from valid_from, by default now; where the document has dates of its own, from these, and a first import of genai-prices from 2020 on. dry_run shows the same rows and writes nothing. source names the document in price_source.';
 
@@ -655,7 +684,7 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.held_price(bigint) FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger_internal.held_price(bigint) IS
     'A held price that waits for a decision, locked; an error where there is none (P0002) or it is decided (55000).';
 
-CREATE FUNCTION cost_ledger.accept_held_price(held_id bigint, comment text DEFAULT NULL, valid_from timestamptz DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION cost_ledger_internal.accept_held_price(held_id bigint, comment text, valid_from timestamptz) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -669,26 +698,40 @@ BEGIN
         INSERT INTO cost_ledger_internal.price_origin (price_id, source_id) VALUES (new_id, (h ->> 'source_id')::bigint) ON CONFLICT DO NOTHING;
     END IF;
     UPDATE cost_ledger.held_price p
-        SET decision = 'accepted', decided_at = now(), decided_by = current_user, comment = accept_held_price.comment, price_id = new_id
+        SET decision = 'accepted', decided_at = now(), decided_by = cost_ledger_internal.caller(), comment = accept_held_price.comment, price_id = new_id
         WHERE p.held_id = accept_held_price.held_id;
     RETURN new_id;
 END
 $$;
 
+COMMENT ON FUNCTION cost_ledger_internal.accept_held_price(bigint, text, timestamptz) IS
+    'cost_ledger.accept_held_price(), with the rights of the ledger''s owner.';
+
+CREATE FUNCTION cost_ledger.accept_held_price(held_id bigint, comment text DEFAULT NULL, valid_from timestamptz DEFAULT NULL) RETURNS bigint
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
+
 COMMENT ON FUNCTION cost_ledger.accept_held_price(bigint, text, timestamptz) IS
     'Sets a held price, from the time its document gave or from valid_from, and returns its price_id. An error where it is already decided (55000).';
 
-CREATE FUNCTION cost_ledger.reject_held_price(held_id bigint, comment text DEFAULT NULL) RETURNS void
+CREATE FUNCTION cost_ledger_internal.reject_held_price(held_id bigint, comment text) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM cost_ledger_internal.held_price(held_id);
     UPDATE cost_ledger.held_price p
-        SET decision = 'rejected', decided_at = now(), decided_by = current_user, comment = reject_held_price.comment
+        SET decision = 'rejected', decided_at = now(), decided_by = cost_ledger_internal.caller(), comment = reject_held_price.comment
         WHERE p.held_id = reject_held_price.held_id;
 END
 $$;
+
+COMMENT ON FUNCTION cost_ledger_internal.reject_held_price(bigint, text) IS
+    'cost_ledger.reject_held_price(), with the rights of the ledger''s owner.';
+
+CREATE FUNCTION cost_ledger.reject_held_price(held_id bigint, comment text DEFAULT NULL) RETURNS void
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger.reject_held_price(bigint, text) IS
     'Turns a held price down: it never goes live, and importing the same rates again does not hold them again. An error where it is already decided (55000).';

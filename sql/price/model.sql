@@ -65,7 +65,7 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.model_names(text, text) FROM PUB
 COMMENT ON FUNCTION cost_ledger_internal.model_names(text, text) IS
     'The names under which a call''s model may have a rate card, best first, and how each comes about.';
 
-CREATE FUNCTION cost_ledger.resolve_model(
+CREATE FUNCTION cost_ledger_internal.resolve_model(
     provider text, model text,
     OUT step integer, OUT priced_provider text, OUT priced_model text, OUT rule text, OUT is_found boolean, OUT is_used boolean
 ) RETURNS SETOF record
@@ -107,6 +107,16 @@ BEGIN
     ;
 END
 $$;
+
+COMMENT ON FUNCTION cost_ledger_internal.resolve_model(text, text) IS
+    'cost_ledger.resolve_model(), with the rights of the ledger''s owner.';
+
+CREATE FUNCTION cost_ledger.resolve_model(
+    provider text, model text,
+    OUT step integer, OUT priced_provider text, OUT priced_model text, OUT rule text, OUT is_found boolean, OUT is_used boolean
+) RETURNS SETOF record
+    LANGUAGE c STABLE ROWS 10
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger.resolve_model(text, text) IS
     'How the model of a call finds its rate card: each name that is tried, in order, the rule that makes it, whether there is a card of that name, and the one that is used. A call''s own name is stored as it was sent.';

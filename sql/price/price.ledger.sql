@@ -28,7 +28,7 @@ CREATE TABLE cost_ledger_internal.price (
     currency     text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
     source       text,
     recorded_at  timestamptz NOT NULL DEFAULT now(),
-    recorded_by  text NOT NULL DEFAULT current_user,
+    recorded_by  text NOT NULL DEFAULT cost_ledger_internal.caller(),
     CONSTRAINT price_no_overlap EXCLUDE USING gist (
         int8range(card_id, card_id, '[]') WITH &&,
         tstzrange(valid_from, valid_to) WITH &&)
@@ -96,7 +96,7 @@ CREATE TABLE cost_ledger.price_multiplier (
     tokens_only    boolean NOT NULL DEFAULT true,
     source         text,
     recorded_at    timestamptz NOT NULL DEFAULT now(),
-    recorded_by    text NOT NULL DEFAULT current_user,
+    recorded_by    text NOT NULL DEFAULT cost_ledger_internal.caller(),
     PRIMARY KEY (provider, model, region, service_class, customer, name, valid_from)
 );
 
@@ -120,7 +120,7 @@ CREATE TABLE cost_ledger.exchange_rate (
     rate         numeric NOT NULL CHECK (rate > 0 AND rate < 1000000000000 AND scale(rate) <= 100),
     source       text,
     recorded_at  timestamptz NOT NULL DEFAULT now(),
-    recorded_by  text NOT NULL DEFAULT current_user,
+    recorded_by  text NOT NULL DEFAULT cost_ledger_internal.caller(),
     PRIMARY KEY (currency, valid_from)
 );
 
@@ -235,7 +235,10 @@ SELECT c.provider::text AS provider,
 FROM cost_ledger_internal.rate_card c
 JOIN cost_ledger_internal.price p ON p.card_id = c.card_id
 JOIN cost_ledger_internal.price_line l ON l.price_id = p.price_id
-WHERE p.valid_to IS DISTINCT FROM p.valid_from;
+WHERE p.valid_to IS DISTINCT FROM p.valid_from
+  AND (c.customer = ''
+       OR (SELECT cost_ledger_internal.sees_all())
+       OR c.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]));
 
 COMMENT ON VIEW cost_ledger.price_list IS 'Every rate of every price version that is or was in force. Export it with COPY (TABLE cost_ledger.price_list) TO; load such a file with COPY cost_ledger.price_list FROM: each price is then set as set_price() would.';
 COMMENT ON COLUMN cost_ledger.price_list.provider IS 'Who bills the call.';

@@ -14,7 +14,7 @@ CREATE FUNCTION cost_ledger.cost_at(
     AS 'MODULE_PATHNAME', 'cl_cost_at';
 
 COMMENT ON FUNCTION cost_ledger.cost_at(timestamptz, text, text, jsonb, text, text, boolean, text) IS
-    'Exact cost of a usage at the price in force at called_at, in the ledger''s currency, unrounded. usage is in the ledger''s convention, {"input_tokens": 5800, "cache_read_tokens": 5000, "output_tokens": 600}; a provider''s object is an error (22023). NULL where nothing can be priced, or with strict => true an error (LC001), also where only a part can. Needs SELECT on the price tables.';
+    'Exact cost of a usage at the price in force at called_at, in the ledger''s currency, unrounded. usage is in the ledger''s convention, {"input_tokens": 5800, "cache_read_tokens": 5000, "output_tokens": 600}; a provider''s object is an error (22023). NULL where nothing can be priced, or with strict => true an error (LC001), also where only a part can. customer gives that customer''s prices, to who may see its calls (else 42501).';
 
 CREATE FUNCTION cost_ledger.explain_cost(
     called_at      timestamptz,
@@ -278,18 +278,18 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.has_rates(bigint, jsonb) FROM PU
 COMMENT ON FUNCTION cost_ledger_internal.has_rates(bigint, jsonb) IS
     'Whether the lines of a price are those of a rates object, the order of its windows included.';
 
-CREATE FUNCTION cost_ledger.set_price(
+CREATE FUNCTION cost_ledger_internal.set_price(
     provider       text,
     model          text,
     rates          jsonb,
     valid_from     timestamptz,
-    valid_to       timestamptz DEFAULT NULL,
-    service_class  text DEFAULT 'standard',
-    region         text DEFAULT NULL,
-    currency       text DEFAULT NULL,
-    source         text DEFAULT NULL,
-    replace        boolean DEFAULT false,
-    customer       text DEFAULT NULL
+    valid_to       timestamptz,
+    service_class  text,
+    region         text,
+    currency       text,
+    source         text,
+    replace        boolean,
+    customer       text
 ) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -369,20 +369,39 @@ BEGIN
 END
 $$;
 
+COMMENT ON FUNCTION cost_ledger_internal.set_price(text, text, jsonb, timestamptz, timestamptz, text, text, text, text, boolean, text) IS
+    'cost_ledger.set_price(), with the rights of the ledger''s owner.';
+
+CREATE FUNCTION cost_ledger.set_price(
+    provider       text,
+    model          text,
+    rates          jsonb,
+    valid_from     timestamptz,
+    valid_to       timestamptz DEFAULT NULL,
+    service_class  text DEFAULT 'standard',
+    region         text DEFAULT NULL,
+    currency       text DEFAULT NULL,
+    source         text DEFAULT NULL,
+    replace        boolean DEFAULT false,
+    customer       text DEFAULT NULL
+) RETURNS bigint
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
+
 COMMENT ON FUNCTION cost_ledger.set_price(text, text, jsonb, timestamptz, timestamptz, text, text, text, text, boolean, text) IS
     'Sets a price from valid_from on and returns its price_id. rates is an object of meter and price, {"input_tokens": 3.00, "output_tokens": 15.00}: per million for meters that end in _tokens, otherwise {"web_search_requests": {"price": 10, "per": 1000}}; 0 is free on purpose, a meter left out has no rate. A meter may have an array of rates: context tiers, {"price": 6.00, "over": 200000} (more input tokens than that in the call; "inclusive" from that many on; "graduated" for the units beyond only), and windows of time, {"price": 1.35, "from": "16:30", "to": "00:30", "days": [1, 2, 3, 4, 5], "zone": "UTC"}. A later version closes the earlier one; a back-dated one runs until the next begins; a future one waits for its date. The same price again changes nothing; another one from the same instant is an error (23505) unless replace => true. Rows already priced never change.';
 
-CREATE FUNCTION cost_ledger.set_multiplier(
+CREATE FUNCTION cost_ledger_internal.set_multiplier(
     provider       text,
     name           text,
     factor         numeric,
     valid_from     timestamptz,
-    model          text DEFAULT NULL,
-    region         text DEFAULT NULL,
-    service_class  text DEFAULT NULL,
-    customer       text DEFAULT NULL,
-    tokens_only    boolean DEFAULT true,
-    source         text DEFAULT NULL
+    model          text,
+    region         text,
+    service_class  text,
+    customer       text,
+    tokens_only    boolean,
+    source         text
 ) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -434,10 +453,28 @@ BEGIN
 END
 $$;
 
+COMMENT ON FUNCTION cost_ledger_internal.set_multiplier(text, text, numeric, timestamptz, text, text, text, text, boolean, text) IS
+    'cost_ledger.set_multiplier(), with the rights of the ledger''s owner.';
+
+CREATE FUNCTION cost_ledger.set_multiplier(
+    provider       text,
+    name           text,
+    factor         numeric,
+    valid_from     timestamptz,
+    model          text DEFAULT NULL,
+    region         text DEFAULT NULL,
+    service_class  text DEFAULT NULL,
+    customer       text DEFAULT NULL,
+    tokens_only    boolean DEFAULT true,
+    source         text DEFAULT NULL
+) RETURNS void
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
+
 COMMENT ON FUNCTION cost_ledger.set_multiplier(text, text, numeric, timestamptz, text, text, text, text, boolean, text) IS
     'From valid_from until the next factor of the same name, multiplies a provider''s rates: of one model or all, for calls of a region, service class or customer or all; tokens_only leaves fees alone. A service class with a multiplier and no prices of its own is priced at standard times the factor. The same again changes nothing.';
 
-CREATE FUNCTION cost_ledger_internal.stage_price_list() RETURNS trigger
+CREATE FUNCTION cost_ledger_internal.stage_price_list_as_owner() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -446,12 +483,18 @@ BEGIN
     RETURN new;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.stage_price_list() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.stage_price_list_as_owner() IS
+    'What the trigger stage_price_list() does.';
+
+CREATE FUNCTION cost_ledger_internal.stage_price_list() RETURNS trigger
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger_internal.stage_price_list() IS
     'Trigger of price_list: keeps a row until the statement has brought the whole price.';
 
-CREATE FUNCTION cost_ledger_internal.load_price_list() RETURNS trigger
+CREATE FUNCTION cost_ledger_internal.load_price_list_as_owner() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -481,12 +524,18 @@ BEGIN
     RETURN NULL;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.load_price_list() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.load_price_list_as_owner() IS
+    'What the trigger load_price_list() does.';
+
+CREATE FUNCTION cost_ledger_internal.load_price_list() RETURNS trigger
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger_internal.load_price_list() IS
     'Trigger of price_list: sets every price that the statement has brought.';
 
-CREATE FUNCTION cost_ledger.load_seed_prices() RETURNS bigint
+CREATE FUNCTION cost_ledger_internal.load_seed_prices() RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $load_seed_prices$
@@ -506,6 +555,13 @@ $csv$, E'\n'), E'\n') WITH ORDINALITY AS l (line, number)
     RETURN loaded;
 END
 $load_seed_prices$;
+
+COMMENT ON FUNCTION cost_ledger_internal.load_seed_prices() IS
+    'cost_ledger.load_seed_prices(), with the rights of the ledger''s owner.';
+
+CREATE FUNCTION cost_ledger.load_seed_prices() RETURNS bigint
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger.load_seed_prices() IS
     'Loads the price list that ships with cost_ledger (prices/seed.csv: list prices of well-known models, with the date from which each is known) and returns the number of rates in it. Loading it again changes nothing.';

@@ -59,7 +59,7 @@ CREATE TABLE cost_ledger.revenue (
     amount       numeric NOT NULL CHECK (amount > '-Infinity' AND amount < 'Infinity'),
     note         text,
     recorded_at  timestamptz NOT NULL DEFAULT now(),
-    recorded_by  text NOT NULL DEFAULT current_user
+    recorded_by  text NOT NULL DEFAULT cost_ledger_internal.caller()
 );
 
 COMMENT ON TABLE cost_ledger.revenue IS 'Revenue, to set costs against: yours to fill, as finely as you know it, e.g. one row per feature and month or per customer, feature and day. Rows add up.';
@@ -105,7 +105,10 @@ FROM (
         UNION ALL
         SELECT date_trunc('month', r.earned_on::timestamp)::date,
                r.feature, NULL, NULL, NULL, r.amount
-        FROM cost_ledger.revenue r) s
+        FROM cost_ledger.revenue r
+        -- Who sees the calls of a customer sees what it pays.
+        WHERE (SELECT cost_ledger_internal.sees_all())
+           OR r.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[])) s
     GROUP BY s.month, s.feature) m
 CROSS JOIN cost_ledger_internal.report_setting s;
 

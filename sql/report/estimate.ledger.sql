@@ -7,7 +7,7 @@ CREATE TABLE cost_ledger.estimate (
     inputs       jsonb NOT NULL,
     note         text,
     created_at   timestamptz NOT NULL DEFAULT now(),
-    created_by   text NOT NULL DEFAULT current_user
+    created_by   text NOT NULL DEFAULT cost_ledger_internal.caller()
 );
 
 COMMENT ON TABLE cost_ledger.estimate IS 'Estimates that estimate_feature_cost() was told to save. One counts from its first_month until the month in which the next of its feature begins; of two for the same month, the later one.';
@@ -78,7 +78,7 @@ WITH months AS (
            count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
            count(DISTINCT c.user_id) AS active_users,
            sum(c.cost) AS cost
-    FROM cost_ledger.call c
+    FROM cost_ledger_internal.seen_call c
     WHERE c.feature IS NOT NULL
     GROUP BY 1, 2
 )

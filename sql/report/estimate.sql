@@ -162,8 +162,8 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.estimate_scenario(jsonb, numeric
 COMMENT ON FUNCTION cost_ledger_internal.estimate_scenario(jsonb, numeric[], jsonb) IS
     'One scenario of estimate_feature_cost(): its inputs, each times what the scenario says, priced.';
 
-CREATE FUNCTION cost_ledger.feature_cost_sample(
-    feature text, range_start timestamptz, range_end timestamptz, sample_by text DEFAULT 'user',
+CREATE FUNCTION cost_ledger_internal.feature_cost_sample(
+    feature text, range_start timestamptz, range_end timestamptz, sample_by text,
     OUT samples bigint, OUT calls bigint, OUT calls_per_sample numeric, OUT cost numeric, OUT mean_cost numeric, OUT cost_per_call numeric,
     OUT input_tokens_per_call numeric, OUT cache_read_tokens_per_call numeric, OUT output_tokens_per_call numeric,
     OUT p50_cost numeric, OUT p90_cost numeric, OUT p95_cost numeric, OUT p99_cost numeric, OUT unpriced_calls bigint
@@ -213,10 +213,22 @@ BEGIN
 END
 $$;
 
+COMMENT ON FUNCTION cost_ledger_internal.feature_cost_sample(text, timestamptz, timestamptz, text) IS
+    'cost_ledger.feature_cost_sample(), with the rights of the ledger''s owner.';
+
+CREATE FUNCTION cost_ledger.feature_cost_sample(
+    feature text, range_start timestamptz, range_end timestamptz, sample_by text DEFAULT 'user',
+    OUT samples bigint, OUT calls bigint, OUT calls_per_sample numeric, OUT cost numeric, OUT mean_cost numeric, OUT cost_per_call numeric,
+    OUT input_tokens_per_call numeric, OUT cache_read_tokens_per_call numeric, OUT output_tokens_per_call numeric,
+    OUT p50_cost numeric, OUT p90_cost numeric, OUT p95_cost numeric, OUT p99_cost numeric, OUT unpriced_calls bigint
+) RETURNS record
+    LANGUAGE c STABLE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
+
 COMMENT ON FUNCTION cost_ledger.feature_cost_sample(text, timestamptz, timestamptz, text) IS
     'What a feature has cost per user (or run, session, customer, call) in a range of time (end exclusive), corrections included: how many samples and calls there are, sums, means (of tokens with 6 decimals) and percentiles of cost per sample from a summary (exact for small samples, else within its relative error). Calls without a user_id (run_id, …) are left out; calls without a price are counted, and in none of the costs.';
 
-CREATE FUNCTION cost_ledger.estimate_feature_cost(
+CREATE FUNCTION cost_ledger_internal.estimate_feature_cost(
     feature                 text,
     provider                text,
     model                   text,
@@ -225,25 +237,25 @@ CREATE FUNCTION cost_ledger.estimate_feature_cost(
     cached_input_tokens     numeric,
     fresh_input_tokens      numeric,
     output_tokens           numeric,
-    engagement_rate         numeric DEFAULT 1,
-    days_per_month          numeric DEFAULT 30,
-    revenue_per_user        numeric DEFAULT NULL,
-    other_usage             jsonb DEFAULT NULL,
-    service_class           text DEFAULT 'standard',
-    region                  text DEFAULT NULL,
-    customer                text DEFAULT NULL,
-    priced_at               timestamptz DEFAULT now(),
-    sigma                   double precision DEFAULT 1.1,
-    sample_by               text DEFAULT NULL,
-    sample_start            timestamptz DEFAULT NULL,
-    sample_end              timestamptz DEFAULT NULL,
-    scenarios               jsonb DEFAULT '{"base": {}, "bull": {"users": 2, "calls": 1.5}, "stress": {"users": 3, "calls": 1.5, "fresh_input": 4, "output": 2}}',
-    tail_factor             numeric DEFAULT 1.25,
-    buffer_factor           numeric DEFAULT 2.5,
-    ceiling                 numeric DEFAULT 0.30,
-    save                    boolean DEFAULT false,
-    first_month             date DEFAULT NULL,
-    note                    text DEFAULT NULL
+    engagement_rate         numeric,
+    days_per_month          numeric,
+    revenue_per_user        numeric,
+    other_usage             jsonb,
+    service_class           text,
+    region                  text,
+    customer                text,
+    priced_at               timestamptz,
+    sigma                   double precision,
+    sample_by               text,
+    sample_start            timestamptz,
+    sample_end              timestamptz,
+    scenarios               jsonb,
+    tail_factor             numeric,
+    buffer_factor           numeric,
+    ceiling                 numeric,
+    save                    boolean,
+    first_month             date,
+    note                    text
 ) RETURNS TABLE (
         estimate_id bigint, scenario text, estimated_users numeric, calls_per_month numeric, cost_per_call numeric,
         daily_cost numeric, monthly_cost numeric, tail_monthly_cost numeric, buffered_monthly_cost numeric,
@@ -297,6 +309,46 @@ BEGIN
     END LOOP;
 END
 $$;
+
+COMMENT ON FUNCTION cost_ledger_internal.estimate_feature_cost(text, text, text, numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric, jsonb, text, text, text, timestamptz, double precision, text, timestamptz, timestamptz, jsonb, numeric, numeric, numeric, boolean, date, text) IS
+    'cost_ledger.estimate_feature_cost(), with the rights of the ledger''s owner.';
+
+CREATE FUNCTION cost_ledger.estimate_feature_cost(
+    feature                 text,
+    provider                text,
+    model                   text,
+    users                   numeric,
+    calls_per_user_per_day  numeric,
+    cached_input_tokens     numeric,
+    fresh_input_tokens      numeric,
+    output_tokens           numeric,
+    engagement_rate         numeric DEFAULT 1,
+    days_per_month          numeric DEFAULT 30,
+    revenue_per_user        numeric DEFAULT NULL,
+    other_usage             jsonb DEFAULT NULL,
+    service_class           text DEFAULT 'standard',
+    region                  text DEFAULT NULL,
+    customer                text DEFAULT NULL,
+    priced_at               timestamptz DEFAULT now(),
+    sigma                   double precision DEFAULT 1.1,
+    sample_by               text DEFAULT NULL,
+    sample_start            timestamptz DEFAULT NULL,
+    sample_end              timestamptz DEFAULT NULL,
+    scenarios               jsonb DEFAULT '{"base": {}, "bull": {"users": 2, "calls": 1.5}, "stress": {"users": 3, "calls": 1.5, "fresh_input": 4, "output": 2}}',
+    tail_factor             numeric DEFAULT 1.25,
+    buffer_factor           numeric DEFAULT 2.5,
+    ceiling                 numeric DEFAULT 0.30,
+    save                    boolean DEFAULT false,
+    first_month             date DEFAULT NULL,
+    note                    text DEFAULT NULL
+) RETURNS TABLE (
+        estimate_id bigint, scenario text, estimated_users numeric, calls_per_month numeric, cost_per_call numeric,
+        daily_cost numeric, monthly_cost numeric, tail_monthly_cost numeric, buffered_monthly_cost numeric,
+        cost_per_user numeric, cost_to_revenue_ratio numeric, is_over_ceiling boolean,
+        p50_user_cost numeric, p90_user_cost numeric, p99_user_cost numeric,
+        p50_monthly_cost numeric, p90_monthly_cost numeric, p99_monthly_cost numeric)
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger.estimate_feature_cost(text, text, text, numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric, jsonb, text, text, text, timestamptz, double precision, text, timestamptz, timestamptz, jsonb, numeric, numeric, numeric, boolean, date, text) IS
     'What a feature will cost, one row per scenario, in the ledger''s currency. A mean call has cached and fresh input tokens and output tokens (rounded up; other meters in other_usage) and costs what cost_at() says at priced_at (LC001 where that is not known in full); cost_per_user = cost_per_call × calls_per_user_per_day × days_per_month × engagement_rate (share of users who use it on a day); monthly_cost = cost_per_user × users, exact. tail_monthly_cost (× 1.25) and buffered_monthly_cost (× 2.5) stand apart. is_over_ceiling: cost_per_user is more than ceiling (0.30) of revenue_per_user, per month. Users differ: pNN_user_cost is of an engaged user at that percentile of activity, pNN_monthly_cost the month if the mean user were like that one. Activity is log-normal: at percentile p, mean × exp(sigma × normal_quantile(p) - sigma² / 2); sigma = ln(p95 / median) / 1.645, and 1.1 makes the 95th percentile 6.1 medians. With sample_by (user, run, …), percentiles are those of feature_cost_sample() from sample_start to sample_end, over its mean. scenarios is an object of multipliers of users, calls, cached_input, fresh_input and output; by default base (none), bull (users 2, calls 1.5) and stress (users 3, calls 1.5, fresh_input 4, output 2). save => true keeps it from first_month (the current one) on, for estimate_vs_actual.';

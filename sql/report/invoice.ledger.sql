@@ -21,10 +21,10 @@ FROM (
            sum(b.cost) AS cost,
            -- Like with like: of the calls that have both.
            sum(c.reported_cost) FILTER (WHERE b.cost IS NOT NULL) AS reported_cost
-    FROM cost_ledger.call c
+    FROM cost_ledger_internal.seen_call c
     LEFT JOIN (
         SELECT k.called_at, k.corrects, sum(k.cost) AS cost
-        FROM cost_ledger.call k
+        FROM cost_ledger_internal.seen_call k
         WHERE k.corrects IS NOT NULL
         GROUP BY k.called_at, k.corrects) a ON a.called_at = c.called_at AND a.corrects = c.call_id
     CROSS JOIN LATERAL (SELECT coalesce(c.cost + coalesce(a.cost, 0), a.cost) AS cost) b
@@ -60,7 +60,7 @@ CREATE TABLE cost_ledger.invoice_line (
     tolerance    numeric NOT NULL DEFAULT 0.01 CHECK (tolerance >= 0 AND tolerance < 'Infinity'),
     note         text,
     recorded_at  timestamptz NOT NULL DEFAULT now(),
-    recorded_by  text NOT NULL DEFAULT current_user,
+    recorded_by  text NOT NULL DEFAULT cost_ledger_internal.caller(),
     CONSTRAINT invoice_line_period CHECK (billed_to >= billed_from)
 );
 CREATE INDEX invoice_line_provider ON cost_ledger.invoice_line (provider, billed_from);

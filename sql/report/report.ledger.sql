@@ -113,7 +113,7 @@ COMMENT ON COLUMN cost_ledger.most_expensive_run.environment IS 'production, sta
 CREATE VIEW cost_ledger.cost_per_run_by_day WITH (security_barrier = true) AS
 WITH tail AS (
     SELECT c.run_id COLLATE "C" AS run_id, min(c.called_at) AS started_at, sum(c.cost) AS cost
-    FROM cost_ledger_internal.live_call c
+    FROM cost_ledger_internal.live_call_by_id c
     WHERE c.run_id IS NOT NULL
     GROUP BY 1
 ), changed AS MATERIALIZED (
@@ -121,7 +121,7 @@ WITH tail AS (
            (least(l.started_at, t.started_at) AT TIME ZONE (SELECT g.time_zone FROM cost_ledger.ledger g))::date AS day,
            coalesce(l.cost + t.cost, l.cost, t.cost) AS cost
     FROM tail t
-    LEFT JOIN cost_ledger_internal.rollup_run l ON l.run_id = t.run_id AND NOT row_security_active('cost_ledger.call'::regclass)
+    LEFT JOIN cost_ledger_internal.rollup_run l ON l.run_id = t.run_id AND cost_ledger_internal.sees_all()
 ), changed_day AS MATERIALIZED (
     SELECT c.day FROM changed c
     UNION
@@ -145,7 +145,7 @@ FROM (
            cost_ledger.p95(d.run_cost) AS p95_cost,
            d.max_cost, d.cost, NULL::numeric AS cost_without_run
     FROM cost_ledger_internal.rollup_run_day d
-    WHERE NOT row_security_active('cost_ledger.call'::regclass)
+    WHERE cost_ledger_internal.sees_all()
       AND NOT EXISTS (SELECT FROM changed_day c WHERE c.day = d.day)
     UNION ALL
     SELECT d.day, count(*), trim_scale(avg(d.cost)), cost_ledger.p95(d.cost), max(d.cost), sum(d.cost), NULL::numeric
@@ -154,7 +154,7 @@ FROM (
         FROM cost_ledger_internal.rollup_run l
         -- ARRAY: the planner expects a few days of it, not all.
         WHERE l.started_on = ANY (ARRAY(SELECT c.day FROM changed_day c))
-          AND NOT row_security_active('cost_ledger.call'::regclass)
+          AND cost_ledger_internal.sees_all()
           AND NOT EXISTS (SELECT FROM changed c WHERE c.run_id = l.run_id)
         UNION ALL
         SELECT c.day, c.cost FROM changed c) d
@@ -193,10 +193,10 @@ FROM (
     FROM (
         SELECT r.month, r.user_id, r.cost
         FROM cost_ledger_internal.rollup_user_month r
-        WHERE NOT row_security_active('cost_ledger.call'::regclass)
+        WHERE cost_ledger_internal.sees_all()
         UNION ALL
         SELECT date_trunc('month', c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date, c.user_id COLLATE "C", c.cost
-        FROM cost_ledger_internal.live_call c) m
+        FROM cost_ledger_internal.live_call_by_id c) m
     GROUP BY m.month, m.user_id) u
 CROSS JOIN cost_ledger_internal.report_setting s
 GROUP BY u.month, s.time_zone, s.currency;

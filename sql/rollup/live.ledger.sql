@@ -2,39 +2,28 @@
 -- calls it has not seen yet, in one snapshot.  So what reports say of these
 -- views is what they would say of the ledger itself, at every instant.
 --
--- Row-level security of call holds here too.  Sums of many calls cannot be cut
--- down to those that a reader may see, so a reader under a policy of call sees
--- no rollup, and gets the same answers from the calls themselves.  For all
--- others that branch is pruned before it runs.
+-- What the current role may not see is left out here (sql/grant/visible.sql).
+-- Labels have a team and a customer, so sums by label are cut down as calls are.
+-- Sums of runs, sessions and users are of all calls there were: who may not see
+-- those gets the same answers from his calls themselves.  For all others that
+-- branch is pruned before it runs.
 --
 -- Both sides of a UNION ALL have the same types, to the letter: only then does
 -- the planner leave out what a query does not ask for.
 
-ALTER TABLE cost_ledger_internal.rollup_key ENABLE ROW LEVEL SECURITY;
-ALTER TABLE cost_ledger_internal.rollup_minute ENABLE ROW LEVEL SECURITY;
-ALTER TABLE cost_ledger_internal.rollup_hour ENABLE ROW LEVEL SECURITY;
-ALTER TABLE cost_ledger_internal.rollup_day ENABLE ROW LEVEL SECURITY;
-ALTER TABLE cost_ledger_internal.rollup_month ENABLE ROW LEVEL SECURITY;
-ALTER TABLE cost_ledger_internal.rollup_run ENABLE ROW LEVEL SECURITY;
-ALTER TABLE cost_ledger_internal.rollup_run_day ENABLE ROW LEVEL SECURITY;
-ALTER TABLE cost_ledger_internal.rollup_session ENABLE ROW LEVEL SECURITY;
-ALTER TABLE cost_ledger_internal.rollup_user_day ENABLE ROW LEVEL SECURITY;
-ALTER TABLE cost_ledger_internal.rollup_user_month ENABLE ROW LEVEL SECURITY;
-CREATE POLICY who_sees_all_calls ON cost_ledger_internal.rollup_key FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
-CREATE POLICY who_sees_all_calls ON cost_ledger_internal.rollup_minute FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
-CREATE POLICY who_sees_all_calls ON cost_ledger_internal.rollup_hour FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
-CREATE POLICY who_sees_all_calls ON cost_ledger_internal.rollup_day FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
-CREATE POLICY who_sees_all_calls ON cost_ledger_internal.rollup_month FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
-CREATE POLICY who_sees_all_calls ON cost_ledger_internal.rollup_run FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
-CREATE POLICY who_sees_all_calls ON cost_ledger_internal.rollup_run_day FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
-CREATE POLICY who_sees_all_calls ON cost_ledger_internal.rollup_session FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
-CREATE POLICY who_sees_all_calls ON cost_ledger_internal.rollup_user_day FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
-CREATE POLICY who_sees_all_calls ON cost_ledger_internal.rollup_user_month FOR SELECT USING (NOT row_security_active('cost_ledger.call'::regclass));
-
 CREATE VIEW cost_ledger_internal.live_call AS
 SELECT c.*
 FROM cost_ledger_internal.unconsumed_call c
-WHERE NOT row_security_active('cost_ledger.call'::regclass)
+WHERE (SELECT cost_ledger_internal.sees_all())
+   OR c.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
+   OR c.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]);
+
+COMMENT ON VIEW cost_ledger_internal.live_call IS 'The calls that are not in the rollups of labels yet, as far as the current role may see them. Columns as in call.';
+
+CREATE VIEW cost_ledger_internal.live_call_by_id AS
+SELECT c.*
+FROM cost_ledger_internal.unconsumed_call c
+WHERE cost_ledger_internal.sees_all()
 UNION ALL
 SELECT c.called_at, c.call_id, c.recorded_at, c.corrects,
        c.pricing, c.usage_status, c.cost, c.cache_read_cost, c.cache_write_cost, c.output_cost, c.other_cost, c.reported_cost,
@@ -44,16 +33,17 @@ SELECT c.called_at, c.call_id, c.recorded_at, c.corrects,
        c.provider, c.model, c.service_class, c.operation, c.status, c.served_from,
        c.user_id, c.api_key, c.agent, c.session_id, c.run_id, c.parent_run_id, c.trace_url, c.hold_id::text AS hold_id
 FROM cost_ledger.call c
--- Not row_security_active() itself: of that the planner would expect all calls,
--- and plan, and compile, for as many.  Of a time it can ask the histogram.
-WHERE c.called_at >= cost_ledger_internal.live_call_from();
+-- Not sees_all() itself: of that the planner would expect all calls, and plan,
+-- and compile, for as many.  Of a time it can ask the histogram.
+WHERE c.called_at >= cost_ledger_internal.live_call_from()
+  AND (c.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
+       OR c.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]));
 
-COMMENT ON VIEW cost_ledger_internal.live_call IS 'The calls that the live views read one by one: those that are not in the rollups yet; for a reader under row-level security of call, all that reader may see. Columns as in call.';
+COMMENT ON VIEW cost_ledger_internal.live_call_by_id IS 'The calls of which sums by run, session and user are made beside the rollups: those that are not in them yet; for a role that may not see all, every call it may see. Columns as in call.';
 
 CREATE VIEW cost_ledger_internal.live_call_measure AS
 SELECT c.called_at,
        c.team, c.feature, c.customer, c.task_type, c.environment, c.provider, c.model, c.service_class, c.operation, c.status, c.served_from,
-       c.user_id,
        (c.corrects IS NULL)::integer::bigint AS calls,
        (c.cost IS NOT NULL AND (c.corrects IS NULL OR coalesce(c.usage_status = 'repriced', false)))::integer::bigint AS priced_calls,
        ((c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
@@ -79,7 +69,7 @@ SELECT c.called_at,
        CASE WHEN c.run_id IS NULL THEN c.cost END AS cost_without_run
 FROM cost_ledger_internal.live_call c;
 
-COMMENT ON VIEW cost_ledger_internal.live_call_measure IS 'What each row of live_call adds to the rollups of labels and of users. Columns as in call, rollup_key and rollup_hour.';
+COMMENT ON VIEW cost_ledger_internal.live_call_measure IS 'What each row of live_call adds to the rollups of labels. Columns as in call, rollup_key and rollup_hour.';
 
 -- One view for each length of time, all alike.
 DO $views$
@@ -101,7 +91,9 @@ BEGIN
             SELECT r.%1$s, k.%3$s, r.%4$s
             FROM cost_ledger_internal.rollup_%1$s r
             JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
-            WHERE NOT row_security_active('cost_ledger.call'::regclass)
+            WHERE (SELECT cost_ledger_internal.sees_all())
+               OR k.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
+               OR k.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[])
             UNION ALL
             SELECT %2$s, m.%5$s, m.%6$s
             FROM cost_ledger_internal.live_call_measure m
@@ -122,7 +114,9 @@ SELECT r.minute,
        r.calls, r.unpriced_calls, r.tool_calls, r.input_tokens, r.output_tokens, r.cost
 FROM cost_ledger_internal.rollup_minute r
 JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
-WHERE NOT row_security_active('cost_ledger.call'::regclass)
+WHERE (SELECT cost_ledger_internal.sees_all())
+   OR k.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
+   OR k.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[])
 UNION ALL
 SELECT date_trunc('minute', m.called_at),
        m.team, m.feature, m.customer, m.task_type, m.environment, m.provider, m.model, m.service_class, m.operation, m.status, m.served_from,
@@ -135,11 +129,16 @@ COMMENT ON VIEW cost_ledger_internal.live_minute IS 'What calls of the last two 
 CREATE VIEW cost_ledger_internal.live_user_day AS
 SELECT r.day, r.user_id, r.calls, r.unpriced_calls, r.input_tokens, r.output_tokens, r.cost
 FROM cost_ledger_internal.rollup_user_day r
-WHERE NOT row_security_active('cost_ledger.call'::regclass)
+WHERE cost_ledger_internal.sees_all()
 UNION ALL
-SELECT (m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date,
-       m.user_id, m.calls, m.unpriced_calls, m.input_tokens, m.output_tokens, m.cost
-FROM cost_ledger_internal.live_call_measure m;
+SELECT (c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date,
+       c.user_id,
+       (c.corrects IS NULL)::integer::bigint,
+       ((c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
+           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer)::bigint,
+       coalesce(c.input_tokens, 0)::numeric, coalesce(c.output_tokens, 0)::numeric,
+       c.cost
+FROM cost_ledger_internal.live_call_by_id c;
 
 COMMENT ON VIEW cost_ledger_internal.live_user_day IS 'What calls add up to by day of the reporting zone and user, those included that are not in rollup_user_day yet. A day and its user may be there more than once: add up what you need. Columns as in rollup_user_day.';
 
@@ -174,7 +173,7 @@ WITH tail AS (
            min(c.trace_url COLLATE "C") AS trace_url,
            cost_ledger_internal.first_call(c.called_at, c.call_id, c.team, c.feature, c.customer, c.task_type, c.environment, c.user_id, c.agent, c.session_id)
                FILTER (WHERE c.corrects IS NULL) AS labels
-    FROM cost_ledger_internal.live_call c
+    FROM cost_ledger_internal.live_call_by_id c
     WHERE c.run_id IS NOT NULL
     GROUP BY 1
 )
@@ -208,7 +207,7 @@ FROM (
            least(r.trace_url, t.trace_url) AS trace_url
     FROM cost_ledger_internal.rollup_run r
     LEFT JOIN tail t ON t.run_id = r.run_id
-    WHERE NOT row_security_active('cost_ledger.call'::regclass)
+    WHERE cost_ledger_internal.sees_all()
     UNION ALL
     SELECT t.run_id, t.labels,
            t.parent_run_id, t.started_at, t.ended_at, t.calls, t.turns, t.failed_calls, t.unpriced_calls, t.retries,
@@ -216,7 +215,7 @@ FROM (
            t.cache_write_tokens, t.cache_write_1h_tokens, t.output_tokens, t.reasoning_tokens, t.cost, t.adjustment_cost,
            t.trace_url
     FROM tail t
-    WHERE NOT EXISTS (SELECT FROM cost_ledger_internal.rollup_run r WHERE r.run_id = t.run_id AND NOT row_security_active('cost_ledger.call'::regclass))) u;
+    WHERE NOT EXISTS (SELECT FROM cost_ledger_internal.rollup_run r WHERE r.run_id = t.run_id AND cost_ledger_internal.sees_all())) u;
 
 COMMENT ON VIEW cost_ledger_internal.live_run IS 'What the calls of a run add up to, those included that are not in rollup_run yet. Columns as in rollup_run.';
 
@@ -250,7 +249,7 @@ WITH tail AS (
            min(c.trace_url COLLATE "C") AS trace_url,
            cost_ledger_internal.first_call(c.called_at, c.call_id, c.team, c.feature, c.customer, c.task_type, c.environment, c.user_id, c.agent, NULL)
                FILTER (WHERE c.corrects IS NULL) AS labels
-    FROM cost_ledger_internal.live_call c
+    FROM cost_ledger_internal.live_call_by_id c
     WHERE c.session_id IS NOT NULL
     GROUP BY 1
 )
@@ -283,14 +282,14 @@ FROM (
            least(r.trace_url, t.trace_url) AS trace_url
     FROM cost_ledger_internal.rollup_session r
     LEFT JOIN tail t ON t.session_id = r.session_id
-    WHERE NOT row_security_active('cost_ledger.call'::regclass)
+    WHERE cost_ledger_internal.sees_all()
     UNION ALL
     SELECT t.session_id, t.labels,
            t.started_at, t.ended_at, t.calls, t.turns, t.failed_calls, t.unpriced_calls, t.retries, t.fallbacks,
            t.tool_calls, t.accepted_calls, t.rejected_calls, t.input_tokens, t.cache_read_tokens, t.cache_write_tokens,
            t.cache_write_1h_tokens, t.output_tokens, t.reasoning_tokens, t.cost, t.adjustment_cost, t.trace_url
     FROM tail t
-    WHERE NOT EXISTS (SELECT FROM cost_ledger_internal.rollup_session r WHERE r.session_id = t.session_id AND NOT row_security_active('cost_ledger.call'::regclass))) u;
+    WHERE NOT EXISTS (SELECT FROM cost_ledger_internal.rollup_session r WHERE r.session_id = t.session_id AND cost_ledger_internal.sees_all())) u;
 
 COMMENT ON VIEW cost_ledger_internal.live_session IS 'What the calls of a session add up to, those included that are not in rollup_session yet. Columns as in rollup_session.';
 

@@ -108,8 +108,8 @@ COMMENT ON FUNCTION cost_ledger_internal.merge_labels(cost_ledger_internal.call_
     'The labels of two parts of a run or session together, in any order; of one that is NULL, the other.';
 
 -- Where the rollups end.  Asked for by the view unconsumed_call, so by everybody
--- who reads reports: they need SELECT on rollup_state.  What has not been seen is
--- a minute's calls as a rule: too few to start workers for.
+-- who reads reports, with the owner's rights.  What has not been seen is a
+-- minute's calls as a rule: too few to start workers for.
 CREATE FUNCTION cost_ledger_internal.consumed_to() RETURNS xid8
     LANGUAGE c STABLE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'cl_consumed_to';
@@ -131,25 +131,19 @@ CREATE FUNCTION cost_ledger_internal.unconsumed_base() RETURNS bigint
 COMMENT ON FUNCTION cost_ledger_internal.unconsumed_base() IS
     'Rows of call without a recorded_xid, which a restored ledger makes until post_restore(), are in the rollups up to this call_id.';
 
-CREATE FUNCTION cost_ledger_internal.live_call_from() RETURNS timestamptz
-    LANGUAGE plpgsql STABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    RETURN CASE WHEN row_security_active('cost_ledger.call'::regclass) THEN '-infinity' ELSE 'infinity' END::timestamptz;
-END
-$$;
-
-COMMENT ON FUNCTION cost_ledger_internal.live_call_from() IS
-    'Calls from this time on are read instead of rollups: all for a reader under row-level security of call (-infinity), else none (infinity).';
-
 CREATE FUNCTION cost_ledger_internal.run_depth(run_id text) RETURNS integer
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
+
+-- Of all runs there are: how deep a run is does not depend on who asks, and says
+-- nothing else of the runs above it.
+CREATE FUNCTION cost_ledger_internal.run_depth_as_owner(run_id text) RETURNS integer
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     depth integer := 0;
-    parent text := run_depth.run_id;
+    parent text := run_depth_as_owner.run_id;
 BEGIN
     LOOP
         SELECT r.parent_run_id INTO parent FROM cost_ledger_internal.rollup_run r WHERE r.run_id = parent;
@@ -161,6 +155,8 @@ BEGIN
 END
 $$;
 
+COMMENT ON FUNCTION cost_ledger_internal.run_depth_as_owner(text) IS
+    'The body of run_depth().';
 COMMENT ON FUNCTION cost_ledger_internal.run_depth(text) IS
     'How many runs a run is below the one that has no parent, as far as refresh() has seen them: 0 for that one; 1000 at most, which a circle of parents gives.';
 

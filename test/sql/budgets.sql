@@ -440,6 +440,7 @@ CREATE ROLE regress_oncall;
 GRANT USAGE ON SCHEMA cost_ledger, cost_ledger_internal TO regress_oncall;
 GRANT SELECT ON cost_ledger.alert, cost_ledger.alert_rule, cost_ledger.budget, cost_ledger.unacknowledged_alert TO regress_oncall;
 GRANT UPDATE (acknowledged_at, acknowledged_by) ON cost_ledger.alert TO regress_oncall;
+INSERT INTO cost_ledger_internal.role_grant (role, kind) VALUES ('regress_oncall', 'reader');
 SET ROLE regress_oncall;
 SELECT cost_ledger.acknowledge(max(alert_id)) FROM cost_ledger.unacknowledged_alert WHERE budget = 'now';
 \set VERBOSITY sqlstate

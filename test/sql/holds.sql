@@ -269,13 +269,8 @@ SELECT cost_ledger.set_budget('g', '{}', 'total', 1000);
 UPDATE cost_ledger.budget_version SET limit_amount = 1000;
 DELETE FROM cost_ledger_internal.hold;
 UPDATE cost_ledger.call SET cost = 0;
-SELECT cost_ledger.reserve('g5', '{"team": "g"}', NULL, 'openai', 'm', 1000);
 \set VERBOSITY default
-RESET ROLE;
--- with the price tables, by tokens too
-DO $$ BEGIN EXECUTE (SELECT 'GRANT SELECT ON ' || string_agg(c.oid::regclass::text, ', ') || ' TO regress_gateway'
-    FROM pg_class c WHERE c.relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND c.relname ~ '^(price|rate|model|currency|exchange|offer|time)' AND c.relkind IN ('r', 'v')); END $$;
-SET ROLE regress_gateway;
+-- by tokens too: whoever may ask for a price needs no price tables
 SELECT decision, held FROM cost_ledger.reserve('g5', '{"team": "g"}', NULL, 'openai', 'm', 1000000, 0);
 SELECT cost_ledger.release('g5');
 RESET ROLE;

@@ -72,11 +72,17 @@ WHERE pronamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regn
   AND (prosecdef OR (proname LIKE '\_%' AND has_function_privilege('public', p.oid, 'EXECUTE')))
 ORDER BY 1;
 
--- every view shows what its reader may see, no more
-SELECT c.oid::regclass AS not_security_invoker
+-- public views run as the ledger's owner, and nothing of a query looks behind
+-- them; internal ones are read through those
+SELECT c.oid::regclass AS not_behind_a_barrier
 FROM pg_class c
-WHERE relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND relkind = 'v'
-  AND NOT coalesce(reloptions @> ARRAY['security_invoker=true'], false)
+WHERE relkind = 'v'
+  AND CASE relnamespace
+        WHEN 'cost_ledger'::regnamespace
+            THEN reloptions IS DISTINCT FROM '{security_barrier=true}'
+                 OR relowner <> (SELECT o.relowner FROM pg_class o WHERE o.oid = 'cost_ledger.call'::regclass)
+        WHEN 'cost_ledger_internal'::regnamespace
+            THEN reloptions IS NOT NULL END
 ORDER BY 1;
 
 --

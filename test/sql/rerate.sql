@@ -198,6 +198,7 @@ ROLLBACK;
 CREATE ROLE regress_rerate_reader;
 GRANT USAGE ON SCHEMA cost_ledger, cost_ledger_internal TO regress_rerate_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA cost_ledger, cost_ledger_internal TO regress_rerate_reader;
+INSERT INTO cost_ledger_internal.role_grant (role, kind) VALUES ('regress_rerate_reader', 'reader');
 SET ROLE regress_rerate_reader;
 SELECT count(*) > 0 AS found FROM cost_ledger.rerate('2026-03-01', '2026-04-01');
 SELECT * FROM cost_ledger.rerate('2026-03-01', '2026-04-01', dry_run => false, reason => 'x');

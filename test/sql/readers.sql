@@ -1,0 +1,301 @@
+--
+-- How readers are kept apart.  What a role was granted to see of a ledger that
+-- teams and customers share is, in every report, what the owner sees of a ledger
+-- with nothing else in it.
+--
+SET TIME ZONE 'UTC';
+\set SHOW_CONTEXT never
+
+-- Every team has calls for every customer, and they share users, runs (in a chain
+-- over all of them), sessions and features.  Some calls have no team, some no
+-- customer, some no price, some a cost that was reported.
+CREATE TEMP TABLE sample AS
+SELECT n, CASE WHEN n <= 40 THEN 1 ELSE 2 END AS part,
+       timestamptz '2026-03-01 05:00Z' + n * interval '11 hours' AS called_at,
+       (ARRAY['team-a', 'team-b', 'team-c', NULL])[1 + n % 4] AS team,
+       (ARRAY['cust-x', 'cust-y', 'cust-z', NULL])[1 + n / 4 % 4] AS customer,
+       'f' || n % 3 AS feature, 'u' || n % 5 AS user_id, 's' || n % 2 AS session_id,
+       'r' || n % 7 AS run_id, CASE WHEN n % 7 > 0 THEN 'r' || n % 7 - 1 END AS parent_run_id,
+       (ARRAY['chat', 'batch', NULL])[1 + n % 3] AS task_type, (ARRAY['primary', 'retry', NULL])[1 + n % 3] AS operation,
+       CASE WHEN n % 9 = 0 THEN 'error' ELSE 'success' END AS status,
+       CASE WHEN n % 10 = 0 THEN 'unknown' ELSE 'm' || n % 3 END AS model,
+       n * 1000 AS input_tokens, n * 100 AS cache_read_tokens, n * 10 AS output_tokens,
+       CASE WHEN n % 6 = 0 THEN n * 0.001 END AS reported_cost
+FROM generate_series(1, 72) AS n;
+
+CREATE FUNCTION pg_temp.fill(part integer, condition text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF part = 1 THEN
+        PERFORM cost_ledger.set_price('p', 'm' || n, '{"input_tokens": 1, "cache_read_tokens": 0.1, "output_tokens": 2}', '2026-01-01') FROM generate_series(0, 2) AS n;
+        INSERT INTO cost_ledger.revenue (earned_on, feature, customer, amount)
+            SELECT '2026-03-31', 'f' || n % 3, c, n FROM unnest('{cust-x,cust-y,cust-z,NULL}'::text[]) WITH ORDINALITY AS v (c, n);
+    END IF;
+    EXECUTE format('INSERT INTO cost_ledger.call (called_at, provider, model, team, customer, feature, user_id, session_id, run_id, parent_run_id, task_type,
+                                                  operation, status, input_tokens, cache_read_tokens, output_tokens, reported_cost, event_key)
+                    SELECT s.called_at, ''p'', s.model, s.team, s.customer, s.feature, s.user_id, s.session_id, s.run_id, s.parent_run_id, s.task_type,
+                           s.operation, s.status, s.input_tokens, s.cache_read_tokens, s.output_tokens, s.reported_cost, ''e'' || s.n
+                    FROM sample s WHERE s.part = $1 AND (%s) ORDER BY s.n', condition) USING part;
+    IF part = 2 THEN
+        -- Corrections, and a price that was wrong.
+        EXECUTE format('SELECT cost_ledger.correct_call(''e'' || s.n, ''{"input_tokens": 99000}'', ''recount'') FROM sample s WHERE s.n IN (3, 4, 5, 6, 51, 52, 53, 54) AND (%s)', condition);
+        PERFORM cost_ledger.set_price('p', 'm1', '{"input_tokens": 3, "cache_read_tokens": 0.1, "output_tokens": 2}', '2026-01-01', replace => true);
+        PERFORM cost_ledger.rerate('2026-03-01', '2026-05-01', '{"model": "m1"}', dry_run => false, reason => 'three');
+    END IF;
+END
+$$;
+
+-- What a role sees of each report, without what numbers of the ledger itself are
+-- in it.  The chain of runs is longer than what one team sees of it.
+CREATE TEMP TABLE seen (state text, reader text, view text, row jsonb);
+CREATE FUNCTION pg_temp.look(state text, reader text, as_role text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    view text;
+    found jsonb[];
+BEGIN
+    FOREACH view IN ARRAY '{call_detail,unpriced_call,run_cost,most_expensive_run,cost_per_run_by_day,cost_per_user_by_month,cost_by_task_type,cost_by_model,
+                            cost_by_operation,cache_hit_by_feature,week_over_week,chargeback_by_month,margin_by_feature,reported_cost_difference,rerate_batch_summary}'::text[] LOOP
+        PERFORM set_config('role', as_role, true);
+        EXECUTE format('SELECT array_agg(to_jsonb(v) - ''{call_id,recorded_at,recorded_xid,price_id,corrects,created_at,depth,tags,row_key}''::text[]) FROM cost_ledger.%I v', view) INTO found;
+        PERFORM set_config('role', 'none', true);
+        INSERT INTO seen SELECT look.state, look.reader, look.view, f FROM (SELECT view) AS look (view), unnest(found) AS f;
+    END LOOP;
+END
+$$;
+
+-- Each reader, and what it should see
+CREATE TEMP TABLE reader (name text, condition text);
+INSERT INTO reader VALUES
+    ('regress_team', $$team = 'team-a'$$),
+    ('regress_customer', $$customer = 'cust-x'$$),
+    ('regress_two_teams', $$team IN ('team-a', 'team-b')$$),
+    ('regress_team_and_customer', $$team = 'team-b' OR customer = 'cust-z'$$),
+    ('regress_member', $$team = 'team-a'$$),
+    ('regress_everything', 'true'),
+    ('regress_nothing', 'false');
+CREATE ROLE regress_team;
+CREATE ROLE regress_customer;
+CREATE ROLE regress_two_teams;
+CREATE ROLE regress_team_and_customer;
+CREATE ROLE regress_member IN ROLE regress_team;
+CREATE ROLE regress_everything;
+CREATE ROLE regress_nothing;
+CREATE FUNCTION pg_temp.grant_readers() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    statement text;
+BEGIN
+    INSERT INTO cost_ledger_internal.role_grant (role, kind, team, customer) VALUES
+        ('regress_team', 'team_reader', 'team-a', NULL),
+        ('regress_customer', 'customer_reader', NULL, 'cust-x'),
+        ('regress_two_teams', 'team_reader', 'team-a', NULL), ('regress_two_teams', 'team_reader', 'team-b', NULL),
+        ('regress_team_and_customer', 'team_reader', 'team-b', NULL), ('regress_team_and_customer', 'customer_reader', NULL, 'cust-z'),
+        ('regress_everything', 'reader', NULL, NULL);
+    FOR statement IN
+        SELECT format('GRANT SELECT ON %s TO regress_team, regress_customer, regress_two_teams, regress_team_and_customer, regress_everything, regress_nothing', c.oid::regclass)
+        FROM pg_class c WHERE c.relnamespace = 'cost_ledger'::regnamespace AND c.relkind = 'v' LOOP
+        EXECUTE statement;
+    END LOOP;
+    GRANT USAGE ON SCHEMA cost_ledger TO regress_team, regress_customer, regress_two_teams, regress_team_and_customer, regress_everything, regress_nothing;
+END
+$$;
+
+SELECT cost_ledger.create_ledger();
+SELECT pg_temp.grant_readers();
+
+-- before refresh() has seen anything, when it has seen a part of it, and all
+SELECT pg_temp.fill(1, 'true');
+SELECT count(pg_temp.look('nothing refreshed', name, name)) FROM reader;
+CALL cost_ledger.refresh();
+SELECT pg_temp.fill(2, 'true');
+SELECT count(pg_temp.look('half refreshed', name, name)) FROM reader;
+CALL cost_ledger.refresh();
+SELECT count(pg_temp.look('all refreshed', name, name)) FROM reader;
+SELECT count(*) AS unconsumed FROM cost_ledger_internal.unconsumed_call;
+
+--
+-- What else is in a ledger: budgets, what they hold, alerts, prices of customers
+--
+SELECT v.v, r.decision
+FROM (VALUES ('team', 'team-a'), ('team', 'team-b'), ('customer', 'cust-x'), ('feature', 'f1')) AS v (k, v)
+CROSS JOIN LATERAL cost_ledger.reserve('hold of ' || v.v, jsonb_build_object(v.k, v.v), 0.0001) r;
+SELECT count(cost_ledger.set_budget(name, scope::jsonb, 'month', 0.001, each_of => each_of)) AS budgets
+FROM (VALUES ('of a', '{"team": "team-a"}', NULL), ('of b', '{"team": "team-b"}', NULL), ('of all', '{}', NULL), ('of each team', '{}', 'team'),
+             ('of x', '{"customer": "cust-x"}', NULL), ('of x with b', '{"team": "team-b", "customer": "cust-x"}', NULL), ('of each user', '{}', 'user_id')) AS b (name, scope, each_of);
+INSERT INTO cost_ledger.call (provider, model, team, customer, feature, user_id, input_tokens)
+SELECT 'p', 'm0', t, c, 'now', 'u', 1000000 FROM unnest('{team-a,team-b}'::text[]) AS t, unnest('{cust-x,cust-y}'::text[]) AS c;
+CALL cost_ledger.run_jobs();
+SELECT cost_ledger.set_price('p', 'm0', '{"input_tokens": 0.5}', '2026-01-01', customer => c) > 0 AS of_customer FROM unnest('{cust-x,cust-y}'::text[]) AS c;
+
+SET ROLE regress_team;
+SELECT name, entity, spent FROM cost_ledger.budget_status ORDER BY 1, 2;
+SELECT DISTINCT budget, entity, scope FROM cost_ledger.unacknowledged_alert ORDER BY 1, 2;
+SELECT hold_key FROM cost_ledger.open_hold;
+SELECT DISTINCT customer FROM cost_ledger.price_list;
+SELECT subject, rate_1h > 0 AS is_spent FROM cost_ledger.spend_rate(now() + interval '1 second') ORDER BY 1;
+SELECT name, entity FROM cost_ledger.budget_velocity() ORDER BY 1, 2;
+SELECT cost_ledger.cost_at('2026-03-01', 'p', 'm0', '{"input_tokens": 1000000}') AS cost;
+-- there is such a customer, and there is none
+SELECT cost_ledger.cost_at('2026-03-01', 'p', 'm0', '{"input_tokens": 1000000}', customer => 'cust-x') AS cost;
+SELECT amount FROM cost_ledger.explain_cost('2026-03-01', 'p', 'm0', '{"input_tokens": 1000000}', customer => 'cust-0');
+SET ROLE regress_customer;
+SELECT name, entity, spent FROM cost_ledger.budget_status ORDER BY 1, 2;
+SELECT DISTINCT budget, entity, scope FROM cost_ledger.unacknowledged_alert ORDER BY 1, 2;
+SELECT hold_key FROM cost_ledger.open_hold;
+SELECT DISTINCT customer FROM cost_ledger.price_list ORDER BY 1;
+SELECT cost_ledger.cost_at('2026-03-01', 'p', 'm0', '{"input_tokens": 1000000}', customer => 'cust-x') AS cost;
+SELECT cost_ledger.cost_at('2026-03-01', 'p', 'm0', '{"input_tokens": 1000000}', customer => 'cust-y') AS cost;
+SELECT name, entity FROM cost_ledger.budget_velocity() ORDER BY 1, 2;
+-- the rate of all is that of what they see: half of the calls just now
+SELECT subject, round(rate_1h, 9) = round((SELECT sum(c.cost) FROM cost_ledger.call_detail c WHERE c.feature = 'now') * 3600 / 3601, 9) AS of_own
+FROM cost_ledger.spend_rate(date_trunc('minute', now()) + interval '61 seconds') WHERE subject = 'all';
+SET ROLE regress_two_teams;
+SELECT name, entity FROM cost_ledger.budget_status ORDER BY 1, 2;
+SET ROLE regress_nothing;
+SELECT (SELECT count(*) FROM cost_ledger.budget_status) AS budgets, (SELECT count(*) FROM cost_ledger.unacknowledged_alert) AS alerts,
+       (SELECT count(*) FROM cost_ledger.open_hold) AS holds, (SELECT count(*) FROM cost_ledger.budget_velocity()) AS velocities;
+SELECT * FROM cost_ledger.spend_rate();
+RESET ROLE;
+SELECT (SELECT count(*) FROM cost_ledger.budget_status) AS budgets, (SELECT count(*) FROM cost_ledger.open_hold) AS holds;
+
+--
+-- Nothing of a query is run on rows that its role may not see
+--
+SET ROLE regress_team;
+CREATE FUNCTION pg_temp.tell(team text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $$
+BEGIN
+    IF team <> 'team-a' THEN
+        RAISE EXCEPTION 'there is %', team;
+    END IF;
+    RETURN true;
+END
+$$;
+SELECT count(*) > 0 AS calls FROM cost_ledger.call_detail WHERE pg_temp.tell(team);
+SELECT count(*) > 0 AS runs FROM cost_ledger.run_cost WHERE pg_temp.tell(team);
+SELECT count(*) > 0 AS months FROM cost_ledger.chargeback_by_month WHERE pg_temp.tell(team);
+SELECT count(*) > 0 AS unpriced FROM cost_ledger.unpriced_call WHERE pg_temp.tell(team);
+SELECT count(*) > 0 AS budgets FROM cost_ledger.budget_status WHERE pg_temp.tell(scope::jsonb ->> 'team');
+SELECT count(*) > 0 AS alerts FROM cost_ledger.unacknowledged_alert WHERE pg_temp.tell(scope::jsonb ->> 'team');
+SELECT 1 / (team = 'team-a')::integer AS fails_on_others FROM cost_ledger.chargeback_by_month;
+-- a plan says what is looked for, not what there is
+CREATE FUNCTION pg_temp.plan(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    plan jsonb;
+BEGIN
+    EXECUTE 'EXPLAIN (ANALYZE, VERBOSE, FORMAT JSON) ' || query INTO plan;
+    RETURN plan::text;
+END
+$$;
+SELECT pg_temp.plan('SELECT * FROM cost_ledger.call_detail') ~ 'team-[bc]' AS names_others;
+-- a join, a subquery or a role that is taken for a moment changes nothing
+SELECT count(*) FROM cost_ledger.chargeback_by_month c JOIN cost_ledger.run_cost r ON r.team = c.team WHERE c.team <> 'team-a';
+SELECT count(*) FROM (SELECT * FROM cost_ledger.call_detail OFFSET 0) c WHERE c.team <> 'team-a';
+-- tables, what is internal, and what is behind the views by another way
+\set VERBOSITY sqlstate
+SELECT count(*) FROM cost_ledger.call;
+SELECT count(*) FROM cost_ledger.budget;
+SELECT count(*) FROM cost_ledger_internal.rollup_month;
+SELECT count(*) FROM cost_ledger_internal.unposted_spend();
+SELECT count(*) FROM cost_ledger_internal.spend_rate(now(), true, '{}', '{}');
+\set VERBOSITY default
+-- how deep a run is is no secret, nor what its parent is called
+SELECT run_id, parent_run_id, depth FROM cost_ledger.run_cost WHERE run_id = 'r6';
+
+-- the answer is that of the role that asks, also in one transaction and of one plan
+RESET ROLE;
+BEGIN;
+PREPARE months AS SELECT count(DISTINCT team) AS teams FROM cost_ledger.chargeback_by_month;
+SET plan_cache_mode = force_generic_plan;
+EXECUTE months;
+SET ROLE regress_team;
+EXECUTE months;
+SET ROLE regress_nothing;
+EXECUTE months;
+SET ROLE regress_two_teams;
+EXECUTE months;
+RESET ROLE;
+-- what is taken away is gone at once
+DELETE FROM cost_ledger_internal.role_grant WHERE role = 'regress_two_teams'::regrole AND team = 'team-b';
+SET ROLE regress_two_teams;
+EXECUTE months;
+ROLLBACK;
+DEALLOCATE months;
+
+-- rights come with membership, if they are inherited
+CREATE ROLE regress_heir NOINHERIT IN ROLE regress_everything;
+GRANT USAGE ON SCHEMA cost_ledger TO regress_heir;
+GRANT SELECT ON cost_ledger.chargeback_by_month TO regress_heir;
+SET ROLE regress_heir;
+SELECT count(*) FROM cost_ledger.chargeback_by_month;
+RESET ROLE;
+-- a role that is gone has left nobody its rights
+CREATE ROLE regress_gone;
+INSERT INTO cost_ledger_internal.role_grant (role, kind) VALUES ('regress_gone', 'reader');
+DROP ROLE regress_gone;
+SET ROLE regress_heir;
+SELECT count(*) FROM cost_ledger.chargeback_by_month;
+RESET ROLE;
+
+--
+-- Row-level security that somebody puts on call: sums cannot obey it
+--
+ALTER TABLE cost_ledger.call ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON cost_ledger.call FOR SELECT USING (team = 'team-a');
+GRANT SELECT ON cost_ledger.call TO regress_everything;
+SET ROLE regress_everything;
+SELECT count(DISTINCT team) AS teams FROM cost_ledger.call;
+SELECT count(*) FROM cost_ledger.chargeback_by_month;
+\set VERBOSITY sqlstate
+SELECT count(*) FROM cost_ledger.run_cost;
+SELECT count(*) FROM cost_ledger.call_detail;
+SELECT count(*) FROM cost_ledger.budget_status;
+SELECT count(*) FROM cost_ledger.spend_rate();
+SELECT count(*) FROM cost_ledger.estimate_vs_actual;
+\set VERBOSITY default
+-- as the hint says
+RESET ROLE;
+INSERT INTO cost_ledger_internal.role_grant (role, kind, team) VALUES ('regress_everything', 'team_reader', 'team-b');
+SET ROLE regress_everything;
+SELECT DISTINCT team FROM cost_ledger.chargeback_by_month;
+-- who is under none is not concerned
+SET ROLE regress_customer;
+SELECT count(DISTINCT customer) AS customers FROM cost_ledger.call_detail;
+RESET ROLE;
+SELECT count(DISTINCT team) AS teams FROM cost_ledger.chargeback_by_month;
+SELECT cost_ledger.drop_ledger(i_mean_it => true);
+
+--
+-- The same of ledgers that hold only what each of them may see, as their owner
+-- sees it
+--
+DO $$
+DECLARE
+    r record;
+BEGIN
+    FOR r IN SELECT * FROM reader LOOP
+        PERFORM cost_ledger.create_ledger();
+        PERFORM pg_temp.fill(1, r.condition);
+        -- Revenue of others is not in it.
+        IF r.condition <> 'true' THEN
+            DELETE FROM cost_ledger.revenue WHERE customer IS NULL OR customer <> ALL (CASE r.name WHEN 'regress_customer' THEN '{cust-x}' WHEN 'regress_team_and_customer' THEN '{cust-z}' ELSE '{}' END::text[]);
+        END IF;
+        PERFORM pg_temp.look('first part', r.name, 'none');
+        PERFORM pg_temp.fill(2, r.condition);
+        PERFORM pg_temp.look('both parts', r.name, 'none');
+        PERFORM cost_ledger.drop_ledger(i_mean_it => true);
+    END LOOP;
+END
+$$;
+SELECT s.reader, count(DISTINCT s.view) AS reports, count(*) > 100 AS has_rows FROM seen s WHERE s.state = 'both parts' GROUP BY s.reader ORDER BY s.reader;
+SELECT r.name, p.seen, p.expected, v.view,
+       (SELECT count(*) FROM (SELECT row FROM seen s WHERE s.reader = r.name AND s.view = v.view AND s.state = p.seen
+                              EXCEPT ALL SELECT row FROM seen s WHERE s.reader = r.name AND s.view = v.view AND s.state = p.expected) d) AS too_much,
+       (SELECT count(*) FROM (SELECT row FROM seen s WHERE s.reader = r.name AND s.view = v.view AND s.state = p.expected
+                              EXCEPT ALL SELECT row FROM seen s WHERE s.reader = r.name AND s.view = v.view AND s.state = p.seen) d) AS missing
+INTO TEMP difference
+FROM reader r
+CROSS JOIN (VALUES ('nothing refreshed', 'first part'), ('half refreshed', 'both parts'), ('all refreshed', 'both parts')) AS p (seen, expected)
+CROSS JOIN (SELECT DISTINCT s.view FROM seen s) v;
+SELECT count(*) AS compared, count(*) FILTER (WHERE too_much > 0 OR missing > 0) AS differ FROM difference;
+SELECT * FROM difference WHERE too_much > 0 OR missing > 0 ORDER BY 1, 2, 4;
+
+DROP OWNED BY regress_team, regress_customer, regress_two_teams, regress_team_and_customer, regress_everything, regress_nothing, regress_heir;
+DROP ROLE regress_member, regress_team, regress_customer, regress_two_teams, regress_team_and_customer, regress_heir, regress_everything, regress_nothing;
