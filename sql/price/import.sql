@@ -644,7 +644,7 @@ CREATE FUNCTION cost_ledger.import_prices(
     OUT customer       text,
     OUT meter          text,
     OUT condition      text,
-    OUT change         text,
+    OUT outcome        text,
     OUT old_price      numeric,
     OUT new_price      numeric,
     OUT per            bigint,
