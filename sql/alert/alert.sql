@@ -102,7 +102,7 @@ BEGIN
     PERFORM cost_ledger_internal.ledger();
     -- Two evaluators come after each other: the second finds the alerts of the
     -- first.
-    PERFORM pg_advisory_xact_lock(hashtextextended('cost_ledger.check_rules', 0));
+    PERFORM cost_ledger_internal.take_lock('check_rules');
     FOR rule IN
         SELECT r.rule_id, r.name, r.time_limit
         FROM cost_ledger.alert_rule r
