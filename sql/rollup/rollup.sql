@@ -299,7 +299,7 @@ COMMENT ON FUNCTION cost_ledger_internal.rollup_merge(text) IS
     'The SET list that puts a row excluded together with the row r of a rollup.';
 
 CREATE FUNCTION cost_ledger_internal.rollup_columns(rollup text, is_key boolean, template text DEFAULT '%s') RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT string_agg(format(template, c.column_name), ', ' ORDER BY c.number)
