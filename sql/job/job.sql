@@ -247,6 +247,83 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.cron_schedule(text) FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger_internal.cron_schedule(text) IS
     'How often a version of pg_cron calls the jobs: every 30 seconds from 1.5, which has such schedules, else every minute.';
 
+CREATE FUNCTION cost_ledger_internal.cron_obstacle(owner name, OUT obstacle text, OUT hint text) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    host text;
+    method text;
+BEGIN
+    IF coalesce(current_setting('cron.use_background_workers', true), 'off')::boolean THEN
+        -- One is pg_cron itself, one may be the launcher of logical replication.
+        IF current_setting('max_worker_processes')::integer < 3 THEN
+            obstacle := format('pg_cron runs each job in a background worker, and max_worker_processes is %s', current_setting('max_worker_processes'));
+            hint := 'ALTER SYSTEM SET max_worker_processes = 8; and restart the server.';
+        END IF;
+        RETURN;
+    END IF;
+    -- It connects as any client does, and has no password of its own.
+    host := coalesce(nullif(current_setting('cron.host', true), ''), 'localhost');
+    SELECT h.auth_method INTO method
+        FROM pg_hba_file_rules h
+        WHERE h.error IS NULL
+          AND h.type = ANY (CASE WHEN host LIKE '/%' THEN '{local}' ELSE '{host,hostssl,hostnossl}' END::text[])
+          AND h.database && ARRAY['all', current_database()]::text[] AND h.user_name && ARRAY['all', owner]::text[]
+          AND coalesce(h.address, '') = ANY ('{"",127.0.0.1,::1,localhost,samehost,samenet,all,0.0.0.0,::}')
+        ORDER BY h.line_number
+        LIMIT 1;
+    IF NOT coalesce(method = 'trust' OR method = 'peer' AND owner = (SELECT r.rolname FROM pg_roles r WHERE r.oid = 10), false) THEN
+        obstacle := format('pg_cron connects to %s as role "%s", which pg_hba.conf lets in by %s', host, owner, coalesce(method, 'no rule'));
+        hint := 'ALTER SYSTEM SET cron.use_background_workers = on; and restart the server: runs need no connection then. Or let this role in from there without a password, or keep one in the .pgpass of the user that the server runs as.';
+    END IF;
+EXCEPTION WHEN insufficient_privilege THEN
+    RETURN;  -- a superuser may look
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.cron_obstacle(name) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.cron_obstacle(name) IS
+    'Why pg_cron will not be able to run a job of a role, by the settings of the server, and what to set; NULL when nothing is known to be in the way.';
+
+CREATE FUNCTION cost_ledger_internal.warn_of_cron(owner name, command text) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    last record;
+    o record;
+BEGIN
+    SELECT * INTO o FROM cost_ledger_internal.cron_obstacle(owner);
+    -- What has been is surer than what the settings let expect.
+    IF to_regclass('cron.job_run_details') IS NOT NULL THEN
+        SELECT d.status, d.return_message, coalesce(d.end_time, d.start_time) AS at INTO last
+            FROM cron.job_run_details d
+            WHERE d.database = current_database() AND d.command = warn_of_cron.command AND d.username = owner
+              AND d.status IN ('succeeded', 'failed')
+            ORDER BY d.runid DESC
+            LIMIT 1;
+        IF last.status = 'succeeded' THEN
+            RETURN;
+        ELSIF last.status = 'failed' THEN
+            RAISE WARNING 'the last run of the jobs by pg_cron failed: %', coalesce(last.return_message, 'it does not say why')
+                USING DETAIL = concat_ws(' ', 'That was at ' || last.at || '.', 'Now: ' || o.obstacle || '.'),
+                      HINT = coalesce(o.hint, 'See the log of the server, and SELECT * FROM cron.job_run_details ORDER BY runid DESC;');
+            RETURN;
+        END IF;
+    END IF;
+    IF o.obstacle IS NOT NULL THEN
+        RAISE WARNING 'runs of the jobs will fail: %', o.obstacle USING HINT = o.hint;
+    END IF;
+EXCEPTION WHEN insufficient_privilege THEN
+    RETURN;  -- a superuser may look
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.warn_of_cron(name, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.warn_of_cron(name, text) IS
+    'A warning when pg_cron has failed to run a command in this database, or will.';
+
 CREATE FUNCTION cost_ledger.schedule_jobs() RETURNS text
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -265,7 +342,7 @@ BEGIN
     IF cron_database IS NULL THEN
         RAISE EXCEPTION 'pg_cron is not loaded in this server'
             USING ERRCODE = 'object_not_in_prerequisite_state',
-                  HINT = format('%sdd pg_cron to shared_preload_libraries, set cron.database_name = %L, restart the server, and run CREATE EXTENSION pg_cron; here. Any other scheduler may run %s; every minute instead.',
+                  HINT = format('%sdd pg_cron to shared_preload_libraries, set cron.database_name = %L and cron.use_background_workers = on, restart the server, and run CREATE EXTENSION pg_cron; here. Any other scheduler may run %s; every minute instead.',
                                 CASE WHEN EXISTS (SELECT FROM pg_available_extensions e WHERE e.name = 'pg_cron')
                                      THEN 'A'
                                      ELSE format('Install package %s (apt install %1$s), a', package)
@@ -300,7 +377,9 @@ BEGIN
                 PERFORM cron.schedule_in_database('cost_ledger', wanted_schedule, job_command, current_database(), owner);
             END IF;
         END IF;
-        RAISE NOTICE 'pg_cron runs the jobs every % as role "%"', CASE wanted_schedule WHEN '* * * * *' THEN 'minute' ELSE wanted_schedule END, owner;
+        RAISE NOTICE 'pg_cron is to run the jobs every % as role "%"', CASE wanted_schedule WHEN '* * * * *' THEN 'minute' ELSE wanted_schedule END, owner
+            USING HINT = 'Whether it does: SELECT is_stale, last_ok_at FROM cost_ledger.job_status WHERE name = ''run_jobs''; in two minutes.';
+        PERFORM cost_ledger_internal.warn_of_cron(owner, job_command);
         RETURN NULL;
     ELSIF cron_database = current_database() THEN
         RAISE EXCEPTION 'pg_cron is loaded, but its extension is missing in this database'
@@ -308,6 +387,7 @@ BEGIN
                   HINT = 'As a superuser, run CREATE EXTENSION pg_cron; and call this again.';
     END IF;
 
+    PERFORM cost_ledger_internal.warn_of_cron(owner, job_command);
     -- There may be more ledgers in the server, and job names are cut at 63
     -- bytes.
     job_name := 'cost_ledger:' || current_database();
@@ -331,7 +411,7 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.schedule_jobs() IS
-    'Has pg_cron CALL cost_ledger.run_jobs() every minute, with pg_cron 1.5 or later every 30 seconds, as the owner of the ledger; again keeps the one job. NULL when that is done. Where pg_cron keeps its jobs in another database: the statement to run there. Without pg_cron an error (55000) whose hint says what to install and set.';
+    'Has pg_cron CALL cost_ledger.run_jobs() every minute, with pg_cron 1.5 or later every 30 seconds, as the owner of the ledger; again keeps the one job. NULL when that is done. Where pg_cron keeps its jobs in another database: the statement to run there. A warning with the settings to change when the last run failed, or when runs will fail: as pg_cron comes, it connects to localhost, which takes a password that it does not have. Without pg_cron an error (55000) whose hint says what to install and set.';
 
 CREATE FUNCTION cost_ledger.unschedule_jobs() RETURNS text
     LANGUAGE plpgsql VOLATILE
