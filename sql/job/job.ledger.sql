@@ -40,7 +40,7 @@ SELECT j.name,
        j.last_error_at, j.last_error,
        j.runs, j.failures,
        j.skipped, j.last_skipped_at, j.last_skip_reason,
-       j.time_limit,
+       extract(epoch FROM j.time_limit)::double precision AS time_limit_seconds,
        j.name AS row_key
 FROM cost_ledger_internal.job j;
 
@@ -58,7 +58,7 @@ COMMENT ON COLUMN cost_ledger.job_status.failures IS 'How often it failed.';
 COMMENT ON COLUMN cost_ledger.job_status.skipped IS 'How often it was left out, because another session was at work; now and then that is no fault.';
 COMMENT ON COLUMN cost_ledger.job_status.last_skipped_at IS 'When that was last.';
 COMMENT ON COLUMN cost_ledger.job_status.last_skip_reason IS 'Why: who had the lock then.';
-COMMENT ON COLUMN cost_ledger.job_status.time_limit IS 'After how long a step is canceled and undone, and the next one begins; of refresh, each batch. NULL: never. See set_job_time_limit().';
+COMMENT ON COLUMN cost_ledger.job_status.time_limit_seconds IS 'After how many seconds a step is canceled and undone, and the next one begins; of refresh, each batch. NULL: never. See set_job_time_limit().';
 
 -- Counts what waits; cheap unless that is much.
 CREATE VIEW cost_ledger.rollup_status WITH (security_barrier = true) AS

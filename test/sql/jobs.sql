@@ -125,11 +125,11 @@ RESET statement_timeout;
 SELECT name, is_failing, last_error, runs, failures FROM cost_ledger.job_status ORDER BY name;
 -- one that takes too long is undone, and the others go on
 SELECT cost_ledger.set_job_time_limit('check_budgets', '1 second');
-SELECT name, time_limit FROM cost_ledger.job_status WHERE time_limit IS DISTINCT FROM '10 minutes';
+SELECT name, time_limit_seconds FROM cost_ledger.job_status WHERE time_limit_seconds IS DISTINCT FROM 600;
 CALL cost_ledger.run_jobs();
 SELECT name, is_failing, last_error, runs, failures FROM cost_ledger.job_status ORDER BY name;
 SELECT cost_ledger.set_job_time_limit('check_budgets', NULL);
-SELECT name, time_limit FROM cost_ledger.job_status WHERE time_limit IS DISTINCT FROM '10 minutes';
+SELECT name, time_limit_seconds FROM cost_ledger.job_status WHERE time_limit_seconds IS DISTINCT FROM 600;
 SELECT cost_ledger.set_job_time_limit('check_budgets', '0.9 seconds');
 SELECT cost_ledger.set_job_time_limit('run_jobs', '1 minute');
 SELECT cost_ledger.set_job_time_limit('check_budget', '1 minute');
