@@ -19,6 +19,7 @@ OBJS = \
 	src/rollup.o \
 	src/hold.o \
 	src/call_trigger.o \
+	src/job.o \
 	src/limit.o \
 	src/sketch.o \
 	src/sketch_hooks.o \
@@ -41,6 +42,7 @@ PIECES = \
 	sql/summary/summary.sql \
 	sql/rollup/rollup.sql \
 	sql/ledger/ledger.sql \
+	sql/ledger/lock.sql \
 	sql/call/call.sql \
 	sql/call/partition.sql \
 	sql/call/rerate.sql \
@@ -54,6 +56,7 @@ PIECES = \
 
 LEDGER = \
 	sql/ledger/ledger.ledger.sql \
+	sql/ledger/lock.ledger.sql \
 	sql/grant/grant.ledger.sql \
 	sql/price/price.ledger.sql \
 	sql/price/import.ledger.sql \

@@ -134,7 +134,7 @@ cl_run_within(PG_FUNCTION_ARGS)
 		error->message = psprintf("took longer than %s",
 								  DatumGetCString(DirectFunctionCall1(interval_out,
 																	  PG_GETARG_DATUM(1))));
-		error->hint = pstrdup("Make it faster, or give it a longer time_limit.");
+		error->hint = pstrdup("Make it faster, or give it longer: a job with cost_ledger.set_job_time_limit(), a rule in its row of cost_ledger.alert_rule.");
 		ReThrowError(error);
 	}
 	PG_END_TRY();

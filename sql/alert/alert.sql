@@ -9,6 +9,38 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.run_within(text, interval) FROM 
 COMMENT ON FUNCTION cost_ledger_internal.run_within(text, interval) IS
     'Runs a SELECT of one row and returns its bigint; an error (LC004) if that is not over within time_limit, NULL for any time. A cancel by somebody else stays one (57014).';
 
+CREATE FUNCTION cost_ledger_internal.find_signal(kind text) RETURNS regclass
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    signal regclass := to_regclass(format('cost_ledger_internal.%I', 'signal_' || kind));
+    owner name;
+BEGIN
+    IF signal IS NOT NULL THEN
+        RETURN signal;
+    END IF;
+    signal := to_regclass(format('cost_ledger.%I', 'signal_' || kind));
+    IF signal IS NULL THEN
+        RAISE EXCEPTION 'there is nothing to watch of kind "%"', kind
+            USING ERRCODE = 'undefined_table',
+                  HINT = format('Make a view cost_ledger.signal_%s with subject text, value numeric and detail text, or switch the rule off.', kind);
+    END IF;
+    -- The functions that a view calls have the rights of who reads it.
+    owner := (SELECT pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.oid = signal);
+    IF owner <> current_user THEN
+        RAISE EXCEPTION 'view % belongs to role "%", and is not read by role "%"', signal, owner, current_user
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = format('If you trust its definition: ALTER VIEW %s OWNER TO %I;', signal, current_user);
+    END IF;
+    RETURN signal;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.find_signal(text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.find_signal(text) IS
+    'The view that rules of a kind compare: one of ours, or cost_ledger.signal_<kind> that users have made; an error where there is none (42P01), or where it is not of the role that would read it (42501).';
+
 CREATE FUNCTION cost_ledger_internal.check_rule(rule_id bigint) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -25,11 +57,6 @@ DECLARE
 BEGIN
     SELECT r.*, coalesce(r.clear_below, r.threshold * 0.95) AS clears_below INTO STRICT rule
         FROM cost_ledger.alert_rule r WHERE r.rule_id = check_rule.rule_id;
-    IF to_regclass(format('cost_ledger_internal.%I', 'signal_' || rule.kind)) IS NULL THEN
-        RAISE EXCEPTION 'alert rule "%" is of unknown kind "%"', rule.name, rule.kind
-            USING ERRCODE = 'undefined_table',
-                  HINT = format('Make a view cost_ledger_internal.signal_%s with subject text, value numeric and detail text, or switch the rule off.', rule.kind);
-    END IF;
     -- Subjects come from callers: one that is too long for an index must not
     -- cost the others their alerts, nor may two of one name resolve each
     -- other's.
@@ -37,10 +64,10 @@ BEGIN
         EXECUTE format($query$
             SELECT DISTINCT ON (1) coalesce(cost_ledger_internal.shorten_id(s.subject::text), '') COLLATE "C" AS subject,
                    s.value::numeric AS value, coalesce(s.detail::jsonb, '{}') AS detail
-            FROM cost_ledger_internal.%I s
+            FROM %s s
             WHERE s.value IS NOT NULL AND coalesce(s.detail::jsonb, '{}') @> $1
             ORDER BY 1, 2 DESC
-            $query$, 'signal_' || rule.kind)
+            $query$, cost_ledger_internal.find_signal(rule.kind))
             USING rule.scope
     LOOP
         seen := seen || signal.subject;
@@ -102,7 +129,7 @@ BEGIN
     PERFORM cost_ledger_internal.ledger();
     -- Two evaluators come after each other: the second finds the alerts of the
     -- first.
-    PERFORM pg_advisory_xact_lock(hashtextextended('cost_ledger.check_rules', 0));
+    PERFORM cost_ledger_internal.take_lock('check_rules');
     FOR rule IN
         SELECT r.rule_id, r.name, r.time_limit
         FROM cost_ledger.alert_rule r

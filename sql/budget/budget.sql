@@ -30,7 +30,7 @@ CREATE FUNCTION cost_ledger_internal.budget_period(
     OUT period_start  timestamptz,
     OUT period_end    timestamptz
 ) RETURNS record
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -46,8 +46,8 @@ BEGIN
         WHEN period = 'rolling' THEN
             -- Every minute that the window touches: rather a little more than
             -- a limit exceeded.
-            period_start := date_trunc('minute', at - period_length);
-            period_end := date_trunc('minute', at) + interval '1 minute';
+            period_start := date_trunc('minute', at AT TIME ZONE 'UTC' - period_length) AT TIME ZONE 'UTC';
+            period_end := (date_trunc('minute', at AT TIME ZONE 'UTC') + interval '1 minute') AT TIME ZONE 'UTC';
         ELSE
             local_start := at AT TIME ZONE time_zone;
             local_start := CASE WHEN period = 'week' THEN date_trunc('week', local_start - (week_start - 1) * interval '1 day')
@@ -63,7 +63,7 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.budget_period(text, timestamptz, text, integer, interval) IS
-    'The minute, hour, day, week (from day week_start, 1 Monday … 7 Sunday), month or quarter of a time zone that an instant falls in: from period_start, inclusive, to period_end, exclusive. Every instant is in exactly one period, also where clocks change. total has no ends; rolling is the minutes that the last period_length touches.';
+    'The minute, hour, day, week (from day week_start, 1 Monday … 7 Sunday), month or quarter of a time zone that an instant falls in: from period_start, inclusive, to period_end, exclusive. Every instant is in exactly one period, also where clocks change. total has no ends; rolling is the minutes that the last period_length touches. The zone of the session has no part in it.';
 
 CREATE FUNCTION cost_ledger_internal.budget_level(threshold numeric) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE

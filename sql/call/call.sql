@@ -43,11 +43,10 @@ BEGIN
             USING ERRCODE = 'invalid_transaction_state',
                   HINT = 'BEGIN ISOLATION LEVEL READ COMMITTED;';
     END IF;
-    -- Not while rerate() books: both take what is recorded so far from what
-    -- should be.
-    PERFORM pg_advisory_xact_lock_shared(hashtextextended('cost_ledger.rerate', 0));
+    -- One at a time, and not while rerate() books: each takes what is recorded
+    -- so far from what should be.
+    PERFORM cost_ledger_internal.take_lock('corrections');
     -- Corrections of a call stand beside it, at the same called_at.
-    PERFORM pg_advisory_xact_lock(hashtextextended('cost_ledger.correct_call', correct_call.call_id));
     SELECT c.provider, c.model, c.service_class, c.region, c.customer, c.served_from INTO original
         FROM cost_ledger.call c
         WHERE c.called_at = correct_call.called_at AND c.call_id = correct_call.call_id AND c.corrects IS NULL;

@@ -1,11 +1,11 @@
 -- Partitions of call: made ahead, filled late, and dropped when they are old.
 --
--- Who changes them takes locks in one order: the advisory lock
--- cost_ledger.create_partitions, the row of rollup_state (only to drop), call,
--- call_default, the partition.  refresh() takes rollup_state and then reads
--- call; writers lock call and one partition.  Whoever waits for an exclusive
--- lock has everybody after it waiting too, so no wait is longer than 0.1 s: a
--- try that does not get all its locks gives them back, and is made again.
+-- Who changes them takes locks in one order: the lock partitions, the row of
+-- rollup_state (only to drop), call, call_default, the partition.  refresh()
+-- takes rollup_state and then reads call; writers lock call and one partition.
+-- Whoever waits for an exclusive lock has everybody after it waiting too, so no
+-- wait for a table is longer than 0.1 s: a try that does not get all its locks
+-- gives them back, and is made again.
 
 CREATE FUNCTION cost_ledger_internal.partitions() RETURNS TABLE (
         relation regclass, partition text, range_start timestamptz, range_end timestamptz, is_default boolean)
@@ -216,7 +216,7 @@ BEGIN
                                            range_end AT TIME ZONE zone, interval '1 month'));
     IF EXISTS (SELECT FROM cost_ledger_internal.missing_partitions(months)) THEN
         -- One maker at a time; nobody else waits for this lock.
-        PERFORM pg_advisory_xact_lock(hashtextextended('cost_ledger.create_partitions', 0));
+        PERFORM cost_ledger_internal.take_lock('partitions');
         RETURN QUERY SELECT * FROM cost_ledger_internal.make_partitions(months);
     END IF;
 END
@@ -241,7 +241,7 @@ BEGIN
                     ORDER BY month
                     LIMIT 12);
     IF months <> '{}' THEN
-        PERFORM pg_advisory_xact_lock(hashtextextended('cost_ledger.create_partitions', 0));
+        PERFORM cost_ledger_internal.take_lock('partitions');
         RETURN QUERY SELECT * FROM cost_ledger_internal.make_partitions(months);
     END IF;
 END
@@ -350,7 +350,7 @@ DECLARE
     differences bigint;
 BEGIN
     -- No rows must move meanwhile, nor somebody else drop what we read.
-    PERFORM pg_advisory_xact_lock(hashtextextended('cost_ledger.create_partitions', 0));
+    PERFORM cost_ledger_internal.take_lock('partitions');
     IF (SELECT l.system_identifier <> c.system_identifier FROM cost_ledger.ledger l, pg_control_system() c) THEN
         PERFORM cost_ledger_internal.refuse_foreign();
     END IF;
@@ -504,7 +504,7 @@ BEGIN
                               ELSE format('See SELECT * FROM cost_ledger.check_rollups(%L, %L); rebuild_rollups() of the same range puts it right.',
                                           oldest.range_start, oldest.range_end) END;
     END IF;
-    PERFORM pg_advisory_xact_lock(hashtextextended('cost_ledger.create_partitions', 0));
+    PERFORM cost_ledger_internal.take_lock('partitions');
     RETURN CASE WHEN cost_ledger_internal.drop_partition(oldest.relation, tries) IS NULL THEN oldest.partition END;
 END
 $$;

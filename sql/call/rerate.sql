@@ -224,7 +224,7 @@ BEGIN
                       HINT = 'Book it in a transaction at READ COMMITTED; a dry run can be made at any level.';
         END IF;
         -- One at a time: what the one before has booked is seen from here on.
-        PERFORM pg_advisory_xact_lock(hashtextextended('cost_ledger.rerate', 0));
+        PERFORM cost_ledger_internal.take_lock('corrections');
         batch := nextval(pg_get_serial_sequence('cost_ledger.rerate_batch', 'batch_id'));
     END IF;
 

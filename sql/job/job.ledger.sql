@@ -9,10 +9,13 @@ CREATE TABLE cost_ledger_internal.job (
     last_error        text,
     runs              bigint NOT NULL DEFAULT 0,
     failures          bigint NOT NULL DEFAULT 0,
+    skipped           bigint NOT NULL DEFAULT 0,
+    last_skipped_at   timestamptz,
+    last_skip_reason  text,
     time_limit        interval DEFAULT '10 minutes' CHECK (time_limit BETWEEN '1 second' AND '20 days')
 );
 
-COMMENT ON TABLE cost_ledger_internal.job IS 'The steps of run_jobs(); run_jobs itself is the heartbeat of whatever calls it. Written by run_jobs(), but for time_limit.';
+COMMENT ON TABLE cost_ledger_internal.job IS 'The steps of run_jobs(); run_jobs itself is the heartbeat of whatever calls it. Written by run_jobs(), but for time_limit: set_job_time_limit().';
 COMMENT ON COLUMN cost_ledger_internal.job.name IS 'The step.';
 COMMENT ON COLUMN cost_ledger_internal.job.last_started_at IS 'When it was last begun.';
 COMMENT ON COLUMN cost_ledger_internal.job.last_finished_at IS 'When it last ended, well or not; earlier than last_started_at while it runs, or if it was killed.';
@@ -21,10 +24,13 @@ COMMENT ON COLUMN cost_ledger_internal.job.last_error_at IS 'When it last failed
 COMMENT ON COLUMN cost_ledger_internal.job.last_error IS 'Why: SQLSTATE and message. Kept after it went well again.';
 COMMENT ON COLUMN cost_ledger_internal.job.runs IS 'How often it ended.';
 COMMENT ON COLUMN cost_ledger_internal.job.failures IS 'How often it failed.';
-COMMENT ON COLUMN cost_ledger_internal.job.time_limit IS 'After how long it is canceled and undone, and the next step begins; of refresh, each batch. NULL: never. Set it here.';
+COMMENT ON COLUMN cost_ledger_internal.job.skipped IS 'How often it was left out, because another session was at work.';
+COMMENT ON COLUMN cost_ledger_internal.job.last_skipped_at IS 'When that was last.';
+COMMENT ON COLUMN cost_ledger_internal.job.last_skip_reason IS 'Why: who had the lock then.';
+COMMENT ON COLUMN cost_ledger_internal.job.time_limit IS 'After how long it is canceled and undone, and the next step begins; of refresh, each batch. NULL: never.';
 
 -- Here from the first moment, so that jobs which never ran are seen.
-INSERT INTO cost_ledger_internal.job (name) VALUES ('run_jobs'), ('refresh'), ('check_budgets'), ('check_rules'), ('create_partitions'), ('drain_default'), ('prune_event_keys'), ('prune_holds');
+INSERT INTO cost_ledger_internal.job (name) VALUES ('run_jobs'), ('refresh'), ('summarize_pages'), ('check_budgets'), ('check_rules'), ('create_partitions'), ('drain_default'), ('prune_event_keys'), ('prune_holds');
 
 CREATE VIEW cost_ledger.job_status WITH (security_barrier = true) AS
 SELECT j.name,
@@ -33,10 +39,12 @@ SELECT j.name,
        coalesce(j.last_error_at >= j.last_ok_at, j.last_error_at IS NOT NULL) AS is_failing,
        j.last_error_at, j.last_error,
        j.runs, j.failures,
+       j.skipped, j.last_skipped_at, j.last_skip_reason,
+       extract(epoch FROM j.time_limit)::double precision AS time_limit_seconds,
        j.name AS row_key
 FROM cost_ledger_internal.job j;
 
-COMMENT ON VIEW cost_ledger.job_status IS 'Whether the jobs run. run_jobs is_stale: nothing calls it. Another step is_stale and is_failing: last_error says why.';
+COMMENT ON VIEW cost_ledger.job_status IS 'Whether the jobs run. run_jobs is_stale: nothing calls it. Another step is_stale and is_failing: last_error says why. Stale with a last_skipped_at of just now: another session keeps the jobs from running, last_skip_reason says which.';
 COMMENT ON COLUMN cost_ledger.job_status.name IS 'The step; run_jobs is the heartbeat.';
 COMMENT ON COLUMN cost_ledger.job_status.last_started_at IS 'When it was last begun.';
 COMMENT ON COLUMN cost_ledger.job_status.last_finished_at IS 'When it last ended, well or not; earlier than last_started_at while it runs, or if it was killed.';
@@ -47,6 +55,10 @@ COMMENT ON COLUMN cost_ledger.job_status.last_error_at IS 'When it last failed.'
 COMMENT ON COLUMN cost_ledger.job_status.last_error IS 'Why: SQLSTATE and message. Kept after it went well again.';
 COMMENT ON COLUMN cost_ledger.job_status.runs IS 'How often it ended.';
 COMMENT ON COLUMN cost_ledger.job_status.failures IS 'How often it failed.';
+COMMENT ON COLUMN cost_ledger.job_status.skipped IS 'How often it was left out, because another session was at work; now and then that is no fault.';
+COMMENT ON COLUMN cost_ledger.job_status.last_skipped_at IS 'When that was last.';
+COMMENT ON COLUMN cost_ledger.job_status.last_skip_reason IS 'Why: who had the lock then.';
+COMMENT ON COLUMN cost_ledger.job_status.time_limit_seconds IS 'After how many seconds a step is canceled and undone, and the next one begins; of refresh, each batch. NULL: never. See set_job_time_limit().';
 
 -- Counts what waits; cheap unless that is much.
 CREATE VIEW cost_ledger.rollup_status WITH (security_barrier = true) AS

@@ -1,5 +1,28 @@
 -- Jobs: what has to be done every minute, and who does it.
 
+CREATE PROCEDURE cost_ledger_internal.require_autocommit(procedure text)
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'cl_require_autocommit';
+REVOKE EXECUTE ON PROCEDURE cost_ledger_internal.require_autocommit(text) FROM PUBLIC;
+
+COMMENT ON PROCEDURE cost_ledger_internal.require_autocommit(text) IS
+    'For a procedure of that name that commits: an error (25001) where that is not possible, in a transaction block, a function or a block that catches errors.';
+
+CREATE FUNCTION cost_ledger_internal.note_skip(job text, reason text) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    UPDATE cost_ledger_internal.job j
+        SET skipped = j.skipped + 1, last_skipped_at = clock_timestamp(), last_skip_reason = reason
+        WHERE j.name = (SELECT k.name FROM cost_ledger_internal.job k WHERE k.name = job FOR NO KEY UPDATE SKIP LOCKED);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.note_skip(text, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.note_skip(text, text) IS
+    'Records that a step of run_jobs(), or all of it, was left out, and why.';
+
 CREATE FUNCTION cost_ledger_internal.start_job(job text) RETURNS boolean
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -10,8 +33,19 @@ BEGIN
         RAISE EXCEPTION 'there is no ledger in this database'
             USING ERRCODE = 'object_not_in_prerequisite_state',
                   HINT = 'Run SELECT cost_ledger.create_ledger(); or stop the job with SELECT cost_ledger.unschedule_jobs();';
+    ELSIF pg_is_in_recovery() THEN
+        RAISE EXCEPTION 'this server is a standby: its jobs run on the primary'
+            USING ERRCODE = 'read_only_sql_transaction',
+                  HINT = 'Run the jobs on the primary.';
     END IF;
-    IF NOT pg_try_advisory_xact_lock(hashtextextended('cost_ledger.run_jobs', 0)) THEN
+    BEGIN
+        LOCK TABLE cost_ledger_internal.lock IN ROW SHARE MODE;
+    EXCEPTION WHEN lock_not_available THEN
+        PERFORM cost_ledger_internal.note_skip(job, 'table cost_ledger_internal.lock was locked for more than 10 seconds');
+        RETURN false;
+    END;
+    IF NOT cost_ledger_internal.try_lock('run_jobs') THEN
+        PERFORM cost_ledger_internal.note_skip(job, cost_ledger_internal.why_locked('run_jobs'));
         RETURN false;
     END IF;
     -- Somebody who sets a time_limit and does not commit costs the record, not
@@ -24,7 +58,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger_internal.start_job(text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.start_job(text) IS
-    'Records that a step of run_jobs() begins; false while another session is in a step.';
+    'Records that a step of run_jobs() begins; false, and on record as skipped, while another session is in a step.';
 
 CREATE FUNCTION cost_ledger_internal.do_job(job text, cut xid8) RETURNS void
     LANGUAGE plpgsql VOLATILE
@@ -36,6 +70,8 @@ BEGIN
             NULL;
         WHEN 'refresh' THEN
             PERFORM cost_ledger_internal.refresh_batch(cut);
+        WHEN 'summarize_pages' THEN
+            PERFORM cost_ledger_internal.summarize_pages();
         WHEN 'check_budgets' THEN
             PERFORM cost_ledger.check_budgets();
         WHEN 'check_rules' THEN
@@ -68,7 +104,8 @@ DECLARE
     ended timestamptz;
 BEGIN
     -- Held to the end of the transaction, which is this step's.
-    IF NOT pg_try_advisory_xact_lock(hashtextextended('cost_ledger.run_jobs', 0)) THEN
+    IF NOT cost_ledger_internal.try_lock('run_jobs') THEN
+        PERFORM cost_ledger_internal.note_skip(job, cost_ledger_internal.why_locked('run_jobs'));
         RETURN NULL;
     END IF;
     BEGIN
@@ -98,62 +135,85 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.run_job(text, xid8) FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger_internal.run_job(text, xid8) IS
     'One step of run_jobs() (of refresh, the batch that ends at cut), with its outcome recorded; an error in it, or its time limit, is undone and recorded instead of raised. Returns the error if the step was canceled otherwise, which is to end the run.';
 
-CREATE FUNCTION cost_ledger_internal.plan_refresh() RETURNS xid8[]
+CREATE FUNCTION cost_ledger_internal.plan_job(job text) RETURNS xid8[]
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     SET lock_timeout = '10s'
 AS $$
 BEGIN
-    RETURN cost_ledger_internal.refresh_cuts(1000000);
+    RETURN CASE job WHEN 'refresh' THEN cost_ledger_internal.refresh_cuts(1000000) ELSE ARRAY[NULL::xid8] END;
 EXCEPTION WHEN OTHERS THEN
     RETURN ARRAY[NULL::xid8];  -- the step itself will tell
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.plan_refresh() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.plan_job(text) FROM PUBLIC;
 
-COMMENT ON FUNCTION cost_ledger_internal.plan_refresh() IS
-    'Where the batches of the step refresh end; one NULL also when that cannot be found out.';
+COMMENT ON FUNCTION cost_ledger_internal.plan_job(text) IS
+    'In how many transactions a step is done: of refresh, where the batches of a backlog end; else one, which is one NULL, also when that cannot be found out.';
 
--- It commits, and so can have no SET clause: it only calls functions that do.
+-- A procedure that commits can have no SET clause, and resolves names by its
+-- caller's search_path: it is a loop over functions that have one, and says
+-- where everything is.  CASE and IN hide operators.
 CREATE PROCEDURE cost_ledger.run_jobs()
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    step text;
-    cuts xid8[];
-    cut xid8;
-    canceled text;
+    step pg_catalog.text;
+    cut pg_catalog.xid8;
+    canceled pg_catalog.text;
 BEGIN
+    CALL cost_ledger_internal.require_autocommit('run_jobs');
+    -- The default of the session may be another level; CHAIN keeps this one.
+    COMMIT;
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     IF NOT cost_ledger_internal.start_job('run_jobs') THEN
         RETURN;
     END IF;
-    COMMIT;
+    COMMIT AND CHAIN;
 
-    FOREACH step IN ARRAY '{refresh,create_partitions,drain_default,prune_event_keys,prune_holds,check_budgets,check_rules}'::text[] LOOP
-        -- A backlog is brought in in several transactions.
-        cuts := CASE step WHEN 'refresh' THEN cost_ledger_internal.plan_refresh() ELSE ARRAY[NULL::xid8] END;
-        FOREACH cut IN ARRAY cuts LOOP
+    FOREACH step IN ARRAY '{refresh,summarize_pages,create_partitions,drain_default,prune_event_keys,prune_holds,check_budgets,check_rules}'::pg_catalog.text[] LOOP
+        FOREACH cut IN ARRAY cost_ledger_internal.plan_job(step) LOOP
             PERFORM cost_ledger_internal.start_job(step);
-            COMMIT;
+            COMMIT AND CHAIN;
             canceled := cost_ledger_internal.run_job(step, cut);
-            COMMIT;
+            COMMIT AND CHAIN;
             IF canceled IS NOT NULL THEN
                 RAISE EXCEPTION 'run of the jobs was canceled' USING ERRCODE = 'query_canceled', DETAIL = canceled;
             END IF;
         END LOOP;
-        IF step = 'refresh' THEN
-            PERFORM cost_ledger_internal.summarize_pages();
-            COMMIT;
-        END IF;
     END LOOP;
 
     PERFORM cost_ledger_internal.run_job('run_jobs');
-    COMMIT;
+    COMMIT AND CHAIN;
 END
 $$;
 
 COMMENT ON PROCEDURE cost_ledger.run_jobs() IS
-    'Everything the ledger needs done every minute: refreshes the rollups, makes partitions three months ahead and for calls that wait for one, forgets event keys and holds that are old enough (set_retention()), and checks budgets and alert rules. Each step is a transaction of its own with a time limit (job.time_limit), an error in one is recorded in job_status and does not stop the others, and a run that finds another one at work leaves. schedule_jobs() has pg_cron call it; any other scheduler, or a person, may as well (not inside a transaction block).';
+    'Everything the ledger needs done every minute: refreshes the rollups, makes partitions three months ahead and for calls that wait for one, forgets event keys and holds that are old enough (set_retention()), and checks budgets and alert rules. Each step is a transaction of its own with a time limit (set_job_time_limit()), an error in one is recorded in job_status and does not stop the others, and a run that finds another one at work leaves, and is counted in job_status.skipped. schedule_jobs() has pg_cron call it; any other scheduler, or a person, may as well (not inside a transaction block: 25001).';
+
+CREATE FUNCTION cost_ledger.set_job_time_limit(job text, time_limit interval) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM cost_ledger_internal.ledger();
+    IF NOT coalesce(time_limit BETWEEN interval '1 second' AND interval '20 days', true) THEN
+        RAISE EXCEPTION 'time limit % of a job is not between 1 second and 20 days', time_limit
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Pass e.g. interval ''30 minutes'', or NULL for no limit.';
+    END IF;
+    UPDATE cost_ledger_internal.job j SET time_limit = set_job_time_limit.time_limit WHERE j.name = job AND j.name <> 'run_jobs';
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no job "%" that has a time limit', job
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = format('The jobs are %s.', (SELECT string_agg(j.name, ', ' ORDER BY j.name) FROM cost_ledger_internal.job j WHERE j.name <> 'run_jobs'));
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger.set_job_time_limit(text, interval) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger.set_job_time_limit(text, interval) IS
+    'Sets after how long a step of run_jobs() is canceled, undone and recorded as failed (LC004), of refresh each batch: 10 minutes at first, from 1 second to 20 days, NULL for never (22023). Only for the owner of the ledger.';
 
 CREATE FUNCTION cost_ledger_internal.cron_database() RETURNS text
     LANGUAGE plpgsql STABLE
@@ -187,6 +247,83 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.cron_schedule(text) FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger_internal.cron_schedule(text) IS
     'How often a version of pg_cron calls the jobs: every 30 seconds from 1.5, which has such schedules, else every minute.';
 
+CREATE FUNCTION cost_ledger_internal.cron_obstacle(owner name, OUT obstacle text, OUT hint text) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    host text;
+    method text;
+BEGIN
+    IF coalesce(current_setting('cron.use_background_workers', true), 'off')::boolean THEN
+        -- One is pg_cron itself, one may be the launcher of logical replication.
+        IF current_setting('max_worker_processes')::integer < 3 THEN
+            obstacle := format('pg_cron runs each job in a background worker, and max_worker_processes is %s', current_setting('max_worker_processes'));
+            hint := 'ALTER SYSTEM SET max_worker_processes = 8; and restart the server.';
+        END IF;
+        RETURN;
+    END IF;
+    -- It connects as any client does, and has no password of its own.
+    host := coalesce(nullif(current_setting('cron.host', true), ''), 'localhost');
+    SELECT h.auth_method INTO method
+        FROM pg_hba_file_rules h
+        WHERE h.error IS NULL
+          AND h.type = ANY (CASE WHEN host LIKE '/%' THEN '{local}' ELSE '{host,hostssl,hostnossl}' END::text[])
+          AND h.database && ARRAY['all', current_database()]::text[] AND h.user_name && ARRAY['all', owner]::text[]
+          AND coalesce(h.address, '') = ANY ('{"",127.0.0.1,::1,localhost,samehost,samenet,all,0.0.0.0,::}')
+        ORDER BY h.line_number
+        LIMIT 1;
+    IF NOT coalesce(method = 'trust' OR method = 'peer' AND owner = (SELECT r.rolname FROM pg_roles r WHERE r.oid = 10), false) THEN
+        obstacle := format('pg_cron connects to %s as role "%s", which pg_hba.conf lets in by %s', host, owner, coalesce(method, 'no rule'));
+        hint := 'ALTER SYSTEM SET cron.use_background_workers = on; and restart the server: runs need no connection then. Or let this role in from there without a password, or keep one in the .pgpass of the user that the server runs as.';
+    END IF;
+EXCEPTION WHEN insufficient_privilege THEN
+    RETURN;  -- a superuser may look
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.cron_obstacle(name) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.cron_obstacle(name) IS
+    'Why pg_cron will not be able to run a job of a role, by the settings of the server, and what to set; NULL when nothing is known to be in the way.';
+
+CREATE FUNCTION cost_ledger_internal.warn_of_cron(owner name, command text) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    last record;
+    o record;
+BEGIN
+    SELECT * INTO o FROM cost_ledger_internal.cron_obstacle(owner);
+    -- What has been is surer than what the settings let expect.
+    IF to_regclass('cron.job_run_details') IS NOT NULL THEN
+        SELECT d.status, d.return_message, coalesce(d.end_time, d.start_time) AS at INTO last
+            FROM cron.job_run_details d
+            WHERE d.database = current_database() AND d.command = warn_of_cron.command AND d.username = owner
+              AND d.status IN ('succeeded', 'failed')
+            ORDER BY d.runid DESC
+            LIMIT 1;
+        IF last.status = 'succeeded' THEN
+            RETURN;
+        ELSIF last.status = 'failed' THEN
+            RAISE WARNING 'the last run of the jobs by pg_cron failed: %', coalesce(last.return_message, 'it does not say why')
+                USING DETAIL = concat_ws(' ', 'That was at ' || last.at || '.', 'Now: ' || o.obstacle || '.'),
+                      HINT = coalesce(o.hint, 'See the log of the server, and SELECT * FROM cron.job_run_details ORDER BY runid DESC;');
+            RETURN;
+        END IF;
+    END IF;
+    IF o.obstacle IS NOT NULL THEN
+        RAISE WARNING 'runs of the jobs will fail: %', o.obstacle USING HINT = o.hint;
+    END IF;
+EXCEPTION WHEN insufficient_privilege THEN
+    RETURN;  -- a superuser may look
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.warn_of_cron(name, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.warn_of_cron(name, text) IS
+    'A warning when pg_cron has failed to run a command in this database, or will.';
+
 CREATE FUNCTION cost_ledger.schedule_jobs() RETURNS text
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -205,7 +342,7 @@ BEGIN
     IF cron_database IS NULL THEN
         RAISE EXCEPTION 'pg_cron is not loaded in this server'
             USING ERRCODE = 'object_not_in_prerequisite_state',
-                  HINT = format('%sdd pg_cron to shared_preload_libraries, set cron.database_name = %L, restart the server, and run CREATE EXTENSION pg_cron; here. Any other scheduler may run %s; every minute instead.',
+                  HINT = format('%sdd pg_cron to shared_preload_libraries, set cron.database_name = %L and cron.use_background_workers = on, restart the server, and run CREATE EXTENSION pg_cron; here. Any other scheduler may run %s; every minute instead.',
                                 CASE WHEN EXISTS (SELECT FROM pg_available_extensions e WHERE e.name = 'pg_cron')
                                      THEN 'A'
                                      ELSE format('Install package %s (apt install %1$s), a', package)
@@ -240,7 +377,9 @@ BEGIN
                 PERFORM cron.schedule_in_database('cost_ledger', wanted_schedule, job_command, current_database(), owner);
             END IF;
         END IF;
-        RAISE NOTICE 'pg_cron runs the jobs every % as role "%"', CASE wanted_schedule WHEN '* * * * *' THEN 'minute' ELSE wanted_schedule END, owner;
+        RAISE NOTICE 'pg_cron is to run the jobs every % as role "%"', CASE wanted_schedule WHEN '* * * * *' THEN 'minute' ELSE wanted_schedule END, owner
+            USING HINT = 'Whether it does: SELECT is_stale, last_ok_at FROM cost_ledger.job_status WHERE name = ''run_jobs''; in two minutes.';
+        PERFORM cost_ledger_internal.warn_of_cron(owner, job_command);
         RETURN NULL;
     ELSIF cron_database = current_database() THEN
         RAISE EXCEPTION 'pg_cron is loaded, but its extension is missing in this database'
@@ -248,6 +387,7 @@ BEGIN
                   HINT = 'As a superuser, run CREATE EXTENSION pg_cron; and call this again.';
     END IF;
 
+    PERFORM cost_ledger_internal.warn_of_cron(owner, job_command);
     -- There may be more ledgers in the server, and job names are cut at 63
     -- bytes.
     job_name := 'cost_ledger:' || current_database();
@@ -271,7 +411,7 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.schedule_jobs() IS
-    'Has pg_cron CALL cost_ledger.run_jobs() every minute, with pg_cron 1.5 or later every 30 seconds, as the owner of the ledger; again keeps the one job. NULL when that is done. Where pg_cron keeps its jobs in another database: the statement to run there. Without pg_cron an error (55000) whose hint says what to install and set.';
+    'Has pg_cron CALL cost_ledger.run_jobs() every minute, with pg_cron 1.5 or later every 30 seconds, as the owner of the ledger; again keeps the one job. NULL when that is done. Where pg_cron keeps its jobs in another database: the statement to run there. A warning with the settings to change when the last run failed, or when runs will fail: as pg_cron comes, it connects to localhost, which takes a password that it does not have. Without pg_cron an error (55000) whose hint says what to install and set.';
 
 CREATE FUNCTION cost_ledger.unschedule_jobs() RETURNS text
     LANGUAGE plpgsql VOLATILE

@@ -295,7 +295,7 @@ COMMENT ON FUNCTION cost_ledger_internal.rollup_merge(text) IS
     'The SET list that puts a row excluded together with the row r of a rollup.';
 
 CREATE FUNCTION cost_ledger_internal.rollup_columns(rollup text, is_key boolean, template text DEFAULT '%s') RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT string_agg(format(template, c.column_name), ', ' ORDER BY c.number)
@@ -715,37 +715,42 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.summarize_pages() FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger_internal.summarize_pages() IS
     'Enters new pages of call into its block range indexes, which otherwise read them on every question until a vacuum.';
 
--- It commits, and so can have no SET clause: it only calls functions that do.
+-- Commits, and so resolves names by its caller's search_path: every name and
+-- operator says where it is, and the work is done by functions.
 CREATE PROCEDURE cost_ledger.refresh(batch_rows bigint DEFAULT 1000000)
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    cuts xid8[];
-    cut xid8;
-    consumed bigint;
-    total bigint := 0;
-    batch integer := 0;
+    cuts pg_catalog.xid8[];
+    cut pg_catalog.xid8;
+    consumed pg_catalog.int8;
+    total pg_catalog.int8 := 0;
+    batch pg_catalog.int4 := 0;
 BEGIN
-    cuts := cost_ledger_internal.refresh_cuts(batch_rows);
+    CALL cost_ledger_internal.require_autocommit('refresh');
+    -- The default of the session may be another level; CHAIN keeps this one.
     COMMIT;
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    cuts := cost_ledger_internal.refresh_cuts(batch_rows);
+    COMMIT AND CHAIN;
     FOREACH cut IN ARRAY cuts LOOP
         consumed := cost_ledger_internal.refresh_batch(cut);
-        COMMIT;
-        total := total + consumed;
-        batch := batch + 1;
-        IF array_length(cuts, 1) > 1 THEN
-            RAISE INFO 'batch % of %: % rows, % in all', batch, array_length(cuts, 1), consumed, total;
+        COMMIT AND CHAIN;
+        total := total OPERATOR(pg_catalog.+) consumed;
+        batch := batch OPERATOR(pg_catalog.+) 1;
+        IF pg_catalog.cardinality(cuts) OPERATOR(pg_catalog.>) 1 THEN
+            RAISE INFO 'batch % of %: % rows, % in all', batch, pg_catalog.cardinality(cuts), consumed, total;
         END IF;
     END LOOP;
-    IF total > 0 THEN
+    IF total OPERATOR(pg_catalog.>) 0 THEN
         PERFORM cost_ledger_internal.summarize_pages();
-        COMMIT;
+        COMMIT AND CHAIN;
     END IF;
 END
 $$;
 
 COMMENT ON PROCEDURE cost_ledger.refresh(bigint) IS
-    'Brings the rows of call that are new since the last time into the rollups, each exactly once, in transactions of about batch_rows rows (one transaction''s rows are never divided); says how far it is when there is more than one batch. The jobs call it every minute; anybody who owns the ledger may call it at any time, at once with others, not inside a transaction block. Only at READ COMMITTED (25000); in a restored ledger only after post_restore() (55000).';
+    'Brings the rows of call that are new since the last time into the rollups, each exactly once, in transactions of about batch_rows rows (one transaction''s rows are never divided); says how far it is when there is more than one batch. The jobs call it every minute; anybody who owns the ledger may call it at any time, at once with others, not inside a transaction block (25001). It works at READ COMMITTED, whatever the session''s default; in a restored ledger only after post_restore() (55000).';
 
 CREATE FUNCTION cost_ledger_internal.stored_condition(rollup text, range_start timestamptz, range_end timestamptz) RETURNS text
     LANGUAGE plpgsql STABLE

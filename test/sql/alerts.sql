@@ -55,29 +55,48 @@ SELECT cost_ledger.check_rules();
 SELECT kind, subject, resolved_at IS NOT NULL AS resolved FROM cost_ledger.unacknowledged_alert ORDER BY alert_id;
 
 -- a kind of one's own, on a part of what its view says, with 5 percent of play
-CREATE VIEW cost_ledger_internal.signal_temperature AS
+CREATE VIEW cost_ledger.signal_temperature AS
     SELECT * FROM (VALUES ('a', 95.0, '{"site": "x"}'), ('b', 200, '{"site": "y"}'), ('c', NULL, '{"site": "x"}'), ('d', 200, NULL)) AS v (subject, value, detail);
 INSERT INTO cost_ledger.alert_rule (name, kind, threshold, scope) VALUES ('too hot', 'temperature', 95, '{"site": "x"}');
 SELECT cost_ledger.check_rules();
-CREATE OR REPLACE VIEW cost_ledger_internal.signal_temperature AS
+CREATE OR REPLACE VIEW cost_ledger.signal_temperature AS
     SELECT * FROM (VALUES ('a', 90.25, '{"site": "x"}')) AS v (subject, value, detail);
 SELECT cost_ledger.check_rules();
 SELECT subject, value, resolved_at IS NOT NULL AS resolved FROM cost_ledger.unacknowledged_alert WHERE kind = 'temperature';
-CREATE OR REPLACE VIEW cost_ledger_internal.signal_temperature AS
+CREATE OR REPLACE VIEW cost_ledger.signal_temperature AS
     SELECT * FROM (VALUES ('a', 90.24, '{"site": "x"}')) AS v (subject, value, detail);
 SELECT cost_ledger.check_rules();
 SELECT subject, value, resolved_at IS NOT NULL AS resolved FROM cost_ledger.unacknowledged_alert WHERE kind = 'temperature';
 -- one that cannot be evaluated silences no other
-DROP VIEW cost_ledger_internal.signal_temperature;
+DROP VIEW cost_ledger.signal_temperature;
 UPDATE cost_ledger_internal.job SET last_ok_at = now() - interval '1 hour' WHERE name = 'check_budgets';
 SELECT cost_ledger.check_rules();
 SELECT name, last_error FROM cost_ledger.alert_rule WHERE last_error IS NOT NULL;
 UPDATE cost_ledger.alert_rule SET is_active = false WHERE kind = 'temperature';
 SELECT cost_ledger.check_rules();
 
+-- nor is one read that is of another role, whose functions would have our rights
+CREATE ROLE regress_signal_maker;
+GRANT USAGE, CREATE ON SCHEMA cost_ledger TO regress_signal_maker;
+SET ROLE regress_signal_maker;
+CREATE FUNCTION cost_ledger.regress_whoami() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'run as %', current_user; RETURN 'x'; END $$;
+CREATE VIEW cost_ledger.signal_temperature AS SELECT cost_ledger.regress_whoami() AS subject, 200 AS value, '{"site": "x"}' AS detail;
+CREATE VIEW cost_ledger.signal_stale_job AS SELECT cost_ledger.regress_whoami() AS subject, 1e9 AS value, NULL AS detail;
+RESET ROLE;
+UPDATE cost_ledger.alert_rule SET is_active = true WHERE kind = 'temperature';
+SELECT cost_ledger_internal.check_rule(rule_id) FROM cost_ledger.alert_rule WHERE kind = 'stale_job';
+DO $$ BEGIN PERFORM cost_ledger_internal.check_rule(rule_id) FROM cost_ledger.alert_rule WHERE kind = 'temperature';
+EXCEPTION WHEN insufficient_privilege THEN RAISE NOTICE '%', replace(SQLERRM, current_user, 'ME'); END $$;
+SELECT count(*) FROM cost_ledger.alert WHERE subject = 'x';
+UPDATE cost_ledger.alert_rule SET is_active = false WHERE kind = 'temperature';
+DROP VIEW cost_ledger.signal_temperature, cost_ledger.signal_stale_job;
+DROP FUNCTION cost_ledger.regress_whoami();
+REVOKE USAGE, CREATE ON SCHEMA cost_ledger FROM regress_signal_maker;
+DROP ROLE regress_signal_maker;
+
 -- subjects come from callers: too long for an index, twice the same, none
 UPDATE cost_ledger_internal.job SET last_ok_at = now();
-CREATE VIEW cost_ledger_internal.signal_odd AS
+CREATE VIEW cost_ledger.signal_odd AS
     SELECT * FROM (VALUES (NULL, 5, NULL), ('twice', 1, NULL), ('twice', 7, '{"which": "high"}'), ('fine', 6, NULL)) AS v (subject, value, detail)
     UNION ALL SELECT string_agg(md5(n::text), ''), 8, NULL FROM generate_series(1, 1000) AS n;
 INSERT INTO cost_ledger.alert_rule (name, kind, threshold) VALUES ('odd', 'odd', 5);
@@ -86,7 +105,7 @@ SELECT octet_length(subject), right(left(subject, 20), 8) AS subject, value, sco
 SELECT cost_ledger.check_rules();
 SELECT count(*), count(resolved_at) AS resolved FROM cost_ledger.alert WHERE kind = 'odd';
 -- no value any more, or not in the rule's scope: over
-CREATE OR REPLACE VIEW cost_ledger_internal.signal_odd AS
+CREATE OR REPLACE VIEW cost_ledger.signal_odd AS
     SELECT * FROM (VALUES ('twice', 7, '{"which": "high"}'), ('fine', NULL, NULL)) AS v (subject, value, detail);
 SELECT cost_ledger.check_rules();
 SELECT count(*), count(resolved_at) AS resolved FROM cost_ledger.alert WHERE kind = 'odd';
@@ -96,9 +115,9 @@ SELECT count(*), count(resolved_at) AS resolved FROM cost_ledger.alert WHERE kin
 UPDATE cost_ledger.alert_rule SET is_active = false WHERE kind = 'odd';
 
 -- one that takes too long silences no other
-CREATE VIEW cost_ledger_internal.signal_slow AS SELECT 'x' AS subject, 1 AS value, NULL AS detail FROM pg_sleep(600);
+CREATE VIEW cost_ledger.signal_slow AS SELECT 'x' AS subject, 1 AS value, NULL AS detail FROM pg_sleep(600);
 INSERT INTO cost_ledger.alert_rule (name, kind, threshold, time_limit) VALUES ('slow', 'slow', 1, '1 second');
-CREATE VIEW cost_ledger_internal.signal_after AS SELECT 'x' AS subject, 1 AS value, NULL AS detail;
+CREATE VIEW cost_ledger.signal_after AS SELECT 'x' AS subject, 1 AS value, NULL AS detail;
 INSERT INTO cost_ledger.alert_rule (name, kind, threshold) VALUES ('after', 'after', 1);
 SELECT cost_ledger.check_rules();
 SELECT name, last_error FROM cost_ledger.alert_rule WHERE kind IN ('slow', 'after') ORDER BY name;

@@ -96,3 +96,32 @@ SET TIME ZONE 'Pacific/Apia';
 SELECT count(*), min(called_at), max(called_at) FROM cost_ledger.rerate('2011-12-29', '2012-01-01');
 SET TIME ZONE 'UTC';
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
+
+-- a period is the same in every session: of 24 hours where the session's day has
+-- 23, of whole minutes where its zone had seconds
+CREATE FUNCTION pg_temp.periods(zone text) RETURNS TABLE (period text, period_start text, period_end text) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('TimeZone', zone, true);
+    RETURN QUERY
+        SELECT x.period, (p.period_start AT TIME ZONE 'UTC')::text, (p.period_end AT TIME ZONE 'UTC')::text
+        FROM (VALUES ('minute'), ('hour'), ('day'), ('week'), ('month'), ('quarter'), ('rolling')) AS x (period),
+             (VALUES ('2026-03-08 12:00:40Z'::timestamptz), ('1971-06-01 12:00:40Z')) AS a (at),
+             cost_ledger_internal.budget_period(x.period, a.at, 'UTC', 1, CASE x.period WHEN 'rolling' THEN interval '1 day' END) AS p;
+END
+$$;
+SELECT z.zone, p.* FROM (VALUES ('America/New_York'), ('Africa/Monrovia')) AS z (zone), pg_temp.periods(z.zone) AS p
+EXCEPT
+SELECT z.zone, p.* FROM (VALUES ('America/New_York'), ('Africa/Monrovia')) AS z (zone), pg_temp.periods('UTC') AS p;
+
+-- what is IMMUTABLE calls nothing that is not, but for what is so for texts, numbers
+-- and times of day, and for what rollup_column() only writes down
+SELECT p.oid::regproc AS function, c.name AS calls
+FROM pg_proc p
+JOIN pg_language l ON l.oid = p.prolang AND l.lanname IN ('sql', 'plpgsql')
+CROSS JOIN LATERAL (SELECT DISTINCT m[1] AS name FROM regexp_matches(p.prosrc, '\m([a-z0-9_]+)\s*\(', 'g') AS m) c
+WHERE p.pronamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND p.provolatile = 'i'
+  AND EXISTS (SELECT FROM pg_proc o
+              WHERE o.proname = c.name AND o.provolatile <> 'i'
+                AND o.pronamespace IN ('pg_catalog'::regnamespace, 'cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace))
+  AND c.name <> ALL ('{format,concat_ws,array_to_string,jsonb_build_object,length}')
+ORDER BY p.oid::regproc::text, c.name;

@@ -56,6 +56,30 @@ BEGIN;
 CALL cost_ledger.run_jobs();
 ROLLBACK;
 \echo :LAST_ERROR_SQLSTATE
+BEGIN;
+CALL cost_ledger.refresh();
+ROLLBACK;
+DO $$ BEGIN CALL cost_ledger.refresh(); EXCEPTION WHEN division_by_zero THEN NULL; END $$;
+CREATE FUNCTION public.call_jobs() RETURNS void LANGUAGE plpgsql AS 'BEGIN CALL cost_ledger.run_jobs(); END';
+SELECT public.call_jobs();
+DROP FUNCTION public.call_jobs();
+-- a block without errors to catch, and a procedure, can
+DO $$ BEGIN CALL cost_ledger.refresh(); END $$;
+CREATE PROCEDURE public.call_jobs() LANGUAGE plpgsql AS 'BEGIN CALL cost_ledger.refresh(); COMMIT; CALL cost_ledger.run_jobs(); END';
+CALL public.call_jobs();
+DROP PROCEDURE public.call_jobs();
+
+-- whatever the default of the session is, which it keeps
+INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('openai', 'm', 1);
+SET default_transaction_isolation = 'repeatable read';
+CALL cost_ledger.refresh();
+SELECT unconsumed_rows FROM cost_ledger.rollup_status;
+INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('openai', 'm', 1);
+SET default_transaction_isolation = 'serializable';
+CALL cost_ledger.run_jobs();
+SELECT current_setting('transaction_isolation') AS isolation, unconsumed_rows FROM cost_ledger.rollup_status;
+SELECT count(*) AS failing FROM cost_ledger.job_status WHERE is_failing;
+RESET default_transaction_isolation;
 
 -- a step that fails is undone and put on record, and the others go on
 CREATE FUNCTION public.break_alerts() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -100,16 +124,38 @@ CALL cost_ledger.run_jobs();
 RESET statement_timeout;
 SELECT name, is_failing, last_error, runs, failures FROM cost_ledger.job_status ORDER BY name;
 -- one that takes too long is undone, and the others go on
-UPDATE cost_ledger_internal.job SET time_limit = '1 second' WHERE name = 'check_budgets';
+SELECT cost_ledger.set_job_time_limit('check_budgets', '1 second');
+SELECT name, time_limit_seconds FROM cost_ledger.job_status WHERE time_limit_seconds IS DISTINCT FROM 600;
 CALL cost_ledger.run_jobs();
 SELECT name, is_failing, last_error, runs, failures FROM cost_ledger.job_status ORDER BY name;
-UPDATE cost_ledger_internal.job SET time_limit = NULL WHERE name = 'check_budgets';
+SELECT cost_ledger.set_job_time_limit('check_budgets', NULL);
+SELECT name, time_limit_seconds FROM cost_ledger.job_status WHERE time_limit_seconds IS DISTINCT FROM 600;
+SELECT cost_ledger.set_job_time_limit('check_budgets', '0.9 seconds');
+SELECT cost_ledger.set_job_time_limit('run_jobs', '1 minute');
+SELECT cost_ledger.set_job_time_limit('check_budget', '1 minute');
+SELECT cost_ledger.set_job_time_limit(NULL, '1 minute');
 DROP FUNCTION public.break_alerts() CASCADE;
 -- nothing is left behind that would keep the next one out
 CALL cost_ledger.run_jobs();
 SELECT name, is_failing, runs, failures FROM cost_ledger.job_status ORDER BY name;
-SELECT count(*) AS locks FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
 SELECT current_setting('lock_timeout') AS lock_timeout;
+
+-- locks are rows that nobody else can lock; a run that finds none to lock says so
+CREATE ROLE regress_stranger;
+GRANT USAGE ON SCHEMA cost_ledger, cost_ledger_internal TO regress_stranger;
+SET ROLE regress_stranger;
+SELECT FROM cost_ledger_internal.lock FOR KEY SHARE;
+SELECT cost_ledger_internal.try_lock('run_jobs');
+RESET ROLE;
+REVOKE USAGE ON SCHEMA cost_ledger, cost_ledger_internal FROM regress_stranger;
+DROP ROLE regress_stranger;
+SELECT p.oid::regprocedure FROM pg_proc p
+WHERE p.pronamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND p.prosrc ~ 'advisory';
+DELETE FROM cost_ledger_internal.lock WHERE name IN ('run_jobs', 'check_rules');
+CALL cost_ledger.run_jobs();
+SELECT name, skipped, last_skip_reason FROM cost_ledger.job_status WHERE skipped > 0;
+SELECT cost_ledger.check_rules();
+INSERT INTO cost_ledger_internal.lock VALUES ('run_jobs'), ('check_rules');
 
 -- an owner who is not superuser runs everything
 CREATE ROLE regress_ledger_owner;
