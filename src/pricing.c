@@ -21,6 +21,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
+#include "visible.h"
 
 /* A cost under way: in fixed point as long as it fits, then in numeric. */
 typedef struct Costing

@@ -72,9 +72,10 @@ GRANT EXECUTE ON FUNCTION
     cost_ledger_internal.live_call_from,
     cost_ledger_internal.run_depth,
     cost_ledger_internal.partitions,
-    cost_ledger_internal.has_waiting_calls,
     cost_ledger_internal.budget_period,
     cost_ledger_internal.unposted_spend,
     cost_ledger_internal.project_spend,
-    cost_ledger_internal.daily_spend
+    cost_ledger_internal.daily_spend,
+    cost_ledger_internal.spend_rate,
+    cost_ledger_internal.budget_velocity
     TO PUBLIC;
