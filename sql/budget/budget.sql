@@ -388,8 +388,6 @@ BEGIN
 END
 $$;
 
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.unposted_spend_as_owner() FROM PUBLIC;
-
 COMMENT ON FUNCTION cost_ledger_internal.unposted_spend_as_owner() IS
     'The body of unposted_spend().';
 COMMENT ON FUNCTION cost_ledger_internal.unposted_spend() IS

@@ -130,8 +130,6 @@ BEGIN
 END
 $$;
 
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.daily_spend_as_owner(timestamptz) FROM PUBLIC;
-
 COMMENT ON FUNCTION cost_ledger_internal.daily_spend_as_owner(timestamptz) IS
     'The body of daily_spend().';
 COMMENT ON FUNCTION cost_ledger_internal.daily_spend(timestamptz) IS

@@ -29,7 +29,7 @@ AS $$
         ('apply_retention()',         'EXECUTE',        '{}'),
         ('rerate()',                  'EXECUTE',        '{admin}'),
         ('rerate_batch',              'SELECT',         '{reader}'),
-        ('rerate_batch_summary',      'SELECT',         '{reader}'),
+        ('rerate_batch_summary',      'SELECT',         '{all_readers}'),
         ('billed_meters()',           'EXECUTE',        '{reader}'),
         ('what_if()',                 'EXECUTE',        '{reader}'),
         -- prices

@@ -79,27 +79,16 @@ CREATE ROLE regress_team_and_customer;
 CREATE ROLE regress_member IN ROLE regress_team;
 CREATE ROLE regress_everything;
 CREATE ROLE regress_nothing;
-CREATE FUNCTION pg_temp.grant_readers() RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    statement text;
-BEGIN
-    INSERT INTO cost_ledger_internal.role_grant (role, kind, team, customer) VALUES
-        ('regress_team', 'team_reader', 'team-a', NULL),
-        ('regress_customer', 'customer_reader', NULL, 'cust-x'),
-        ('regress_two_teams', 'team_reader', 'team-a', NULL), ('regress_two_teams', 'team_reader', 'team-b', NULL),
-        ('regress_team_and_customer', 'team_reader', 'team-b', NULL), ('regress_team_and_customer', 'customer_reader', NULL, 'cust-z'),
-        ('regress_everything', 'reader', NULL, NULL);
-    FOR statement IN
-        SELECT format('GRANT SELECT ON %s TO regress_team, regress_customer, regress_two_teams, regress_team_and_customer, regress_everything, regress_nothing', c.oid::regclass)
-        FROM pg_class c WHERE c.relnamespace = 'cost_ledger'::regnamespace AND c.relkind = 'v' LOOP
-        EXECUTE statement;
-    END LOOP;
-    GRANT USAGE ON SCHEMA cost_ledger TO regress_team, regress_customer, regress_two_teams, regress_team_and_customer, regress_everything, regress_nothing;
-END
-$$;
-
 SELECT cost_ledger.create_ledger();
-SELECT pg_temp.grant_readers();
+SELECT cost_ledger.grant_team_reader('regress_team', 'team-a'), cost_ledger.grant_customer_reader('regress_customer', 'cust-x'),
+       cost_ledger.grant_team_reader('regress_two_teams', 'team-a'), cost_ledger.grant_team_reader('regress_two_teams', 'team-b'),
+       cost_ledger.grant_team_reader('regress_team_and_customer', 'team-b'), cost_ledger.grant_customer_reader('regress_team_and_customer', 'cust-z'),
+       cost_ledger.grant_reader('regress_everything');
+-- rights that somebody gave by hand show nothing
+GRANT USAGE ON SCHEMA cost_ledger TO regress_nothing;
+GRANT SELECT ON ALL TABLES IN SCHEMA cost_ledger TO regress_nothing;
+REVOKE SELECT ON cost_ledger.call FROM regress_nothing;
+GRANT EXECUTE ON FUNCTION cost_ledger.spend_rate, cost_ledger.budget_velocity, cost_ledger.cost_at TO regress_nothing;
 
 -- before refresh() has seen anything, when it has seen a part of it, and all
 SELECT pg_temp.fill(1, 'true');
@@ -152,9 +141,35 @@ SELECT name, entity FROM cost_ledger.budget_status ORDER BY 1, 2;
 SET ROLE regress_nothing;
 SELECT (SELECT count(*) FROM cost_ledger.budget_status) AS budgets, (SELECT count(*) FROM cost_ledger.unacknowledged_alert) AS alerts,
        (SELECT count(*) FROM cost_ledger.open_hold) AS holds, (SELECT count(*) FROM cost_ledger.budget_velocity()) AS velocities;
-SELECT * FROM cost_ledger.spend_rate();
+SELECT subject, rate_1h FROM cost_ledger.spend_rate();
+SELECT cost_ledger.cost_at('2026-03-01', 'p', 'm0', '{"input_tokens": 1000000}', customer => 'cust-x') AS cost;
 RESET ROLE;
 SELECT (SELECT count(*) FROM cost_ledger.budget_status) AS budgets, (SELECT count(*) FROM cost_ledger.open_hold) AS holds;
+
+-- every view, to who reads everything, is what it is to the owner; to who was
+-- granted a team it is there or forbidden, and names no other
+CREATE FUNCTION pg_temp.ask(as_role text, OUT view text, OUT answer text, OUT names_others boolean) RETURNS SETOF record LANGUAGE plpgsql AS $$
+BEGIN
+    FOR view IN SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'cost_ledger'::regnamespace AND c.relkind = 'v' ORDER BY 1 LOOP
+        names_others := NULL;
+        PERFORM set_config('role', as_role, true);
+        BEGIN
+            EXECUTE format('SELECT coalesce(md5(string_agg(v::text, '','' ORDER BY v::text)), ''''), coalesce(bool_or(v::text ~ ''team-[bc]''), false)
+                            FROM cost_ledger.%I v', view) INTO answer, names_others;
+        EXCEPTION WHEN OTHERS THEN
+            answer := SQLSTATE;
+        END;
+        PERFORM set_config('role', 'none', true);
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+BEGIN;
+SELECT view, r.answer AS to_reader FROM pg_temp.ask('none') o JOIN pg_temp.ask('regress_everything') r USING (view) WHERE o.answer <> r.answer;
+SELECT string_agg(view, ', ' ORDER BY view COLLATE "C") AS forbidden FROM pg_temp.ask('regress_team') WHERE answer = '42501';
+SELECT view, answer FROM pg_temp.ask('regress_team') WHERE length(answer) = 5 AND answer <> '42501' OR names_others;
+SELECT count(*) FILTER (WHERE names_others) > 9 AS the_owner_sees_others FROM pg_temp.ask('none');
+COMMIT;
 
 --
 -- Nothing of a query is run on rows that its role may not see
@@ -213,7 +228,7 @@ SET ROLE regress_two_teams;
 EXECUTE months;
 RESET ROLE;
 -- what is taken away is gone at once
-DELETE FROM cost_ledger_internal.role_grant WHERE role = 'regress_two_teams'::regrole AND team = 'team-b';
+SELECT cost_ledger.revoke_team_reader('regress_two_teams', 'team-b');
 SET ROLE regress_two_teams;
 EXECUTE months;
 ROLLBACK;
@@ -228,7 +243,8 @@ SELECT count(*) FROM cost_ledger.chargeback_by_month;
 RESET ROLE;
 -- a role that is gone has left nobody its rights
 CREATE ROLE regress_gone;
-INSERT INTO cost_ledger_internal.role_grant (role, kind) VALUES ('regress_gone', 'reader');
+SELECT cost_ledger.grant_reader('regress_gone');
+DROP OWNED BY regress_gone;
 DROP ROLE regress_gone;
 SET ROLE regress_heir;
 SELECT count(*) FROM cost_ledger.chargeback_by_month;
@@ -239,7 +255,6 @@ RESET ROLE;
 --
 ALTER TABLE cost_ledger.call ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON cost_ledger.call FOR SELECT USING (team = 'team-a');
-GRANT SELECT ON cost_ledger.call TO regress_everything;
 SET ROLE regress_everything;
 SELECT count(DISTINCT team) AS teams FROM cost_ledger.call;
 SELECT count(*) FROM cost_ledger.chargeback_by_month;
@@ -252,7 +267,7 @@ SELECT count(*) FROM cost_ledger.estimate_vs_actual;
 \set VERBOSITY default
 -- as the hint says
 RESET ROLE;
-INSERT INTO cost_ledger_internal.role_grant (role, kind, team) VALUES ('regress_everything', 'team_reader', 'team-b');
+SELECT cost_ledger.grant_team_reader('regress_everything', 'team-b');
 SET ROLE regress_everything;
 SELECT DISTINCT team FROM cost_ledger.chargeback_by_month;
 -- who is under none is not concerned
