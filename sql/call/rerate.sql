@@ -197,6 +197,7 @@ CREATE FUNCTION cost_ledger_internal.rerate_query(batch bigint) RETURNS text
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    shown CONSTANT text := 'x.call_id, x.called_at, x.provider, x.model, x.cost, x.new_cost, x.difference, x.price_id, x.new_price_id, x.pricing, x.new_pricing';
     columns text;
     expressions text;
     changes text;
@@ -231,8 +232,8 @@ BEGIN
               AND (b.new_cost IS DISTINCT FROM b.cost OR b.pricing <> e.new_pricing)
         )$query$;
     IF batch IS NULL THEN
-        RETURN changes || $query$
-        SELECT x.*, NULL::bigint AS adjustment_id FROM changes x ORDER BY x.called_at, x.call_id$query$;
+        RETURN changes || format($query$
+        SELECT %s, NULL FROM changes x ORDER BY x.called_at, x.call_id$query$, shown);
     END IF;
     -- An adjustment has the call's attribution, columns that users have
     -- added included; what is not a difference in cost is left empty.
@@ -259,15 +260,15 @@ BEGIN
         ORDER BY x.called_at, x.call_id
         RETURNING call_id, corrects, called_at
     )
-    SELECT x.*, a.call_id AS adjustment_id
+    SELECT %s, a.call_id
     FROM changes x
     LEFT JOIN adjustments a ON a.corrects = x.call_id AND a.called_at = x.called_at
-    ORDER BY x.called_at, x.call_id$query$, columns, expressions);
+    ORDER BY x.called_at, x.call_id$query$, columns, expressions, shown);
 END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.rerate_query(bigint) IS
-    'The statement that finds the calls from $1 to $2 whose cost is another now, of those that the filters $3 let through; with a batch, it books the differences.';
+    'The statement that finds the calls from $1 to $2 whose cost is another now, of those that the filters $3 let through, and shows what rerate() does; with a batch, it books the differences.';
 
 CREATE FUNCTION cost_ledger_internal.rerate(
     range_start timestamptz, range_end timestamptz, filters jsonb, dry_run boolean, reason text
@@ -293,7 +294,6 @@ DECLARE
     booked_amount numeric := 0;
     last_report timestamptz := clock_timestamp();
     query text;
-    found record;
 BEGIN
     rerate.dry_run := coalesce(rerate.dry_run, true);
     rerate.filters := coalesce(rerate.filters, '{}');
@@ -325,24 +325,14 @@ BEGIN
     chunk_start := first_call;
     WHILE chunk_start <= last_call LOOP
         chunk_end := least(chunk_start + interval '24 hours', rerate.range_end);
-        FOR found IN EXECUTE query USING chunk_start, chunk_end, rerate.filters LOOP
+        FOR rerate.call_id, rerate.called_at, rerate.provider, rerate.model, rerate.old_cost, rerate.new_cost, rerate.change,
+            rerate.old_price_id, rerate.new_price_id, rerate.old_pricing, rerate.new_pricing, rerate.adjustment_id
+        IN EXECUTE query USING chunk_start, chunk_end, rerate.filters LOOP
             found_calls := found_calls + 1;
-            rerate.call_id := found.call_id;
-            rerate.called_at := found.called_at;
-            rerate.provider := found.provider;
-            rerate.model := found.model;
-            rerate.old_cost := found.cost;
-            rerate.new_cost := found.new_cost;
-            rerate.change := found.difference;
-            rerate.old_price_id := found.price_id;
-            rerate.new_price_id := found.new_price_id;
-            rerate.old_pricing := found.pricing;
-            rerate.new_pricing := found.new_pricing;
-            rerate.adjustment_id := found.adjustment_id;
-            IF found.adjustment_id IS NOT NULL THEN
+            IF rerate.adjustment_id IS NOT NULL THEN
                 rerate.batch_id := batch;
                 booked_calls := booked_calls + 1;
-                booked_amount := booked_amount + found.difference;
+                booked_amount := booked_amount + rerate.change;
             ELSE
                 rerate.batch_id := NULL;
             END IF;
