@@ -17,6 +17,53 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.refuse_change() FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger_internal.refuse_change() IS
     'Trigger of append-only tables: refuses UPDATE, DELETE and TRUNCATE (23001).';
 
+CREATE FUNCTION cost_ledger_internal.correction_of(
+    called_at timestamptz, call_id bigint, usage jsonb, cost numeric, OUT difference jsonb, OUT is_same boolean
+) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    -- What is recorded so far, the call and its earlier corrections, is taken
+    -- from what should have been.
+    WITH recorded AS (
+        SELECT sum(c.cost) AS cost,
+               sum(c.input_tokens) AS input_tokens, sum(c.output_tokens) AS output_tokens,
+               sum(c.cache_read_tokens) AS cache_read_tokens, sum(c.cache_write_tokens) AS cache_write_tokens,
+               sum(c.cache_write_1h_tokens) AS cache_write_1h_tokens, sum(c.reasoning_tokens) AS reasoning_tokens
+        FROM cost_ledger.call c
+        WHERE c.called_at = correction_of.called_at AND (c.call_id = correction_of.call_id OR c.corrects = correction_of.call_id)
+    ), meters AS (
+        SELECT m.key AS meter, coalesce((correction_of.usage ->> m.key)::numeric, 0) - coalesce(m.value::numeric, 0) AS quantity
+        FROM recorded r, jsonb_each_text(to_jsonb(r) - 'cost') m
+    ), others AS (
+        SELECT meter, sum(quantity) AS quantity
+        FROM (SELECT o.key AS meter, -o.value::numeric AS quantity
+              FROM cost_ledger.call c, jsonb_each_text(c.other_usage) o
+              WHERE c.called_at = correction_of.called_at AND (c.call_id = correction_of.call_id OR c.corrects = correction_of.call_id)
+              UNION ALL
+              SELECT u.key, u.value::numeric
+              FROM jsonb_each_text(correction_of.usage) u
+              WHERE u.key NOT IN (SELECT meter FROM meters)) x
+        GROUP BY meter
+        -- "requests" counts for one unless it is said, so that a 0 says something.
+        HAVING sum(quantity) <> 0 OR meter = 'requests'
+    )
+    SELECT jsonb_object_agg(m.meter, m.quantity)
+               || jsonb_build_object(
+                   'cost', trim_scale(correction_of.cost - coalesce(min(r.cost), 0)),
+                   'other_usage', (SELECT jsonb_object_agg(o.meter, o.quantity) FROM others o)),
+           bool_and(m.quantity = 0) AND NOT EXISTS (SELECT FROM others o WHERE o.quantity <> 0) AND correction_of.cost = min(r.cost)
+        INTO difference, is_same
+        FROM meters m, recorded r;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.correction_of(timestamptz, bigint, jsonb, numeric) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.correction_of(timestamptz, bigint, jsonb, numeric) IS
+    'What is missing from a call and its corrections so far to the usage and cost it should have: the differences, as columns of call; is_same where there is none.';
+
 CREATE FUNCTION cost_ledger_internal.correct_call(called_at timestamptz, call_id bigint, usage jsonb, reason text) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -69,38 +116,8 @@ BEGIN
                                           original.service_class, original.region, original.customer) e;
     END IF;
 
-    -- What is recorded so far, the call and its earlier corrections, is taken
-    -- from what should have been.
-    WITH recorded AS (
-        SELECT sum(c.cost) AS cost,
-               sum(c.input_tokens) AS input_tokens, sum(c.output_tokens) AS output_tokens,
-               sum(c.cache_read_tokens) AS cache_read_tokens, sum(c.cache_write_tokens) AS cache_write_tokens,
-               sum(c.cache_write_1h_tokens) AS cache_write_1h_tokens, sum(c.reasoning_tokens) AS reasoning_tokens
-        FROM cost_ledger.call c
-        WHERE c.called_at = correct_call.called_at AND (c.call_id = correct_call.call_id OR c.corrects = correct_call.call_id)
-    ), meters AS (
-        SELECT m.key AS meter, coalesce((usage ->> m.key)::numeric, 0) - coalesce(m.value::numeric, 0) AS quantity
-        FROM recorded r, jsonb_each_text(to_jsonb(r) - 'cost') m
-    ), others AS (
-        SELECT meter, sum(quantity) AS quantity
-        FROM (SELECT o.key AS meter, -o.value::numeric AS quantity
-              FROM cost_ledger.call c, jsonb_each_text(c.other_usage) o
-              WHERE c.called_at = correct_call.called_at AND (c.call_id = correct_call.call_id OR c.corrects = correct_call.call_id)
-              UNION ALL
-              SELECT u.key, u.value::numeric
-              FROM jsonb_each_text(usage) u
-              WHERE u.key NOT IN (SELECT meter FROM meters)) x
-        GROUP BY meter
-        -- "requests" counts for one unless it is said, so that a 0 says something.
-        HAVING sum(quantity) <> 0 OR meter = 'requests'
-    )
-    SELECT jsonb_object_agg(m.meter, m.quantity)
-               || jsonb_build_object(
-                   'cost', trim_scale(corrected_cost - coalesce(min(r.cost), 0)),
-                   'other_usage', (SELECT jsonb_object_agg(o.meter, o.quantity) FROM others o)),
-           bool_and(m.quantity = 0) AND NOT EXISTS (SELECT FROM others o WHERE o.quantity <> 0) AND corrected_cost = min(r.cost)
-        INTO difference, is_same
-        FROM meters m, recorded r;
+    SELECT d.difference, d.is_same INTO difference, is_same
+        FROM cost_ledger_internal.correction_of(correct_call.called_at, correct_call.call_id, usage, corrected_cost) d;
     IF is_same THEN
         RETURN NULL;
     END IF;

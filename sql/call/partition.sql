@@ -85,34 +85,14 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.holders(regclass[]) FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger_internal.holders(regclass[]) IS
     'Who else has locks on some tables, as the detail of an error.';
 
-CREATE FUNCTION cost_ledger_internal.make_partitions(months timestamp[], tries integer DEFAULT 20) RETURNS SETOF text
+CREATE FUNCTION cost_ledger_internal.lock_for_partitions(lower_bounds timestamptz[], upper_bounds timestamptz[], tries integer) RETURNS boolean
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
-    -- Bounds go through text; an abbreviated zone may be read back as another.
-    SET DateStyle = 'ISO'
-    SET TimeZone = 'UTC'
-    SET client_min_messages = warning
     SET lock_timeout = '100ms'
 AS $$
 DECLARE
-    zone text := (cost_ledger_internal.ledger()).time_zone;
-    columns text;
     is_draining boolean;
-    m record;
-    made text[];
-    lower_bounds timestamptz[];
-    upper_bounds timestamptz[];
 BEGIN
-    SELECT array_agg(p.partition), array_agg(p.lower_bound), array_agg(p.upper_bound)
-        INTO made, lower_bounds, upper_bounds
-        FROM cost_ledger_internal.missing_partitions(months) p;
-    IF made IS NULL THEN
-        RETURN;  -- somebody else has made them
-    END IF;
-    FOR m IN SELECT u.partition FROM unnest(made) AS u (partition) LOOP
-        PERFORM cost_ledger_internal.new_partition(m.partition);
-    END LOOP;
-
     -- A partition is attached under locks that keep writers out of call_default
     -- only.  Where that has rows of the months, nobody may write until they are
     -- moved.
@@ -142,7 +122,7 @@ BEGIN
                 -- from this one, it would wait for writers that wait for us.
                 RAISE lock_not_available;
             END IF;
-            EXIT;
+            RETURN is_draining;
         EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
             IF try >= tries THEN
                 RAISE EXCEPTION 'the ledger is too busy to attach a partition'
@@ -153,6 +133,42 @@ BEGIN
         END;
         PERFORM pg_sleep(0.1 + 0.2 * random());
     END LOOP;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.lock_for_partitions(timestamptz[], timestamptz[], integer) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.lock_for_partitions(timestamptz[], timestamptz[], integer) IS
+    'Takes the locks under which partitions of some bounds are attached, and returns whether call_default has rows of theirs. 55P03 when it has not got them in so many tries of 0.1 s.';
+
+CREATE FUNCTION cost_ledger_internal.make_partitions(months timestamp[], tries integer DEFAULT 20) RETURNS SETOF text
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    -- Bounds go through text; an abbreviated zone may be read back as another.
+    SET DateStyle = 'ISO'
+    SET TimeZone = 'UTC'
+    SET client_min_messages = warning
+    SET lock_timeout = '100ms'
+AS $$
+DECLARE
+    zone text := (cost_ledger_internal.ledger()).time_zone;
+    columns text;
+    is_draining boolean;
+    m record;
+    made text[];
+    lower_bounds timestamptz[];
+    upper_bounds timestamptz[];
+BEGIN
+    SELECT array_agg(p.partition), array_agg(p.lower_bound), array_agg(p.upper_bound)
+        INTO made, lower_bounds, upper_bounds
+        FROM cost_ledger_internal.missing_partitions(months) p;
+    IF made IS NULL THEN
+        RETURN;  -- somebody else has made them
+    END IF;
+    FOR m IN SELECT u.partition FROM unnest(made) AS u (partition) LOOP
+        PERFORM cost_ledger_internal.new_partition(m.partition);
+    END LOOP;
+
+    is_draining := cost_ledger_internal.lock_for_partitions(lower_bounds, upper_bounds, tries);
 
     -- Rows that came before their partition are moved to it.  A re-insert
     -- through the ledger would price and stamp them again; between tables that

@@ -4,6 +4,64 @@
 -- corrects it, summed.  Usage is looked at as it is known now, and cost as the
 -- reports add it up, so that an adjustment brings exactly the difference.
 
+CREATE FUNCTION cost_ledger_internal.filter_condition(filter jsonb) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    entry record;
+    known record;
+    wanted text[];
+    condition text;
+BEGIN
+    IF jsonb_typeof(filter) IS DISTINCT FROM 'object' THEN
+        RAISE EXCEPTION 'a filter is not a JSON object of column and value'
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Write {"provider": "openai", "team": ["search", "chat"], "customer": null}.';
+    END IF;
+    condition := 'true';
+    FOR entry IN SELECT f.key, f.value FROM jsonb_each(filter) AS f LOOP
+        SELECT a.atttypid, format_type(a.atttypid, NULL) AS type INTO known
+            FROM pg_attribute a
+            WHERE a.attrelid = 'cost_ledger.call'::regclass AND a.attname = entry.key AND a.attnum > 0 AND NOT a.attisdropped;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'filter "%" is not a column of a call', entry.key
+                USING ERRCODE = 'undefined_column',
+                      HINT = 'Filter by columns of cost_ledger.call: provider, model, team, feature, customer, pricing, …; other labels by {"tags": {"name": "value"}}.';
+        END IF;
+        IF known.atttypid = 'jsonb'::regtype THEN
+            condition := condition || CASE WHEN entry.value = 'null' THEN format(' AND c.%I IS NULL', entry.key)
+                                           ELSE format(' AND c.%I @> %L', entry.key, entry.value) END;
+        ELSIF jsonb_typeof(entry.value) = 'object' OR jsonb_path_exists(entry.value, 'strict $[*] ? (@.type() == "object" || @.type() == "array")', silent => true) THEN
+            RAISE EXCEPTION 'filter "%" is neither a value nor a list of values', entry.key
+                USING ERRCODE = 'invalid_parameter_value',
+                      HINT = format('Write {"%s": "value"}, {"%1$s": ["one", "other"]} or {"%1$s": null}.', entry.key);
+        ELSE
+            wanted := ARRAY(SELECT v.value
+                            FROM jsonb_array_elements_text(CASE jsonb_typeof(entry.value) WHEN 'array' THEN entry.value
+                                                                ELSE jsonb_build_array(entry.value) END) AS v);
+            IF known.atttypid <> 'text'::regtype THEN
+                BEGIN
+                    EXECUTE format('SELECT %L::%s[]', wanted, known.type);
+                EXCEPTION WHEN data_exception THEN
+                    RAISE EXCEPTION 'filter "%" has a value that is no %', entry.key, known.type
+                        USING ERRCODE = 'invalid_parameter_value',
+                              DETAIL = format('The filter is %s.', left(entry.value::text, 200)),
+                              HINT = format('Column "%s" of cost_ledger.call holds values of type %s; null finds the rows without one.', entry.key, known.type);
+                END;
+            END IF;
+            -- null finds the rows without a value, alone or in a list.
+            condition := condition || format(' AND (c.%I = ANY (%L::%s[])%s)', entry.key, array_remove(wanted, NULL), known.type,
+                                             CASE WHEN array_position(wanted, NULL) IS NOT NULL THEN format(' OR c.%I IS NULL', entry.key) END);
+        END IF;
+    END LOOP;
+    RETURN condition;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.filter_condition(jsonb) IS
+    'A filter, see booked_calls(), as a condition on rows c of call; an error for a column that there is not (42703), or a value that it cannot have (22023).';
+
 CREATE FUNCTION cost_ledger_internal.booked_calls(
     range_start timestamptz, range_end timestamptz, filters jsonb DEFAULT '{}', marks jsonb DEFAULT '[]'
 ) RETURNS TABLE (
@@ -19,10 +77,6 @@ CREATE FUNCTION cost_ledger_internal.booked_calls(
 AS $$
 DECLARE
     filter jsonb;
-    entry record;
-    known record;
-    wanted text[];
-    condition text;
     conditions text[] := '{}';
 BEGIN
     IF to_regclass('cost_ledger.call') IS NULL THEN
@@ -41,48 +95,7 @@ BEGIN
 
     -- The first condition is that of filters; the others tell the mark.
     FOR filter IN SELECT coalesce(filters, '{}') UNION ALL SELECT m.value FROM jsonb_array_elements(marks) AS m LOOP
-        IF jsonb_typeof(filter) IS DISTINCT FROM 'object' THEN
-            RAISE EXCEPTION 'a filter is not a JSON object of column and value'
-                USING ERRCODE = 'invalid_parameter_value',
-                      HINT = 'Write {"provider": "openai", "team": ["search", "chat"], "customer": null}.';
-        END IF;
-        condition := 'true';
-        FOR entry IN SELECT f.key, f.value FROM jsonb_each(filter) AS f LOOP
-            SELECT a.atttypid, format_type(a.atttypid, NULL) AS type INTO known
-                FROM pg_attribute a
-                WHERE a.attrelid = 'cost_ledger.call'::regclass AND a.attname = entry.key AND a.attnum > 0 AND NOT a.attisdropped;
-            IF NOT FOUND THEN
-                RAISE EXCEPTION 'filter "%" is not a column of a call', entry.key
-                    USING ERRCODE = 'undefined_column',
-                          HINT = 'Filter by columns of cost_ledger.call: provider, model, team, feature, customer, pricing, …; other labels by {"tags": {"name": "value"}}.';
-            END IF;
-            IF known.atttypid = 'jsonb'::regtype THEN
-                condition := condition || CASE WHEN entry.value = 'null' THEN format(' AND c.%I IS NULL', entry.key)
-                                               ELSE format(' AND c.%I @> %L', entry.key, entry.value) END;
-            ELSIF jsonb_typeof(entry.value) = 'object' OR jsonb_path_exists(entry.value, 'strict $[*] ? (@.type() == "object" || @.type() == "array")', silent => true) THEN
-                RAISE EXCEPTION 'filter "%" is neither a value nor a list of values', entry.key
-                    USING ERRCODE = 'invalid_parameter_value',
-                          HINT = format('Write {"%s": "value"}, {"%1$s": ["one", "other"]} or {"%1$s": null}.', entry.key);
-            ELSE
-                wanted := ARRAY(SELECT v.value
-                                FROM jsonb_array_elements_text(CASE jsonb_typeof(entry.value) WHEN 'array' THEN entry.value
-                                                                    ELSE jsonb_build_array(entry.value) END) AS v);
-                IF known.atttypid <> 'text'::regtype THEN
-                    BEGIN
-                        EXECUTE format('SELECT %L::%s[]', wanted, known.type);
-                    EXCEPTION WHEN data_exception THEN
-                        RAISE EXCEPTION 'filter "%" has a value that is no %', entry.key, known.type
-                            USING ERRCODE = 'invalid_parameter_value',
-                                  DETAIL = format('The filter is %s.', left(entry.value::text, 200)),
-                                  HINT = format('Column "%s" of cost_ledger.call holds values of type %s; null finds the rows without one.', entry.key, known.type);
-                    END;
-                END IF;
-                -- null finds the rows without a value, alone or in a list.
-                condition := condition || format(' AND (c.%I = ANY (%L::%s[])%s)', entry.key, array_remove(wanted, NULL), known.type,
-                                                 CASE WHEN array_position(wanted, NULL) IS NOT NULL THEN format(' OR c.%I IS NULL', entry.key) END);
-            END IF;
-        END LOOP;
-        conditions := conditions || condition;
+        conditions := conditions || cost_ledger_internal.filter_condition(filter);
     END LOOP;
 
     -- Corrections stand at the called_at of their call, so the range holds
@@ -179,56 +192,17 @@ CREATE FUNCTION cost_ledger.billed_meters(
 COMMENT ON FUNCTION cost_ledger.billed_meters(timestamptz, timestamptz, jsonb) IS
     'What the calls of a range of time (end exclusive) are billed for: quantity and amount per model as sent and meter, by the price list as it is now, in the ledger''s currency, corrections included. Quantities are disjoint: parts with a rate of their own are taken out of their total, others are in it. is_unpriced: some of the quantity has no rate, and amount lacks it. Where calls are booked at other prices than the list now has, the meter "(not rerated)" is the difference, so that the amounts of a model add up to its cost; rerate() brings it to 0. filters as in booked_calls(). Calls served from response_cache are left out.';
 
-CREATE FUNCTION cost_ledger_internal.rerate(
-    range_start timestamptz, range_end timestamptz, filters jsonb, dry_run boolean, reason text
-) RETURNS TABLE (
-        call_id bigint, called_at timestamptz, provider text, model text,
-        old_cost numeric, new_cost numeric, change numeric,
-        old_price_id bigint, new_price_id bigint, old_pricing text, new_pricing text,
-        batch_id bigint, adjustment_id bigint)
-    LANGUAGE plpgsql VOLATILE
+CREATE FUNCTION cost_ledger_internal.rerate_query(batch bigint) RETURNS text
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
-    -- Many short queries, each of which would be compiled anew.
-    SET jit = off
 AS $$
-#variable_conflict use_column
 DECLARE
-    batch bigint;
-    first_call timestamptz;
-    last_call timestamptz;
-    chunk_start timestamptz;
-    chunk_end timestamptz;
-    found_calls bigint := 0;
-    booked_calls bigint := 0;
-    booked_amount numeric := 0;
-    last_report timestamptz := clock_timestamp();
+    shown CONSTANT text := 'x.call_id, x.called_at, x.provider, x.model, x.cost, x.new_cost, x.difference, x.price_id, x.new_price_id, x.pricing, x.new_pricing';
     columns text;
     expressions text;
-    query text;
-    found record;
+    changes text;
 BEGIN
-    rerate.dry_run := coalesce(rerate.dry_run, true);
-    rerate.filters := coalesce(rerate.filters, '{}');
-    -- Checks the arguments, and finds nothing.
-    PERFORM FROM cost_ledger_internal.booked_calls(rerate.range_start, rerate.range_end, rerate.filters || '{"call_id": []}');
-    PERFORM cost_ledger_internal.refuse_dropped(rerate.range_start, rerate.range_end, rerate.filters);
-    IF NOT rerate.dry_run THEN
-        IF coalesce(rerate.reason, '') = '' THEN
-            RAISE EXCEPTION 'a re-rating needs a reason'
-                USING ERRCODE = 'null_value_not_allowed',
-                      HINT = 'Say why the prices have changed: reason => ''invoice of March shows another rate''.';
-        ELSIF current_setting('transaction_isolation') <> 'read committed' THEN
-            -- Its snapshot may be older than what another re-rating has booked.
-            RAISE EXCEPTION 'a re-rating is not booked in a transaction at isolation level %', current_setting('transaction_isolation')
-                USING ERRCODE = 'invalid_transaction_state',
-                      HINT = 'Book it in a transaction at READ COMMITTED; a dry run can be made at any level.';
-        END IF;
-        -- One at a time: what the one before has booked is seen from here on.
-        PERFORM cost_ledger_internal.take_lock('corrections');
-        batch := nextval(pg_get_serial_sequence('cost_ledger.rerate_batch', 'batch_id'));
-    END IF;
-
-    query := $query$
+    changes := $query$
         WITH changes AS MATERIALIZED (
             SELECT b.*, e.new_price_id, e.new_pricing,
                    -- A price that is gone is no lower price: where less is known
@@ -257,40 +231,92 @@ BEGIN
             WHERE (b.new_cost IS DISTINCT FROM b.cost OR b.pricing IN ('unpriced', 'partial'))
               AND (b.new_cost IS DISTINCT FROM b.cost OR b.pricing <> e.new_pricing)
         )$query$;
-    IF rerate.dry_run THEN
-        query := query || $query$
-        SELECT x.*, NULL::bigint AS adjustment_id FROM changes x ORDER BY x.called_at, x.call_id$query$;
-    ELSE
-        -- An adjustment has the call's attribution, columns that users have
-        -- added included; what is not a difference in cost is left empty.
-        SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
-               string_agg(CASE
-                   WHEN a.attname = 'corrects' THEN 'c.call_id'
-                   WHEN a.attname = 'cost' THEN 'x.difference'
-                   WHEN a.attname = 'price_id' THEN 'x.new_price_id'
-                   WHEN a.attname = 'pricing' THEN 'x.new_pricing'
-                   WHEN a.attname = 'usage_status' THEN 'CASE WHEN x.pricing IN (''unpriced'', ''partial'') AND x.new_pricing IN (''priced'', ''free'') THEN CASE x.pricing WHEN ''partial'' THEN ''completed'' ELSE ''repriced'' END END'
-                   WHEN a.attname = 'tags' THEN format('coalesce(c.tags, ''{}'') || ''{"rerate_batch": %s}''', batch)
-                   ELSE 'c.' || quote_ident(a.attname)
-               END, ', ' ORDER BY a.attnum)
-            INTO columns, expressions
-            FROM pg_attribute a
-            WHERE a.attrelid = 'cost_ledger.call'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-              AND a.attname <> ALL ('{call_id,recorded_at,recorded_xid,event_key,input_tokens,cache_read_tokens,cache_write_tokens,cache_write_1h_tokens,output_tokens,reasoning_tokens,other_usage,raw_usage,cache_read_cost,cache_write_cost,output_cost,other_cost,reported_cost,hold_id,duration_ms,retry_count,tool_calls,tool_calls_count,input_parts,accepted}'::name[]);
-        query := query || format($query$, adjustments AS (
-            INSERT INTO cost_ledger.call (%s)
-            SELECT %s
-            FROM changes x
-            JOIN cost_ledger.call c ON c.called_at = x.called_at AND c.call_id = x.call_id
-            WHERE x.difference IS NOT NULL AND c.called_at >= $1 AND c.called_at < $2
-            ORDER BY x.called_at, x.call_id
-            RETURNING call_id, corrects, called_at
-        )
-        SELECT x.*, a.call_id AS adjustment_id
-        FROM changes x
-        LEFT JOIN adjustments a ON a.corrects = x.call_id AND a.called_at = x.called_at
-        ORDER BY x.called_at, x.call_id$query$, columns, expressions);
+    IF batch IS NULL THEN
+        RETURN changes || format($query$
+        SELECT %s, NULL FROM changes x ORDER BY x.called_at, x.call_id$query$, shown);
     END IF;
+    -- An adjustment has the call's attribution, columns that users have
+    -- added included; what is not a difference in cost is left empty.
+    SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
+           string_agg(CASE
+               WHEN a.attname = 'corrects' THEN 'c.call_id'
+               WHEN a.attname = 'cost' THEN 'x.difference'
+               WHEN a.attname = 'price_id' THEN 'x.new_price_id'
+               WHEN a.attname = 'pricing' THEN 'x.new_pricing'
+               WHEN a.attname = 'usage_status' THEN 'CASE WHEN x.pricing IN (''unpriced'', ''partial'') AND x.new_pricing IN (''priced'', ''free'') THEN CASE x.pricing WHEN ''partial'' THEN ''completed'' ELSE ''repriced'' END END'
+               WHEN a.attname = 'tags' THEN format('coalesce(c.tags, ''{}'') || ''{"rerate_batch": %s}''', batch)
+               ELSE 'c.' || quote_ident(a.attname)
+           END, ', ' ORDER BY a.attnum)
+        INTO columns, expressions
+        FROM pg_attribute a
+        WHERE a.attrelid = 'cost_ledger.call'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+          AND a.attname <> ALL ('{call_id,recorded_at,recorded_xid,event_key,input_tokens,cache_read_tokens,cache_write_tokens,cache_write_1h_tokens,output_tokens,reasoning_tokens,other_usage,raw_usage,cache_read_cost,cache_write_cost,output_cost,other_cost,reported_cost,hold_id,duration_ms,retry_count,tool_calls,tool_calls_count,input_parts,accepted}'::name[]);
+    RETURN changes || format($query$, adjustments AS (
+        INSERT INTO cost_ledger.call (%s)
+        SELECT %s
+        FROM changes x
+        JOIN cost_ledger.call c ON c.called_at = x.called_at AND c.call_id = x.call_id
+        WHERE x.difference IS NOT NULL AND c.called_at >= $1 AND c.called_at < $2
+        ORDER BY x.called_at, x.call_id
+        RETURNING call_id, corrects, called_at
+    )
+    SELECT %s, a.call_id
+    FROM changes x
+    LEFT JOIN adjustments a ON a.corrects = x.call_id AND a.called_at = x.called_at
+    ORDER BY x.called_at, x.call_id$query$, columns, expressions, shown);
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.rerate_query(bigint) IS
+    'The statement that finds the calls from $1 to $2 whose cost is another now, of those that the filters $3 let through, and shows what rerate() does; with a batch, it books the differences.';
+
+CREATE FUNCTION cost_ledger_internal.rerate(
+    range_start timestamptz, range_end timestamptz, filters jsonb, dry_run boolean, reason text
+) RETURNS TABLE (
+        call_id bigint, called_at timestamptz, provider text, model text,
+        old_cost numeric, new_cost numeric, change numeric,
+        old_price_id bigint, new_price_id bigint, old_pricing text, new_pricing text,
+        batch_id bigint, adjustment_id bigint)
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    -- Many short queries, each of which would be compiled anew.
+    SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    batch bigint;
+    first_call timestamptz;
+    last_call timestamptz;
+    chunk_start timestamptz;
+    chunk_end timestamptz;
+    found_calls bigint := 0;
+    booked_calls bigint := 0;
+    booked_amount numeric := 0;
+    last_report timestamptz := clock_timestamp();
+    query text;
+BEGIN
+    rerate.dry_run := coalesce(rerate.dry_run, true);
+    rerate.filters := coalesce(rerate.filters, '{}');
+    -- Checks the arguments, and finds nothing.
+    PERFORM FROM cost_ledger_internal.booked_calls(rerate.range_start, rerate.range_end, rerate.filters || '{"call_id": []}');
+    PERFORM cost_ledger_internal.refuse_dropped(rerate.range_start, rerate.range_end, rerate.filters);
+    IF NOT rerate.dry_run THEN
+        IF coalesce(rerate.reason, '') = '' THEN
+            RAISE EXCEPTION 'a re-rating needs a reason'
+                USING ERRCODE = 'null_value_not_allowed',
+                      HINT = 'Say why the prices have changed: reason => ''invoice of March shows another rate''.';
+        ELSIF current_setting('transaction_isolation') <> 'read committed' THEN
+            -- Its snapshot may be older than what another re-rating has booked.
+            RAISE EXCEPTION 'a re-rating is not booked in a transaction at isolation level %', current_setting('transaction_isolation')
+                USING ERRCODE = 'invalid_transaction_state',
+                      HINT = 'Book it in a transaction at READ COMMITTED; a dry run can be made at any level.';
+        END IF;
+        -- One at a time: what the one before has booked is seen from here on.
+        PERFORM cost_ledger_internal.take_lock('corrections');
+        batch := nextval(pg_get_serial_sequence('cost_ledger.rerate_batch', 'batch_id'));
+    END IF;
+
+    query := cost_ledger_internal.rerate_query(batch);
 
     -- Day by day: memory is that of a day, and progress can be told.
     SELECT min(c.called_at), max(c.called_at) INTO first_call, last_call
@@ -299,24 +325,14 @@ BEGIN
     chunk_start := first_call;
     WHILE chunk_start <= last_call LOOP
         chunk_end := least(chunk_start + interval '24 hours', rerate.range_end);
-        FOR found IN EXECUTE query USING chunk_start, chunk_end, rerate.filters LOOP
+        FOR rerate.call_id, rerate.called_at, rerate.provider, rerate.model, rerate.old_cost, rerate.new_cost, rerate.change,
+            rerate.old_price_id, rerate.new_price_id, rerate.old_pricing, rerate.new_pricing, rerate.adjustment_id
+        IN EXECUTE query USING chunk_start, chunk_end, rerate.filters LOOP
             found_calls := found_calls + 1;
-            rerate.call_id := found.call_id;
-            rerate.called_at := found.called_at;
-            rerate.provider := found.provider;
-            rerate.model := found.model;
-            rerate.old_cost := found.cost;
-            rerate.new_cost := found.new_cost;
-            rerate.change := found.difference;
-            rerate.old_price_id := found.price_id;
-            rerate.new_price_id := found.new_price_id;
-            rerate.old_pricing := found.pricing;
-            rerate.new_pricing := found.new_pricing;
-            rerate.adjustment_id := found.adjustment_id;
-            IF found.adjustment_id IS NOT NULL THEN
+            IF rerate.adjustment_id IS NOT NULL THEN
                 rerate.batch_id := batch;
                 booked_calls := booked_calls + 1;
-                booked_amount := booked_amount + found.difference;
+                booked_amount := booked_amount + rerate.change;
             ELSE
                 rerate.batch_id := NULL;
             END IF;
@@ -352,33 +368,22 @@ CREATE FUNCTION cost_ledger.rerate(
 COMMENT ON FUNCTION cost_ledger.rerate(timestamptz, timestamptz, jsonb, boolean, text) IS
     'Calls of a range of time (end exclusive) whose cost by the price list as it is now is not what is booked for them, corrections included: one row each, change = new_cost - old_cost in the ledger''s currency, exact. dry_run => false books each change as a row of call that corrects it (cost only, usage does not change), at its time and with its attribution, all in one batch with a reason; again, it finds nothing. Calls that were unpriced or partial get their price this way. A call whose price is gone keeps its cost: it is listed with change NULL and nothing is booked. Calls served from response_cache cost nothing and are not looked at. filters as in booked_calls(). Only for the owner of the ledger and its admins; booking in a transaction at READ COMMITTED (25000), one at a time; an interrupted one books nothing.';
 
-CREATE FUNCTION cost_ledger_internal.what_if(
-    range_start timestamptz, range_end timestamptz, mapping jsonb, cache_hit_ratio numeric,
-    filters jsonb, priced_at timestamptz
-) RETURNS TABLE (
-        team text, feature text, is_allocated boolean, calls bigint, real_cost numeric, what_if_cost numeric, difference numeric, ratio numeric, unpriced_calls bigint)
-    LANGUAGE plpgsql STABLE
+CREATE FUNCTION cost_ledger_internal.what_if_rules(
+    mapping jsonb, OUT marks jsonb, OUT providers text[], OUT models text[], OUT classes text[], OUT regions text[], OUT customers text[]
+) RETURNS record
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
-    SET jit = off
 AS $$
-#variable_conflict use_column
 DECLARE
     rule jsonb;
-    marks jsonb := '[]';
-    providers text[] := '{}';
-    models text[] := '{}';
-    classes text[] := '{}';
-    regions text[] := '{}';
-    customers text[] := '{}';
-    first_call timestamptz;
-    last_call timestamptz;
 BEGIN
-    IF jsonb_typeof(coalesce(what_if.mapping, '[]')) <> 'array' THEN
+    marks := '[]';
+    IF jsonb_typeof(coalesce(mapping, '[]')) <> 'array' THEN
         RAISE EXCEPTION 'the mapping is not a JSON array of rules'
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Write [{"from": {"model": "claude-opus-4"}, "to": {"model": "claude-sonnet-4-5"}}].';
     END IF;
-    FOR rule IN SELECT m.value FROM jsonb_array_elements(coalesce(what_if.mapping, '[]')) AS m LOOP
+    FOR rule IN SELECT m.value FROM jsonb_array_elements(coalesce(mapping, '[]')) AS m LOOP
         IF jsonb_typeof(rule) <> 'object' OR rule - '{from,to}'::text[] <> '{}'
            OR jsonb_typeof(coalesce(rule -> 'from', '{}')) <> 'object'
            OR jsonb_typeof(rule -> 'to') IS DISTINCT FROM 'object' OR rule -> 'to' = '{}'
@@ -396,6 +401,33 @@ BEGIN
         regions := regions || (rule #>> '{to,region}');
         customers := customers || (rule #>> '{to,customer}');
     END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.what_if_rules(jsonb) IS
+    'The rules of a mapping of what_if(), in order: the filters that say whose they are, and what each puts in the place of what was (NULL: nothing).';
+
+CREATE FUNCTION cost_ledger_internal.what_if(
+    range_start timestamptz, range_end timestamptz, mapping jsonb, cache_hit_ratio numeric,
+    filters jsonb, priced_at timestamptz
+) RETURNS TABLE (
+        team text, feature text, is_allocated boolean, calls bigint, real_cost numeric, what_if_cost numeric, difference numeric, ratio numeric, unpriced_calls bigint)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    marks jsonb;
+    providers text[];
+    models text[];
+    classes text[];
+    regions text[];
+    customers text[];
+    first_call timestamptz;
+    last_call timestamptz;
+BEGIN
+    SELECT r.* INTO marks, providers, models, classes, regions, customers FROM cost_ledger_internal.what_if_rules(what_if.mapping) r;
     IF NOT coalesce(what_if.cache_hit_ratio BETWEEN 0 AND 1, true) THEN
         RAISE EXCEPTION 'cache-hit ratio % is not a share from 0 to 1', what_if.cache_hit_ratio
             USING ERRCODE = 'numeric_value_out_of_range',

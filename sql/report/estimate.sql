@@ -72,7 +72,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.check_estimate(text, text, text, json, jsonb) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.check_estimate(text, text, text, json, jsonb) IS
     'An error that names the argument of estimate_feature_cost() that makes no sense, the first in their order.';
@@ -100,7 +99,6 @@ BEGIN
     RETURN ARRAY[sampled.p50_cost / sampled.mean_cost, sampled.p90_cost / sampled.mean_cost, sampled.p99_cost / sampled.mean_cost];
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.user_factors(text, double precision, text, timestamptz, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.user_factors(text, double precision, text, timestamptz, timestamptz) IS
     'How far a user at the 50th, 90th and 99th percentile is from the mean user.';
@@ -157,7 +155,6 @@ BEGIN
     p99_monthly_cost := round(monthly_cost * factors[3], 6);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.estimate_scenario(jsonb, numeric[], jsonb) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.estimate_scenario(jsonb, numeric[], jsonb) IS
     'One scenario of estimate_feature_cost(): its inputs, each times what the scenario says, priced.';

@@ -424,6 +424,49 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.put_runs(text) FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger_internal.put_runs(text) IS
     'Runs the INSERT of rows r into rollup_run, and returns the days on which its runs began, before and after.';
 
+CREATE FUNCTION cost_ledger_internal.put_rollup(rollup text, condition text) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    rows text;
+    put text;
+    days date[];
+BEGIN
+    rows := CASE rollup WHEN 'user_day' THEN 'TABLE days' ELSE cost_ledger_internal.expected_rows(rollup, condition) END;
+    put := format('INSERT INTO cost_ledger_internal.rollup_%1$s AS r (%2$s, %3$s) %4$s ON CONFLICT (%2$s) DO UPDATE SET %5$s',
+                  rollup,
+                  cost_ledger_internal.stored_keys(rollup), cost_ledger_internal.rollup_columns(rollup, false),
+                  rows,
+                  cost_ledger_internal.rollup_merge(rollup));
+    IF rollup = 'user_day' THEN
+        -- Months are made of the batch's days.
+        put := format('WITH days AS MATERIALIZED (%s), put AS (%s)
+                       INSERT INTO cost_ledger_internal.rollup_user_month AS r (month, user_id, %s)
+                       SELECT date_trunc(''month'', d.day::timestamp)::date, d.user_id, %s FROM days d GROUP BY 1, 2
+                       ON CONFLICT (month, user_id) DO UPDATE SET %s',
+                      cost_ledger_internal.expected_rows(rollup, condition), put,
+                      cost_ledger_internal.rollup_columns('user_month', false), cost_ledger_internal.rollup_columns('user_month', false, 'sum(d.%s)'),
+                      cost_ledger_internal.rollup_merge('user_month'));
+    END IF;
+    IF rollup <> 'run' THEN
+        EXECUTE put;
+        RETURN;
+    END IF;
+    days := cost_ledger_internal.put_runs(put);
+    DELETE FROM cost_ledger_internal.rollup_run_day d WHERE d.day = ANY (days);
+    EXECUTE format('INSERT INTO cost_ledger_internal.rollup_run_day (%s, %s)
+                    SELECT %s FROM cost_ledger_internal.rollup_run c WHERE c.started_on = ANY ($1) GROUP BY c.started_on',
+                   cost_ledger_internal.stored_keys('run_day'), cost_ledger_internal.rollup_columns('run_day', false),
+                   (SELECT string_agg(c.expression, ', ' ORDER BY c.number) FROM cost_ledger_internal.rollup_column() c WHERE 'run_day' = ANY (c.rollups)))
+        USING days;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.put_rollup(text, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.put_rollup(text, text) IS
+    'What consume() does for a rollup whose labels have their keys: minute, run (and with it run_day), session, user_day (and user_month).';
+
 CREATE FUNCTION cost_ledger_internal.consume(condition text) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -435,9 +478,6 @@ CREATE FUNCTION cost_ledger_internal.consume(condition text) RETURNS bigint
 AS $$
 DECLARE
     rollup text;
-    rows text;
-    put text;
-    days date[];
     consumed bigint;
 BEGIN
     PERFORM cost_ledger_internal.raise_work_mem();
@@ -493,33 +533,7 @@ BEGIN
 
     -- Every label has its key now.
     FOREACH rollup IN ARRAY '{minute,run,session,user_day}'::text[] LOOP
-        rows := CASE rollup WHEN 'user_day' THEN 'TABLE days' ELSE cost_ledger_internal.expected_rows(rollup, condition) END;
-        put := format('INSERT INTO cost_ledger_internal.rollup_%1$s AS r (%2$s, %3$s) %4$s ON CONFLICT (%2$s) DO UPDATE SET %5$s',
-                      rollup,
-                      cost_ledger_internal.stored_keys(rollup), cost_ledger_internal.rollup_columns(rollup, false),
-                      rows,
-                      cost_ledger_internal.rollup_merge(rollup));
-        IF rollup = 'user_day' THEN
-            -- Months are made of the batch's days.
-            put := format('WITH days AS MATERIALIZED (%s), put AS (%s)
-                           INSERT INTO cost_ledger_internal.rollup_user_month AS r (month, user_id, %s)
-                           SELECT date_trunc(''month'', d.day::timestamp)::date, d.user_id, %s FROM days d GROUP BY 1, 2
-                           ON CONFLICT (month, user_id) DO UPDATE SET %s',
-                          cost_ledger_internal.expected_rows(rollup, condition), put,
-                          cost_ledger_internal.rollup_columns('user_month', false), cost_ledger_internal.rollup_columns('user_month', false, 'sum(d.%s)'),
-                          cost_ledger_internal.rollup_merge('user_month'));
-        END IF;
-        IF rollup <> 'run' THEN
-            EXECUTE put;
-            CONTINUE;
-        END IF;
-        days := cost_ledger_internal.put_runs(put);
-        DELETE FROM cost_ledger_internal.rollup_run_day d WHERE d.day = ANY (days);
-        EXECUTE format('INSERT INTO cost_ledger_internal.rollup_run_day (%s, %s)
-                        SELECT %s FROM cost_ledger_internal.rollup_run c WHERE c.started_on = ANY ($1) GROUP BY c.started_on',
-                       cost_ledger_internal.stored_keys('run_day'), cost_ledger_internal.rollup_columns('run_day', false),
-                       (SELECT string_agg(c.expression, ', ' ORDER BY c.number) FROM cost_ledger_internal.rollup_column() c WHERE 'run_day' = ANY (c.rollups)))
-            USING days;
+        PERFORM cost_ledger_internal.put_rollup(rollup, condition);
     END LOOP;
     -- Last, so that balances, which reserve() wants, are locked briefly.
     PERFORM cost_ledger_internal.post_spend(condition);
