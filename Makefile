@@ -16,6 +16,7 @@ OBJS = \
 	src/rollup.o \
 	src/hold.o \
 	src/call_trigger.o \
+	src/guard.o \
 	src/limit.o \
 	src/sketch.o \
 	src/sketch_hooks.o \
@@ -43,7 +44,8 @@ PIECES = \
 	sql/budget/budget.sql \
 	sql/budget/forecast.sql \
 	sql/alert/alert.sql \
-	sql/job/job.sql
+	sql/job/job.sql \
+	sql/ledger/guard.sql
 
 LEDGER = \
 	sql/ledger/ledger.ledger.sql \

@@ -2,7 +2,7 @@
 -- rows.  Columns of fixed width come first, so that no padding is stored.
 
 CREATE TABLE cost_ledger.call (
-    call_id                bigint GENERATED ALWAYS AS IDENTITY,
+    call_id                bigint NOT NULL,
     called_at              timestamptz NOT NULL DEFAULT now(),
     recorded_at            timestamptz NOT NULL,
     recorded_xid           xid8,
@@ -59,6 +59,11 @@ CREATE TABLE cost_ledger.call (
     tags                   jsonb,
     PRIMARY KEY (called_at, call_id)
 ) PARTITION BY RANGE (called_at);
+
+-- The trigger takes numbers from it: whoever may insert needs no right on it.
+CREATE SEQUENCE cost_ledger.call_call_id_seq OWNED BY cost_ledger.call.call_id;
+
+COMMENT ON SEQUENCE cost_ledger.call_call_id_seq IS 'Numbers of calls. Gaps are of rows that were refused or rolled back, and of replays.';
 
 COMMENT ON TABLE cost_ledger.call IS 'The ledger: one row per call or attempt, append-only, priced as it is inserted at the price in force at called_at. Partitioned by month of the reporting zone.';
 COMMENT ON COLUMN cost_ledger.call.call_id IS 'Identity of the row, given by the ledger.';

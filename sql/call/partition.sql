@@ -49,8 +49,7 @@ CREATE FUNCTION cost_ledger_internal.new_partition(partition text) RETURNS void
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    -- Identity stays with the parent.
-    EXECUTE format('CREATE TABLE cost_ledger_internal.%I (LIKE cost_ledger.call INCLUDING ALL EXCLUDING IDENTITY)', partition);
+    EXECUTE format('CREATE TABLE cost_ledger_internal.%I (LIKE cost_ledger.call INCLUDING ALL)', partition);
     EXECUTE format('ALTER TABLE cost_ledger_internal.%I OWNER TO %I', partition,
                    (SELECT pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.oid = 'cost_ledger.call'::regclass));
     EXECUTE format('CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON cost_ledger_internal.%I
@@ -108,6 +107,8 @@ CREATE FUNCTION cost_ledger_internal.make_partitions(months timestamp[], tries i
     SET TimeZone = 'UTC'
     SET client_min_messages = warning
     SET lock_timeout = '100ms'
+    -- call_default is detached while rows are taken out of it.
+    SET cost_ledger.allow_drop = on
 AS $$
 DECLARE
     zone text := (cost_ledger_internal.ledger()).time_zone;
@@ -366,7 +367,7 @@ DECLARE
 BEGIN
     -- No rows must move meanwhile, nor somebody else drop what we read.
     PERFORM pg_advisory_xact_lock(hashtextextended('cost_ledger.create_partitions', 0));
-    IF (SELECT l.system_identifier <> c.system_identifier FROM cost_ledger.ledger l, pg_control_system() c) THEN
+    IF cost_ledger_internal.is_foreign() THEN
         PERFORM cost_ledger_internal.refuse_foreign();
     END IF;
     DELETE FROM cost_ledger_internal.partition_check k WHERE k.relation = check_partition.relation::oid;
@@ -415,6 +416,7 @@ CREATE FUNCTION cost_ledger_internal.drop_partition(relation regclass, tries int
     SET search_path = pg_catalog, pg_temp
     SET client_min_messages = warning
     SET lock_timeout = '100ms'
+    SET cost_ledger.allow_drop = on
 AS $$
 DECLARE
     checked record;

@@ -19,7 +19,35 @@ CREATE FUNCTION cost_ledger_internal.ledger_changed() RETURNS trigger
 REVOKE EXECUTE ON FUNCTION cost_ledger_internal.ledger_changed() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.ledger_changed() IS
-    'Trigger of ledger: tells every session that its settings have changed.';
+    'Trigger of ledger and rollup_state: tells every session that these are others.';
+
+CREATE FUNCTION cost_ledger_internal.is_foreign() RETURNS boolean
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_is_foreign';
+
+COMMENT ON FUNCTION cost_ledger_internal.is_foreign() IS
+    'Whether the ledger was restored, so that the numbers of transactions here mean nothing to it: it is in another cluster than the one it knows, the state of its rollups was not written by the transaction it names, or they reach beyond the next number.';
+
+CREATE FUNCTION cost_ledger_internal.writing_xid() RETURNS xid
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_writing_xid';
+
+COMMENT ON FUNCTION cost_ledger_internal.writing_xid() IS
+    'The xmin of a row that is written now: of the subtransaction, where there is one.';
+
+CREATE FUNCTION cost_ledger_internal.sign_state() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    new.written_by := cost_ledger_internal.writing_xid();
+    RETURN new;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.sign_state() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.sign_state() IS
+    'Trigger of rollup_state: says in the row who wrote it.';
 
 CREATE FUNCTION cost_ledger_internal.tail_selectivity(internal, oid, internal, integer) RETURNS double precision
     LANGUAGE c STABLE STRICT
@@ -555,9 +583,8 @@ BEGIN
     END IF;
     SELECT s.snapshot, s.base_call_id INTO STRICT snapshot, base_call_id
         FROM cost_ledger_internal.rollup_state s FOR UPDATE;
-    SELECT l.xid_offset, l.system_identifier <> (SELECT c.system_identifier FROM pg_control_system() c)
-        INTO STRICT xid_offset, is_foreign
-        FROM cost_ledger.ledger l;
+    SELECT l.xid_offset INTO STRICT xid_offset FROM cost_ledger.ledger l;
+    is_foreign := cost_ledger_internal.is_foreign();
 END
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger_internal.lock_rollups() FROM PUBLIC;
@@ -570,7 +597,7 @@ CREATE FUNCTION cost_ledger_internal.refuse_foreign() RETURNS void
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RAISE EXCEPTION 'the ledger was restored into another cluster, and its rollups do not know the transactions here'
+    RAISE EXCEPTION 'the ledger was restored, and its rollups do not know the transactions here'
         USING ERRCODE = 'object_not_in_prerequisite_state',
               HINT = 'Run SELECT cost_ledger.post_restore(); once. Calls go on being recorded, and reports count them, in the meantime.';
 END
@@ -972,7 +999,7 @@ BEGIN
     LOCK TABLE cost_ledger.call IN SHARE ROW EXCLUSIVE MODE;
     SELECT * INTO state FROM cost_ledger_internal.lock_rollups();
     IF NOT state.is_foreign THEN
-        RAISE NOTICE 'the ledger is in its own cluster: there is nothing to do';
+        RAISE NOTICE 'the ledger knows the transactions of this cluster: there is nothing to do';
         RETURN 0;
     END IF;
     old_snapshot := state.snapshot;
