@@ -63,7 +63,8 @@ LEDGER = \
 	sql/report/chargeback.ledger.sql \
 	sql/report/invoice.ledger.sql \
 	sql/report/estimate.ledger.sql \
-	sql/job/job.ledger.sql
+	sql/job/job.ledger.sql \
+	sql/ledger/problem.ledger.sql
 
 DATA_built  = sql/$(EXTENSION)--$(EXTVERSION).sql
 DATA        = $(wildcard sql/upgrade/*--*.sql)

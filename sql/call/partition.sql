@@ -102,6 +102,7 @@ COMMENT ON FUNCTION cost_ledger_internal.holders(regclass[]) IS
 CREATE FUNCTION cost_ledger_internal.make_partitions(months timestamp[], tries integer DEFAULT 20) RETURNS SETOF text
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
     -- Bounds go through text; an abbreviated zone may be read back as another.
     SET DateStyle = 'ISO'
     SET TimeZone = 'UTC'
@@ -323,6 +324,7 @@ COMMENT ON FUNCTION cost_ledger_internal.expired_partitions(timestamptz) IS
 CREATE FUNCTION cost_ledger.partition_digest(relation regclass) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
     -- Whatever the session has set: the text of a row must not change with it.
     SET DateStyle = 'ISO'
     SET IntervalStyle = 'postgres'
@@ -354,6 +356,7 @@ COMMENT ON FUNCTION cost_ledger.partition_digest(regclass) IS
 CREATE FUNCTION cost_ledger_internal.check_partition(relation regclass) RETURNS text
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
     SET DateStyle = 'ISO'
     SET TimeZone = 'UTC'
 AS $$
@@ -414,6 +417,7 @@ COMMENT ON FUNCTION cost_ledger_internal.check_partition(regclass) IS
 CREATE FUNCTION cost_ledger_internal.drop_partition(relation regclass, tries integer DEFAULT 20) RETURNS text
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
     SET client_min_messages = warning
     SET lock_timeout = '100ms'
     SET cost_ledger.allow_drop = on
@@ -573,6 +577,7 @@ COMMENT ON FUNCTION cost_ledger.apply_retention(timestamptz, integer) IS
 CREATE FUNCTION cost_ledger_internal.prune_event_keys(as_of timestamptz DEFAULT now(), max_keys bigint DEFAULT 50000) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
 AS $$
 DECLARE
     keys_from timestamptz;

@@ -215,6 +215,10 @@ BEGIN
             RAISE EXCEPTION 'only the owner of the ledger may book adjustments'
                 USING ERRCODE = 'insufficient_privilege',
                       HINT = 'See what would change with dry_run => true, and ask the owner to book it.';
+        ELSIF row_security_active('cost_ledger.call') THEN
+            RAISE EXCEPTION 'adjustments would be booked for those calls only that a policy lets through'
+                USING ERRCODE = 'insufficient_privilege',
+                      HINT = 'ALTER TABLE cost_ledger.call NO FORCE ROW LEVEL SECURITY; or book as a role that bypasses it.';
         ELSIF current_setting('transaction_isolation') <> 'read committed' THEN
             -- Its snapshot may be older than what another re-rating has booked.
             RAISE EXCEPTION 'a re-rating is not booked in a transaction at isolation level %', current_setting('transaction_isolation')

@@ -459,6 +459,7 @@ COMMENT ON FUNCTION cost_ledger_internal.put_runs(text) IS
 CREATE FUNCTION cost_ledger_internal.consume(condition text) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
     -- Compiling would be most of the work of a small batch.
     SET jit = off
     -- The planner knows little of how many groups there will be, and sorting by
@@ -610,6 +611,7 @@ COMMENT ON FUNCTION cost_ledger_internal.refuse_foreign() IS
 CREATE FUNCTION cost_ledger_internal.refresh_cuts(batch_rows bigint) RETURNS xid8[]
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
     SET jit = off
 AS $$
 DECLARE
@@ -654,6 +656,7 @@ COMMENT ON FUNCTION cost_ledger_internal.refresh_cuts(bigint) IS
 CREATE FUNCTION cost_ledger_internal.refresh_batch(cut xid8 DEFAULT NULL) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
 AS $$
 DECLARE
     state record;
@@ -801,7 +804,19 @@ BEGIN
                      THEN format(' AND NOT EXISTS (SELECT FROM cost_ledger_internal.rollup_%1$s s WHERE s.%1$s_id = r.%1$s_id AND s.started_at < %2$L)',
                                  rollup, calls_from)
                      ELSE '' END
-    END;
+    END || (
+        -- Nor what has calls in a month that vanished, or should have them.
+        SELECT coalesce(string_agg(' AND NOT (' || CASE
+                   WHEN rollup IN ('minute', 'hour') THEN format('r.%1$s >= %2$L AND r.%1$s < %3$L', rollup, v.range_start, v.range_end)
+                   WHEN rollup IN ('day', 'user_day') THEN format('r.day >= %L AND r.day < %L', v.month, (v.month + interval '1 month')::date)
+                   WHEN rollup IN ('month', 'user_month') THEN format('r.month = %L', v.month)
+                   ELSE format('r.%1$s IN (SELECT s.%2$s FROM cost_ledger_internal.rollup_%3$s s WHERE s.started_at < %5$L AND s.ended_at >= %4$L)',
+                               CASE rollup WHEN 'run_day' THEN 'day' ELSE rollup || '_id' END,
+                               CASE rollup WHEN 'run_day' THEN 'started_on' ELSE rollup || '_id' END,
+                               CASE rollup WHEN 'run_day' THEN 'run' ELSE rollup END, v.range_start, v.range_end)
+               END || ')', ''), '')
+        FROM cost_ledger_internal.vanished_month v
+        WHERE v.range_end > calls_from);
 END
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger_internal.stored_condition(text, timestamptz, timestamptz) FROM PUBLIC;
@@ -832,7 +847,11 @@ BEGIN
                                                         THEN (date_trunc('month', range_end AT TIME ZONE zone - interval '1 day') + interval '1 month') AT TIME ZONE zone
                                                         ELSE range_end END)
             ELSE format('c.called_at >= %L AND c.called_at < %L', range_start, range_end)
-           END;
+           END
+        || CASE WHEN rollup IN ('run', 'session') THEN ''
+           ELSE (SELECT coalesce(string_agg(format(' AND NOT (c.called_at >= %L AND c.called_at < %L)', v.range_start, v.range_end), ''), '')
+                 FROM cost_ledger_internal.vanished_month v
+                 WHERE v.range_end > state.calls_from) END;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger_internal.consumed_condition(text, timestamptz, timestamptz) FROM PUBLIC;
@@ -870,6 +889,7 @@ CREATE FUNCTION cost_ledger.check_rollups(
 ) RETURNS TABLE (rollup text, key jsonb, stored jsonb, expected jsonb)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
     -- For the reasons that consume() has.
     SET jit = off
     SET enable_sort = off
@@ -911,18 +931,23 @@ BEGIN
             -- Runs with a call in the range may have begun before it.
             CASE rollup WHEN 'run_day' THEN cost_ledger_internal.stored_condition(rollup, range_start, range_end) ELSE 'true' END);
     END LOOP;
+    RETURN QUERY
+        SELECT 'call', jsonb_build_object('month', v.month), jsonb_build_object('rows', v.rows, 'cost', v.cost), NULL::jsonb
+        FROM cost_ledger_internal.vanished_month v
+        WHERE NOT v.is_logged AND v.range_start < check_rollups.range_end AND v.range_end > check_rollups.range_start;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger.check_rollups(timestamptz, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger.check_rollups(timestamptz, timestamptz) IS
-    'Makes every rollup anew from the rows of call that are in it, in one snapshot, and returns what differs: the rollup, the key, what is stored and what should be (NULL: no row). No rows: all is well. Over a range of time, whole days of the reporting zone; by default over everything, which reads the whole ledger ten times.';
+    'Makes every rollup anew from the rows of call that are in it, in one snapshot, and returns what differs: the rollup, the key, what is stored and what should be (NULL: no row). No rows: all is well. A month whose calls have vanished, dropped by something else than retention, is one row, of rollup "call". Over a range of time, whole days of the reporting zone; by default over everything, which reads the whole ledger ten times.';
 
 CREATE FUNCTION cost_ledger.rebuild_rollups(
     range_start timestamptz DEFAULT '-infinity', range_end timestamptz DEFAULT 'infinity'
 ) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
     SET jit = off
     SET enable_sort = off
 AS $$
@@ -979,11 +1004,12 @@ $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger.rebuild_rollups(timestamptz, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger.rebuild_rollups(timestamptz, timestamptz) IS
-    'Puts right what check_rollups() would report of a range of time, from the rows of call, and returns how many rows of rollups that changed: 0 when all was well. refresh() waits meanwhile; inserts and reports do not.';
+    'Puts right what check_rollups() would report of a range of time, from the rows of call, and returns how many rows of rollups that changed: 0 when all was well. What the rollups have of a month whose calls have vanished stays: nothing else is left of it. refresh() waits meanwhile; inserts and reports do not.';
 
 CREATE FUNCTION cost_ledger.post_restore() RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
 AS $$
 DECLARE
     state record;
