@@ -20,12 +20,12 @@ WITH always (relation, name) AS (
                  ('cost_ledger_internal.rollup_state', 'sign_state'),
                  ('cost_ledger_internal.rollup_state', 'state_replaced')) AS t (relation, name)
 )
-SELECT a.relation, a.name::text, coalesce(t.tgenabled::text, '') AS enabled, true AS is_always
+SELECT a.relation::text AS relation, a.name::text AS name, coalesce(t.tgenabled::text, '') AS enabled, true AS is_always
 FROM always a
 LEFT JOIN pg_trigger t ON t.tgrelid = a.relation AND t.tgname = a.name
 WHERE t.tgenabled IS DISTINCT FROM 'A'
 UNION ALL
-SELECT t.tgrelid::regclass, t.tgname::text, t.tgenabled::text, false
+SELECT t.tgrelid::regclass::text, t.tgname::text, t.tgenabled::text, false
 FROM pg_trigger t
 JOIN pg_class c ON c.oid = t.tgrelid
 JOIN pg_proc f ON f.oid = t.tgfoid

@@ -4,6 +4,7 @@
 --
 SET client_min_messages = warning;
 SET timezone = 'UTC';
+\set SHOW_CONTEXT never
 SELECT cost_ledger.create_ledger();
 SELECT count(*) FROM cost_ledger.create_partitions('2026-01-01', '2026-04-30');
 SELECT cost_ledger.set_price('openai', 'm', '{"input_tokens": 1}', '2020-01-01') > 0 AS set;
