@@ -20,6 +20,7 @@ OBJS = \
 	src/hold.o \
 	src/call_trigger.o \
 	src/job.o \
+	src/guard.o \
 	src/limit.o \
 	src/sketch.o \
 	src/sketch_hooks.o \
@@ -51,6 +52,7 @@ PIECES = \
 	sql/budget/forecast.sql \
 	sql/alert/alert.sql \
 	sql/job/job.sql \
+	sql/ledger/guard.sql \
 	sql/grant/grant.sql \
 	sql/grant/public.sql
 
@@ -72,6 +74,7 @@ LEDGER = \
 	sql/report/invoice.ledger.sql \
 	sql/report/estimate.ledger.sql \
 	sql/job/job.ledger.sql \
+	sql/ledger/problem.ledger.sql \
 	sql/report/vocabulary.ledger.sql
 
 DATA_built  = sql/$(EXTENSION)--$(EXTVERSION).sql

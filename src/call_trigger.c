@@ -2,9 +2,9 @@
  * call_trigger.c
  *	  What happens to a call on its way into the ledger.
  *
- * In this order: the row is checked, its usage is read, it is priced at its
- * own time, its event key is claimed (a replay ends there), and the columns
- * that belong to the ledger are filled.  The row is refused only for what cannot
+ * In this order: the row is checked and numbered, its usage is read, it is
+ * priced at its own time, its event key is claimed (a replay ends there), and
+ * the columns that belong to the ledger are filled.  The row is refused only for what cannot
  * be a fact; a call without a price is recorded as one.
  *
  * Runs for every row of every INSERT and COPY, so it takes the tuple apart
@@ -18,7 +18,9 @@
 #include "access/detoast.h"
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "call_trigger.h"
 #include "catalog/pg_type.h"
+#include "commands/sequence.h"
 #include "commands/trigger.h"
 #include "common/cryptohash.h"
 #include "common/md5.h"
@@ -137,6 +139,21 @@ static const struct
 };
 
 /*
+ * Whether the trigger needs the column of this name: without it no call would
+ * be recorded any more.
+ */
+bool
+cl_is_call_column(const char *name)
+{
+	for (int i = 0; i < NUM_CALL_COLUMNS; i++)
+	{
+		if (strcmp(name, call_columns[i].name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
  * One row near either end of timestamptz would make every report fail that
  * turns it into local time.
  */
@@ -150,6 +167,7 @@ static const struct
 /* A row taken apart, with the statement's knowledge of its relation. */
 typedef struct CallRow
 {
+	Oid			sequence;		/* of call_id */
 	int			natts;
 	int			index[NUM_CALL_COLUMNS];	/* attribute number - 1 */
 	bool	   *own;			/* per attribute: not part of the payload */
@@ -202,6 +220,7 @@ make_call_row(Relation relation, MemoryContext context)
 	CallRow    *row = palloc0(sizeof(CallRow));
 	int			found = -1;
 
+	row->sequence = cl_ledger_relation("call_call_id_seq");
 	row->natts = descriptor->natts;
 	row->own = palloc0(row->natts * sizeof(bool));
 	row->values = palloc(row->natts * sizeof(Datum));
@@ -246,6 +265,29 @@ text_equals(Datum value, const char *word)
 	return (int) VARSIZE_ANY_EXHDR(t) == len && memcmp(VARDATA_ANY(t), word, len) == 0;
 }
 
+static void
+refuse_computed_column(CallColumn column)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_GENERATED_ALWAYS),
+			 errmsg("column \"%s\" is set by the ledger", call_columns[column].name),
+			 errhint("Leave it out. What the provider says a call cost goes to \"reported_cost\"; a dump of calls is restored with its tables, not into a ledger that is there.")));
+}
+
+/*
+ * Numbers the row.  No identity column: of one, a trigger could not tell an id
+ * that was sent from one that was made.  A row that comes by replication keeps
+ * the number it has.
+ */
+static void
+number_row(CallRow *row)
+{
+	if (ISNULL(row, CALL_ID))
+		put(row, CALL_ID, Int64GetDatum(nextval_internal(row->sequence, false)));
+	else if (SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
+		refuse_computed_column(CALL_ID);
+}
+
 /*
  * What the ledger computes, nobody sends.
  */
@@ -260,10 +302,7 @@ refuse_computed_columns(const CallRow *row)
 	for (int i = 0; i < (int) lengthof(computed); i++)
 	{
 		if (!ISNULL(row, computed[i]))
-			ereport(ERROR,
-					(errcode(ERRCODE_GENERATED_ALWAYS),
-					 errmsg("column \"%s\" is set by the ledger", call_columns[computed[i]].name),
-					 errhint("Leave it out. What the provider says a call cost goes to \"reported_cost\".")));
+			refuse_computed_column(computed[i]);
 	}
 }
 
@@ -801,6 +840,7 @@ cl_price_call(PG_FUNCTION_ARGS)
 		fcinfo->flinfo->fn_extra = make_call_row(trigger->tg_relation, fcinfo->flinfo->fn_mcxt);
 	row = fcinfo->flinfo->fn_extra;
 	heap_deform_tuple(trigger->tg_trigtuple, descriptor, row->values, row->nulls);
+	number_row(row);
 
 	/* A row that comes by replication was priced where it was inserted. */
 	if (SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
@@ -849,6 +889,6 @@ cl_refuse_change(PG_FUNCTION_ARGS)
 					TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? "UPDATE" :
 					TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ? "DELETE" : "TRUNCATE",
 					RelationGetRelationName(trigger->tg_relation)),
-			 errhint("Correct a call with cost_ledger.correct_call(), which books the difference as a new row; old calls go by dropping their partition.")));
+			 errhint("Correct a call with cost_ledger.correct_call(), which books the difference as a new row; old months go by cost_ledger.set_retention(), which keeps their sums.")));
 	return PointerGetDatum(NULL);	/* not reached */
 }

@@ -7,6 +7,7 @@
 #include "cost_ledger.h"
 
 #include "fmgr.h"
+#include "guard.h"
 #include "key_space.h"
 #include "price_cache.h"
 #include "rollup.h"
@@ -25,6 +26,7 @@ _PG_init(void)
 	cl_price_cache_init();
 	cl_rollup_init();
 	cl_visible_init();
+	cl_guard_init();
 
 	/* Nobody may pass off a placeholder as a setting of ours. */
 	MarkGUCPrefixReserved("cost_ledger");

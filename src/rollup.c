@@ -3,8 +3,8 @@
  *	  What the rollups need that SQL says slowly.
  *
  * The ledger numbers transactions: a row's recorded_xid is the cluster's number
- * plus an offset.  A restored ledger is in a cluster whose numbers mean nothing
- * to it; until post_restore() has set the offset, rows get no number.
+ * plus an offset.  A restored ledger is foreign: the numbers of its cluster mean
+ * nothing to it, and until post_restore() has set the offset, rows get none.
  *
  * first_call() answers "what is this run for?": each label as the first call
  * says it that says anything.  Whose it is stays known, so that two parts of a
@@ -291,16 +291,20 @@ static struct
 	int64		base_call_id;
 }			state;
 
-/* What the ledger's row says of this cluster; read again when it changes. */
+/*
+ * What the ledger and the state of its rollups say of this cluster; read again
+ * when the ledger's row changes, or another state takes the place of this one.
+ */
 static bool numbering_is_known = false;
 static bool is_foreign;
 static int64 xid_offset;
 static Oid	ledger_oid = InvalidOid;
+static Oid	state_oid = InvalidOid;
 
 static void
 forget_numbering(Datum arg, Oid relid)
 {
-	if (relid == InvalidOid || relid == ledger_oid)
+	if (relid == InvalidOid || relid == ledger_oid || relid == state_oid)
 		numbering_is_known = false;
 }
 
@@ -325,6 +329,26 @@ cl_rollup_init(void)
 	RegisterSubXactCallback(forget_state_at_subend, NULL);
 }
 
+/*
+ * Whether this is not the cluster, or not the course of it, that the ledger was
+ * written in.  A dump that is restored gives the state another xmin than its row
+ * names, also where the cluster is the same, or a copy that went its own way;
+ * and what is brought in up to a number that is still to come was brought in
+ * elsewhere.
+ */
+static bool
+says_foreign(HeapTuple tuple, TupleDesc descriptor)
+{
+	bool		isnull;
+	int64		system_identifier = DatumGetInt64(SPI_getbinval(tuple, descriptor, 1, &isnull));
+	FullTransactionId consumed_to = DatumGetFullTransactionId(SPI_getbinval(tuple, descriptor, 3, &isnull));
+	bool		is_as_written = DatumGetBool(SPI_getbinval(tuple, descriptor, 4, &isnull));
+
+	return system_identifier != (int64) GetSystemIdentifier() ||
+		!is_as_written ||
+		U64FromFullTransactionId(ReadNextFullTransactionId()) + xid_offset < U64FromFullTransactionId(consumed_to);
+}
+
 static void
 read_numbering(void)
 {
@@ -335,6 +359,7 @@ read_numbering(void)
 	HeapTuple	tuple;
 
 	ledger_oid = cl_ledger_relation("ledger");
+	state_oid = cl_ledger_relation("rollup_state");
 	/* Before the read: a message that comes during it must not be lost. */
 	numbering_is_known = true;
 	PG_TRY();
@@ -342,7 +367,10 @@ read_numbering(void)
 		caller = cl_become_owner(ledger_oid);
 		if (SPI_connect() != SPI_OK_CONNECT)
 			elog(ERROR, "could not connect to the executor");
-		cl_prepare_once(&plan, "SELECT l.system_identifier, l.xid_offset FROM cost_ledger.ledger l", 0, NULL);
+		cl_prepare_once(&plan,
+						"SELECT l.system_identifier, l.xid_offset, "
+						"pg_catalog.pg_snapshot_xmax(s.snapshot), s.xmin OPERATOR(pg_catalog.=) s.written_by "
+						"FROM cost_ledger.ledger l, cost_ledger_internal.rollup_state s", 0, NULL);
 		/* The latest: an older snapshot may be from before post_restore(). */
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
 		if (SPI_execute_snapshot(plan, NULL, NULL, snapshot, InvalidSnapshot, true, false, 1) != SPI_OK_SELECT ||
@@ -350,8 +378,8 @@ read_numbering(void)
 			elog(ERROR, "could not read the ledger's settings");
 		UnregisterSnapshot(snapshot);
 		tuple = SPI_tuptable->vals[0];
-		is_foreign = DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull)) != (int64) GetSystemIdentifier();
 		xid_offset = DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &isnull));
+		is_foreign = says_foreign(tuple, SPI_tuptable->tupdesc);
 		SPI_finish();
 		cl_become_caller(caller);
 	}
@@ -361,6 +389,29 @@ read_numbering(void)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
+}
+
+PG_FUNCTION_INFO_V1(cl_is_foreign);
+
+/*
+ * is_foreign() → boolean, as it is now
+ */
+Datum
+cl_is_foreign(PG_FUNCTION_ARGS)
+{
+	read_numbering();
+	PG_RETURN_BOOL(is_foreign);
+}
+
+PG_FUNCTION_INFO_V1(cl_writing_xid);
+
+/*
+ * writing_xid() → xid
+ */
+Datum
+cl_writing_xid(PG_FUNCTION_ARGS)
+{
+	return TransactionIdGetDatum(GetCurrentTransactionId());
 }
 
 /*
@@ -376,6 +427,17 @@ cl_rollup_transaction(FullTransactionId *xid)
 		return false;
 	*xid = FullTransactionIdFromU64(U64FromFullTransactionId(GetTopFullTransactionId()) + xid_offset);
 	return true;
+}
+
+PG_FUNCTION_INFO_V1(cl_is_own_xid);
+
+/*
+ * is_own_xid(xid) → boolean
+ */
+Datum
+cl_is_own_xid(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(TransactionIdIsCurrentTransactionId(DatumGetTransactionId(PG_GETARG_DATUM(0))));
 }
 
 PG_FUNCTION_INFO_V1(cl_ledger_changed);

@@ -9,8 +9,8 @@ SELECT cost_ledger.set_price('openai', 'gpt-5', '{"input_tokens": 1.25, "cache_r
 SELECT cost_ledger.set_price('openai', 'gpt-5-mini', '{"input_tokens": 0.25, "cache_read_tokens": 0.025, "output_tokens": 2.00}', '2025-08-07');
 
 -- The same table, once without triggers, once with one that does nothing.
-CREATE TABLE bare_call (LIKE cost_ledger.call INCLUDING DEFAULTS INCLUDING IDENTITY, PRIMARY KEY (called_at, call_id)) PARTITION BY RANGE (called_at);
-ALTER TABLE bare_call ALTER recorded_at DROP NOT NULL, ALTER pricing DROP NOT NULL, ALTER service_class DROP NOT NULL;
+CREATE TABLE bare_call (LIKE cost_ledger.call INCLUDING DEFAULTS, PRIMARY KEY (called_at, call_id)) PARTITION BY RANGE (called_at);
+ALTER TABLE bare_call ALTER call_id ADD GENERATED ALWAYS AS IDENTITY, ALTER recorded_at DROP NOT NULL, ALTER pricing DROP NOT NULL, ALTER service_class DROP NOT NULL;
 CREATE TABLE bare_call_p2026_09 PARTITION OF bare_call FOR VALUES FROM ('2026-09-01') TO ('2026-10-01');
 CREATE TABLE bare_call_p2026_10 PARTITION OF bare_call FOR VALUES FROM ('2026-10-01') TO ('2026-11-01');
 

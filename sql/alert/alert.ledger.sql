@@ -41,6 +41,7 @@ INSERT INTO cost_ledger.alert_rule (name, kind, severity, threshold, clear_below
     ('a job has stopped', 'stale_job', 'page', 300, 300, 'Seconds. SELECT * FROM cost_ledger.job_status; says which and why.'),
     ('the jobs were away', 'job_outage', 'review', 900, 900, 'Seconds. They run again; until then no budget was checked, and no alert raised.'),
     ('rollups are behind', 'rollup_lag', 'review', 600, 300, 'Seconds. SELECT * FROM cost_ledger.rollup_status; reports are right, but slower.'),
+    ('the ledger is damaged', 'ledger_problem', 'page', 1, 1, 'SELECT * FROM cost_ledger.ledger_problem; says what, and what to do.'),
     ('restored and not at home', 'needs_post_restore', 'page', 1, 1, 'SELECT cost_ledger.post_restore();'),
     ('a budget will be exceeded', 'budget_forecast', 'review', 1, 0.95, 'Forecast / limit at the end of the period. SELECT * FROM cost_ledger.budget_status; says how sure that is.'),
     -- The fast burn of Google's SRE Workbook, chapter 5: 2 percent of 30 days in an hour.

@@ -429,6 +429,7 @@ COMMENT ON FUNCTION cost_ledger_internal.kept_from(bigint) IS
 CREATE FUNCTION cost_ledger_internal.start_budget_as_owner() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
     SET jit = off
 AS $$
 DECLARE
@@ -513,6 +514,7 @@ CREATE FUNCTION cost_ledger.check_balances()
     RETURNS TABLE (budget_id bigint, entity text, starts_at timestamptz, posted numeric, expected numeric, held numeric, lines numeric)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
     SET jit = off
 AS $$
 BEGIN

@@ -2,7 +2,7 @@
 -- rows.  Columns of fixed width come first, so that no padding is stored.
 
 CREATE TABLE cost_ledger.call (
-    call_id                bigint GENERATED ALWAYS AS IDENTITY,
+    call_id                bigint NOT NULL,
     called_at              timestamptz NOT NULL DEFAULT now(),
     recorded_at            timestamptz NOT NULL,
     recorded_xid           xid8,
@@ -59,6 +59,11 @@ CREATE TABLE cost_ledger.call (
     tags                   jsonb,
     PRIMARY KEY (called_at, call_id)
 ) PARTITION BY RANGE (called_at);
+
+-- The trigger takes numbers from it: whoever may insert needs no right on it.
+CREATE SEQUENCE cost_ledger.call_call_id_seq OWNED BY cost_ledger.call.call_id;
+
+COMMENT ON SEQUENCE cost_ledger.call_call_id_seq IS 'Numbers of calls. Gaps are of rows that were refused or rolled back, and of replays.';
 
 COMMENT ON TABLE cost_ledger.call IS 'The ledger: one row per call or attempt, append-only, priced as it is inserted at the price in force at called_at. Partitioned by month of the reporting zone.';
 COMMENT ON COLUMN cost_ledger.call.call_id IS 'Identity of the row, given by the ledger.';
@@ -180,8 +185,9 @@ WHERE (SELECT cost_ledger_internal.sees_all())
 COMMENT ON VIEW cost_ledger_internal.seen_call IS 'The calls that the current role may see. Columns as in call.';
 
 CREATE VIEW cost_ledger.call_detail WITH (security_barrier = true) AS
-SELECT c.*
-FROM cost_ledger_internal.seen_call c;
+SELECT c.*, s.currency, c.call_id::text AS row_key
+FROM cost_ledger_internal.seen_call c
+CROSS JOIN cost_ledger_internal.report_setting s;
 
 COMMENT ON VIEW cost_ledger.call_detail IS 'Which calls are there? Every row of call that its reader may see: all, or those of the teams and customers granted.';
 

@@ -67,6 +67,7 @@ COMMENT ON FUNCTION cost_ledger_internal.correction_of(timestamptz, bigint, json
 CREATE FUNCTION cost_ledger_internal.correct_call(called_at timestamptz, call_id bigint, usage jsonb, reason text) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
 AS $$
 #variable_conflict use_column
 DECLARE

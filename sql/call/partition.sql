@@ -34,8 +34,7 @@ CREATE FUNCTION cost_ledger_internal.new_partition(partition text) RETURNS void
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    -- Identity stays with the parent.
-    EXECUTE format('CREATE TABLE cost_ledger_internal.%I (LIKE cost_ledger.call INCLUDING ALL EXCLUDING IDENTITY)', partition);
+    EXECUTE format('CREATE TABLE cost_ledger_internal.%I (LIKE cost_ledger.call INCLUDING ALL)', partition);
     EXECUTE format('ALTER TABLE cost_ledger_internal.%I OWNER TO %I', partition,
                    (SELECT pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.oid = 'cost_ledger.call'::regclass));
     EXECUTE format('CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON cost_ledger_internal.%I
@@ -143,11 +142,14 @@ COMMENT ON FUNCTION cost_ledger_internal.lock_for_partitions(timestamptz[], time
 CREATE FUNCTION cost_ledger_internal.make_partitions(months timestamp[], tries integer DEFAULT 20) RETURNS SETOF text
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
     -- Bounds go through text; an abbreviated zone may be read back as another.
     SET DateStyle = 'ISO'
     SET TimeZone = 'UTC'
     SET client_min_messages = warning
     SET lock_timeout = '100ms'
+    -- call_default is detached while rows are taken out of it.
+    SET cost_ledger.allow_drop = on
 AS $$
 DECLARE
     zone text := (cost_ledger_internal.ledger()).time_zone;
@@ -323,6 +325,7 @@ COMMENT ON FUNCTION cost_ledger_internal.expired_partitions(timestamptz) IS
 CREATE FUNCTION cost_ledger.partition_digest(relation regclass) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
     -- Whatever the session has set: the text of a row must not change with it.
     SET DateStyle = 'ISO'
     SET IntervalStyle = 'postgres'
@@ -354,6 +357,7 @@ COMMENT ON FUNCTION cost_ledger.partition_digest(regclass) IS
 CREATE FUNCTION cost_ledger_internal.check_partition(relation regclass) RETURNS text
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
     SET DateStyle = 'ISO'
     SET TimeZone = 'UTC'
 AS $$
@@ -367,7 +371,7 @@ DECLARE
 BEGIN
     -- No rows must move meanwhile, nor somebody else drop what we read.
     PERFORM cost_ledger_internal.take_lock('partitions');
-    IF (SELECT l.system_identifier <> c.system_identifier FROM cost_ledger.ledger l, pg_control_system() c) THEN
+    IF cost_ledger_internal.is_foreign() THEN
         PERFORM cost_ledger_internal.refuse_foreign();
     END IF;
     DELETE FROM cost_ledger_internal.partition_check k WHERE k.relation = check_partition.relation::oid;
@@ -414,8 +418,10 @@ COMMENT ON FUNCTION cost_ledger_internal.check_partition(regclass) IS
 CREATE FUNCTION cost_ledger_internal.drop_partition(relation regclass, tries integer DEFAULT 20) RETURNS text
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
     SET client_min_messages = warning
     SET lock_timeout = '100ms'
+    SET cost_ledger.allow_drop = on
 AS $$
 DECLARE
     checked record;
@@ -572,6 +578,7 @@ COMMENT ON FUNCTION cost_ledger.apply_retention(timestamptz, integer) IS
 CREATE FUNCTION cost_ledger_internal.prune_event_keys(as_of timestamptz DEFAULT now(), max_keys bigint DEFAULT 50000) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
 AS $$
 DECLARE
     keys_from timestamptz;

@@ -279,6 +279,7 @@ CREATE FUNCTION cost_ledger_internal.rerate(
         batch_id bigint, adjustment_id bigint)
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
     -- Many short queries, each of which would be compiled anew.
     SET jit = off
 AS $$

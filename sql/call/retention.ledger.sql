@@ -92,6 +92,42 @@ COMMENT ON COLUMN cost_ledger_internal.partition_check.digest IS 'SHA-256 of its
 COMMENT ON COLUMN cost_ledger_internal.partition_check.problem IS 'Why it may not be dropped; NULL: it may.';
 COMMENT ON COLUMN cost_ledger_internal.partition_check.checked_at IS 'When the check ended.';
 
+-- Months of which the rollups have calls and call has none, or fewer and no
+-- partition: every call that is in the rollups of a month without a partition
+-- stands in call_default.
+CREATE VIEW cost_ledger_internal.vanished_month AS
+SELECT m.month, m.range_start, m.range_end, m.rows - n.rows AS rows, coalesce(m.cost - n.cost, m.cost) AS cost,
+       EXISTS (SELECT FROM cost_ledger.retention_log g WHERE g.starts_at < m.range_end AND g.ends_at > m.range_start) AS is_logged
+FROM (
+    SELECT r.month,
+           r.month::timestamp AT TIME ZONE l.time_zone AS range_start,
+           (r.month + interval '1 month') AT TIME ZONE l.time_zone AS range_end,
+           sum(r.calls + r.corrections)::bigint AS rows, sum(r.cost) AS cost
+    FROM cost_ledger_internal.rollup_month r
+    CROSS JOIN cost_ledger.ledger l
+    GROUP BY r.month, l.time_zone
+    HAVING sum(r.calls + r.corrections) > 0) m
+CROSS JOIN cost_ledger_internal.rollup_state s
+CROSS JOIN LATERAL (
+    SELECT count(*) AS rows, sum(c.cost) AS cost
+    FROM cost_ledger_internal.call_default c
+    WHERE c.called_at >= m.range_start AND c.called_at < m.range_end
+      AND (pg_visible_in_snapshot(c.recorded_xid, s.snapshot) OR (c.recorded_xid IS NULL AND c.call_id <= s.base_call_id))) n
+WHERE NOT EXISTS (SELECT FROM cost_ledger.call c
+                  WHERE c.called_at >= m.range_start AND c.called_at < m.range_end
+                    AND (pg_visible_in_snapshot(c.recorded_xid, s.snapshot) OR (c.recorded_xid IS NULL AND c.call_id <= s.base_call_id)))
+   OR (NOT EXISTS (SELECT FROM cost_ledger_internal.partitions() p
+                   WHERE p.range_start < m.range_end AND p.range_end > m.range_start)
+       AND m.rows > n.rows);
+
+COMMENT ON VIEW cost_ledger_internal.vanished_month IS 'Months whose calls are gone: dropped by retention, or by somebody else who dropped or detached a partition.';
+COMMENT ON COLUMN cost_ledger_internal.vanished_month.month IS 'First day of the month, in the reporting zone.';
+COMMENT ON COLUMN cost_ledger_internal.vanished_month.range_start IS 'Start of the month.';
+COMMENT ON COLUMN cost_ledger_internal.vanished_month.range_end IS 'End of the month (exclusive).';
+COMMENT ON COLUMN cost_ledger_internal.vanished_month.rows IS 'Calls and corrections of it that are in the rollups only.';
+COMMENT ON COLUMN cost_ledger_internal.vanished_month.cost IS 'Sum of their cost in the ledger''s currency, exact.';
+COMMENT ON COLUMN cost_ledger_internal.vanished_month.is_logged IS 'Whether a row of retention_log says so; if none does, something is wrong.';
+
 CREATE VIEW cost_ledger.partition_status WITH (security_barrier = true) AS
 SELECT p.partition,
        p.range_start AS starts_at, p.range_end AS ends_at,

@@ -24,6 +24,7 @@ AS $$
         ('partition_digest()',        'EXECUTE',        '{}'),
         ('retention',                 'SELECT',         '{reader}'),
         ('retention_log',             'SELECT',         '{reader}'),
+        ('ledger_problem',            'SELECT',         '{reader}'),
         ('retention_check',           'SELECT',         '{reader}'),
         ('set_retention()',           'EXECUTE',        '{}'),
         ('apply_retention()',         'EXECUTE',        '{}'),

@@ -66,12 +66,11 @@ SELECT u.unconsumed_rows,
        u.oldest_recorded_at,
        extract(epoch FROM now() - u.oldest_recorded_at)::double precision AS lag_seconds,
        s.consumed_at, s.rows_consumed, s.batches,
-       l.system_identifier <> (SELECT c.system_identifier FROM pg_control_system() c) AS needs_post_restore,
+       cost_ledger_internal.is_foreign() AS needs_post_restore,
        coalesce(j.last_error_at >= j.last_ok_at, j.last_error_at IS NOT NULL) AS is_failing,
        j.last_error_at, j.last_error,
        'rollups'::text AS row_key
 FROM cost_ledger_internal.rollup_state s
-CROSS JOIN cost_ledger.ledger l
 CROSS JOIN (SELECT count(*) AS unconsumed_rows, min(c.recorded_at) AS oldest_recorded_at
             FROM cost_ledger_internal.unconsumed_call c) u
 LEFT JOIN cost_ledger_internal.job j ON j.name = 'refresh';
@@ -83,7 +82,7 @@ COMMENT ON COLUMN cost_ledger.rollup_status.lag_seconds IS 'How long ago that wa
 COMMENT ON COLUMN cost_ledger.rollup_status.consumed_at IS 'When refresh() last brought rows in.';
 COMMENT ON COLUMN cost_ledger.rollup_status.rows_consumed IS 'Rows it has brought in since the ledger was made.';
 COMMENT ON COLUMN cost_ledger.rollup_status.batches IS 'Transactions in which it did so.';
-COMMENT ON COLUMN cost_ledger.rollup_status.needs_post_restore IS 'Whether the ledger was restored into another cluster and waits for post_restore().';
+COMMENT ON COLUMN cost_ledger.rollup_status.needs_post_restore IS 'Whether the ledger was restored and waits for post_restore().';
 COMMENT ON COLUMN cost_ledger.rollup_status.is_failing IS 'Whether the job''s refresh failed the last time.';
 COMMENT ON COLUMN cost_ledger.rollup_status.last_error_at IS 'When it last failed.';
 COMMENT ON COLUMN cost_ledger.rollup_status.last_error IS 'Why: SQLSTATE and message. Kept after it went well again.';
@@ -133,11 +132,10 @@ COMMENT ON COLUMN cost_ledger_internal.signal_rollup_lag.detail IS 'How many row
 
 CREATE VIEW cost_ledger_internal.signal_needs_post_restore AS
 SELECT 'ledger'::text AS subject,
-       (l.system_identifier <> (SELECT c.system_identifier FROM pg_control_system() c))::integer::numeric AS value,
-       NULL::text AS detail
-FROM cost_ledger.ledger l;
+       cost_ledger_internal.is_foreign()::integer::numeric AS value,
+       NULL::text AS detail;
 
-COMMENT ON VIEW cost_ledger_internal.signal_needs_post_restore IS 'Whether the ledger was restored into another cluster and waits for post_restore(), for alert_rule.';
+COMMENT ON VIEW cost_ledger_internal.signal_needs_post_restore IS 'Whether the ledger was restored and waits for post_restore(), for alert_rule.';
 COMMENT ON COLUMN cost_ledger_internal.signal_needs_post_restore.subject IS 'ledger.';
 COMMENT ON COLUMN cost_ledger_internal.signal_needs_post_restore.value IS '1 if it does, else 0.';
 COMMENT ON COLUMN cost_ledger_internal.signal_needs_post_restore.detail IS 'NULL.';

@@ -27,7 +27,7 @@ COMMENT ON COLUMN cost_ledger.ledger.version IS 'Version of cost_ledger whose cr
 COMMENT ON COLUMN cost_ledger.ledger.time_zone IS 'Reporting zone: days, weeks and months of every report are local to it. For good.';
 COMMENT ON COLUMN cost_ledger.ledger.currency IS 'ISO 4217 code of every cost in this ledger. For good.';
 COMMENT ON COLUMN cost_ledger.ledger.created_at IS 'When the ledger was made.';
-COMMENT ON COLUMN cost_ledger.ledger.system_identifier IS 'The cluster whose transactions the ledger counts (pg_control_system()). In another one, a restored ledger records calls but counts none as consumed until post_restore().';
+COMMENT ON COLUMN cost_ledger.ledger.system_identifier IS 'The cluster whose transactions the ledger counts (pg_control_system()). In another one, as wherever it is restored, the ledger records calls but counts none as consumed until post_restore().';
 COMMENT ON COLUMN cost_ledger.ledger.xid_offset IS 'What is added to the cluster''s transaction ids to make call.recorded_xid: it grows with each post_restore(), so that numbers never repeat.';
 COMMENT ON COLUMN cost_ledger.ledger.notify_payload IS 'What channel cost_ledger_alert gets of an alert: full, or id, which leaves out all but v, id, kind and level. Every session that listens gets it, whatever it may read; the owner sets it with UPDATE.';
 

@@ -137,6 +137,7 @@ CREATE FUNCTION cost_ledger.drop_ledger(i_mean_it boolean DEFAULT false) RETURNS
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     SET client_min_messages = warning
+    SET cost_ledger.allow_drop = on
 AS $$
 DECLARE
     views text;

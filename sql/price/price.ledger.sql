@@ -185,7 +185,7 @@ CREATE TRIGGER price_history
     BEFORE UPDATE OR DELETE ON cost_ledger_internal.price
     FOR EACH ROW EXECUTE FUNCTION cost_ledger_internal.keep_price_history();
 CREATE TRIGGER price_line_history
-    BEFORE UPDATE OR DELETE ON cost_ledger_internal.price_line
+    BEFORE INSERT OR UPDATE OR DELETE ON cost_ledger_internal.price_line
     FOR EACH ROW EXECUTE FUNCTION cost_ledger_internal.keep_price_history();
 CREATE TRIGGER rate_card_history
     BEFORE UPDATE OR DELETE ON cost_ledger_internal.rate_card

@@ -14,7 +14,8 @@ CREATE TABLE cost_ledger_internal.rollup_state (
     calls_from    timestamptz NOT NULL DEFAULT '-infinity',
     rows_consumed bigint NOT NULL DEFAULT 0,
     batches       bigint NOT NULL DEFAULT 0,
-    consumed_at   timestamptz
+    consumed_at   timestamptz,
+    written_by    xid NOT NULL DEFAULT cost_ledger_internal.writing_xid()
 ) WITH (fillfactor = 50);
 
 -- Which does not see the transaction that makes the ledger: it may record calls.
@@ -30,6 +31,19 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_state.calls_from IS 'Calls before 
 COMMENT ON COLUMN cost_ledger_internal.rollup_state.rows_consumed IS 'Rows of call that refresh() has brought in.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_state.batches IS 'Transactions in which it did so.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_state.consumed_at IS 'When it last did; a refresh() that finds nothing new leaves it.';
+
+COMMENT ON COLUMN cost_ledger_internal.rollup_state.written_by IS 'The transaction that wrote this row: its xmin. Where it is not, the row was restored, and waits for post_restore().';
+
+-- Not for INSERT: a row that is restored keeps the name of its writer.
+CREATE TRIGGER sign_state
+    BEFORE UPDATE ON cost_ledger_internal.rollup_state
+    FOR EACH ROW EXECUTE FUNCTION cost_ledger_internal.sign_state();
+ALTER TABLE cost_ledger_internal.rollup_state ENABLE ALWAYS TRIGGER sign_state;
+
+CREATE TRIGGER state_replaced
+    AFTER INSERT OR DELETE ON cost_ledger_internal.rollup_state
+    FOR EACH ROW EXECUTE FUNCTION cost_ledger_internal.ledger_changed();
+ALTER TABLE cost_ledger_internal.rollup_state ENABLE ALWAYS TRIGGER state_replaced;
 
 -- One small row for each combination of labels that occurs, so that the rollups
 -- themselves are narrow.

@@ -19,7 +19,35 @@ CREATE FUNCTION cost_ledger_internal.ledger_changed() RETURNS trigger
 REVOKE EXECUTE ON FUNCTION cost_ledger_internal.ledger_changed() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.ledger_changed() IS
-    'Trigger of ledger: tells every session that its settings have changed.';
+    'Trigger of ledger and rollup_state: tells every session that these are others.';
+
+CREATE FUNCTION cost_ledger_internal.is_foreign() RETURNS boolean
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_is_foreign';
+
+COMMENT ON FUNCTION cost_ledger_internal.is_foreign() IS
+    'Whether the ledger was restored, so that the numbers of transactions here mean nothing to it: it is in another cluster than the one it knows, the state of its rollups was not written by the transaction it names, or they reach beyond the next number.';
+
+CREATE FUNCTION cost_ledger_internal.writing_xid() RETURNS xid
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_writing_xid';
+
+COMMENT ON FUNCTION cost_ledger_internal.writing_xid() IS
+    'The xmin of a row that is written now: of the subtransaction, where there is one.';
+
+CREATE FUNCTION cost_ledger_internal.sign_state() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    new.written_by := cost_ledger_internal.writing_xid();
+    RETURN new;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.sign_state() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.sign_state() IS
+    'Trigger of rollup_state: says in the row who wrote it.';
 
 CREATE FUNCTION cost_ledger_internal.tail_selectivity(internal, oid, internal, integer) RETURNS double precision
     LANGUAGE c STABLE STRICT
@@ -470,6 +498,7 @@ COMMENT ON FUNCTION cost_ledger_internal.put_rollup(text, text) IS
 CREATE FUNCTION cost_ledger_internal.consume(condition text) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
     -- Compiling would be most of the work of a small batch.
     SET jit = off
     -- The planner knows little of how many groups there will be, and sorting by
@@ -565,9 +594,8 @@ BEGIN
     END IF;
     SELECT s.snapshot, s.base_call_id INTO STRICT snapshot, base_call_id
         FROM cost_ledger_internal.rollup_state s FOR UPDATE;
-    SELECT l.xid_offset, l.system_identifier <> (SELECT c.system_identifier FROM pg_control_system() c)
-        INTO STRICT xid_offset, is_foreign
-        FROM cost_ledger.ledger l;
+    SELECT l.xid_offset INTO STRICT xid_offset FROM cost_ledger.ledger l;
+    is_foreign := cost_ledger_internal.is_foreign();
 END
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger_internal.lock_rollups() FROM PUBLIC;
@@ -580,7 +608,7 @@ CREATE FUNCTION cost_ledger_internal.refuse_foreign() RETURNS void
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RAISE EXCEPTION 'the ledger was restored into another cluster, and its rollups do not know the transactions here'
+    RAISE EXCEPTION 'the ledger was restored, and its rollups do not know the transactions here'
         USING ERRCODE = 'object_not_in_prerequisite_state',
               HINT = 'Run SELECT cost_ledger.post_restore(); once. Calls go on being recorded, and reports count them, in the meantime.';
 END
@@ -593,6 +621,7 @@ COMMENT ON FUNCTION cost_ledger_internal.refuse_foreign() IS
 CREATE FUNCTION cost_ledger_internal.refresh_cuts(batch_rows bigint) RETURNS xid8[]
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
     SET jit = off
 AS $$
 DECLARE
@@ -637,6 +666,7 @@ COMMENT ON FUNCTION cost_ledger_internal.refresh_cuts(bigint) IS
 CREATE FUNCTION cost_ledger_internal.refresh_batch(cut xid8 DEFAULT NULL) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
 AS $$
 DECLARE
     state record;
@@ -789,7 +819,19 @@ BEGIN
                      THEN format(' AND NOT EXISTS (SELECT FROM cost_ledger_internal.rollup_%1$s s WHERE s.%1$s_id = r.%1$s_id AND s.started_at < %2$L)',
                                  rollup, calls_from)
                      ELSE '' END
-    END;
+    END || (
+        -- Nor what has calls in a month that vanished, or should have them.
+        SELECT coalesce(string_agg(' AND NOT (' || CASE
+                   WHEN rollup IN ('minute', 'hour') THEN format('r.%1$s >= %2$L AND r.%1$s < %3$L', rollup, v.range_start, v.range_end)
+                   WHEN rollup IN ('day', 'user_day') THEN format('r.day >= %L AND r.day < %L', v.month, (v.month + interval '1 month')::date)
+                   WHEN rollup IN ('month', 'user_month') THEN format('r.month = %L', v.month)
+                   ELSE format('r.%1$s IN (SELECT s.%2$s FROM cost_ledger_internal.rollup_%3$s s WHERE s.started_at < %5$L AND s.ended_at >= %4$L)',
+                               CASE rollup WHEN 'run_day' THEN 'day' ELSE rollup || '_id' END,
+                               CASE rollup WHEN 'run_day' THEN 'started_on' ELSE rollup || '_id' END,
+                               CASE rollup WHEN 'run_day' THEN 'run' ELSE rollup END, v.range_start, v.range_end)
+               END || ')', ''), '')
+        FROM cost_ledger_internal.vanished_month v
+        WHERE v.range_end > calls_from);
 END
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger_internal.stored_condition(text, timestamptz, timestamptz) FROM PUBLIC;
@@ -820,7 +862,11 @@ BEGIN
                                                         THEN (date_trunc('month', range_end AT TIME ZONE zone - interval '1 day') + interval '1 month') AT TIME ZONE zone
                                                         ELSE range_end END)
             ELSE format('c.called_at >= %L AND c.called_at < %L', range_start, range_end)
-           END;
+           END
+        || CASE WHEN rollup IN ('run', 'session') THEN ''
+           ELSE (SELECT coalesce(string_agg(format(' AND NOT (c.called_at >= %L AND c.called_at < %L)', v.range_start, v.range_end), ''), '')
+                 FROM cost_ledger_internal.vanished_month v
+                 WHERE v.range_end > state.calls_from) END;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger_internal.consumed_condition(text, timestamptz, timestamptz) FROM PUBLIC;
@@ -858,6 +904,7 @@ CREATE FUNCTION cost_ledger.check_rollups(
 ) RETURNS TABLE (rollup text, key jsonb, stored jsonb, expected jsonb)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
     -- For the reasons that consume() has.
     SET jit = off
     SET enable_sort = off
@@ -899,18 +946,23 @@ BEGIN
             -- Runs with a call in the range may have begun before it.
             CASE rollup WHEN 'run_day' THEN cost_ledger_internal.stored_condition(rollup, range_start, range_end) ELSE 'true' END);
     END LOOP;
+    RETURN QUERY
+        SELECT 'call', jsonb_build_object('month', v.month), jsonb_build_object('rows', v.rows, 'cost', v.cost), NULL::jsonb
+        FROM cost_ledger_internal.vanished_month v
+        WHERE NOT v.is_logged AND v.range_start < check_rollups.range_end AND v.range_end > check_rollups.range_start;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger.check_rollups(timestamptz, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger.check_rollups(timestamptz, timestamptz) IS
-    'Makes every rollup anew from the rows of call that are in it, in one snapshot, and returns what differs: the rollup, the key, what is stored and what should be (NULL: no row). No rows: all is well. Over a range of time, whole days of the reporting zone; by default over everything, which reads the whole ledger ten times.';
+    'Makes every rollup anew from the rows of call that are in it, in one snapshot, and returns what differs: the rollup, the key, what is stored and what should be (NULL: no row). No rows: all is well. A month whose calls have vanished, dropped by something else than retention, is one row, of rollup "call". Over a range of time, whole days of the reporting zone; by default over everything, which reads the whole ledger ten times.';
 
 CREATE FUNCTION cost_ledger.rebuild_rollups(
     range_start timestamptz DEFAULT '-infinity', range_end timestamptz DEFAULT 'infinity'
 ) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
     SET jit = off
     SET enable_sort = off
 AS $$
@@ -967,11 +1019,12 @@ $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger.rebuild_rollups(timestamptz, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger.rebuild_rollups(timestamptz, timestamptz) IS
-    'Puts right what check_rollups() would report of a range of time, from the rows of call, and returns how many rows of rollups that changed: 0 when all was well. refresh() waits meanwhile; inserts and reports do not.';
+    'Puts right what check_rollups() would report of a range of time, from the rows of call, and returns how many rows of rollups that changed: 0 when all was well. What the rollups have of a month whose calls have vanished stays: nothing else is left of it. refresh() waits meanwhile; inserts and reports do not.';
 
 CREATE FUNCTION cost_ledger.post_restore() RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
 AS $$
 DECLARE
     state record;
@@ -987,7 +1040,7 @@ BEGIN
     LOCK TABLE cost_ledger.call IN SHARE ROW EXCLUSIVE MODE;
     SELECT * INTO state FROM cost_ledger_internal.lock_rollups();
     IF NOT state.is_foreign THEN
-        RAISE NOTICE 'the ledger is in its own cluster: there is nothing to do';
+        RAISE NOTICE 'the ledger knows the transactions of this cluster: there is nothing to do';
         RETURN 0;
     END IF;
     old_snapshot := state.snapshot;

@@ -82,6 +82,17 @@ INSERT INTO cost_ledger.call (provider, model, input_tokens, pricing) VALUES ('o
 INSERT INTO cost_ledger.call (provider, model, input_tokens, recorded_at) VALUES ('openai', 'gpt-x', 1, now());
 INSERT INTO cost_ledger.call (provider, model, input_tokens, recorded_xid) VALUES ('openai', 'gpt-x', 1, '1');
 INSERT INTO cost_ledger.call (call_id, provider, model, input_tokens) VALUES (1, 'openai', 'gpt-x', 1);
+INSERT INTO cost_ledger.call (call_id, provider, model, input_tokens) OVERRIDING SYSTEM VALUE VALUES (9223372036854775807, 'openai', 'gpt-x', 1);
+INSERT INTO cost_ledger.call (call_id, provider, model, corrects, cost, pricing) VALUES (1, 'openai', 'gpt-x', 1, 1, 'priced');
+COPY cost_ledger.call (call_id, provider, model) FROM stdin;
+1	openai	gpt-x
+\.
+-- NULL is as if it were left out; replication brings its numbers along
+BEGIN;
+INSERT INTO cost_ledger.call (call_id, provider, model, input_tokens) VALUES (NULL, 'openai', 'gpt-x', 1), (DEFAULT, 'openai', 'gpt-x', 1) RETURNING call_id - currval('cost_ledger.call_call_id_seq') AS from_the_last;
+SET LOCAL session_replication_role = replica;
+INSERT INTO cost_ledger.call (call_id, recorded_at, provider, model, service_class, pricing) VALUES (-7, now(), 'openai', 'gpt-x', 'standard', 'unpriced'), (NULL, now(), 'openai', 'gpt-x', 'standard', 'unpriced') RETURNING call_id = -7 AS is_kept;
+ROLLBACK;
 INSERT INTO cost_ledger.call (provider, model, input_tokens, raw_usage) VALUES ('openai', 'gpt-x', 1, '{"prompt_tokens": 1}');
 INSERT INTO cost_ledger.call (provider, model, raw_usage) VALUES ('openai', 'gpt-x', '{"prompt_tokens": -1}');
 INSERT INTO cost_ledger.call (provider, model, other_usage) VALUES ('openai', 'gpt-x', '{"input_tokens": 1}');

@@ -20,7 +20,9 @@ SELECT name, is_stale, is_failing, runs, failures FROM cost_ledger.job_status OR
 SELECT cost_ledger.set_budget('all', '{}', 'month', 10) > 0 AS set;
 INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('openai', 'm', 9500000);
 SELECT 'call_p' || to_char(now() + interval '3 months', 'YYYY_MM') AS ahead \gset
+SET cost_ledger.allow_drop = on;
 DROP TABLE cost_ledger_internal.:ahead;
+RESET cost_ledger.allow_drop;
 CALL cost_ledger.run_jobs();
 SELECT name, is_stale, is_failing, last_started_at <= last_finished_at AND last_finished_at <= clock_timestamp() AS timed,
        last_ok_at = last_finished_at AS ok, last_error, runs, failures
@@ -89,7 +91,9 @@ END
 $$;
 CREATE TRIGGER break_alerts BEFORE INSERT ON cost_ledger.alert FOR EACH ROW EXECUTE FUNCTION public.break_alerts();
 INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('openai', 'm', 500000);
+SET cost_ledger.allow_drop = on;
 DROP TABLE cost_ledger_internal.:ahead;
+RESET cost_ledger.allow_drop;
 CALL cost_ledger.run_jobs();
 SELECT name, is_stale, is_failing, last_error, last_error_at = last_finished_at AS error_now, runs, failures
 FROM cost_ledger.job_status ORDER BY name;

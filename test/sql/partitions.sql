@@ -78,8 +78,10 @@ CREATE TABLE cost_ledger.call_2021 (LIKE cost_ledger.call INCLUDING ALL EXCLUDIN
 ALTER TABLE cost_ledger.call ATTACH PARTITION cost_ledger.call_2021 FOR VALUES FROM ('2020-12-31 18:30Z') TO ('2021-12-31 18:30Z');
 SELECT cost_ledger.create_partitions('2021-12-10', '2022-02-10');
 SELECT partition, starts_at, ends_at, has_rows FROM cost_ledger.partition_status WHERE starts_at < '2024-01-01' ORDER BY starts_at;
+SET cost_ledger.allow_drop = on;
 ALTER TABLE cost_ledger.call DETACH PARTITION cost_ledger.call_2021;
 DROP TABLE cost_ledger_internal.call_p2022_01, cost_ledger.call_2021;
+RESET cost_ledger.allow_drop;
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
 
 --

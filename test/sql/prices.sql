@@ -301,8 +301,14 @@ SELECT * FROM pg_temp.ask();
 ROLLBACK;
 SELECT * FROM pg_temp.ask();
 -- a line that comes later, to one version
+\set VERBOSITY sqlstate
+INSERT INTO cost_ledger_internal.price_line (price_id, line, meter, unit_price) SELECT max(price_id), 3, 'output_tokens', 7 FROM cost_ledger_internal.price;
+\set VERBOSITY default
+-- but by replication it may
+SET session_replication_role = replica;
 INSERT INTO cost_ledger_internal.price_line (price_id, line, meter, unit_price)
 SELECT p.price_id, 2, 'output_tokens', 7 FROM cost_ledger_internal.price p JOIN cost_ledger_internal.rate_card c USING (card_id) WHERE c.provider = 'many' AND c.model = 'm6';
+RESET session_replication_role;
 SELECT * FROM pg_temp.ask();
 SELECT cost_ledger.cost_at('2026-01-02', 'many', 'm6', '{"output_tokens": 1000000}') AS of_the_line;
 -- what concerns all: every entry is loaded again

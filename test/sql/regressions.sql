@@ -56,11 +56,13 @@ SELECT cost_ledger.correct_call('cached', '{"input_tokens": 2000000}', 'x') IS N
 SELECT model, sum(input_tokens) AS input_tokens, sum(cost) AS cost FROM cost_ledger.call WHERE called_at = '2026-11-02' GROUP BY model ORDER BY model;
 SELECT count(*) AS to_rerate FROM cost_ledger.rerate('2026-11-02', '2026-11-03');
 
--- two rows with the same call_id, which COPY can bring, are two calls
-COPY cost_ledger.call (call_id, called_at, provider, model, input_tokens) FROM stdin;
-5555	2026-11-14 01:00+00	p	m	1000000
-5555	2026-11-14 02:00+00	p	m	1000000
+-- two rows with the same call_id, which replication can bring, are two calls
+SET session_replication_role = replica;
+COPY cost_ledger.call (call_id, called_at, recorded_at, provider, model, service_class, input_tokens, cost, pricing) FROM stdin;
+5555	2026-11-14 01:00+00	2026-11-14 01:00+00	p	m	standard	1000000	10	priced
+5555	2026-11-14 02:00+00	2026-11-14 01:00+00	p	m	standard	1000000	10	priced
 \.
+RESET session_replication_role;
 SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 12, "output_tokens": 20}', '2026-01-01', replace => true) > 0 AS replaced;
 SELECT call_id, change, adjustment_id IS NOT NULL AS booked FROM cost_ledger.rerate('2026-11-14', '2026-11-15', dry_run => false, reason => 'x');
 SELECT calls, amount FROM cost_ledger.rerate_batch;

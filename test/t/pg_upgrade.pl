@@ -198,7 +198,7 @@ psql($new, calls(5, 1));
 is(psql($new, 'SELECT count(*) FROM cost_ledger.call WHERE recorded_xid IS NULL'), 5, 'calls are recorded, without a number');
 ledger_is($new, 'then calls are recorded');
 psql($new, 'CALL cost_ledger.run_jobs()');
-like(psql($new, q{SELECT last_error FROM cost_ledger.job_status WHERE name = 'refresh'}), qr/restored into another cluster/, 'the jobs say it too');
+like(psql($new, q{SELECT last_error FROM cost_ledger.job_status WHERE name = 'refresh'}), qr/the ledger was restored/, 'the jobs say it too');
 is(psql($new, $alerts), "team||0.7|1\nrestored and not at home||1|1", 'and an alert');
 
 # The hold that was open is settled, by a call of half of it: 8.5 of 10.

@@ -1,0 +1,246 @@
+/*-------------------------------------------------------------------------
+ * guard.c
+ *	  No careless statement takes the ledger along.
+ *
+ * Refused is to drop a table or sequence of the ledger, a column that its
+ * trigger needs, or the extension while there is a ledger, and to detach a
+ * partition of call.  A hook sees them however they come about: by CASCADE, by
+ * DROP OWNED, many in one statement, in a function.
+ *
+ * DROP EXTENSION removes an event trigger of ours before sql_drop would fire it,
+ * and one in C would stop everybody's DDL where the library is missing.  So the
+ * event trigger is PL/pgSQL, fires before such statements, and calls
+ * refuse_drop() only to have the library loaded, and with it the hook.  Who
+ * disables the event trigger disables the hook.
+ *-------------------------------------------------------------------------
+ */
+#include "cost_ledger.h"
+
+#include "call_trigger.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaccess.h"
+#include "catalog/partition.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_event_trigger.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_inherits.h"
+#include "commands/extension.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "guard.h"
+#include "ledger.h"
+#include "miscadmin.h"
+#include "tcop/pquery.h"
+#include "utils/acl.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#define CL_EXTENSION "cost_ledger"
+#define GUARD_TRIGGER "cost_ledger_guard"
+
+/* Whoever drops the ledger, or restores another over it, says so by this. */
+static bool allow_drop = false;
+
+static object_access_hook_type previous_hook = NULL;
+
+/*
+ * The table call, or InvalidOid where there is no ledger.
+ */
+static Oid
+call_table(void)
+{
+	Oid			schema = get_namespace_oid(CL_SCHEMA, true);
+
+	return OidIsValid(schema) ? get_relname_relid("call", schema) : InvalidOid;
+}
+
+static bool
+is_disabled(void)
+{
+	HeapTuple	trigger = SearchSysCache1(EVENTTRIGGERNAME, CStringGetDatum(GUARD_TRIGGER));
+	bool		result;
+
+	/* DROP EXTENSION has removed it before it comes to the extension. */
+	if (!HeapTupleIsValid(trigger))
+		return false;
+	result = ((Form_pg_event_trigger) GETSTRUCT(trigger))->evtenabled == TRIGGER_DISABLED;
+	ReleaseSysCache(trigger);
+	return result;
+}
+
+/*
+ * Anybody can change the setting; it counts for whoever may drop the ledger.
+ */
+static bool
+is_allowed(Oid call)
+{
+	HeapTuple	class;
+	Oid			owner;
+
+	if (!allow_drop)
+		return false;
+	class = SearchSysCache1(RELOID, ObjectIdGetDatum(call));
+	if (!HeapTupleIsValid(class))
+		elog(ERROR, "cache lookup failed for relation %u", call);
+	owner = ((Form_pg_class) GETSTRUCT(class))->relowner;
+	ReleaseSysCache(class);
+	return has_privs_of_role(GetUserId(), owner);
+}
+
+/*
+ * Refuses, unless there is no ledger or the guard is off.
+ */
+static void
+refuse(const char *what, const char *name)
+{
+	Oid			call = call_table();
+
+	if (!OidIsValid(call) || is_disabled() || is_allowed(call))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_RESTRICT_VIOLATION),
+			 errmsg("%s \"%s\" belongs to the ledger of this database", what, name),
+			 errhint("SELECT cost_ledger.drop_ledger(i_mean_it => true) removes the ledger with all its data; cost_ledger.set_retention() and apply_retention() drop old months of calls. For the owner and superusers, SET cost_ledger.allow_drop = on lets the statement through.")));
+}
+
+/*
+ * Whatever stands in our schemas is the ledger's, and partitions wherever
+ * somebody put them.
+ */
+static bool
+is_of_ledger(Oid relation)
+{
+	Oid			schema = get_rel_namespace(relation);
+
+	if (!OidIsValid(schema))
+		return false;
+	return schema == get_namespace_oid(CL_SCHEMA, true) ||
+		schema == get_namespace_oid(CL_INTERNAL_SCHEMA, true) ||
+		(get_rel_relispartition(relation) && get_partition_parent(relation, true) == call_table());
+}
+
+static void
+refuse_relation(Oid relation)
+{
+	char		kind = get_rel_relkind(relation);
+
+	if ((kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE || kind == RELKIND_SEQUENCE) &&
+		is_of_ledger(relation))
+		refuse(kind == RELKIND_SEQUENCE ? "sequence" : "table", get_rel_name(relation));
+}
+
+static void
+refuse_column(Oid relation, int number)
+{
+	char	   *name;
+
+	if (relation != call_table())
+		return;
+	name = get_attname(relation, number, true);
+	if (name != NULL && cl_is_call_column(name))
+		refuse("column", name);
+}
+
+static void
+refuse_extension(Oid extension)
+{
+	if (extension == get_extension_oid(CL_EXTENSION, true))
+		refuse("extension", CL_EXTENSION);
+}
+
+/*
+ * Called for a child that comes and for one that goes, with pg_inherits still
+ * to be seen as it was.
+ */
+static void
+refuse_detach(Oid child, Oid parent)
+{
+	if (OidIsValid(parent) && parent == call_table() && has_superclass(child))
+		refuse("partition", get_rel_name(child));
+}
+
+static void
+guard(ObjectAccessType access, Oid class, Oid object, int column, void *argument)
+{
+	if (previous_hook)
+		previous_hook(access, class, object, column, argument);
+
+	/* PostgreSQL's own drops are of what it made: a table it has rewritten. */
+	if (access == OAT_DROP && !(((ObjectAccessDrop *) argument)->dropflags & PERFORM_DELETION_INTERNAL))
+	{
+		if (class == ExtensionRelationId)
+			refuse_extension(object);
+		else if (class == RelationRelationId && column == 0)
+			refuse_relation(object);
+		else if (class == RelationRelationId)
+			refuse_column(object, column);
+	}
+	else if (access == OAT_POST_ALTER && class == InheritsRelationId)
+		refuse_detach(object, ((ObjectAccessPostAlter *) argument)->auxiliary_id);
+}
+
+/*
+ * What PostgreSQL would refuse by itself, and advise to do by CASCADE.
+ */
+static void
+refuse_object(ObjectType type, Node *name)
+{
+	if (type == OBJECT_EXTENSION && strcmp(strVal(name), CL_EXTENSION) == 0)
+		refuse("extension", CL_EXTENSION);
+	else if (type == OBJECT_SCHEMA &&
+			 (strcmp(strVal(name), CL_SCHEMA) == 0 || strcmp(strVal(name), CL_INTERNAL_SCHEMA) == 0))
+		refuse("schema", strVal(name));
+	else if (type == OBJECT_TABLE || type == OBJECT_SEQUENCE)
+	{
+		Oid			relation = RangeVarGetRelid(makeRangeVarFromNameList((List *) name), NoLock, true);
+
+		if (OidIsValid(relation))
+			refuse_relation(relation);
+	}
+}
+
+static void
+refuse_statement(DropStmt *statement)
+{
+	ListCell   *cell;
+
+	foreach(cell, statement->objects)
+		refuse_object(statement->removeType, (Node *) lfirst(cell));
+}
+
+PG_FUNCTION_INFO_V1(cl_refuse_drop);
+
+/*
+ * refuse_drop() → void, before a statement that may drop something.  To be
+ * called at all is what matters.
+ */
+Datum
+cl_refuse_drop(PG_FUNCTION_ARGS)
+{
+	ListCell   *cell;
+
+	if (ActivePortal != NULL)
+	{
+		foreach(cell, ActivePortal->stmts)
+		{
+			PlannedStmt *statement = lfirst_node(PlannedStmt, cell);
+
+			if (statement->utilityStmt != NULL && IsA(statement->utilityStmt, DropStmt))
+				refuse_statement((DropStmt *) statement->utilityStmt);
+		}
+	}
+	PG_RETURN_VOID();
+}
+
+void
+cl_guard_init(void)
+{
+	DefineCustomBoolVariable("cost_ledger.allow_drop",
+							 "Lets a statement drop what belongs to the ledger.",
+							 "Only one of the ledger's owner, or of a superuser.",
+							 &allow_drop, false, PGC_USERSET, 0, NULL, NULL, NULL);
+	previous_hook = object_access_hook;
+	object_access_hook = guard;
+}
