@@ -372,7 +372,7 @@ COMMENT ON FUNCTION cost_ledger.rerate(timestamptz, timestamptz, jsonb, boolean,
 CREATE FUNCTION cost_ledger_internal.what_if_rules(
     mapping jsonb, OUT marks jsonb, OUT providers text[], OUT models text[], OUT classes text[], OUT regions text[], OUT customers text[]
 ) RETURNS record
-    LANGUAGE plpgsql IMMUTABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE

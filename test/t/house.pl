@@ -145,12 +145,12 @@ none('what a file shares its own header declares', @astray);
 # Texts
 #
 
-my @texts = grep { -f && -T } glob('*.md *.in Makefile docs/* src/*.[ch] sql/*/* test/*/* bench/* bench/*/* script/* examples/* examples/*/* prices/*');
+my @texts = grep { -f && -T } glob('*.md *.in Makefile docs/* src/*.[ch] sql/*/* test/*/* expected/* bench/* bench/*/* script/* examples/* examples/*/* prices/*');
 my (@unfinished, @elsewhere, @gone);
 for my $file (@texts)
 {
 	my $text = text($file);
-	push @unfinished, "$file: $1" while $text =~ /\b(TO[D]O|FIX[M]E|X[X]X)\b/g;
+	push @unfinished, "$file: " . ($1 // $2) while $text =~ /\b(TO[D]O|FIX[M]E|X[X]X)\b|^([<>]{7} .*)/mg;
 	next unless $file =~ /\.(?:md|sql|[ch])$/;
 	push @elsewhere, "$file: $1" while $text =~ m{(?<![\w.\$\}/])(/(?:work|srv|tmp|home|root)\b[\w/.-]*)}g;
 	next unless $file =~ /\.md$/;
