@@ -4,7 +4,6 @@
 CREATE FUNCTION cost_ledger_internal.run_within(command text, time_limit interval) RETURNS bigint
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'cl_run_within';
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.run_within(text, interval) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.run_within(text, interval) IS
     'Runs a SELECT of one row and returns its bigint; an error (LC004) if that is not over within time_limit, NULL for any time. A cancel by somebody else stays one (57014).';
@@ -36,7 +35,6 @@ BEGIN
     RETURN signal;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.find_signal(text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.find_signal(text) IS
     'The view that rules of a kind compare: one of ours, or cost_ledger.signal_<kind> that users have made; an error where there is none (42P01), or where it is not of the role that would read it (42501).';
@@ -119,7 +117,6 @@ BEGIN
     RETURN made;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.check_rule_as_owner(bigint) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.check_rule_as_owner(bigint) IS
     'The body of check_rule().';

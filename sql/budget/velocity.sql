@@ -59,7 +59,6 @@ AS $$
       AND (sees_all OR s.scope -> 'team' <@ to_jsonb(teams) OR s.scope -> 'customer' <@ to_jsonb(customers))
       AND coalesce(b.each_of, 'team') = ANY ('{team,feature,customer,task_type,environment,provider,model,service_class,operation}')
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.budget_velocity_as_owner(timestamptz, boolean, text[], text[]) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.budget_velocity_as_owner(timestamptz, boolean, text[], text[]) IS
     'The body of budget_velocity().';

@@ -58,7 +58,6 @@ AS $$
               LEFT JOIN before b ON b.weeks = k.weeks AND (s.team IS NULL OR b.team = s.team)
               GROUP BY k.weeks, k.hour) c) u
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.spend_rate_as_owner(timestamptz, boolean, text[], text[]) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.spend_rate_as_owner(timestamptz, boolean, text[], text[]) IS
     'The body of spend_rate().';
