@@ -48,8 +48,10 @@ PIECES = \
 	sql/call/partition.sql \
 	sql/call/rerate.sql \
 	sql/report/estimate.sql \
+	sql/report/spend_rate.sql \
 	sql/budget/budget.sql \
 	sql/budget/forecast.sql \
+	sql/budget/velocity.sql \
 	sql/alert/alert.sql \
 	sql/job/job.sql \
 	sql/ledger/guard.sql \

@@ -111,6 +111,7 @@ AS $$
         ('rebuild_rollups()',         'EXECUTE',        '{}'),
         ('job_status',                'SELECT',         '{reader}'),
         ('run_jobs()',                'EXECUTE',        '{}'),
+        ('set_job_time_limit()',      'EXECUTE',        '{}'),
         ('schedule_jobs()',           'EXECUTE',        '{}'),
         ('unschedule_jobs()',         'EXECUTE',        '{}'),
         -- grants

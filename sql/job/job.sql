@@ -3,7 +3,6 @@
 CREATE PROCEDURE cost_ledger_internal.require_autocommit(procedure text)
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'cl_require_autocommit';
-REVOKE EXECUTE ON PROCEDURE cost_ledger_internal.require_autocommit(text) FROM PUBLIC;
 
 COMMENT ON PROCEDURE cost_ledger_internal.require_autocommit(text) IS
     'For a procedure of that name that commits: an error (25001) where that is not possible, in a transaction block, a function or a block that catches errors.';
@@ -18,7 +17,6 @@ BEGIN
         WHERE j.name = (SELECT k.name FROM cost_ledger_internal.job k WHERE k.name = job FOR NO KEY UPDATE SKIP LOCKED);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.note_skip(text, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.note_skip(text, text) IS
     'Records that a step of run_jobs(), or all of it, was left out, and why.';
@@ -55,7 +53,6 @@ BEGIN
     RETURN true;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.start_job(text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.start_job(text) IS
     'Records that a step of run_jobs() begins; false, and on record as skipped, while another session is in a step.';
@@ -87,7 +84,6 @@ BEGIN
     END CASE;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.do_job(text, xid8) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.do_job(text, xid8) IS
     'What a step of run_jobs() does; of refresh, the batch that ends at cut.';
@@ -130,7 +126,6 @@ BEGIN
     RETURN CASE WHEN is_canceled THEN error END;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.run_job(text, xid8) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.run_job(text, xid8) IS
     'One step of run_jobs() (of refresh, the batch that ends at cut), with its outcome recorded; an error in it, or its time limit, is undone and recorded instead of raised. Returns the error if the step was canceled otherwise, which is to end the run.';
@@ -146,7 +141,6 @@ EXCEPTION WHEN OTHERS THEN
     RETURN ARRAY[NULL::xid8];  -- the step itself will tell
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.plan_job(text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.plan_job(text) IS
     'In how many transactions a step is done: of refresh, where the batches of a backlog end; else one, which is one NULL, also when that cannot be found out.';
@@ -210,7 +204,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger.set_job_time_limit(text, interval) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger.set_job_time_limit(text, interval) IS
     'Sets after how long a step of run_jobs() is canceled, undone and recorded as failed (LC004), of refresh each batch: 10 minutes at first, from 1 second to 20 days, NULL for never (22023). Only for the owner of the ledger.';
@@ -231,7 +224,6 @@ EXCEPTION WHEN insufficient_privilege THEN
     RETURN '';
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.cron_database() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.cron_database() IS
     'The database pg_cron keeps its jobs in; empty if this role may not know it; NULL if pg_cron is not loaded.';
@@ -242,7 +234,6 @@ CREATE FUNCTION cost_ledger_internal.cron_schedule(version text) RETURNS text
 AS $$
     SELECT CASE WHEN string_to_array(substring(version FROM '^\d+(?:\.\d+)*'), '.')::integer[] >= '{1,5}' THEN '30 seconds' ELSE '* * * * *' END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.cron_schedule(text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.cron_schedule(text) IS
     'How often a version of pg_cron calls the jobs: every 30 seconds from 1.5, which has such schedules, else every minute.';
@@ -281,7 +272,6 @@ EXCEPTION WHEN insufficient_privilege THEN
     RETURN;  -- a superuser may look
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.cron_obstacle(name) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.cron_obstacle(name) IS
     'Why pg_cron will not be able to run a job of a role, by the settings of the server, and what to set; NULL when nothing is known to be in the way.';
@@ -319,7 +309,6 @@ EXCEPTION WHEN insufficient_privilege THEN
     RETURN;  -- a superuser may look
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.warn_of_cron(name, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.warn_of_cron(name, text) IS
     'A warning when pg_cron has failed to run a command in this database, or will.';
@@ -456,7 +445,6 @@ EXCEPTION WHEN OTHERS THEN
         USING HINT = 'Stop it as a superuser: SELECT cron.unschedule(jobid) FROM cron.job WHERE command = ''CALL cost_ledger.run_jobs()'';';
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.unschedule_jobs() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.unschedule_jobs() IS
     'Stops the job of this database if pg_cron is in it; a failure is a warning, for it must not keep the ledger from being dropped.';

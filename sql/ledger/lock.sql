@@ -21,7 +21,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.take_lock(text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.take_lock(text) IS
     'Takes a lock to the end of the transaction; waits for who has it.';
@@ -35,7 +34,6 @@ BEGIN
     RETURN FOUND;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.try_lock(text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.try_lock(text) IS
     'Takes a lock to the end of the transaction; false when somebody else has it.';
@@ -60,7 +58,6 @@ BEGIN
     RETURN format('%s had the lock "%s"', CASE WHEN FOUND THEN coalesce('process ' || pid, 'a prepared transaction') ELSE 'somebody' END, name);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.why_locked(text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.why_locked(text) IS
     'Who has a lock, or why there is none to get, for people to read.';

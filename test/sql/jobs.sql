@@ -176,7 +176,12 @@ CALL cost_ledger.run_jobs();
 SELECT name, is_stale, is_failing, last_error, runs FROM cost_ledger.job_status ORDER BY name;
 SELECT budget, threshold, level FROM cost_ledger.unacknowledged_alert ORDER BY threshold;
 SELECT name, level FROM cost_ledger.budget_status;
+-- a view of his is read with his rights, also by a superuser
+CREATE VIEW cost_ledger.signal_reader AS SELECT current_user::text AS subject, 1 AS value, NULL AS detail;
+INSERT INTO cost_ledger.alert_rule (name, kind, threshold) VALUES ('who reads', 'reader', 1);
 RESET ROLE;
+SELECT cost_ledger.check_rules();
+SELECT subject FROM cost_ledger.alert WHERE kind = 'reader';
 
 -- a job needs a role that may log in, or a pg_cron to begin with
 \set VERBOSITY sqlstate

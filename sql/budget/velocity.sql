@@ -1,0 +1,79 @@
+-- Velocity: how many times faster than its pace a budget is being used.
+-- As spend_rate(), it reads the sums by minute of all calls with the owner's
+-- rights, and is told what the caller may see.
+
+CREATE FUNCTION cost_ledger_internal.budget_velocity(at timestamptz, sees_all boolean, teams text[], customers text[])
+    RETURNS TABLE (budget_id bigint, name text, entity text, pace numeric, rate_5m numeric, rate_1h numeric, velocity numeric, exhausted_at timestamptz)
+    LANGUAGE c STABLE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
+
+CREATE FUNCTION cost_ledger_internal.budget_velocity_as_owner(at timestamptz, sees_all boolean, teams text[], customers text[])
+    RETURNS TABLE (budget_id bigint, name text, entity text, pace numeric, rate_5m numeric, rate_1h numeric, velocity numeric, exhausted_at timestamptz)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+    WITH windows AS (
+        SELECT date_trunc('minute', budget_velocity_as_owner.at - interval '5 minutes') AS start_5m,
+               date_trunc('minute', budget_velocity_as_owner.at - interval '1 hour') AS start_1h
+    ), recent AS MATERIALIZED (
+        SELECT jsonb_strip_nulls(jsonb_build_object('team', m.team, 'feature', m.feature, 'customer', m.customer, 'task_type', m.task_type,
+                                                    'environment', m.environment, 'provider', m.provider, 'model', m.model,
+                                                    'service_class', m.service_class, 'operation', m.operation)) AS labels,
+               sum(m.cost) AS cost, sum(m.cost) FILTER (WHERE m.minute >= w.start_5m) AS cost_5m
+        FROM windows w JOIN cost_ledger_internal.live_minute m ON m.minute >= w.start_1h AND m.minute <= budget_velocity_as_owner.at
+        GROUP BY 1
+    )
+    SELECT b.budget_id, b.name, r.entity, round(r.pace, 12), round(r.rate_5m, 12), round(r.rate_1h, 12), round(least(r.rate_5m, r.rate_1h) / r.pace, 6),
+           CASE WHEN a.spent >= v.limit_amount THEN budget_velocity_as_owner.at
+                WHEN r.rate_1h > 0 AND (v.limit_amount - a.spent) / r.rate_1h < 876000
+                THEN budget_velocity_as_owner.at + ((v.limit_amount - a.spent) / r.rate_1h)::double precision * interval '1 hour' END
+    FROM cost_ledger.budget b
+    CROSS JOIN windows w
+    CROSS JOIN LATERAL (
+        SELECT v.limit_amount FROM cost_ledger.budget_version v
+        WHERE v.budget_id = b.budget_id AND v.valid_from <= now() AND (v.valid_to IS NULL OR v.valid_to > now())
+        ORDER BY v.version DESC LIMIT 1) v
+    CROSS JOIN LATERAL cost_ledger_internal.budget_period(b.period, budget_velocity_as_owner.at, coalesce(b.time_zone, (SELECT l.time_zone FROM cost_ledger.ledger l)), b.week_start) p
+    CROSS JOIN LATERAL (
+        SELECT e.entity, v.limit_amount * 3600 / extract(epoch FROM p.period_end - p.period_start) AS pace,
+               e.cost_5m * 3600 / extract(epoch FROM budget_velocity_as_owner.at - w.start_5m) AS rate_5m,
+               e.cost * 3600 / extract(epoch FROM budget_velocity_as_owner.at - w.start_1h) AS rate_1h
+        FROM (SELECT coalesce(cost_ledger_internal.shorten_id(c.labels ->> b.each_of), '') COLLATE "C" AS entity,
+                     coalesce(sum(c.cost_5m), 0) AS cost_5m, coalesce(sum(c.cost), 0) AS cost
+              FROM recent c
+              WHERE c.labels @> b.scope AND (b.each_of IS NULL OR c.labels ? b.each_of)
+              GROUP BY 1
+              UNION ALL
+              -- A budget of one limit is there also while nothing is spent.
+              SELECT '', 0, 0
+              WHERE b.each_of IS NULL AND NOT EXISTS (SELECT FROM recent c WHERE c.labels @> b.scope)) e) r
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(s.posted), 0) AS spent FROM cost_ledger_internal.budget_balance s
+        WHERE s.budget_id = b.budget_id AND s.entity = r.entity AND s.period_start = p.period_start) a
+    CROSS JOIN LATERAL (
+        SELECT b.scope || CASE WHEN b.each_of IS NULL THEN '{}' ELSE jsonb_build_object(b.each_of, r.entity) END AS scope) s
+    WHERE b.is_active AND b.metric = 'cost' AND b.period IN ('hour', 'day', 'week', 'month', 'quarter')
+      -- Minutes are kept by these labels only.
+      AND b.scope - '{team,feature,customer,task_type,environment,provider,model,service_class,operation}'::text[] = '{}'
+      AND (sees_all OR s.scope -> 'team' <@ to_jsonb(teams) OR s.scope -> 'customer' <@ to_jsonb(customers))
+      AND coalesce(b.each_of, 'team') = ANY ('{team,feature,customer,task_type,environment,provider,model,service_class,operation}')
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.budget_velocity_as_owner(timestamptz, boolean, text[], text[]) IS
+    'The body of budget_velocity().';
+COMMENT ON FUNCTION cost_ledger_internal.budget_velocity(timestamptz, boolean, text[], text[]) IS
+    'cost_ledger.budget_velocity() for who sees all, or only these teams and customers.';
+
+CREATE FUNCTION cost_ledger.budget_velocity(at timestamptz DEFAULT now())
+    RETURNS TABLE (budget_id bigint, name text, entity text, pace numeric, rate_5m numeric, rate_1h numeric, velocity numeric, exhausted_at timestamptz)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT r.*
+    FROM cost_ledger_internal.budget_velocity(budget_velocity.at, cost_ledger_internal.sees_all(),
+                                         cost_ledger_internal.seen_teams(), cost_ledger_internal.seen_customers()) r;
+END;
+
+COMMENT ON FUNCTION cost_ledger.budget_velocity(timestamptz) IS
+    'How fast each active cost budget of an hour, day, week, month or quarter is being used, and each entity of it that spent in the last hour: its pace (limit_amount / length of the period), the rates of the last 5 minutes and the last hour, all per hour (12 decimals), velocity, the lower rate as a multiple of the pace (6 decimals), so that one burst or one quiet minute is none, and when the limit is used up at the rate of the last hour. Not for users, runs, sessions, agents or API keys, by which minutes are not kept: a budget of a minute or a rolling window is for them.';
