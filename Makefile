@@ -43,6 +43,7 @@ PIECES = \
 	sql/rollup/rollup.sql \
 	sql/ledger/ledger.sql \
 	sql/ledger/lock.sql \
+	sql/call/filter.sql \
 	sql/call/call.sql \
 	sql/call/partition.sql \
 	sql/call/rerate.sql \
