@@ -33,6 +33,7 @@ PIECES = \
 	sql/ledger/schema.sql \
 	sql/grant/caller.sql \
 	sql/grant/visible.sql \
+	sql/ledger/help.sql \
 	sql/usage/usage.sql \
 	sql/price/price.sql \
 	sql/price/model.sql \
@@ -44,6 +45,7 @@ PIECES = \
 	sql/rollup/rollup.sql \
 	sql/ledger/ledger.sql \
 	sql/ledger/lock.sql \
+	sql/call/filter.sql \
 	sql/call/call.sql \
 	sql/call/partition.sql \
 	sql/call/rerate.sql \
@@ -102,21 +104,34 @@ include $(PGXS)
 
 $(OBJS): $(wildcard src/*.h) Makefile
 
-# The script is the pieces in order; two marker lines are replaced by the
-# ledger's own pieces and by the shipped price list.
+# The script is the pieces in order; three marker lines are replaced by the
+# ledger's own pieces, by the shipped price list, and by what help() knows: the
+# noun of an object is the folder of the piece that makes it.
 sql/$(EXTENSION)--$(EXTVERSION).sql: $(PIECES) $(LEDGER) prices/seed.csv cost_ledger.control Makefile
 	cat $(LEDGER) > $@.ledger
+	awk 'match($$0, /^CREATE (FUNCTION|PROCEDURE|AGGREGATE|TABLE|VIEW|TYPE) cost_ledger\.[a-z0-9_]+/) { \
+		name = substr($$0, 1, RLENGTH); sub(/.*\./, "", name); split(FILENAME, folder, "/"); \
+		if (!seen[name]++) { printf "%s            (\047%s\047, \047%s\047)", separator, name, folder[2]; separator = ",\n" } } \
+		END { print "" }' $(PIECES) $(LEDGER) > $@.nouns
 	cat $(PIECES) \
 	| sed -e '/^@LEDGER@$$/{r $@.ledger' -e 'd}' \
 	      -e '/^@SEED_PRICES@$$/{r prices/seed.csv' -e 'd}' \
+	      -e '/^@NOUNS@$$/{r $@.nouns' -e 'd}' \
 	      -e 's/@VERSION@/$(EXTVERSION)/g' > $@.new
-	rm $@.ledger
+	rm $@.ledger $@.nouns
 	mv $@.new $@
 
 META.json: META.json.in cost_ledger.control
 	sed 's/@VERSION@/$(EXTVERSION)/g' META.json.in > $@
 
 all: META.json
+
+# docs/reference.md, from the comments of the installed extension, on the server of
+# PGHOST etc., in a database made for it.
+.PHONY: reference
+reference:
+	script/reference > docs/reference.md.new
+	mv docs/reference.md.new docs/reference.md
 
 # The tests on other versions, each in a Debian of its own in a folder.
 .PHONY: check-17 check-18

@@ -30,12 +30,16 @@ COMMENT ON COLUMN cost_ledger.alert_rule.kind IS 'What is compared: stale_job, j
 COMMENT ON COLUMN cost_ledger.alert_rule.severity IS 'review: somebody should look at it; page: somebody should be woken.';
 COMMENT ON COLUMN cost_ledger.alert_rule.threshold IS 'An alert is raised for a subject whose value is at or above this, in the unit of the view.';
 COMMENT ON COLUMN cost_ledger.alert_rule.clear_below IS 'It is resolved when the value falls below this (hysteresis), and may be raised again; NULL for 95 percent of threshold.';
-COMMENT ON COLUMN cost_ledger.alert_rule.scope IS 'Only signals whose detail contains this object; {} for all.';
+COMMENT ON COLUMN cost_ledger.alert_rule.scope IS 'Only signals whose detail passes this filter, {"team": "search*"}; {} for all.';
 COMMENT ON COLUMN cost_ledger.alert_rule.is_active IS 'Whether the rule is evaluated.';
 COMMENT ON COLUMN cost_ledger.alert_rule.time_limit IS 'After how long evaluating it is given up for this time; NULL: never.';
 COMMENT ON COLUMN cost_ledger.alert_rule.note IS 'What to do about it.';
 COMMENT ON COLUMN cost_ledger.alert_rule.created_at IS 'When it was made.';
 COMMENT ON COLUMN cost_ledger.alert_rule.last_error IS 'Why it could not be evaluated the last time; NULL when it could.';
+
+CREATE TRIGGER check_scope
+    BEFORE INSERT OR UPDATE ON cost_ledger.alert_rule
+    FOR EACH ROW EXECUTE FUNCTION cost_ledger_internal.check_scope();
 
 INSERT INTO cost_ledger.alert_rule (name, kind, severity, threshold, clear_below, note) VALUES
     ('a job has stopped', 'stale_job', 'page', 300, 300, 'Seconds. SELECT * FROM cost_ledger.job_status; says which and why.'),

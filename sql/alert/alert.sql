@@ -71,7 +71,7 @@ BEGIN
             SELECT DISTINCT ON (1) coalesce(cost_ledger_internal.shorten_id(s.subject::text), '') COLLATE "C" AS subject,
                    s.value::numeric AS value, coalesce(s.detail::jsonb, '{}') AS detail
             FROM %s s
-            WHERE s.value IS NOT NULL AND coalesce(s.detail::jsonb, '{}') @> $1
+            WHERE s.value IS NOT NULL AND cost_ledger_internal.matches_filter(coalesce(s.detail::jsonb, '{}'), $1)
             ORDER BY 1, 2 DESC
             $query$, cost_ledger_internal.find_signal(rule.kind))
             USING rule.scope

@@ -165,7 +165,7 @@ CREATE INDEX pause_open ON cost_ledger.pause (pause_id) WHERE resumed_at IS NULL
 
 COMMENT ON TABLE cost_ledger.pause IS 'Kill switches: who stopped which calls, when and why. reserve() obeys at once.';
 COMMENT ON COLUMN cost_ledger.pause.pause_id IS 'Identity of the pause.';
-COMMENT ON COLUMN cost_ledger.pause.scope IS 'Which calls: as the scope of a budget, {} is every call.';
+COMMENT ON COLUMN cost_ledger.pause.scope IS 'Which calls: a filter by columns that budgets know, {} is every call.';
 COMMENT ON COLUMN cost_ledger.pause.reason IS 'Why.';
 COMMENT ON COLUMN cost_ledger.pause.paused_at IS 'Since when.';
 COMMENT ON COLUMN cost_ledger.pause.paused_by IS 'The role that paused them.';
@@ -179,6 +179,9 @@ CREATE TRIGGER check_budget
 CREATE TRIGGER start_budget
     AFTER INSERT OR UPDATE OR DELETE ON cost_ledger.budget
     FOR EACH ROW EXECUTE FUNCTION cost_ledger_internal.start_budget();
+CREATE TRIGGER check_scope
+    BEFORE INSERT OR UPDATE ON cost_ledger.pause
+    FOR EACH ROW EXECUTE FUNCTION cost_ledger_internal.check_scope();
 CREATE TRIGGER check_budget_version
     BEFORE INSERT OR UPDATE ON cost_ledger.budget_version
     FOR EACH ROW EXECUTE FUNCTION cost_ledger_internal.check_budget_version();

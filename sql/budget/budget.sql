@@ -4,13 +4,6 @@
 -- with a hold at the commit of its transaction, without one when refresh()
 -- brings it into the rollups.
 
-CREATE FUNCTION cost_ledger_internal.shorten_id(id text) RETURNS text
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-    AS 'MODULE_PATHNAME', 'cl_shorten_id';
-
-COMMENT ON FUNCTION cost_ledger_internal.shorten_id(text) IS
-    'An id as the ledger keeps it: beyond 512 bytes its beginning, "#" and its MD5, 512 bytes at most.';
-
 CREATE FUNCTION cost_ledger_internal.budget_columns() RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
@@ -80,42 +73,6 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.budget_level(numeric) IS
     'What crossing a threshold asks for where no action is given: warn below 0.9, throttle from 0.9, stop from 1; ok when none is crossed (NULL).';
 
-CREATE FUNCTION cost_ledger_internal.check_scope(scope jsonb) RETURNS jsonb
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    dimension text;
-    wanted jsonb;
-    checked jsonb := '{}';
-BEGIN
-    IF coalesce(jsonb_typeof(scope), 'null') NOT IN ('object', 'null') THEN
-        RAISE EXCEPTION 'budget scope is not a JSON object'
-            USING ERRCODE = 'invalid_parameter_value',
-                  HINT = 'Write {"team": "search"}, or {} for every call.';
-    END IF;
-    IF jsonb_typeof(scope) = 'object' THEN
-        FOR dimension, wanted IN SELECT e.key, e.value FROM jsonb_each(scope) e ORDER BY e.key COLLATE "C" LOOP
-            IF dimension <> ALL (cost_ledger_internal.budget_columns()) THEN
-                RAISE EXCEPTION 'budget scope has unknown key "%"', dimension
-                    USING ERRCODE = 'invalid_parameter_value',
-                          HINT = format('The keys are columns of the call: %s.', array_to_string(cost_ledger_internal.budget_columns(), ', '));
-            ELSIF jsonb_typeof(wanted) <> 'string' OR wanted = '""' THEN
-                RAISE EXCEPTION 'value of budget scope "%" is not a name', dimension
-                    USING ERRCODE = 'invalid_parameter_value',
-                          HINT = format('Write {"%s": "…"} with the text that the calls carry; leave the key out for every %1$s.', dimension);
-            END IF;
-            checked := checked || jsonb_build_object(dimension, CASE WHEN dimension IN ('run_id', 'session_id', 'user_id')
-                                                                     THEN cost_ledger_internal.shorten_id(wanted #>> '{}') ELSE wanted #>> '{}' END);
-        END LOOP;
-    END IF;
-    RETURN checked;
-END
-$$;
-
-COMMENT ON FUNCTION cost_ledger_internal.check_scope(jsonb) IS
-    'A scope as it is kept, ids shortened as calls have them; an error (22023) if it is none.';
-
 CREATE FUNCTION cost_ledger_internal.check_budget_as_owner() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -172,7 +129,8 @@ BEGIN
     END IF;
     -- A day is 24 hours in every session, also where its zone has days of 23.
     new.period_length := make_interval(secs => extract(epoch FROM new.period_length)::double precision);
-    new.scope := cost_ledger_internal.check_scope(new.scope);
+    -- Calls find a budget by its names; so it has nothing but names.
+    new.scope := cost_ledger_internal.check_filter(new.scope, 'a budget', cost_ledger_internal.budget_columns(), is_exact => true);
     new.match_key := coalesce((SELECT c.name || '=' || cost_ledger_internal.shorten_id(new.scope ->> c.name)
                                FROM unnest(cost_ledger_internal.budget_columns()) WITH ORDINALITY AS c (name, n)
                                WHERE new.scope ? c.name
@@ -1384,7 +1342,8 @@ BEGIN
     -- The kill switch is before everything.
     SELECT p.reason, p.until INTO known
         FROM cost_ledger.pause p
-        WHERE p.resumed_at IS NULL AND (p.until IS NULL OR p.until > at) AND wanted @> p.scope
+        WHERE p.resumed_at IS NULL AND (p.until IS NULL OR p.until > at)
+          AND cost_ledger_internal.matches_filter(wanted, p.scope)
         ORDER BY p.pause_id LIMIT 1;
     IF FOUND THEN
         decision := 'stop';
@@ -1728,12 +1687,12 @@ BEGIN
             USING ERRCODE = 'null_value_not_allowed',
                   HINT = 'Write {"team": "search"}, or {} for every call.';
     END IF;
-    RETURN cost_ledger_internal.check_scope(scope);
+    RETURN cost_ledger_internal.check_filter(scope, 'a pause', cost_ledger_internal.budget_columns());
 END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.pause_scope(jsonb) IS
-    'The scope of a pause as it is kept: as check_scope(), but NULL, which might be meant for one and be for all, is an error (22004).';
+    'The scope of a pause as it is kept: as check_filter(), but NULL, which might be meant for one and be for all, is an error (22004).';
 
 CREATE FUNCTION cost_ledger_internal.pause(scope jsonb, reason text, until timestamptz) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
@@ -1749,7 +1708,7 @@ BEGIN
                   HINT = 'Write SELECT cost_ledger.pause(''{"agent": "crawler"}'', ''runs away'');';
     END IF;
     INSERT INTO cost_ledger.pause (scope, reason, until)
-        VALUES (cost_ledger_internal.pause_scope(pause.scope), pause.reason, pause.until)
+        VALUES (pause.scope, pause.reason, pause.until)
         RETURNING pause_id INTO id;
     RETURN id;
 END
@@ -1763,7 +1722,7 @@ CREATE FUNCTION cost_ledger.pause(scope jsonb, reason text, until timestamptz DE
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger.pause(jsonb, text, timestamptz) IS
-    'Has reserve() answer stop for every call of a scope (as of a budget; {} is every call, NULL an error) from the commit on, until a time or resume(). Returns the pause_id.';
+    'Has reserve() answer stop for every call of a scope, a filter by columns that budgets know, {"model": "gpt-5*"} ({} is every call, NULL an error), from the commit on, until a time or resume(). Returns the pause_id.';
 
 CREATE FUNCTION cost_ledger_internal.resume(scope jsonb) RETURNS bigint
     LANGUAGE plpgsql VOLATILE

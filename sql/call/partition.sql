@@ -652,7 +652,7 @@ BEGIN
         FROM cost_ledger.retention_log r
         WHERE r.starts_at < refuse_dropped.range_end AND r.ends_at > refuse_dropped.range_start AND r.rows > 0;
     -- Calls that are named are there, or nobody expects them.
-    IF dropped_to IS NOT NULL AND NOT coalesce(filters ? 'call_id', false) THEN
+    IF dropped_to IS NOT NULL AND coalesce(jsonb_typeof(filters -> 'call_id') IN ('object', 'null'), true) THEN
         RAISE EXCEPTION 'calls made before % were dropped by retention', dropped_to
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'What is in the rollups of them stays as it is; see retention_log.',

@@ -4,64 +4,6 @@
 -- corrects it, summed.  Usage is looked at as it is known now, and cost as the
 -- reports add it up, so that an adjustment brings exactly the difference.
 
-CREATE FUNCTION cost_ledger_internal.filter_condition(filter jsonb) RETURNS text
-    LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    entry record;
-    known record;
-    wanted text[];
-    condition text;
-BEGIN
-    IF jsonb_typeof(filter) IS DISTINCT FROM 'object' THEN
-        RAISE EXCEPTION 'a filter is not a JSON object of column and value'
-            USING ERRCODE = 'invalid_parameter_value',
-                  HINT = 'Write {"provider": "openai", "team": ["search", "chat"], "customer": null}.';
-    END IF;
-    condition := 'true';
-    FOR entry IN SELECT f.key, f.value FROM jsonb_each(filter) AS f LOOP
-        SELECT a.atttypid, format_type(a.atttypid, NULL) AS type INTO known
-            FROM pg_attribute a
-            WHERE a.attrelid = 'cost_ledger.call'::regclass AND a.attname = entry.key AND a.attnum > 0 AND NOT a.attisdropped;
-        IF NOT FOUND THEN
-            RAISE EXCEPTION 'filter "%" is not a column of a call', entry.key
-                USING ERRCODE = 'undefined_column',
-                      HINT = 'Filter by columns of cost_ledger.call: provider, model, team, feature, customer, pricing, …; other labels by {"tags": {"name": "value"}}.';
-        END IF;
-        IF known.atttypid = 'jsonb'::regtype THEN
-            condition := condition || CASE WHEN entry.value = 'null' THEN format(' AND c.%I IS NULL', entry.key)
-                                           ELSE format(' AND c.%I @> %L', entry.key, entry.value) END;
-        ELSIF jsonb_typeof(entry.value) = 'object' OR jsonb_path_exists(entry.value, 'strict $[*] ? (@.type() == "object" || @.type() == "array")', silent => true) THEN
-            RAISE EXCEPTION 'filter "%" is neither a value nor a list of values', entry.key
-                USING ERRCODE = 'invalid_parameter_value',
-                      HINT = format('Write {"%s": "value"}, {"%1$s": ["one", "other"]} or {"%1$s": null}.', entry.key);
-        ELSE
-            wanted := ARRAY(SELECT v.value
-                            FROM jsonb_array_elements_text(CASE jsonb_typeof(entry.value) WHEN 'array' THEN entry.value
-                                                                ELSE jsonb_build_array(entry.value) END) AS v);
-            IF known.atttypid <> 'text'::regtype THEN
-                BEGIN
-                    EXECUTE format('SELECT %L::%s[]', wanted, known.type);
-                EXCEPTION WHEN data_exception THEN
-                    RAISE EXCEPTION 'filter "%" has a value that is no %', entry.key, known.type
-                        USING ERRCODE = 'invalid_parameter_value',
-                              DETAIL = format('The filter is %s.', left(entry.value::text, 200)),
-                              HINT = format('Column "%s" of cost_ledger.call holds values of type %s; null finds the rows without one.', entry.key, known.type);
-                END;
-            END IF;
-            -- null finds the rows without a value, alone or in a list.
-            condition := condition || format(' AND (c.%I = ANY (%L::%s[])%s)', entry.key, array_remove(wanted, NULL), known.type,
-                                             CASE WHEN array_position(wanted, NULL) IS NOT NULL THEN format(' OR c.%I IS NULL', entry.key) END);
-        END IF;
-    END LOOP;
-    RETURN condition;
-END
-$$;
-
-COMMENT ON FUNCTION cost_ledger_internal.filter_condition(jsonb) IS
-    'A filter, see booked_calls(), as a condition on rows c of call; an error for a column that there is not (42703), or a value that it cannot have (22023).';
-
 CREATE FUNCTION cost_ledger_internal.booked_calls(
     range_start timestamptz, range_end timestamptz, filters jsonb DEFAULT '{}', marks jsonb DEFAULT '[]'
 ) RETURNS TABLE (
@@ -76,8 +18,7 @@ CREATE FUNCTION cost_ledger_internal.booked_calls(
     SET jit = off
 AS $$
 DECLARE
-    filter jsonb;
-    conditions text[] := '{}';
+    conditions text[];
 BEGIN
     IF to_regclass('cost_ledger.call') IS NULL THEN
         PERFORM cost_ledger_internal.ledger();
@@ -94,9 +35,8 @@ BEGIN
     END IF;
 
     -- The first condition is that of filters; the others tell the mark.
-    FOR filter IN SELECT coalesce(filters, '{}') UNION ALL SELECT m.value FROM jsonb_array_elements(marks) AS m LOOP
-        conditions := conditions || cost_ledger_internal.filter_condition(filter);
-    END LOOP;
+    conditions := ARRAY[cost_ledger_internal.call_condition(filters)]
+                  || ARRAY(SELECT cost_ledger_internal.call_condition(m.value) FROM jsonb_array_elements(marks) WITH ORDINALITY AS m (value, n) ORDER BY m.n);
 
     -- Corrections stand at the called_at of their call, so the range holds
     -- them too.
@@ -146,7 +86,7 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.booked_calls(timestamptz, timestamptz, jsonb, jsonb) IS
-    'What is booked for each call of a range of time (end exclusive), its corrections and adjustments included: usage as it is known now, in the ledger''s convention; cost, the sum of all its rows (NULL while nothing has a price); price_id and pricing of the last of them. filters is an object of columns of call and values: {"provider": "openai", "team": ["search", "chat"], "customer": null, "tags": {"tier": "gold"}}; all must hold, of a list one, null finds rows without a value, JSON columns are compared by containment. marks is a list of such filters; mark is the number of the first that holds.';
+    'What is booked for each call of a range of time (end exclusive), its corrections and adjustments included: usage as it is known now, in the ledger''s convention; cost, the sum of all its rows (NULL while nothing has a price); price_id and pricing of the last of them. filters is a filter of calls (call_condition()); marks is a list of such filters; mark is the number of the first that holds.';
 
 CREATE FUNCTION cost_ledger_internal.billed_meters(
     range_start timestamptz, range_end timestamptz, filters jsonb
@@ -190,7 +130,7 @@ CREATE FUNCTION cost_ledger.billed_meters(
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger.billed_meters(timestamptz, timestamptz, jsonb) IS
-    'What the calls of a range of time (end exclusive) are billed for: quantity and amount per model as sent and meter, by the price list as it is now, in the ledger''s currency, corrections included. Quantities are disjoint: parts with a rate of their own are taken out of their total, others are in it. is_unpriced: some of the quantity has no rate, and amount lacks it. Where calls are booked at other prices than the list now has, the meter "(not rerated)" is the difference, so that the amounts of a model add up to its cost; rerate() brings it to 0. filters as in booked_calls(). Calls served from response_cache are left out.';
+    'What the calls of a range of time (end exclusive) are billed for: quantity and amount per model as sent and meter, by the price list as it is now, in the ledger''s currency, corrections included. Quantities are disjoint: parts with a rate of their own are taken out of their total, others are in it. is_unpriced: some of the quantity has no rate, and amount lacks it. Where calls are booked at other prices than the list now has, the meter "(not rerated)" is the difference, so that the amounts of a model add up to its cost; rerate() brings it to 0. filters is a filter of calls: {"provider": "openai", "model": "gpt-5*", "team": ["search", "chat"], "environment": {"not": "ci"}, "customer": null, "tags": {"tier": "gold"}}. Calls served from response_cache are left out.';
 
 CREATE FUNCTION cost_ledger_internal.rerate_query(batch bigint) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -300,6 +240,7 @@ BEGIN
     rerate.filters := coalesce(rerate.filters, '{}');
     -- Checks the arguments, and finds nothing.
     PERFORM FROM cost_ledger_internal.booked_calls(rerate.range_start, rerate.range_end, rerate.filters || '{"call_id": []}');
+    PERFORM cost_ledger_internal.call_condition(rerate.filters);
     PERFORM cost_ledger_internal.refuse_dropped(rerate.range_start, rerate.range_end, rerate.filters);
     IF NOT rerate.dry_run THEN
         IF coalesce(rerate.reason, '') = '' THEN
@@ -367,7 +308,7 @@ CREATE FUNCTION cost_ledger.rerate(
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger.rerate(timestamptz, timestamptz, jsonb, boolean, text) IS
-    'Calls of a range of time (end exclusive) whose cost by the price list as it is now is not what is booked for them, corrections included: one row each, change = new_cost - old_cost in the ledger''s currency, exact. dry_run => false books each change as a row of call that corrects it (cost only, usage does not change), at its time and with its attribution, all in one batch with a reason; again, it finds nothing. Calls that were unpriced or partial get their price this way. A call whose price is gone keeps its cost: it is listed with change NULL and nothing is booked. Calls served from response_cache cost nothing and are not looked at. filters as in booked_calls(). Only for the owner of the ledger and its admins; booking in a transaction at READ COMMITTED (25000), one at a time; an interrupted one books nothing.';
+    'Calls of a range of time (end exclusive) whose cost by the price list as it is now is not what is booked for them, corrections included: one row each, change = new_cost - old_cost in the ledger''s currency, exact. dry_run => false books each change as a row of call that corrects it (cost only, usage does not change), at its time and with its attribution, all in one batch with a reason; again, it finds nothing. Calls that were unpriced or partial get their price this way. A call whose price is gone keeps its cost: it is listed with change NULL and nothing is booked. Calls served from response_cache cost nothing and are not looked at. filters is a filter of calls: {"provider": "openai", "model": "gpt-5*", "team": ["search", "chat"], "environment": {"not": "ci"}, "customer": null, "tags": {"tier": "gold"}}. Only for the owner of the ledger and its admins; booking in a transaction at READ COMMITTED (25000), one at a time; an interrupted one books nothing.';
 
 CREATE FUNCTION cost_ledger_internal.what_if_rules(
     mapping jsonb, OUT marks jsonb, OUT providers text[], OUT models text[], OUT classes text[], OUT regions text[], OUT customers text[]
@@ -440,6 +381,7 @@ BEGIN
                   HINT = 'Leave priced_at out for the prices of each call''s own time.';
     END IF;
     PERFORM FROM cost_ledger_internal.booked_calls(what_if.range_start, what_if.range_end, coalesce(what_if.filters, '{}') || '{"call_id": []}', marks);
+    PERFORM cost_ledger_internal.call_condition(what_if.filters);
 
     SELECT min(c.called_at), max(c.called_at) INTO first_call, last_call
         FROM cost_ledger.call c
@@ -507,4 +449,4 @@ CREATE FUNCTION cost_ledger.what_if(
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger.what_if(timestamptz, timestamptz, jsonb, numeric, jsonb, timestamptz) IS
-    'What the calls of a range of time (end exclusive) would have cost on other models, classes or regions, or with another share of input tokens read from the cache, per team and feature beside what they cost. mapping is a list of rules of which the first that holds counts: [{"from": {"model": "claude-opus-4"}, "to": {"provider": "anthropic", "model": "claude-sonnet-4-5"}}, {"from": {"operation": "eval"}, "to": {"service_class": "batch"}}]; "from" is a filter as in booked_calls(), what "to" leaves out stays. Calls without a rule keep their cost. cache_hit_ratio is cache reads per input token; cache writes stay as far as reads leave room. Prices are those of each call''s own time, or of priced_at. real_cost and what_if_cost, in the ledger''s currency, are of the calls whose full cost both ways is known; the others are counted in unpriced_calls. ratio = what_if_cost / real_cost; is_allocated is false where team or feature is (unallocated).';
+    'What the calls of a range of time (end exclusive) would have cost on other models, classes or regions, or with another share of input tokens read from the cache, per team and feature beside what they cost. mapping is a list of rules of which the first that holds counts: [{"from": {"model": "claude-opus-4"}, "to": {"provider": "anthropic", "model": "claude-sonnet-4-5"}}, {"from": {"operation": "eval"}, "to": {"service_class": "batch"}}]; "from" is a filter as filters is, what "to" leaves out stays. Calls without a rule keep their cost. cache_hit_ratio is cache reads per input token; cache writes stay as far as reads leave room. Prices are those of each call''s own time, or of priced_at. real_cost and what_if_cost, in the ledger''s currency, are of the calls whose full cost both ways is known; the others are counted in unpriced_calls. ratio = what_if_cost / real_cost; is_allocated is false where team or feature is (unallocated).';

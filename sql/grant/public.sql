@@ -9,6 +9,7 @@ REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA cost_ledger, cost_ledger_internal FROM 
 
 GRANT EXECUTE ON FUNCTION
     cost_ledger.version,
+    cost_ledger.help,
     cost_ledger.normalize_usage,
     cost_ledger.usage_status
     TO PUBLIC;

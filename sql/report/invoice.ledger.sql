@@ -100,7 +100,7 @@ WITH period AS (
     FROM period p
     CROSS JOIN LATERAL cost_ledger.billed_meters(
         p.billed_from::timestamp AT TIME ZONE 'UTC', (p.billed_to::timestamp + interval '1 day') AT TIME ZONE 'UTC',
-        jsonb_build_object('provider', p.provider)) b
+        jsonb_build_object('provider', replace(p.provider, '*', '\*'))) b
 ), name AS (
     -- Calls and invoices may use different names for a model that has one
     -- rate card.
