@@ -365,7 +365,7 @@ SELECT cost_ledger.acknowledge(NULL);
 SELECT level, threshold, budget, scope FROM cost_ledger.unacknowledged_alert WHERE budget IN ('all', 'mixed') ORDER BY alert_id;
 -- who knows that 1.0 was reached knows of 0.9
 SELECT cost_ledger.acknowledge(alert_id) FROM cost_ledger.alert WHERE budget_id = :every_call AND threshold = 0.9;
-SELECT cost_ledger.acknowledge(alert_id, 'ada') FROM cost_ledger.alert WHERE budget_id = :every_call AND threshold = 1.0;
+SELECT cost_ledger.acknowledge(alert_id) FROM cost_ledger.alert WHERE budget_id = :every_call AND threshold = 1.0;
 SELECT cost_ledger.acknowledge(alert_id) FROM cost_ledger.alert WHERE budget_id = :every_call AND threshold = 1.0;
 SELECT threshold, acknowledged_by = current_user AS by_me, nullif(acknowledged_by, current_user) AS by_other, acknowledged_at = now() AS at_now
 FROM cost_ledger.alert WHERE budget_id = :every_call ORDER BY threshold;
@@ -437,12 +437,10 @@ SELECT cost_ledger.check_budgets() AS again;
 -- who may do what
 --
 CREATE ROLE regress_oncall;
-GRANT USAGE ON SCHEMA cost_ledger, cost_ledger_internal TO regress_oncall;
-GRANT SELECT ON cost_ledger.alert, cost_ledger.alert_rule, cost_ledger.budget, cost_ledger.unacknowledged_alert TO regress_oncall;
-GRANT UPDATE (acknowledged_at, acknowledged_by) ON cost_ledger.alert TO regress_oncall;
-INSERT INTO cost_ledger_internal.role_grant (role, kind) VALUES ('regress_oncall', 'reader');
+SELECT cost_ledger.grant_operator('regress_oncall');
+SELECT max(alert_id) AS of_now FROM cost_ledger.unacknowledged_alert WHERE budget = 'now' \gset
 SET ROLE regress_oncall;
-SELECT cost_ledger.acknowledge(max(alert_id)) FROM cost_ledger.unacknowledged_alert WHERE budget = 'now';
+SELECT cost_ledger.acknowledge(:of_now);
 \set VERBOSITY sqlstate
 SELECT cost_ledger.check_budgets();
 SELECT cost_ledger_internal.check_budgets(now());
