@@ -722,18 +722,26 @@ REVOKE EXECUTE ON FUNCTION cost_ledger_internal.fit_message(jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger_internal.fit_message(jsonb) IS
     'A message in less than 1 kB: values of its scope are shortened as far as that needs, and end in "..." then.';
 
-CREATE FUNCTION cost_ledger_internal.notify_alert(message jsonb) RETURNS void
-    LANGUAGE sql VOLATILE
+CREATE FUNCTION cost_ledger_internal.alert_message(message jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT pg_notify('cost_ledger_alert',
-                     CASE l.notify_payload WHEN 'full' THEN message
-                          ELSE jsonb_build_object('v', message -> 'v', 'id', message -> 'id', 'kind', message -> 'kind', 'level', message -> 'level') END::text)
+    SELECT CASE l.notify_payload
+           WHEN 'full' THEN message
+           ELSE jsonb_build_object('v', message -> 'v', 'id', message -> 'id', 'kind', message -> 'kind', 'level', message -> 'level') END
     FROM cost_ledger.ledger l
 $$;
 
+COMMENT ON FUNCTION cost_ledger_internal.alert_message(jsonb) IS
+    'As much of an alert''s message as ledger.notify_payload lets every session hear.';
+
+CREATE FUNCTION cost_ledger_internal.notify_alert(message jsonb) RETURNS void
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$ SELECT pg_notify('cost_ledger_alert', cost_ledger_internal.alert_message(message)::text) $$;
+
 COMMENT ON FUNCTION cost_ledger_internal.notify_alert(jsonb) IS
-    'Sends a message to channel cost_ledger_alert with the commit, as much of it as ledger.notify_payload says: every session may listen.';
+    'Sends a message to channel cost_ledger_alert, with the commit.';
 
 CREATE FUNCTION cost_ledger_internal.resolve_budgets(at timestamptz) RETURNS void
     LANGUAGE plpgsql VOLATILE

@@ -255,6 +255,11 @@ BEGIN
             USING ERRCODE = 'null_value_not_allowed',
                   HINT = 'Name it as the calls do; call the function again for each of several.';
     END IF;
+    IF octet_length(grant_kind.key_space) > 64 THEN
+        RAISE EXCEPTION 'key space "%" is longer than 64 bytes', left(grant_kind.key_space, 100)
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'A space is a short name of who sends, e.g. of the tenant.';
+    END IF;
     IF grant_kind.kind IN ('writer', 'gateway') THEN
         -- A role has one space, whatever it is granted.
         grant_kind.key_space := coalesce(grant_kind.key_space,

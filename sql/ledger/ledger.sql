@@ -65,10 +65,6 @@ BEGIN
         RAISE EXCEPTION 'role "%" does not exist', prepare_owner.owner
             USING ERRCODE = 'undefined_object',
                   HINT = 'Pass the name of a role as CREATE ROLE was given it, without quotes around it.';
-    ELSIF NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
-        RAISE EXCEPTION 'only a superuser hands the ledger to another role'
-            USING ERRCODE = 'insufficient_privilege',
-                  HINT = 'Leave owner out, or ask who installed the extension.';
     END IF;
     -- What belongs to the extension is the superuser's; an owner makes the
     -- ledger beside it, calls all of it, and lets others.
@@ -104,6 +100,11 @@ BEGIN
                   HINT = 'Use three capital letters, e.g. USD.';
     END IF;
     IF owner IS NOT NULL THEN
+        IF NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
+            RAISE EXCEPTION 'only a superuser hands the ledger to another role'
+                USING ERRCODE = 'insufficient_privilege',
+                      HINT = 'Leave owner out, or ask who installed the extension.';
+        END IF;
         PERFORM cost_ledger_internal.prepare_owner(owner);
         PERFORM set_config('role', owner, true);
     END IF;

@@ -29,7 +29,7 @@ UPDATE cost_ledger_internal.job SET last_ok_at = now() - interval '1 hour' WHERE
 SELECT cost_ledger.check_rules();
 SELECT occurrence, resolved_at IS NOT NULL AS resolved FROM cost_ledger.alert ORDER BY alert_id;
 -- acknowledged together
-SELECT cost_ledger.acknowledge(max(alert_id), 'me') FROM cost_ledger.alert;
+SELECT cost_ledger.acknowledge(max(alert_id)) FROM cost_ledger.alert;
 SELECT count(*) FROM cost_ledger.unacknowledged_alert;
 -- a subject that is gone is over
 DELETE FROM cost_ledger_internal.job WHERE name = 'refresh';

@@ -180,19 +180,18 @@ COPY cost_ledger.call (called_at, provider, model, input_tokens, cache_read_toke
 SELECT count(*) AS half_copied FROM cost_ledger.call WHERE called_at = '2026-05-03';
 
 --
--- A client needs INSERT on call and USAGE on the schema, nothing more: neither
--- prices nor event keys are shown to it.
+-- A client needs to be a writer, nothing more: neither prices nor event keys are
+-- shown to it.
 --
 CREATE ROLE cost_ledger_test_client;
-GRANT USAGE ON SCHEMA cost_ledger, cost_ledger_internal TO cost_ledger_test_client;
-GRANT INSERT ON cost_ledger.call TO cost_ledger_test_client;
+SELECT cost_ledger.grant_writer('cost_ledger_test_client', with_returning => false);
 SET ROLE cost_ledger_test_client;
 INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens) VALUES ('2026-06-02', 'r1', 'openai', 'gpt-x', 1000000);
 INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens) VALUES ('2026-06-02', 'r1', 'openai', 'gpt-x', 1000000);
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, corrects, cost, pricing) VALUES ('2026-06-02', 'openai', 'gpt-x', -1000000, 1, -1, 'priced');
 SELECT count(*) FROM cost_ledger.call;
 SELECT count(*) FROM cost_ledger_internal.event_key;
-INSERT INTO cost_ledger_internal.event_key VALUES ('x', 'x', 1, now());
+INSERT INTO cost_ledger_internal.event_key VALUES ('', 'x', 'x', 1, now());
 SELECT current_user;
 RESET ROLE;
 SELECT count(*), sum(cost) FROM cost_ledger.call WHERE called_at = '2026-06-02';

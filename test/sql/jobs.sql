@@ -163,11 +163,9 @@ INSERT INTO cost_ledger_internal.lock VALUES ('run_jobs'), ('check_rules');
 
 -- an owner who is not superuser runs everything
 CREATE ROLE regress_ledger_owner;
-GRANT USAGE, CREATE ON SCHEMA cost_ledger, cost_ledger_internal TO regress_ledger_owner;
-GRANT EXECUTE ON ALL ROUTINES IN SCHEMA cost_ledger, cost_ledger_internal TO regress_ledger_owner;
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
+SELECT cost_ledger.create_ledger(owner => 'regress_ledger_owner');
 SET ROLE regress_ledger_owner;
-SELECT cost_ledger.create_ledger();
 UPDATE cost_ledger.alert_rule SET is_active = false WHERE kind IN ('budget_forecast', 'velocity');
 SELECT cost_ledger.set_price('openai', 'm', '{"input_tokens": 1}', '2020-01-01') > 0 AS set;
 SELECT cost_ledger.set_budget('all', '{}', 'month', 1) > 0 AS set;

@@ -239,16 +239,14 @@ SELECT count(*) FROM cost_ledger_internal.event_key;
 SELECT cost_ledger_internal.prune_event_keys(max_keys => 3);
 SELECT event_key FROM cost_ledger_internal.event_key ORDER BY event_key;
 -- once a day
-INSERT INTO cost_ledger_internal.event_key VALUES ('k1', '', 1, '2024-01-10 12:00Z');
+INSERT INTO cost_ledger_internal.event_key VALUES ('', 'k1', '', 1, '2024-01-10 12:00Z');
 SELECT cost_ledger_internal.prune_event_keys();
 SELECT cost_ledger_internal.prune_event_keys(now() + interval '1 day');
 SELECT event_key FROM cost_ledger_internal.event_key ORDER BY event_key;
 
 -- for the owner only
 CREATE ROLE regress_partitions;
-GRANT USAGE ON SCHEMA cost_ledger, cost_ledger_internal TO regress_partitions;
-GRANT SELECT ON ALL TABLES IN SCHEMA cost_ledger, cost_ledger_internal TO regress_partitions;
-REVOKE SELECT ON cost_ledger_internal.call_default FROM regress_partitions;
+SELECT cost_ledger.grant_reader('regress_partitions');
 SET ROLE regress_partitions;
 SELECT cost_ledger.set_retention('1 year');
 SELECT cost_ledger.apply_retention();

@@ -320,12 +320,14 @@ SELECT * FROM pg_temp.ask();
 VACUUM FULL cost_ledger_internal.price;
 SELECT cost, without_price FROM pg_temp.ask();
 
--- who may see prices
+-- who may call the functions sees prices, but of no customer that is not granted
 CREATE ROLE cost_ledger_test_nobody;
-GRANT USAGE ON SCHEMA cost_ledger, cost_ledger_internal TO cost_ledger_test_nobody;
+SELECT cost_ledger.grant_team_reader('cost_ledger_test_nobody', 'none');
 SET ROLE cost_ledger_test_nobody;
 SELECT cost_ledger.cost_at('2026-01-02', 'acme', 'a-1', '{"input_tokens": 1000000}');
-SELECT * FROM cost_ledger.explain_cost('2026-01-02', 'acme', 'a-1', '{"input_tokens": 1000000}');
+SELECT amount FROM cost_ledger.explain_cost('2026-01-02', 'acme', 'a-1', '{"input_tokens": 1000000}');
+SELECT cost_ledger.cost_at('2026-01-02', 'acme', 'a-1', '{"input_tokens": 1000000}', customer => 'anybody');
+SELECT amount FROM cost_ledger.explain_cost('2026-01-02', 'acme', 'a-1', '{"input_tokens": 1000000}', customer => 'anybody');
 SELECT cost_ledger_internal.price_cache_status();
 RESET ROLE;
 DROP OWNED BY cost_ledger_test_nobody;

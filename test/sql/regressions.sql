@@ -9,8 +9,7 @@ SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 10, "output_tokens": 20
 -- whoever may insert calls runs nothing of its own with the owner's rights:
 -- not by an operator that the ledger's queries would find in its search_path
 CREATE ROLE cost_ledger_test_evil;
-GRANT USAGE ON SCHEMA cost_ledger, cost_ledger_internal TO cost_ledger_test_evil;
-GRANT INSERT ON cost_ledger.call TO cost_ledger_test_evil;
+SELECT cost_ledger.grant_gateway('cost_ledger_test_evil');
 CREATE SCHEMA evil AUTHORIZATION cost_ledger_test_evil;
 SET SESSION AUTHORIZATION cost_ledger_test_evil;
 CREATE FUNCTION evil.eq(text, text) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -24,6 +23,7 @@ SET search_path = evil, pg_catalog;
 INSERT INTO cost_ledger.call (called_at, provider, model, event_key, input_tokens) VALUES ('2026-11-01', 'p', 'm', 'k1', 5);
 INSERT INTO cost_ledger.call (called_at, provider, model, event_key, input_tokens) VALUES ('2026-11-01', 'p', 'm', 'k1', 5);
 INSERT INTO cost_ledger.call (called_at, provider, model, raw_usage) VALUES ('2026-11-01', 'openrouter', 'm', '{"prompt_tokens": 5, "completion_tokens": 1, "cost": 0.1, "is_byok": false}');
+SELECT decision FROM cost_ledger.reserve('k1', '{"team": "t"}', 1);
 RESET search_path;
 RESET SESSION AUTHORIZATION;
 DROP SCHEMA evil CASCADE;

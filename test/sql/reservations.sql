@@ -395,8 +395,7 @@ SELECT * FROM cost_ledger_internal.budget_period('rolling', '2026-05-17 18:45:30
 SELECT pg_temp.next();
 SELECT cost_ledger.set_budget('client', '{"team": "c"}', 'total', 10) > 0 AS set;
 CREATE ROLE regress_client;
-GRANT USAGE ON SCHEMA cost_ledger, cost_ledger_internal TO regress_client;
-GRANT INSERT ON cost_ledger.call TO regress_client;
+SELECT cost_ledger.grant_writer('regress_client');
 SELECT hold_id AS held FROM cost_ledger.reserve('client', '{"team": "c"}', 3) \gset
 SET ROLE regress_client;
 INSERT INTO cost_ledger.call (provider, model, input_tokens, hold_id, team) VALUES ('openai', 'm', 2000000, :'held', 'c');
@@ -405,10 +404,8 @@ SELECT cost_ledger.reserve('client 2', '{"team": "c"}', 3);
 \set VERBOSITY default
 RESET ROLE;
 SELECT * FROM balance;
--- with these, it reserves too
-GRANT SELECT ON cost_ledger.ledger, cost_ledger.budget, cost_ledger.budget_version, cost_ledger.pause TO regress_client;
-GRANT SELECT, INSERT, UPDATE ON cost_ledger_internal.budget_balance, cost_ledger_internal.hold TO regress_client;
-GRANT SELECT, INSERT, UPDATE, DELETE ON cost_ledger_internal.hold_line TO regress_client;
+-- as a gateway, it reserves too
+SELECT cost_ledger.grant_gateway('regress_client');
 SET ROLE regress_client;
 SELECT decision FROM cost_ledger.reserve('client 2', '{"team": "c"}', 3);
 SELECT cost_ledger.release('client 2');
@@ -416,8 +413,7 @@ SELECT cost_ledger.pause('{}', 'not mine to say');
 RESET ROLE;
 -- who pulls the switch, and cannot say that somebody else did
 CREATE ROLE regress_oncall;
-GRANT USAGE ON SCHEMA cost_ledger, cost_ledger_internal TO regress_oncall;
-GRANT SELECT, INSERT (scope, reason, until), UPDATE (resumed_at, resumed_by) ON cost_ledger.pause TO regress_oncall;
+SELECT cost_ledger.grant_operator('regress_oncall');
 SET ROLE regress_oncall;
 SELECT cost_ledger.pause('{"agent": "nobody"}', 'mine to say') > 0 AS paused;
 SELECT cost_ledger.resume('{"agent": "nobody"}');

@@ -225,9 +225,7 @@ SELECT count(*) FROM cost_ledger.check_rollups();
 
 -- who may read reports needs nothing but SELECT
 CREATE ROLE cost_ledger_test_reader;
-GRANT USAGE ON SCHEMA cost_ledger, cost_ledger_internal TO cost_ledger_test_reader;
-GRANT SELECT ON ALL TABLES IN SCHEMA cost_ledger, cost_ledger_internal TO cost_ledger_test_reader;
-INSERT INTO cost_ledger_internal.role_grant (role, kind) VALUES ('cost_ledger_test_reader', 'reader');
+SELECT cost_ledger.grant_reader('cost_ledger_test_reader');
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, run_id, parent_run_id) VALUES ('2026-04-06', 'acme', 'm', 1, 'r9', 'r2');
 SET ROLE cost_ledger_test_reader;
 SELECT unconsumed_rows FROM cost_ledger.rollup_status;

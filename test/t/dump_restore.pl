@@ -12,7 +12,7 @@ my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
 $node->start;
 $node->safe_psql('postgres', 'CREATE DATABASE before');
-$node->safe_psql('postgres', 'CREATE ROLE tenant');
+$node->safe_psql('postgres', 'CREATE ROLE tenant; CREATE ROLE sender');
 
 $node->safe_psql('before', q{
     CREATE EXTENSION cost_ledger;
@@ -27,8 +27,14 @@ $node->safe_psql('before', q{
     CREATE INDEX call_by_team ON cost_ledger.call (team, called_at);
     ALTER TABLE cost_ledger.call ENABLE ROW LEVEL SECURITY;
     CREATE POLICY own_team ON cost_ledger.call FOR SELECT TO tenant USING (team = current_user);
-    GRANT USAGE ON SCHEMA cost_ledger, cost_ledger_internal TO tenant;
+    GRANT USAGE ON SCHEMA cost_ledger TO tenant;
     GRANT SELECT ON cost_ledger.call TO tenant;
+    CREATE POLICY all_calls ON cost_ledger.call TO sender USING (true);
+    SELECT cost_ledger.grant_gateway('sender', key_space => 'sent');
+    SELECT cost_ledger.grant_team_reader('tenant', 'tenant');
+    SET ROLE sender;
+    INSERT INTO cost_ledger.call (provider, model, input_tokens, event_key) VALUES ('openai', 'gpt-x', 1, 'e1');
+    RESET ROLE;
 
     INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens, output_tokens, team, cost_center, tags)
         SELECT timestamptz '2026-01-15' + i * interval '1 hour', CASE WHEN i % 10 = 0 THEN 'e' || i END,
@@ -78,6 +84,11 @@ sub fingerprint
         policies => 'SELECT polrelid::regclass, polname, pg_get_expr(polqual, polrelid) FROM pg_policy',
         privileges => q{SELECT oid::regclass, relacl, relrowsecurity FROM pg_class
                         WHERE relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND relacl IS NOT NULL},
+        columns_granted => q{SELECT attrelid::regclass, attname, attacl FROM pg_attribute WHERE attacl IS NOT NULL AND attrelid = 'cost_ledger.call'::regclass},
+        functions_granted => q{SELECT oid::regprocedure, a FROM pg_proc, unnest(proacl) a
+                               WHERE pronamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace)},
+        schemas_granted => q{SELECT nspname, a FROM pg_namespace, unnest(nspacl) a WHERE nspname LIKE 'cost_ledger%'},
+        grants => 'SELECT g::text FROM cost_ledger.grants g',
         members => q{SELECT count(*) FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
                      WHERE e.extname = 'cost_ledger' AND d.deptype = 'e'},
     );
@@ -92,7 +103,7 @@ like($before, qr/EUR/, 'the fingerprint has content');
 my $other = PostgreSQL::Test::Cluster->new('other');
 $other->init;
 $other->start;
-$other->safe_psql('postgres', 'CREATE ROLE tenant');
+$other->safe_psql('postgres', 'CREATE ROLE tenant; CREATE ROLE sender');
 
 my $dir = PostgreSQL::Test::Utils::tempdir();
 for my $way (
@@ -132,6 +143,11 @@ for my $way (
         "$name: budgets decide and settle on");
     my ($rc, $out, $err) = $other->psql("after_$name", 'DELETE FROM cost_ledger.call');
     like($err, qr/append-only/, "$name: still append-only");
+    is($other->safe_psql("after_$name", q{
+        SET ROLE sender;
+        INSERT INTO cost_ledger.call (provider, model, input_tokens, event_key) VALUES ('openai', 'gpt-x', 1, 'e1') RETURNING 1;
+        INSERT INTO cost_ledger.call (provider, model, input_tokens, event_key) VALUES ('openai', 'gpt-x', 1, 'e2') RETURNING pricing}), 'priced',
+        "$name: a sender may do what it might, and its keys are in its space");
     is($other->safe_psql("after_$name", 'SET ROLE tenant; SELECT bool_and(team = current_user) FROM cost_ledger.call'), 't',
         "$name: the policy holds");
     ok($other->safe_psql("after_$name", q{SELECT cost_ledger.set_price('openai', 'gpt-x', '{"input_tokens": 5}', '2027-01-01')}) > 3,
