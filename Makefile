@@ -9,6 +9,7 @@ EXTVERSION  = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" cost_ledger.
 # Listed, not globbed: the order is the order of dependency.
 OBJS = \
 	src/money.o \
+	src/bounds.o \
 	src/usage.o \
 	src/ledger.o \
 	src/as_owner.o \

@@ -11,6 +11,13 @@ CREATE FUNCTION cost_ledger_internal.shorten_id(id text) RETURNS text
 COMMENT ON FUNCTION cost_ledger_internal.shorten_id(text) IS
     'An id as the ledger keeps it: beyond 512 bytes its beginning, "#" and its MD5, 512 bytes at most.';
 
+CREATE FUNCTION cost_ledger_internal.shorten_label(label text) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cl_shorten_label';
+
+COMMENT ON FUNCTION cost_ledger_internal.shorten_label(text) IS
+    'A label as the ledger keeps it: beyond 1 kB its beginning, "#" and its MD5, 1,024 bytes at most.';
+
 CREATE FUNCTION cost_ledger_internal.budget_columns() RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
@@ -106,7 +113,8 @@ BEGIN
                           HINT = format('Write {"%s": "…"} with the text that the calls carry; leave the key out for every %1$s.', dimension);
             END IF;
             checked := checked || jsonb_build_object(dimension, CASE WHEN dimension IN ('run_id', 'session_id', 'user_id')
-                                                                     THEN cost_ledger_internal.shorten_id(wanted #>> '{}') ELSE wanted #>> '{}' END);
+                                                                     THEN cost_ledger_internal.shorten_id(wanted #>> '{}')
+                                                                     ELSE cost_ledger_internal.shorten_label(wanted #>> '{}') END);
         END LOOP;
     END IF;
     RETURN checked;
@@ -1370,7 +1378,8 @@ BEGIN
         END IF;
         IF e.value <> 'null' THEN
             wanted := wanted || jsonb_build_object(e.key, CASE WHEN e.key IN ('run_id', 'session_id', 'user_id', 'parent_run_id')
-                                                               THEN cost_ledger_internal.shorten_id(e.value #>> '{}') ELSE e.value #>> '{}' END);
+                                                               THEN cost_ledger_internal.shorten_id(e.value #>> '{}')
+                                                               ELSE cost_ledger_internal.shorten_label(e.value #>> '{}') END);
         END IF;
     END LOOP;
     provider := coalesce(provider, wanted ->> 'provider');
