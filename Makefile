@@ -42,6 +42,7 @@ PIECES = \
 	sql/price/export.sql \
 	sql/summary/summary.sql \
 	sql/rollup/rollup.sql \
+	sql/rollup/quarantine.sql \
 	sql/ledger/ledger.sql \
 	sql/ledger/lock.sql \
 	sql/call/call.sql \
@@ -64,6 +65,7 @@ LEDGER = \
 	sql/call/call.ledger.sql \
 	sql/call/rerate.ledger.sql \
 	sql/rollup/rollup.ledger.sql \
+	sql/rollup/quarantine.ledger.sql \
 	sql/call/retention.ledger.sql \
 	sql/rollup/live.ledger.sql \
 	sql/budget/budget.ledger.sql \

@@ -26,10 +26,12 @@ FROM (
         SELECT k.called_at, k.corrects, sum(k.cost) AS cost
         FROM cost_ledger_internal.seen_call k
         WHERE k.corrects IS NOT NULL
+          AND k.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q))
         GROUP BY k.called_at, k.corrects) a ON a.called_at = c.called_at AND a.corrects = c.call_id
     CROSS JOIN LATERAL (SELECT coalesce(c.cost + coalesce(a.cost, 0), a.cost) AS cost) b
     WHERE c.corrects IS NULL
       AND c.reported_cost IS NOT NULL
+      AND c.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q))
     GROUP BY 1, c.provider, c.model) t
 CROSS JOIN cost_ledger_internal.report_setting s;
 
