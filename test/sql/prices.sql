@@ -314,6 +314,12 @@ SELECT * FROM pg_temp.ask();
 VACUUM FULL cost_ledger_internal.price;
 SELECT cost, without_price FROM pg_temp.ask();
 
+-- Names are the client's to choose: however many and long, the cache is bounded.
+SELECT count(cost_ledger.cost_at('2026-01-02', 'many', repeat('x', 30000) || n, '{"input_tokens": 1}')) FROM generate_series(1, 1500) n;
+SELECT sum(total_bytes) < 48 * 1024 * 1024 AS bounded FROM pg_backend_memory_contexts WHERE name LIKE 'cost_ledger price%';
+SELECT entries < 1500 AS started_over, bytes < 48 * 1024 * 1024 AS says_so FROM cost_ledger_internal.price_cache_status();
+SELECT cost_ledger.cost_at('2026-01-02', 'many', 'm9', '{"input_tokens": 1000000}');
+
 -- who may see prices
 CREATE ROLE cost_ledger_test_nobody;
 GRANT USAGE ON SCHEMA cost_ledger, cost_ledger_internal TO cost_ledger_test_nobody;
