@@ -9,6 +9,7 @@ EXTVERSION  = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" cost_ledger.
 # Listed, not globbed: the order is the order of dependency.
 OBJS = \
 	src/money.o \
+	src/bounds.o \
 	src/usage.o \
 	src/ledger.o \
 	src/as_owner.o \
@@ -43,6 +44,7 @@ PIECES = \
 	sql/price/export.sql \
 	sql/summary/summary.sql \
 	sql/rollup/rollup.sql \
+	sql/rollup/quarantine.sql \
 	sql/ledger/ledger.sql \
 	sql/ledger/lock.sql \
 	sql/call/filter.sql \
@@ -69,6 +71,7 @@ LEDGER = \
 	sql/call/call.ledger.sql \
 	sql/call/rerate.ledger.sql \
 	sql/rollup/rollup.ledger.sql \
+	sql/rollup/quarantine.ledger.sql \
 	sql/call/retention.ledger.sql \
 	sql/rollup/live.ledger.sql \
 	sql/budget/budget.ledger.sql \

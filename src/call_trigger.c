@@ -15,22 +15,19 @@
 
 #include <math.h>
 
-#include "access/detoast.h"
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "bounds.h"
 #include "call_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "commands/trigger.h"
 #include "common/cryptohash.h"
-#include "common/md5.h"
 #include "common/sha2.h"
 #include "fmgr.h"
 #include "hold.h"
 #include "key_space.h"
 #include "ledger.h"
-#include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pricing.h"
 #include "rollup.h"
@@ -76,19 +73,33 @@ typedef enum CallColumn
 	MODEL,
 	REGION,
 	SERVICE_CLASS,
+	OPERATION,
+	STATUS,
+	TEAM,
+	FEATURE,
 	CUSTOMER,
+	TASK_TYPE,
+	ENVIRONMENT,
 	USER_ID,
+	COHORT,
+	API_KEY,
+	AGENT,
+	STEP,
 	SESSION_ID,
 	RUN_ID,
 	PARENT_RUN_ID,
+	REQUEST_ID,
+	TOOL,
 	EVENT_KEY,
-	OTHER_USAGE,
+	TRACE_URL,
+	OTHER_USAGE,				/* from here on, JSON */
 	RAW_USAGE,
 	TOOL_CALLS,
-	INPUT_PARTS
+	INPUT_PARTS,
+	TAGS
 } CallColumn;
 
-#define NUM_CALL_COLUMNS (INPUT_PARTS + 1)
+#define NUM_CALL_COLUMNS (TAGS + 1)
 
 static const struct
 {
@@ -126,16 +137,30 @@ static const struct
 	[MODEL] = {"model", TEXTOID},
 	[REGION] = {"region", TEXTOID},
 	[SERVICE_CLASS] = {"service_class", TEXTOID},
+	[OPERATION] = {"operation", TEXTOID},
+	[STATUS] = {"status", TEXTOID},
+	[TEAM] = {"team", TEXTOID},
+	[FEATURE] = {"feature", TEXTOID},
 	[CUSTOMER] = {"customer", TEXTOID},
+	[TASK_TYPE] = {"task_type", TEXTOID},
+	[ENVIRONMENT] = {"environment", TEXTOID},
 	[USER_ID] = {"user_id", TEXTOID},
+	[COHORT] = {"cohort", TEXTOID},
+	[API_KEY] = {"api_key", TEXTOID},
+	[AGENT] = {"agent", TEXTOID},
+	[STEP] = {"step", TEXTOID},
 	[SESSION_ID] = {"session_id", TEXTOID},
 	[RUN_ID] = {"run_id", TEXTOID},
 	[PARENT_RUN_ID] = {"parent_run_id", TEXTOID},
+	[REQUEST_ID] = {"request_id", TEXTOID},
+	[TOOL] = {"tool", TEXTOID},
 	[EVENT_KEY] = {"event_key", TEXTOID},
+	[TRACE_URL] = {"trace_url", TEXTOID},
 	[OTHER_USAGE] = {"other_usage", JSONBOID},
 	[RAW_USAGE] = {"raw_usage", JSONBOID},
 	[TOOL_CALLS] = {"tool_calls", JSONBOID},
 	[INPUT_PARTS] = {"input_parts", JSONBOID},
+	[TAGS] = {"tags", JSONBOID},
 };
 
 /*
@@ -159,10 +184,6 @@ cl_is_call_column(const char *name)
  */
 #define EARLIEST_CALL ((TimestampTz) (UNIX_EPOCH_JDATE - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY)
 #define LATEST_CALL ((TimestampTz) 73049 * USECS_PER_DAY)	/* 2200-01-01 */
-
-/* Bytes of an id that are kept. */
-#define MAX_ID_LEN 512
-#define MD5_HASH_LEN 32
 
 /* A row taken apart, with the statement's knowledge of its relation. */
 typedef struct CallRow
@@ -315,6 +336,15 @@ refuse_negative(const char *name)
 			 errhint("Leave it out where it is not known.")));
 }
 
+static void
+refuse_large(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("\"%s\" is too large", name),
+			 errhint("Send that of a single call; nothing of one is 10^12 or more.")));
+}
+
 /*
  * An object of names and whole numbers; returns their sum.
  */
@@ -337,7 +367,9 @@ sum_of_counts(Datum object, const char *column)
 			continue;
 		good = value.type == jbvNumeric &&
 			cl_numeric_to_int64(value.val.numeric, &count) &&
-			count >= 0 && count <= MAX_QUANTITY - sum;
+			count >= 0;
+		if (good && count > MAX_QUANTITY - sum)
+			refuse_large(column);
 		if (good)
 			sum += count;
 	}
@@ -349,52 +381,34 @@ sum_of_counts(Datum object, const char *column)
 	return sum;
 }
 
-/*
- * The rollups are indexed by these ids, and an index has a longest key.  An id
- * beyond it keeps its beginning and what tells it from others: the call has
- * been paid for and must not be lost over its label.
- */
-static text *
-shorten_id(text *id)
+static void
+shorten(CallRow *row, CallColumn column, int limit)
 {
-	const char *error = NULL;
-	StringInfoData shortened;
-	char		md5[MD5_HASH_LEN + 1];
-	int			len = VARSIZE_ANY_EXHDR(id);
-
-	if (len <= MAX_ID_LEN)
-		return id;
-	if (!pg_md5_hash(VARDATA_ANY(id), len, md5, &error))
-		elog(ERROR, "could not compute an MD5 hash: %s", error);
-	initStringInfo(&shortened);
-	appendBinaryStringInfo(&shortened, VARDATA_ANY(id),
-						   pg_mbcliplen(VARDATA_ANY(id), len, MAX_ID_LEN - 1 - MD5_HASH_LEN));
-	appendStringInfo(&shortened, "#%s", md5);
-	return cstring_to_text_with_len(shortened.data, shortened.len);
+	if (!ISNULL(row, column))
+		VALUE(row, column) = cl_shorten_datum(VALUE(row, column), limit);
 }
 
+/*
+ * Labels become keys of the rollups and of their indexes, which have a longest
+ * one; the call has been paid for and must not be lost over its label.  What
+ * nobody asks for by its value must only not be huge.
+ */
 static void
-shorten_ids(CallRow *row)
+bound_texts(CallRow *row)
 {
 	static const CallColumn ids[] = {USER_ID, SESSION_ID, RUN_ID, PARENT_RUN_ID};
 
 	for (int i = 0; i < (int) lengthof(ids); i++)
+		shorten(row, ids[i], MAX_ID_LEN);
+	for (int i = PROVIDER; i <= TOOL; i++)
+		shorten(row, i, MAX_LABEL_LEN);
+	if (!ISNULL(row, TRACE_URL))
+		cl_check_length(VALUE(row, TRACE_URL), MAX_TEXT_LEN, call_columns[TRACE_URL].name);
+	for (int i = OTHER_USAGE; i <= TAGS; i++)
 	{
-		if (ISNULL(row, ids[i]) || toast_raw_datum_size(VALUE(row, ids[i])) - VARHDRSZ <= MAX_ID_LEN)
-			continue;
-		put(row, ids[i], PointerGetDatum(shorten_id(DatumGetTextPP(VALUE(row, ids[i])))));
+		if (!ISNULL(row, i))
+			cl_check_length(VALUE(row, i), MAX_JSON_LEN, call_columns[i].name);
 	}
-}
-
-PG_FUNCTION_INFO_V1(cl_shorten_id);
-
-/*
- * shorten_id(text) → text
- */
-Datum
-cl_shorten_id(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_TEXT_P(shorten_id(PG_GETARG_TEXT_PP(0)));
 }
 
 /*
@@ -436,6 +450,9 @@ check_call(CallRow *row)
 		if (numeric_is_nan(reported) || numeric_is_inf(reported) ||
 			cl_numeric_is_negative(reported))
 			refuse_negative("reported_cost");
+		if (!cl_is_money(reported))
+			refuse_large("reported_cost");
+		put(row, REPORTED_COST, NumericGetDatum(cl_round_money(reported)));
 	}
 	if (ISNULL(row, SERVED_FROM))
 		put(row, SERVED_FROM, row->model);
@@ -698,11 +715,11 @@ read_usage(CallRow *row, Usage *usage)
 	known = cl_usage_normalize(DatumGetJsonbP(VALUE(row, RAW_USAGE)), NULL,
 							   provider, provider_len, usage);
 	if (ISNULL(row, SERVICE_CLASS) && usage->service_class)
-		put(row, SERVICE_CLASS, CStringGetTextDatum(usage->service_class));
+		put(row, SERVICE_CLASS, cl_shorten_datum(CStringGetTextDatum(usage->service_class), MAX_LABEL_LEN));
 	if (ISNULL(row, REGION) && usage->region)
-		put(row, REGION, CStringGetTextDatum(usage->region));
+		put(row, REGION, cl_shorten_datum(CStringGetTextDatum(usage->region), MAX_LABEL_LEN));
 	if (ISNULL(row, REPORTED_COST) && usage->reported_cost && is_ledger_in_dollars(row))
-		put(row, REPORTED_COST, NumericGetDatum(usage->reported_cost));
+		put(row, REPORTED_COST, NumericGetDatum(cl_round_money(usage->reported_cost)));
 	if (!known)
 	{
 		put(row, USAGE_STATUS, CStringGetTextDatum("unrecognized"));
@@ -801,6 +818,14 @@ check_correction(CallRow *row, Relation relation)
 				(errcode(ERRCODE_CHECK_VIOLATION),
 				 errmsg("a correction needs a cost and a pricing status"),
 				 errhint("Use cost_ledger.correct_call(), which computes them.")));
+	for (int i = COST; i <= REPORTED_COST; i++)
+	{
+		if (!ISNULL(row, i) && !cl_is_cost(DatumGetNumeric(VALUE(row, i))))
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("\"%s\" of a correction is too large", call_columns[i].name),
+					 errhint("Use cost_ledger.correct_call(), which computes it.")));
+	}
 	if (ISNULL(row, SERVICE_CLASS))
 		put(row, SERVICE_CLASS, row->standard);
 }
@@ -855,7 +880,7 @@ cl_price_call(PG_FUNCTION_ARGS)
 			if (!ISNULL(row, EVENT_KEY))
 				payload = payload_hash(row, descriptor);
 			check_call(row);
-			shorten_ids(row);
+			bound_texts(row);
 			price_row(row);
 			if (payload && !claim_event_key(row, payload))
 				return PointerGetDatum(NULL);	/* a replay: nothing happens */

@@ -71,7 +71,11 @@ run(const char *command)
 		elog(ERROR, "SPI_connect failed");
 	status = SPI_execute(command, false, 1);
 	if (status != SPI_OK_SELECT)
-		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(status));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("command is not a SELECT"),
+				 errdetail("It ended with %s.", SPI_result_code_string(status)),
+				 errhint("Have a function do the work, and pass the SELECT that calls it.")));
 	if (SPI_processed > 0 && SPI_gettypeid(SPI_tuptable->tupdesc, 1) == INT8OID)
 	{
 		bool		isnull;

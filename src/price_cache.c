@@ -92,10 +92,11 @@ typedef struct CacheEntry
 } CacheEntry;
 
 /*
- * Distinct names are the client's to choose, so the cache is bounded; a
- * backend that meets more starts over.
+ * Distinct names, and how long they are, are the client's to choose, so the
+ * cache is bounded; a backend that meets more starts over.  Some ten thousand
+ * entries fit, which take seconds to load: who uses so many has other troubles.
  */
-#define MAX_ENTRIES 20000
+#define MAX_CACHE_SIZE ((Size) 32 * 1024 * 1024)
 
 /*
  * What a price is made of.  The rows of the first ones that concern an entry
@@ -112,6 +113,7 @@ static const char *const price_tables[] = {
 static MemoryContext cache_context = NULL;
 static HTAB *cache = NULL;
 static bool cache_is_valid = false;
+static Size entries_size = 0;	/* memory of all entries */
 static uint64 generation = 0;	/* counts the changes that make entries suspect */
 static Oid	price_table_oids[NUM_PRICE_TABLES];	/* set when the cache starts */
 
@@ -184,6 +186,7 @@ start_cache(void)
 											  ALLOCSET_DEFAULT_SIZES);
 	else
 		MemoryContextReset(cache_context);
+	entries_size = 0;
 
 	for (int i = 0; i < NUM_PRICE_TABLES; i++)
 		price_table_oids[i] = cl_ledger_relation(price_tables[i]);
@@ -645,6 +648,15 @@ load_entry(const EntryKey *key)
 }
 
 /*
+ * What the entries take, and the table that finds them.
+ */
+static Size
+cache_size(void)
+{
+	return entries_size + MemoryContextMemAllocated(cache_context, false);
+}
+
+/*
  * The entry of a key, checked or loaded if need be.
  */
 static CacheEntry *
@@ -662,7 +674,7 @@ lookup_entry(const EntryKey *key)
 		return entry;
 	}
 
-	if (!cache_is_valid || (entry == NULL && hash_get_num_entries(cache) >= MAX_ENTRIES))
+	if (!cache_is_valid || (entry == NULL && cache_size() >= MAX_CACHE_SIZE))
 	{
 		cache_is_valid = false;
 		start_cache();
@@ -681,8 +693,12 @@ lookup_entry(const EntryKey *key)
 	loaded = load_entry(key);
 	entry = hash_search(cache, &loaded.key, HASH_ENTER, &is_known);
 	MemoryContextSetParent(loaded.memory, cache_context);
+	entries_size += MemoryContextMemAllocated(loaded.memory, false);
 	if (is_known)
+	{
+		entries_size -= MemoryContextMemAllocated(entry->memory, false);
 		MemoryContextDelete(entry->memory);
+	}
 	*entry = loaded;
 	return entry;
 }
@@ -815,14 +831,14 @@ PG_FUNCTION_INFO_V1(cl_price_cache_status);
 
 /*
  * price_cache_status(OUT hits bigint, OUT loads bigint, OUT invalidations
- * bigint, OUT entries bigint, OUT checks bigint)
+ * bigint, OUT entries bigint, OUT checks bigint, OUT bytes bigint)
  */
 Datum
 cl_price_cache_status(PG_FUNCTION_ARGS)
 {
 	TupleDesc	descriptor;
-	Datum		values[5];
-	bool		nulls[5] = {0};
+	Datum		values[6];
+	bool		nulls[6] = {0};
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -833,6 +849,7 @@ cl_price_cache_status(PG_FUNCTION_ARGS)
 	values[2] = Int64GetDatum(cache_invalidations);
 	values[3] = Int64GetDatum(cache_is_valid ? hash_get_num_entries(cache) : 0);
 	values[4] = Int64GetDatum(cache_checks);
+	values[5] = Int64GetDatum(cache_context ? cache_size() : 0);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
 													  values, nulls)));
 }

@@ -173,7 +173,7 @@ add_row(CallLabels *state, HeapTupleHeader row)
 		}
 		if (len != 0)
 			ereport(ERROR,
-					(errcode(ERRCODE_DATA_CORRUPTED),
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("\"later\" of call_labels is not a list of labels and calls"),
 					 errhint("Such rows are made by cost_ledger_internal.first_call().")));
 	}
@@ -375,7 +375,10 @@ read_numbering(void)
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
 		if (SPI_execute_snapshot(plan, NULL, NULL, snapshot, InvalidSnapshot, true, false, 1) != SPI_OK_SELECT ||
 			SPI_processed != 1)
-			elog(ERROR, "could not read the ledger's settings");
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the ledger's settings are gone"),
+					 errhint("cost_ledger.ledger has exactly one row; bring it back from a backup.")));
 		UnregisterSnapshot(snapshot);
 		tuple = SPI_tuptable->vals[0];
 		xid_offset = DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &isnull));
@@ -478,7 +481,10 @@ read_state(void)
 					"FROM cost_ledger_internal.rollup_state s",
 					0, NULL);
 	if (SPI_execute_plan(plan, NULL, NULL, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
-		elog(ERROR, "could not read the state of the rollups");
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the state of the rollups is gone"),
+				 errhint("cost_ledger_internal.rollup_state has exactly one row; bring it back from a backup.")));
 	tuple = SPI_tuptable->vals[0];
 	state.from = DatumGetFullTransactionId(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull));
 	xids = DatumGetArrayTypeP(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &isnull));

@@ -10,7 +10,7 @@
  * nothing after this file needs to know.
  *
  * A call is a fact: what cannot be explained here is flagged for the row, not
- * refused.  Counts that are no counts (negative, fractional, beyond 2^53) are
+ * refused.  Counts that are no counts (negative, fractional, beyond 10^12) are
  * refused: no provider sends them.
  *-------------------------------------------------------------------------
  */
@@ -161,7 +161,7 @@ settle_overlap(Usage *usage, int64 tokens[NUM_TOKEN_METERS])
  * what each meter has beyond its parts, and the rests of a total add up to it.
  * False, with the meter whose parts exceed it, where that cannot be.
  *
- * (Nothing here can overflow: every count is at most 2^53.)
+ * (Nothing here can overflow: every count is at most 10^12.)
  */
 static bool
 split_tokens(Usage *usage, int *bad)
@@ -269,7 +269,7 @@ check_quantity(const char *name, Numeric quantity)
 	Fixed		fixed;
 	bool		good = cl_fixed_from_numeric(quantity, &fixed) && fixed.mantissa >= 0;
 
-	/* 2^53 with the quantity's decimals, or as many of them as matter */
+	/* 10^12 with the quantity's decimals, or as many of them as matter */
 	if (good)
 	{
 		Fixed		limit = {MAX_QUANTITY, 0};
@@ -280,7 +280,7 @@ check_quantity(const char *name, Numeric quantity)
 	if (!good)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("quantity of meter \"%s\" must be from 0 to 2^53", name),
+				 errmsg("quantity of meter \"%s\" must be from 0 to 10^12", name),
 				 errhint("Send what the call consumed, with at most %d decimals.",
 						 FIXED_MAX_SCALE)));
 }
@@ -296,7 +296,7 @@ count_of_numeric(const char *key, Numeric number)
 	if (!cl_numeric_to_int64(number, &count))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("\"%s\" in a usage object is not a whole number of at most 2^53", key),
+				 errmsg("\"%s\" in a usage object is not a whole number of at most 10^12", key),
 				 errhint("A usage object counts tokens: {\"input_tokens\": 5800, \"output_tokens\": 600}.")));
 	check_count(key, count);
 	return count;
@@ -1222,7 +1222,8 @@ read_value(Reading *reading, const Rule *rule, const JsonbValue *value)
 			break;
 		case RULE_COST:
 		case RULE_TOTAL_COST:
-			if (value->type == jbvNumeric && !cl_numeric_is_negative(value->val.numeric))
+			if (value->type == jbvNumeric && !cl_numeric_is_negative(value->val.numeric) &&
+				cl_is_money(value->val.numeric))
 				reading->cost = value->val.numeric;
 			reading->is_cost_clear |= rule->kind == RULE_TOTAL_COST;
 			break;

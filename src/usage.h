@@ -7,6 +7,7 @@
 #ifndef COST_LEDGER_USAGE_H
 #define COST_LEDGER_USAGE_H
 
+#include "bounds.h"
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
 
@@ -53,9 +54,6 @@ typedef struct TokenMeterInfo
 } TokenMeterInfo;
 
 extern const TokenMeterInfo cl_token_meters[NUM_TOKEN_METERS];
-
-/* Beyond 2^53 a count has lost digits on its way through JSON or double. */
-#define MAX_QUANTITY	INT64CONST(9007199254740992)
 
 typedef struct OtherMeter
 {

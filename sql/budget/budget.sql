@@ -357,8 +357,8 @@ CREATE FUNCTION cost_ledger_internal.recorded_condition(since timestamptz) RETUR
 AS $$
     -- With a hold as soon as they are there, without one once they are in the
     -- rollups.
-    SELECT format('c.called_at >= %L AND ((c.hold_id IS NOT NULL AND c.corrects IS NULL) OR pg_visible_in_snapshot(c.recorded_xid, %L) OR (c.recorded_xid IS NULL AND c.call_id <= %s))',
-                  recorded_condition.since, s.snapshot, s.base_call_id)
+    SELECT format('c.called_at >= %L AND ((c.hold_id IS NOT NULL AND c.corrects IS NULL) OR ((pg_visible_in_snapshot(c.recorded_xid, %L) OR (c.recorded_xid IS NULL AND c.call_id <= %s))%s))',
+                  recorded_condition.since, s.snapshot, s.base_call_id, cost_ledger_internal.not_quarantined())
     FROM cost_ledger_internal.rollup_state s
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger_internal.recorded_condition(timestamptz) FROM PUBLIC;
@@ -477,6 +477,7 @@ CREATE FUNCTION cost_ledger.check_balances()
 AS $$
 BEGIN
     PERFORM cost_ledger_internal.ledger();
+    PERFORM cost_ledger_internal.tell_of_quarantine();
     RETURN QUERY EXECUTE format($query$
         WITH expected AS MATERIALIZED (%s),
         lines AS (SELECT l.budget_id, l.entity, l.period_start, sum(l.amount) AS amount FROM cost_ledger_internal.hold_line l GROUP BY 1, 2, 3),
@@ -498,7 +499,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger.check_balances() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger.check_balances() IS
-    'Makes the balances of active budgets anew, of the current period and the one before, from the rows of call that are in them and from the lines of open holds, in one snapshot, and returns what differs. No rows: all is well.';
+    'Makes the balances of active budgets anew, of the current period and the one before, from the rows of call that are in them and from the lines of open holds, in one snapshot, and returns what differs. No rows: all is well. Calls in quarantine are left out, with a notice.';
 
 CREATE FUNCTION cost_ledger_internal.is_history(budget_id bigint, version integer) RETURNS boolean
     LANGUAGE sql STABLE
@@ -1338,7 +1339,8 @@ BEGIN
         END IF;
         IF e.value <> 'null' THEN
             wanted := wanted || jsonb_build_object(e.key, CASE WHEN e.key IN ('run_id', 'session_id', 'user_id', 'parent_run_id')
-                                                               THEN cost_ledger_internal.shorten_id(e.value #>> '{}') ELSE e.value #>> '{}' END);
+                                                               THEN cost_ledger_internal.shorten_id(e.value #>> '{}')
+                                                               ELSE cost_ledger_internal.shorten_label(e.value #>> '{}') END);
         END IF;
     END LOOP;
     provider := coalesce(provider, wanted ->> 'provider');

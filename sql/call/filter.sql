@@ -13,6 +13,13 @@ CREATE FUNCTION cost_ledger_internal.shorten_id(id text) RETURNS text
 COMMENT ON FUNCTION cost_ledger_internal.shorten_id(text) IS
     'An id as the ledger keeps it: beyond 512 bytes its beginning, "#" and its MD5, 512 bytes at most.';
 
+CREATE FUNCTION cost_ledger_internal.shorten_label(label text) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cl_shorten_label';
+
+COMMENT ON FUNCTION cost_ledger_internal.shorten_label(text) IS
+    'A label as the ledger keeps it: beyond 1 kB its beginning, "#" and its MD5, 1,024 bytes at most.';
+
 CREATE FUNCTION cost_ledger_internal.refuse_filter(place text, problem text, labels text[], is_exact boolean) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
@@ -113,9 +120,10 @@ BEGIN
         IF problem IS NOT NULL THEN
             PERFORM cost_ledger_internal.refuse_filter(place, problem, labels, is_exact);
         END IF;
-        -- As calls have them: ids are kept shortened.
-        SELECT coalesce(jsonb_agg(DISTINCT CASE WHEN entry.label IN ('run_id', 'session_id', 'user_id') AND NOT cost_ledger_internal.is_prefix(v.value)
-                                                THEN cost_ledger_internal.shorten_id(v.value) ELSE v.value END), '[]')
+        -- As calls have them: long ones are kept shortened.
+        SELECT coalesce(jsonb_agg(DISTINCT CASE WHEN cost_ledger_internal.is_prefix(v.value) THEN v.value
+                                                WHEN entry.label IN ('run_id', 'session_id', 'user_id') THEN cost_ledger_internal.shorten_id(v.value)
+                                                ELSE cost_ledger_internal.shorten_label(v.value) END), '[]')
             INTO listed
             FROM jsonb_array_elements_text(cost_ledger_internal.filter_values(entry.wanted)) AS v;
         listed := CASE jsonb_array_length(listed) WHEN 1 THEN listed -> 0 ELSE listed END;

@@ -335,24 +335,34 @@ CREATE FUNCTION cost_ledger.partition_digest(relation regclass) RETURNS text
     SET jit = off
 AS $$
 DECLARE
-    digest text;
-BEGIN
     -- Of digests of rows, a thousand at a time: no value grows large.
-    EXECUTE format($query$
+    query constant text := $query$
         SELECT encode(sha256(coalesce(string_agg(t.digest, '' ORDER BY t.n), '')), 'hex')
         FROM (SELECT r.n, sha256(string_agg(r.digest, '' ORDER BY r.called_at, r.call_id)) AS digest
-              FROM (SELECT c.called_at, c.call_id, sha256(convert_to(c::text, 'UTF8')) AS digest,
+              FROM (SELECT c.called_at, c.call_id, sha256(convert_to(c::text, %L)) AS digest,
                            (row_number() OVER (ORDER BY c.called_at, c.call_id) - 1) / 1000 AS n
-                    FROM %s c) r
+                    FROM %s c WHERE true%s) r
               GROUP BY r.n) t
-        $query$, relation)
-        INTO digest;
+        $query$;
+    left_out text := '';
+    digest text;
+BEGIN
+    -- Where copies are kept there may be no ledger.
+    IF to_regclass('cost_ledger.quarantined_call') IS NOT NULL THEN
+        left_out := ' AND NOT EXISTS (SELECT FROM cost_ledger.quarantined_call q WHERE q.called_at = c.called_at AND q.call_id = c.call_id)';
+    END IF;
+    BEGIN
+        EXECUTE format(query, 'UTF8', relation, left_out) INTO digest;
+    EXCEPTION WHEN character_not_in_repertoire OR untranslatable_character THEN
+        -- Bytes that no text of UTF-8 has: as they are stored.
+        EXECUTE format(query, getdatabaseencoding(), relation, left_out) INTO digest;
+    END;
     RETURN digest;
 END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.partition_digest(regclass) IS
-    'SHA-256 over the rows of a partition of call, in the order of called_at and call_id, as retention_log keeps it: of the digests of thousands of rows, which are of the digests of rows, which are of their text in UTF-8 (as from SELECT c::text, with dates in ISO and UTC). A copy kept elsewhere that has the same columns in the same order has the same digest.';
+    'SHA-256 over the rows of a partition of call, in the order of called_at and call_id, as retention_log keeps it: of the digests of thousands of rows, which are of the digests of rows, which are of their text in UTF-8 (as from SELECT c::text, with dates in ISO and UTC); where some byte is no text in UTF-8, of all as they are stored. A copy kept elsewhere that has the same columns in the same order has the same digest. Calls in quarantine are left out: retention_log.quarantined names those that a dropped partition had.';
 
 CREATE FUNCTION cost_ledger_internal.check_partition(relation regclass) RETURNS text
     LANGUAGE plpgsql VOLATILE
@@ -368,6 +378,7 @@ DECLARE
     found_rows record;
     waiting bigint;
     differences bigint;
+    quarantined bigint[];
 BEGIN
     -- No rows must move meanwhile, nor somebody else drop what we read.
     PERFORM cost_ledger_internal.take_lock('partitions');
@@ -384,6 +395,7 @@ BEGIN
     -- The state first: rows that come after it are seen to be new when the
     -- partition is dropped.
     SELECT * INTO STRICT state FROM cost_ledger_internal.rollup_state;
+    quarantined := cost_ledger_internal.quarantined_ids(bounds.range_start, bounds.range_end);
     EXECUTE format('SELECT count(*) FROM %s c WHERE c.recorded_xid >= %L OR c.recorded_xid = ANY (%L) OR (c.recorded_xid IS NULL AND c.call_id > %s)',
                    relation, pg_snapshot_xmax(state.snapshot), ARRAY(SELECT x FROM pg_snapshot_xip(state.snapshot) x), state.base_call_id)
         INTO waiting;
@@ -399,12 +411,13 @@ BEGIN
     ELSE
         SELECT count(*) INTO differences FROM cost_ledger.check_rollups(bounds.range_start, bounds.range_end);
     END IF;
-    EXECUTE format('SELECT count(*) AS rows, sum(c.cost) AS cost, min(c.call_id) AS first_call_id, max(c.call_id) AS last_call_id FROM %s c', relation)
+    EXECUTE format('SELECT count(*) AS rows, sum(c.cost) AS cost, min(c.call_id) AS first_call_id, max(c.call_id) AS last_call_id FROM %s c WHERE true%s',
+                   relation, cost_ledger_internal.not_quarantined())
         INTO found_rows;
     INSERT INTO cost_ledger_internal.partition_check (relation, partition, range_start, range_end, snapshot, base_call_id,
-                                             rows, cost, first_call_id, last_call_id, digest, problem)
+                                             rows, cost, first_call_id, last_call_id, quarantined, digest, problem)
         VALUES (check_partition.relation, bounds.partition, bounds.range_start, bounds.range_end, state.snapshot, state.base_call_id,
-                found_rows.rows, found_rows.cost, found_rows.first_call_id, found_rows.last_call_id,
+                found_rows.rows, found_rows.cost, found_rows.first_call_id, found_rows.last_call_id, quarantined,
                 CASE WHEN differences = 0 THEN cost_ledger.partition_digest(check_partition.relation) END,
                 CASE WHEN differences > 0 THEN format('its rollups differ from its calls (in %s rows)', differences) END);
     RETURN CASE WHEN differences > 0 THEN format('its rollups differ from its calls (in %s rows)', differences) END;
@@ -413,7 +426,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger_internal.check_partition(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.check_partition(regclass) IS
-    'Proves that all rows of a partition are in the rollups, and rightly, and records that with their digest in partition_check. Returns what is in the way, or NULL. It only reads call: nobody waits for it but who makes or drops partitions.';
+    'Proves that all rows of a partition but those in quarantine are in the rollups, and rightly, and records that with their digest in partition_check. Returns what is in the way, or NULL. It only reads call: nobody waits for it but who makes or drops partitions.';
 
 CREATE FUNCTION cost_ledger_internal.drop_partition(relation regclass, tries integer DEFAULT 20) RETURNS text
     LANGUAGE plpgsql VOLATILE
@@ -459,14 +472,16 @@ BEGIN
                    relation, pg_snapshot_xmax(checked.snapshot), ARRAY(SELECT x FROM pg_snapshot_xip(checked.snapshot) x), checked.base_call_id)
         INTO is_stale;
     DELETE FROM cost_ledger_internal.partition_check k WHERE k.relation = drop_partition.relation::oid;
-    IF is_stale THEN
+    -- Or one has been brought in that was in quarantine.
+    IF is_stale OR checked.quarantined IS DISTINCT FROM cost_ledger_internal.quarantined_ids(checked.range_start, checked.range_end) THEN
         RETURN 'calls have been recorded in it since it was checked';
     END IF;
 
-    INSERT INTO cost_ledger.retention_log (partition, starts_at, ends_at, rows, cost, first_call_id, last_call_id, digest, retain_calls, checked_at)
+    INSERT INTO cost_ledger.retention_log (partition, starts_at, ends_at, rows, cost, first_call_id, last_call_id, digest, retain_calls, checked_at, quarantined)
         SELECT checked.partition, checked.range_start, checked.range_end, checked.rows, checked.cost,
-               checked.first_call_id, checked.last_call_id, checked.digest, r.retain_calls, checked.checked_at
+               checked.first_call_id, checked.last_call_id, checked.digest, r.retain_calls, checked.checked_at, checked.quarantined
         FROM cost_ledger.retention r;
+    DELETE FROM cost_ledger_internal.quarantine q WHERE q.called_at >= checked.range_start AND q.called_at < checked.range_end;
     UPDATE cost_ledger_internal.rollup_state s SET calls_from = greatest(s.calls_from, checked.range_end);
     EXECUTE format('DROP TABLE %s', relation);
     RETURN NULL;

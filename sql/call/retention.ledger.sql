@@ -33,7 +33,8 @@ CREATE TABLE cost_ledger.retention_log (
     retain_calls   interval,
     checked_at     timestamptz NOT NULL,
     dropped_at     timestamptz NOT NULL DEFAULT now(),
-    dropped_by     text NOT NULL DEFAULT cost_ledger_internal.caller()
+    dropped_by     text NOT NULL DEFAULT cost_ledger_internal.caller(),
+    quarantined    bigint[]
 );
 
 COMMENT ON TABLE cost_ledger.retention_log IS 'Partitions of call that retention has dropped: one row each. A month has several if calls of it came after it was dropped.';
@@ -50,6 +51,7 @@ COMMENT ON COLUMN cost_ledger.retention_log.retain_calls IS 'The setting that it
 COMMENT ON COLUMN cost_ledger.retention_log.checked_at IS 'When its rollups were found to be right.';
 COMMENT ON COLUMN cost_ledger.retention_log.dropped_at IS 'When it was dropped (transaction start).';
 COMMENT ON COLUMN cost_ledger.retention_log.dropped_by IS 'The role that dropped it.';
+COMMENT ON COLUMN cost_ledger.retention_log.quarantined IS 'call_ids of rows that were in quarantine and went with it: rows, cost and digest leave them out, as the rollups do. NULL for none.';
 
 CREATE TRIGGER append_only
     BEFORE UPDATE OR DELETE ON cost_ledger.retention_log
@@ -71,6 +73,7 @@ CREATE TABLE cost_ledger_internal.partition_check (
     cost           numeric,
     first_call_id  bigint,
     last_call_id   bigint,
+    quarantined    bigint[],
     digest         text,
     problem        text,
     checked_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -88,6 +91,7 @@ COMMENT ON COLUMN cost_ledger_internal.partition_check.rows IS 'How many rows it
 COMMENT ON COLUMN cost_ledger_internal.partition_check.cost IS 'Sum of their cost in the ledger''s currency, exact.';
 COMMENT ON COLUMN cost_ledger_internal.partition_check.first_call_id IS 'The least of their call_ids.';
 COMMENT ON COLUMN cost_ledger_internal.partition_check.last_call_id IS 'The greatest of their call_ids.';
+COMMENT ON COLUMN cost_ledger_internal.partition_check.quarantined IS 'Its rows that are in quarantine, which all these leave out; NULL for none.';
 COMMENT ON COLUMN cost_ledger_internal.partition_check.digest IS 'SHA-256 of its rows; NULL where there is a problem.';
 COMMENT ON COLUMN cost_ledger_internal.partition_check.problem IS 'Why it may not be dropped; NULL: it may.';
 COMMENT ON COLUMN cost_ledger_internal.partition_check.checked_at IS 'When the check ended.';
@@ -173,10 +177,11 @@ FROM (
            min(c.called_at) AS first_called_at,
            max(c.called_at) AS last_called_at
     FROM cost_ledger_internal.call_default c
+    WHERE c.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q))
     GROUP BY 1) w
 CROSS JOIN cost_ledger_internal.report_setting s;
 
-COMMENT ON VIEW cost_ledger.waiting_call_by_month IS 'Which calls wait in call_default for a partition? None, as a rule: the job makes partitions ahead, and moves what came before its partition. Such calls are counted in every report as any other.';
+COMMENT ON VIEW cost_ledger.waiting_call_by_month IS 'Which calls wait in call_default for a partition? None, as a rule: the job makes partitions ahead, and moves what came before its partition. Such calls are counted in every report as any other; calls in quarantine are left out here too.';
 COMMENT ON COLUMN cost_ledger.waiting_call_by_month.month IS 'First day of the month, in the reporting zone.';
 COMMENT ON COLUMN cost_ledger.waiting_call_by_month.rows IS 'How many rows: calls and corrections.';
 COMMENT ON COLUMN cost_ledger.waiting_call_by_month.cost IS 'Sum of their cost in the ledger''s currency, exact; NULL where none has one.';
@@ -202,7 +207,8 @@ CROSS JOIN LATERAL (
     SELECT count(*) AS rows, sum(c.cost) AS cost
     FROM cost_ledger.call c
     WHERE c.called_at >= d.starts_at AND c.called_at < d.ends_at
-      AND (pg_visible_in_snapshot(c.recorded_xid, s.snapshot) OR (c.recorded_xid IS NULL AND c.call_id <= s.base_call_id))) n
+      AND (pg_visible_in_snapshot(c.recorded_xid, s.snapshot) OR (c.recorded_xid IS NULL AND c.call_id <= s.base_call_id))
+      AND c.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q))) n
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(r.calls + r.corrections), 0)::bigint AS rows, sum(r.cost) AS cost
     FROM cost_ledger_internal.rollup_day r

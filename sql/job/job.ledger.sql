@@ -69,6 +69,7 @@ SELECT u.unconsumed_rows,
        cost_ledger_internal.is_foreign() AS needs_post_restore,
        coalesce(j.last_error_at >= j.last_ok_at, j.last_error_at IS NOT NULL) AS is_failing,
        j.last_error_at, j.last_error,
+       (SELECT count(*) FROM cost_ledger_internal.quarantine) AS quarantined_calls,
        'rollups'::text AS row_key
 FROM cost_ledger_internal.rollup_state s
 CROSS JOIN (SELECT count(*) AS unconsumed_rows, min(c.recorded_at) AS oldest_recorded_at
@@ -86,6 +87,7 @@ COMMENT ON COLUMN cost_ledger.rollup_status.needs_post_restore IS 'Whether the l
 COMMENT ON COLUMN cost_ledger.rollup_status.is_failing IS 'Whether the job''s refresh failed the last time.';
 COMMENT ON COLUMN cost_ledger.rollup_status.last_error_at IS 'When it last failed.';
 COMMENT ON COLUMN cost_ledger.rollup_status.last_error IS 'Why: SQLSTATE and message. Kept after it went well again.';
+COMMENT ON COLUMN cost_ledger.rollup_status.quarantined_calls IS 'Calls that no sum could take in, and that reports and budgets leave out: quarantined_call.';
 
 -- What the rules of alert_rule compare: subject, value, and a detail as JSON.
 CREATE VIEW cost_ledger_internal.signal_stale_job AS

@@ -51,14 +51,14 @@ COMMENT ON FUNCTION cost_ledger_internal.price_changed() IS
     'Trigger of the price tables: invalidates the price caches of all backends at commit.';
 
 CREATE FUNCTION cost_ledger_internal.price_cache_status(
-    OUT hits bigint, OUT loads bigint, OUT invalidations bigint, OUT entries bigint, OUT checks bigint
+    OUT hits bigint, OUT loads bigint, OUT invalidations bigint, OUT entries bigint, OUT checks bigint, OUT bytes bigint
 ) RETURNS record
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'cl_price_cache_status';
 REVOKE EXECUTE ON FUNCTION cost_ledger_internal.price_cache_status() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.price_cache_status() IS
-    'This backend''s price cache: lookups answered from it, entries loaded, invalidations received, entries held, entries checked after an invalidation.';
+    'This backend''s price cache: lookups answered from it, entries loaded, invalidations received, entries held, entries checked after an invalidation, memory that it takes; above 32 MB it starts over.';
 
 CREATE FUNCTION cost_ledger_internal.keep_price_history() RETURNS trigger
     LANGUAGE plpgsql

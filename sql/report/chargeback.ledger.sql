@@ -55,8 +55,8 @@ CREATE TABLE cost_ledger.revenue (
     earned_on    date NOT NULL CHECK (isfinite(earned_on)),
     feature      text CHECK (feature <> ''),
     customer     text CHECK (customer <> ''),
-    -- NaN sorts above infinity, so this refuses both.
-    amount       numeric NOT NULL CHECK (amount > '-Infinity' AND amount < 'Infinity'),
+    -- NaN sorts above every number, so this refuses it.
+    amount       numeric NOT NULL CONSTRAINT revenue_amount_below_a_trillion CHECK (amount > -1e12 AND amount < 1e12 AND scale(amount) <= 20),
     note         text,
     recorded_at  timestamptz NOT NULL DEFAULT now(),
     recorded_by  text NOT NULL DEFAULT cost_ledger_internal.caller()

@@ -80,6 +80,7 @@ WITH months AS (
            sum(c.cost) AS cost
     FROM cost_ledger_internal.seen_call c
     WHERE c.feature IS NOT NULL
+      AND c.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q))
     GROUP BY 1, 2
 )
 SELECT t.month,

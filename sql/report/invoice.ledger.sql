@@ -26,10 +26,12 @@ FROM (
         SELECT k.called_at, k.corrects, sum(k.cost) AS cost
         FROM cost_ledger_internal.seen_call k
         WHERE k.corrects IS NOT NULL
+          AND k.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q))
         GROUP BY k.called_at, k.corrects) a ON a.called_at = c.called_at AND a.corrects = c.call_id
     CROSS JOIN LATERAL (SELECT coalesce(c.cost + coalesce(a.cost, 0), a.cost) AS cost) b
     WHERE c.corrects IS NULL
       AND c.reported_cost IS NOT NULL
+      AND c.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q))
     GROUP BY 1, c.provider, c.model) t
 CROSS JOIN cost_ledger_internal.report_setting s;
 
@@ -53,11 +55,11 @@ CREATE TABLE cost_ledger.invoice_line (
     billed_to    date NOT NULL CHECK (isfinite(billed_to)),
     model        text NOT NULL CHECK (model <> ''),
     meter        text NOT NULL CHECK (meter ~ '^[a-z][a-z0-9_]{0,62}$'),
-    quantity     numeric CHECK (quantity > '-Infinity' AND quantity < 'Infinity'),
-    -- NaN sorts above infinity, so this refuses both.
-    amount       numeric NOT NULL CHECK (amount > '-Infinity' AND amount < 'Infinity'),
+    -- NaN sorts above every number, so these refuse it.
+    quantity     numeric CHECK (quantity > -1e18 AND quantity < 1e18 AND scale(quantity) <= 36),
+    amount       numeric NOT NULL CONSTRAINT invoice_line_amount_below_a_trillion CHECK (amount > -1e12 AND amount < 1e12 AND scale(amount) <= 20),
     currency     text CHECK (currency ~ '^[A-Z]{3}$'),
-    tolerance    numeric NOT NULL DEFAULT 0.01 CHECK (tolerance >= 0 AND tolerance < 'Infinity'),
+    tolerance    numeric NOT NULL DEFAULT 0.01 CHECK (tolerance >= 0 AND tolerance < 1e12 AND scale(tolerance) <= 20),
     note         text,
     recorded_at  timestamptz NOT NULL DEFAULT now(),
     recorded_by  text NOT NULL DEFAULT cost_ledger_internal.caller(),

@@ -36,6 +36,7 @@ FROM cost_ledger.call c
 -- Not sees_all() itself: of that the planner would expect all calls, and plan,
 -- and compile, for as many.  Of a time it can ask the histogram.
 WHERE c.called_at >= cost_ledger_internal.live_call_from()
+  AND c.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q))
   AND (c.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
        OR c.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]));
 

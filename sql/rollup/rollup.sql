@@ -508,6 +508,7 @@ AS $$
 DECLARE
     rollup text;
     consumed bigint;
+    largest numeric;
 BEGIN
     PERFORM cost_ledger_internal.raise_work_mem();
 
@@ -542,7 +543,7 @@ BEGIN
             SELECT date_trunc('month', f.day::timestamp)::date, f.key_id, %8$s FROM of_day f GROUP BY 1, 2
             ON CONFLICT (month, key_id) DO UPDATE SET %7$s
         )
-        SELECT coalesce(sum(f.calls + f.corrections), 0) FROM fine f
+        SELECT coalesce(sum(f.calls + f.corrections), 0), greatest(max(abs(f.cost)), max(abs(f.reported_cost))) FROM fine f
         $query$,
         cost_ledger_internal.label_columns('quote_nullable(f.%s)', ' || '','' || '),
         cost_ledger_internal.rollup_query('hour', condition),
@@ -555,9 +556,15 @@ BEGIN
                            ', ' ORDER BY c.number)
          FROM cost_ledger_internal.rollup_column() c WHERE 'hour' = ANY (c.rollups) AND NOT c.is_key),
         (cost_ledger_internal.ledger()).time_zone)
-        INTO consumed;
+        INTO consumed, largest;
     IF consumed = 0 THEN
         RETURN 0;
+    END IF;
+    -- What the door lets in stays far below; reports multiply it, and divide.
+    IF largest >= 1e60 THEN
+        RAISE EXCEPTION 'costs of an hour add up to more than reports can show'
+            USING ERRCODE = 'numeric_value_out_of_range',
+                  HINT = 'A row with such a cost came by replication, or with the triggers of call switched off.';
     END IF;
 
     -- Every label has its key now.
@@ -675,7 +682,7 @@ DECLARE
     still_open xid8[];
     condition text;
     keep_from timestamptz := date_trunc('hour', now() - interval '2 days');
-    consumed bigint;
+    batch record;
 BEGIN
     -- Lock, then snapshot, then read: three statements.
     SELECT * INTO state FROM cost_ledger_internal.lock_rollups();
@@ -710,21 +717,21 @@ BEGIN
         UPDATE cost_ledger_internal.rollup_state s SET minutes_from = keep_from;
     END IF;
 
-    consumed := cost_ledger_internal.consume(condition);
-    IF consumed > 0 THEN
+    batch := cost_ledger_internal.consume_batch(condition);
+    IF batch.consumed + batch.quarantined > 0 THEN
         UPDATE cost_ledger_internal.rollup_state s
             SET snapshot = target,
-                rows_consumed = s.rows_consumed + consumed,
+                rows_consumed = s.rows_consumed + batch.consumed,
                 batches = s.batches + 1,
                 consumed_at = clock_timestamp();
     END IF;
-    RETURN consumed;
+    RETURN batch.consumed;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger_internal.refresh_batch(xid8) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.refresh_batch(xid8) IS
-    'One batch of refresh(): brings in the rows of all transactions that have ended, or only of those before cut, and returns how many.';
+    'One batch of refresh(): brings in the rows of all transactions that have ended, or only of those before cut, but for those that go into the quarantine, and returns how many.';
 
 CREATE FUNCTION cost_ledger_internal.summarize_pages() RETURNS void
     LANGUAGE plpgsql VOLATILE
@@ -794,7 +801,7 @@ END
 $$;
 
 COMMENT ON PROCEDURE cost_ledger.refresh(bigint) IS
-    'Brings the rows of call that are new since the last time into the rollups, each exactly once, in transactions of about batch_rows rows (one transaction''s rows are never divided); says how far it is when there is more than one batch. The jobs call it every minute; anybody who owns the ledger may call it at any time, at once with others, not inside a transaction block (25001). It works at READ COMMITTED, whatever the session''s default; in a restored ledger only after post_restore() (55000).';
+    'Brings the rows of call that are new since the last time into the rollups, each exactly once, in transactions of about batch_rows rows (one transaction''s rows are never divided); says how far it is when there is more than one batch. A row that no sum can take in goes into the quarantine (quarantined_call), with a warning. The jobs call it every minute; anybody who owns the ledger may call it at any time, at once with others, not inside a transaction block (25001). It works at READ COMMITTED, whatever the session''s default; in a restored ledger only after post_restore() (55000).';
 
 CREATE FUNCTION cost_ledger_internal.stored_condition(rollup text, range_start timestamptz, range_end timestamptz) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -866,7 +873,9 @@ BEGIN
         || CASE WHEN rollup IN ('run', 'session') THEN ''
            ELSE (SELECT coalesce(string_agg(format(' AND NOT (c.called_at >= %L AND c.called_at < %L)', v.range_start, v.range_end), ''), '')
                  FROM cost_ledger_internal.vanished_month v
-                 WHERE v.range_end > state.calls_from) END;
+                 WHERE v.range_end > state.calls_from) END
+
+        || cost_ledger_internal.not_quarantined();
 END
 $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger_internal.consumed_condition(text, timestamptz, timestamptz) FROM PUBLIC;
@@ -912,6 +921,7 @@ AS $$
 BEGIN
     PERFORM cost_ledger_internal.raise_work_mem();
     SELECT * INTO range_start, range_end FROM cost_ledger_internal.kept_range(range_start, range_end);
+    PERFORM cost_ledger_internal.tell_of_quarantine();
     FOREACH rollup IN ARRAY '{minute,hour,day,month,run,session,user_day,user_month,run_day}'::text[] LOOP
         RETURN QUERY EXECUTE format($query$
             -- A row that is on both sides comes to 0: both differences in one
@@ -955,7 +965,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger.check_rollups(timestamptz, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger.check_rollups(timestamptz, timestamptz) IS
-    'Makes every rollup anew from the rows of call that are in it, in one snapshot, and returns what differs: the rollup, the key, what is stored and what should be (NULL: no row). No rows: all is well. A month whose calls have vanished, dropped by something else than retention, is one row, of rollup "call". Over a range of time, whole days of the reporting zone; by default over everything, which reads the whole ledger ten times.';
+    'Makes every rollup anew from the rows of call that are in it, in one snapshot, and returns what differs: the rollup, the key, what is stored and what should be (NULL: no row). No rows: all is well. A month whose calls have vanished, dropped by something else than retention, is one row, of rollup "call". Calls in quarantine are left out, with a notice. Over a range of time, whole days of the reporting zone; by default over everything, which reads the whole ledger ten times.';
 
 CREATE FUNCTION cost_ledger.rebuild_rollups(
     range_start timestamptz DEFAULT '-infinity', range_end timestamptz DEFAULT 'infinity'
@@ -973,6 +983,7 @@ DECLARE
 BEGIN
     PERFORM cost_ledger_internal.raise_work_mem();
     PERFORM cost_ledger_internal.lock_rollups();
+    PERFORM cost_ledger_internal.tell_of_quarantine();
     SELECT * INTO range_start, range_end FROM cost_ledger_internal.kept_range(range_start, range_end);
     EXECUTE format('INSERT INTO cost_ledger_internal.rollup_key (%1$s)
                     SELECT DISTINCT %1$s FROM cost_ledger.call c WHERE %2$s
@@ -1019,7 +1030,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger.rebuild_rollups(timestamptz, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger.rebuild_rollups(timestamptz, timestamptz) IS
-    'Puts right what check_rollups() would report of a range of time, from the rows of call, and returns how many rows of rollups that changed: 0 when all was well. What the rollups have of a month whose calls have vanished stays: nothing else is left of it. refresh() waits meanwhile; inserts and reports do not.';
+    'Puts right what check_rollups() would report of a range of time, from the rows of call, and returns how many rows of rollups that changed: 0 when all was well. What the rollups have of a month whose calls have vanished stays: nothing else is left of it. Calls in quarantine stay out, with a notice. refresh() waits meanwhile; inserts and reports do not.';
 
 CREATE FUNCTION cost_ledger.post_restore() RETURNS bigint
     LANGUAGE plpgsql VOLATILE
@@ -1047,9 +1058,9 @@ BEGIN
 
     -- What the old cluster had not brought in, and what came since without a
     -- number.
-    consumed := cost_ledger_internal.consume(format('c.recorded_xid >= %L OR c.recorded_xid = ANY (%L) OR (c.recorded_xid IS NULL AND c.call_id > %s)',
-                                            pg_snapshot_xmax(old_snapshot),
-                                            ARRAY(SELECT x FROM pg_snapshot_xip(old_snapshot) x), state.base_call_id));
+    consumed := (cost_ledger_internal.consume_batch(
+        format('c.recorded_xid >= %L OR c.recorded_xid = ANY (%L) OR (c.recorded_xid IS NULL AND c.call_id > %s)',
+               pg_snapshot_xmax(old_snapshot), ARRAY(SELECT x FROM pg_snapshot_xip(old_snapshot) x), state.base_call_id))).consumed;
 
     -- Numbers go on above every one that was given.
     SELECT max(c.recorded_xid::text::bigint), coalesce(max(c.call_id) FILTER (WHERE c.recorded_xid IS NULL), 0)

@@ -59,7 +59,7 @@ RETURNING cost, reported_cost, usage_status, tool_calls_count;
 
 -- refused, with what to do
 INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('openai', 'gpt-x', -1);
-INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('openai', 'gpt-x', 9007199254740993);
+INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('openai', 'gpt-x', 1000000000001);
 INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('openai', 'gpt-x', 9223372036854775808);
 INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('openai', 'gpt-x', 'NaN'::numeric);
 INSERT INTO cost_ledger.call (provider, model, input_tokens, cache_read_tokens) VALUES ('openai', 'gpt-x', 10, 11);

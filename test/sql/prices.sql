@@ -111,11 +111,11 @@ SELECT cost_ledger.cost_at('2026-01-02', 'perplexity', 'sonar', '{"input_tokens"
        cost_ledger.cost_at('2026-01-02', 'perplexity', 'sonar', '{"input_tokens": 1000, "requests": 3}') AS three,
        cost_ledger.cost_at('2026-01-02', 'perplexity', 'sonar', '{"input_tokens": 1000, "requests": 0}') AS none;
 
--- exact at any size: 23 decimals, 2^53 tokens, both at once, and fractions
+-- exact at any size: 23 decimals, 10^12 tokens, both at once, and fractions
 SELECT cost_ledger.set_price('x', 'tiny', '{"input_tokens": {"price": 0.00000000000000000000001, "per": 1}, "output_tokens": {"price": 123456789.123456789123456789, "per": 1}, "seconds": {"price": 0.006, "per": 10}}', '2026-01-01') > 0 AS set;
 SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"input_tokens": 1}') AS smallest,
-       cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"input_tokens": 9007199254740992, "output_tokens": 9007199254740992}')
-           = 9007199254740992 * 0.00000000000000000000001 + 9007199254740992 * 123456789.123456789123456789 AS largest,
+       cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"input_tokens": 1000000000000, "output_tokens": 1000000000000}')
+           = 1000000000000 * 0.00000000000000000000001 + 1000000000000 * 123456789.123456789123456789 AS largest,
        cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"seconds": 12.345}') AS fraction,
        cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"input_tokens": 1, "seconds": 0.000000000000000001}') AS sum_of_both;
 
@@ -171,7 +171,7 @@ SELECT count(*) AS half_written FROM cost_ledger_internal.rate_card WHERE provid
 -- the dearest and the finest there can be, multiplied as far as can be
 SELECT cost_ledger.set_price('p', 'edge', '{"input_tokens": {"price": 999999999999, "per": 1}, "output_tokens": {"price": 1e-100, "per": 1000000000}}', '2026-01-01') > 0 AS set;
 SELECT cost_ledger.set_multiplier('p', 'markup', 999999, '2026-01-01', model => 'edge');
-SELECT cost_ledger.cost_at('2026-01-02', 'p', 'edge', '{"input_tokens": 9007199254740992}') = 9007199254740992::numeric * 999999999999 * 999999 AS dearest,
+SELECT cost_ledger.cost_at('2026-01-02', 'p', 'edge', '{"input_tokens": 1000000000000}') = 1000000000000::numeric * 999999999999 * 999999 AS dearest,
        cost_ledger.cost_at('2026-01-02', 'p', 'edge', '{"output_tokens": 1}') = 1e-109 * 999999 AS finest;
 SELECT cost_ledger.cost_at('infinity', 'x', 'tiny', '{"input_tokens": 1}');
 SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"prompt_tokens": 1}');
@@ -179,10 +179,10 @@ SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"input_tokens": "1"}');
 SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"input_tokens": 1.5}');
 SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"input_tokens": -1}');
 SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"input_tokens": 1e30}');
-SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"input_tokens": 9007199254740993}');
+SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"input_tokens": 1000000000001}');
 SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"seconds": -1}');
 SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"seconds": 1e-37}');
-SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"seconds": 9007199254740992.1}');
+SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"seconds": 1000000000000.1}');
 SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"seconds": 1e100}');
 SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '{"input_tokens": {"a": 1}}');
 SELECT cost_ledger.cost_at('2026-01-02', 'x', 'tiny', '[1]');
@@ -319,6 +319,12 @@ SELECT * FROM pg_temp.ask();
 -- rows that move are loaded again for nothing
 VACUUM FULL cost_ledger_internal.price;
 SELECT cost, without_price FROM pg_temp.ask();
+
+-- Names are the client's to choose: however many and long, the cache is bounded.
+SELECT count(cost_ledger.cost_at('2026-01-02', 'many', repeat('x', 30000) || n, '{"input_tokens": 1}')) FROM generate_series(1, 1500) n;
+SELECT sum(total_bytes) < 48 * 1024 * 1024 AS bounded FROM pg_backend_memory_contexts WHERE name LIKE 'cost_ledger price%';
+SELECT entries < 1500 AS started_over, bytes < 48 * 1024 * 1024 AS says_so FROM cost_ledger_internal.price_cache_status();
+SELECT cost_ledger.cost_at('2026-01-02', 'many', 'm9', '{"input_tokens": 1000000}');
 
 -- who may call the functions sees prices, but of no customer that is not granted
 CREATE ROLE cost_ledger_test_nobody;

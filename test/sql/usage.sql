@@ -176,18 +176,18 @@ SELECT pg_temp.n('{"prompt_tokens": "1", "completion_tokens": 1}');
 SELECT pg_temp.n('{"prompt_tokens": true, "completion_tokens": 1}');
 SELECT pg_temp.n('{"prompt_tokens": {"a": 1}, "completion_tokens": 1}');
 SELECT pg_temp.n('{"prompt_tokens": 1e300, "completion_tokens": 1}');
-SELECT pg_temp.n('{"prompt_tokens": 9007199254740993, "completion_tokens": 1}');
+SELECT pg_temp.n('{"prompt_tokens": 1000000000001, "completion_tokens": 1}');
 SELECT pg_temp.n('{"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": [1]}}');
-SELECT pg_temp.n('{"input_tokens": 9007199254740992, "cache_read_input_tokens": 9007199254740992, "output_tokens": 1}');
+SELECT pg_temp.n('{"input_tokens": 1000000000000, "cache_read_input_tokens": 1000000000000, "output_tokens": 1}');
 SELECT pg_temp.n('{"input_tokens": 1, "output_tokens": 1, "server_tool_use": {"web_search_requests": -1}}');
 SELECT pg_temp.n('{"promptTokenCount": 10, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": -1}]}');
 SELECT pg_temp.n(jsonb_build_object('promptTokenCount', 10, 'promptTokensDetails',
-                 (SELECT jsonb_agg('{"modality": "AUDIO", "tokenCount": 9007199254740992}'::jsonb) FROM generate_series(1, 5000))));
+                 (SELECT jsonb_agg('{"modality": "AUDIO", "tokenCount": 1000000000000}'::jsonb) FROM generate_series(1, 5000))));
 SELECT pg_temp.n('{"inputTokens": 10, "outputTokens": 1, "cacheDetails": [{"ttl": "1h", "inputTokens": 0.5}]}');
 SELECT pg_temp.n('{"input_tokens": 1, "cache_read_tokens": 1, "reasoning_tokens": "many"}');
 \set VERBOSITY default
 -- the most there can be; whole numbers however they are written; the last of two equal keys
-SELECT pg_temp.n('{"prompt_tokens": 9007199254739992, "completion_tokens": 1e3, "total_tokens": 9007199254740992}');
+SELECT pg_temp.n('{"prompt_tokens": 999999999000, "completion_tokens": 1e3, "total_tokens": 1000000000000}');
 SELECT pg_temp.n('{"prompt_tokens": 10.0, "completion_tokens": 7, "completion_tokens": 8}');
 -- depth and length alone do no harm
 SELECT cost_ledger.usage_status((repeat('{"usage": ', 1000) || '1' || repeat('}', 1000))::jsonb) AS deep,
