@@ -183,6 +183,14 @@ SELECT view, answer FROM pg_temp.ask('regress_team') WHERE length(answer) = 5 AN
 SELECT count(*) FILTER (WHERE names_others) > 9 AS the_owner_sees_others FROM pg_temp.ask('none');
 COMMIT;
 
+-- a function that views call finds what it calls itself also for who has no right
+-- to name it; plans that somebody else has made in a session hide that here
+SELECT p.oid::regprocedure AS names_what_readers_cannot
+FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+WHERE p.pronamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND l.lanname IN ('sql', 'plpgsql')
+  AND p.prosqlbody IS NULL AND p.prosrc LIKE '%cost\_ledger\_internal%'
+  AND (has_function_privilege('regress_everything', p.oid, 'EXECUTE') OR has_function_privilege('regress_team', p.oid, 'EXECUTE'));
+
 --
 -- Nothing of a query is run on rows that its role may not see
 --
