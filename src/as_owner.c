@@ -24,6 +24,7 @@
 #include "cost_ledger.h"
 
 #include "access/htup_details.h"
+#include "as_owner.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
 #include "fmgr.h"

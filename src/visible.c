@@ -15,6 +15,7 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "as_owner.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "ledger.h"
@@ -188,6 +189,24 @@ cl_live_call_from(PG_FUNCTION_ARGS)
 {
 	find_visible();
 	PG_RETURN_TIMESTAMPTZ(visible.sees_all ? DT_NOEND : DT_NOBEGIN);
+}
+
+PG_FUNCTION_INFO_V1(cl_as_owner_for_reader);
+
+/*
+ * As cl_as_owner(), for functions that go through all calls: whoever may see a
+ * part only gets an error, not the rest.
+ */
+Datum
+cl_as_owner_for_reader(PG_FUNCTION_ARGS)
+{
+	find_visible();
+	if (!visible.sees_all)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for calls of every team and customer"),
+				 errhint("cost_ledger.grant_reader() lets a role read all calls.")));
+	return cl_as_owner(fcinfo);
 }
 
 /*

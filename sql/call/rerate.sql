@@ -127,7 +127,7 @@ CREATE FUNCTION cost_ledger.billed_meters(
     range_start timestamptz, range_end timestamptz, filters jsonb DEFAULT '{}'
 ) RETURNS TABLE (model text, meter text, quantity numeric, amount numeric, is_unpriced boolean)
     LANGUAGE c STABLE ROWS 10
-    AS 'MODULE_PATHNAME', 'cl_as_owner';
+    AS 'MODULE_PATHNAME', 'cl_as_owner_for_reader';
 
 COMMENT ON FUNCTION cost_ledger.billed_meters(timestamptz, timestamptz, jsonb) IS
     'What the calls of a range of time (end exclusive) are billed for: quantity and amount per model as sent and meter, by the price list as it is now, in the ledger''s currency, corrections included. Quantities are disjoint: parts with a rate of their own are taken out of their total, others are in it. is_unpriced: some of the quantity has no rate, and amount lacks it. Where calls are booked at other prices than the list now has, the meter "(not rerated)" is the difference, so that the amounts of a model add up to its cost; rerate() brings it to 0. filters is a filter of calls: {"provider": "openai", "model": "gpt-5*", "team": ["search", "chat"], "environment": {"not": "ci"}, "customer": null, "tags": {"tier": "gold"}}. Calls served from response_cache are left out.';
@@ -446,7 +446,7 @@ CREATE FUNCTION cost_ledger.what_if(
 ) RETURNS TABLE (
         team text, feature text, is_allocated boolean, calls bigint, real_cost numeric, what_if_cost numeric, difference numeric, ratio numeric, unpriced_calls bigint)
     LANGUAGE c STABLE
-    AS 'MODULE_PATHNAME', 'cl_as_owner';
+    AS 'MODULE_PATHNAME', 'cl_as_owner_for_reader';
 
 COMMENT ON FUNCTION cost_ledger.what_if(timestamptz, timestamptz, jsonb, numeric, jsonb, timestamptz) IS
     'What the calls of a range of time (end exclusive) would have cost on other models, classes or regions, or with another share of input tokens read from the cache, per team and feature beside what they cost. mapping is a list of rules of which the first that holds counts: [{"from": {"model": "claude-opus-4"}, "to": {"provider": "anthropic", "model": "claude-sonnet-4-5"}}, {"from": {"operation": "eval"}, "to": {"service_class": "batch"}}]; "from" is a filter as filters is, what "to" leaves out stays. Calls without a rule keep their cost. cache_hit_ratio is cache reads per input token; cache writes stay as far as reads leave room. Prices are those of each call''s own time, or of priced_at. real_cost and what_if_cost, in the ledger''s currency, are of the calls whose full cost both ways is known; the others are counted in unpriced_calls. ratio = what_if_cost / real_cost; is_allocated is false where team or feature is (unallocated).';

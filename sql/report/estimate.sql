@@ -220,7 +220,7 @@ CREATE FUNCTION cost_ledger.feature_cost_sample(
     OUT p50_cost numeric, OUT p90_cost numeric, OUT p95_cost numeric, OUT p99_cost numeric, OUT unpriced_calls bigint
 ) RETURNS record
     LANGUAGE c STABLE
-    AS 'MODULE_PATHNAME', 'cl_as_owner';
+    AS 'MODULE_PATHNAME', 'cl_as_owner_for_reader';
 
 COMMENT ON FUNCTION cost_ledger.feature_cost_sample(text, timestamptz, timestamptz, text) IS
     'What a feature has cost per user (or run, session, customer, call) in a range of time (end exclusive), corrections included: how many samples and calls there are, sums, means (of tokens with 6 decimals) and percentiles of cost per sample from a summary (exact for small samples, else within its relative error). Calls without a user_id (run_id, …) are left out; calls without a price are counted, and in none of the costs.';

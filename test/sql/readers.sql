@@ -88,7 +88,7 @@ SELECT cost_ledger.grant_team_reader('regress_team', 'team-a'), cost_ledger.gran
 GRANT USAGE ON SCHEMA cost_ledger TO regress_nothing;
 GRANT SELECT ON ALL TABLES IN SCHEMA cost_ledger TO regress_nothing;
 REVOKE SELECT ON cost_ledger.call FROM regress_nothing;
-GRANT EXECUTE ON FUNCTION cost_ledger.spend_rate, cost_ledger.budget_velocity, cost_ledger.cost_at TO regress_nothing;
+GRANT EXECUTE ON FUNCTION cost_ledger.spend_rate, cost_ledger.budget_velocity, cost_ledger.cost_at, cost_ledger.what_if TO regress_nothing;
 
 -- before refresh() has seen anything, when it has seen a part of it, and all
 SELECT pg_temp.fill(1, 'true');
@@ -143,6 +143,18 @@ SELECT (SELECT count(*) FROM cost_ledger.budget_status) AS budgets, (SELECT coun
        (SELECT count(*) FROM cost_ledger.open_hold) AS holds, (SELECT count(*) FROM cost_ledger.budget_velocity()) AS velocities;
 SELECT subject, rate_1h FROM cost_ledger.spend_rate();
 SELECT cost_ledger.cost_at('2026-03-01', 'p', 'm0', '{"input_tokens": 1000000}', customer => 'cust-x') AS cost;
+SELECT count(*) FROM cost_ledger.what_if('2026-03-01', '2026-05-01');
+-- functions that go through all calls are for who may read all
+SET ROLE regress_team;
+SELECT priced_model FROM cost_ledger.resolve_model('p', 'M0') WHERE is_used;
+SELECT count(*) FROM cost_ledger.what_if('2026-03-01', '2026-05-01');
+SELECT count(*) FROM cost_ledger.billed_meters('2026-03-01', '2026-05-01');
+SELECT count(*) FROM cost_ledger.feature_cost_sample('f1', '2026-03-01', '2026-05-01');
+SELECT count(*) FROM cost_ledger.rerate('2026-03-01', '2026-05-01');
+SET ROLE regress_everything;
+SELECT (SELECT sum(calls) FROM cost_ledger.what_if('2026-03-01', '2026-05-01')) AS calls,
+       (SELECT count(*) > 0 FROM cost_ledger.billed_meters('2026-03-01', '2026-05-01')) AS meters,
+       (SELECT calls FROM cost_ledger.feature_cost_sample('f1', '2026-03-01', '2026-05-01')) AS of_feature;
 RESET ROLE;
 SELECT (SELECT count(*) FROM cost_ledger.budget_status) AS budgets, (SELECT count(*) FROM cost_ledger.open_hold) AS holds;
 
@@ -170,6 +182,14 @@ SELECT string_agg(view, ', ' ORDER BY view COLLATE "C") AS forbidden FROM pg_tem
 SELECT view, answer FROM pg_temp.ask('regress_team') WHERE length(answer) = 5 AND answer <> '42501' OR names_others;
 SELECT count(*) FILTER (WHERE names_others) > 9 AS the_owner_sees_others FROM pg_temp.ask('none');
 COMMIT;
+
+-- a function that views call finds what it calls itself also for who has no right
+-- to name it; plans that somebody else has made in a session hide that here
+SELECT p.oid::regprocedure AS names_what_readers_cannot
+FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+WHERE p.pronamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND l.lanname IN ('sql', 'plpgsql')
+  AND p.prosqlbody IS NULL AND p.prosrc LIKE '%cost\_ledger\_internal%'
+  AND (has_function_privilege('regress_everything', p.oid, 'EXECUTE') OR has_function_privilege('regress_team', p.oid, 'EXECUTE'));
 
 --
 -- Nothing of a query is run on rows that its role may not see
@@ -264,6 +284,7 @@ SELECT count(*) FROM cost_ledger.call_detail;
 SELECT count(*) FROM cost_ledger.budget_status;
 SELECT count(*) FROM cost_ledger.spend_rate();
 SELECT count(*) FROM cost_ledger.estimate_vs_actual;
+SELECT count(*) FROM cost_ledger.what_if('2026-03-01', '2026-05-01');
 \set VERBOSITY default
 -- as the hint says
 RESET ROLE;
