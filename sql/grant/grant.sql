@@ -106,6 +106,8 @@ AS $$
         ('drop_ledger()',             'EXECUTE',        '{}'),
         ('post_restore()',            'EXECUTE',        '{}'),
         ('rollup_status',             'SELECT',         '{reader}'),
+        ('quarantined_call',          'SELECT',         '{reader}'),
+        ('release_quarantine()',      'EXECUTE',        '{}'),
         ('refresh()',                 'EXECUTE',        '{}'),
         ('check_rollups()',           'EXECUTE',        '{}'),
         ('rebuild_rollups()',         'EXECUTE',        '{}'),
