@@ -2,9 +2,9 @@
  * guard.c
  *	  No careless statement takes the ledger along.
  *
- * Refused is to drop a table or sequence of the ledger, a column that its
- * trigger needs, or the extension while there is a ledger, and to detach a
- * partition of call.  A hook sees them however they come about: by CASCADE, by
+ * Refused is to drop a table or sequence of the ledger, a key or trigger of one, a
+ * column that the trigger of call needs, or the extension while there is a
+ * ledger, and to detach a partition of call.  A hook sees them however they come about: by CASCADE, by
  * DROP OWNED, many in one statement, in a function.
  *
  * DROP EXTENSION removes an event trigger of ours before sql_drop would fire it,
@@ -16,15 +16,20 @@
  */
 #include "cost_ledger.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
 #include "call_trigger.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_event_trigger.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_trigger.h"
 #include "commands/extension.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
@@ -33,6 +38,7 @@
 #include "miscadmin.h"
 #include "tcop/pquery.h"
 #include "utils/acl.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -143,11 +149,71 @@ refuse_column(Oid relation, int number)
 		refuse("column", name);
 }
 
+/*
+ * The triggers are the ledger's rules.  Those that users have made are theirs.
+ */
 static void
-refuse_extension(Oid extension)
+refuse_trigger(Oid trigger)
 {
-	if (extension == get_extension_oid(CL_EXTENSION, true))
-		refuse("extension", CL_EXTENSION);
+	Relation	catalog = table_open(TriggerRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(trigger));
+	scan = systable_beginscan(catalog, TriggerOidIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
+
+		if (!form->tgisinternal && is_of_ledger(form->tgrelid) &&
+			get_func_namespace(form->tgfoid) == get_namespace_oid(CL_INTERNAL_SCHEMA, true))
+			refuse("trigger", NameStr(form->tgname));
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+}
+
+/*
+ * A table without its key takes every row a second time.
+ */
+static void
+refuse_constraint(Oid constraint)
+{
+	HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	Form_pg_constraint form;
+
+	if (!HeapTupleIsValid(tuple))
+		return;
+	form = (Form_pg_constraint) GETSTRUCT(tuple);
+	if (form->contype != CONSTRAINT_CHECK && OidIsValid(form->conrelid) && is_of_ledger(form->conrelid))
+		refuse("constraint", NameStr(form->conname));
+	ReleaseSysCache(tuple);
+}
+
+static void
+refuse_drop(Oid class, Oid object, int column)
+{
+	switch (class)
+	{
+		case RelationRelationId:
+			if (column == 0)
+				refuse_relation(object);
+			else
+				refuse_column(object, column);
+			break;
+		case TriggerRelationId:
+			refuse_trigger(object);
+			break;
+		case ConstraintRelationId:
+			refuse_constraint(object);
+			break;
+		case ExtensionRelationId:
+			if (object == get_extension_oid(CL_EXTENSION, true))
+				refuse("extension", CL_EXTENSION);
+			break;
+	}
 }
 
 /*
@@ -169,14 +235,7 @@ guard(ObjectAccessType access, Oid class, Oid object, int column, void *argument
 
 	/* PostgreSQL's own drops are of what it made: a table it has rewritten. */
 	if (access == OAT_DROP && !(((ObjectAccessDrop *) argument)->dropflags & PERFORM_DELETION_INTERNAL))
-	{
-		if (class == ExtensionRelationId)
-			refuse_extension(object);
-		else if (class == RelationRelationId && column == 0)
-			refuse_relation(object);
-		else if (class == RelationRelationId)
-			refuse_column(object, column);
-	}
+		refuse_drop(class, object, column);
 	else if (access == OAT_POST_ALTER && class == InheritsRelationId)
 		refuse_detach(object, ((ObjectAccessPostAlter *) argument)->auxiliary_id);
 }

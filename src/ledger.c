@@ -46,6 +46,19 @@ cl_ledger_relation(const char *name)
 	return relation;
 }
 
+Oid
+cl_owner_of(Oid relation)
+{
+	HeapTuple	class = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(class))
+		elog(ERROR, "cache lookup failed for relation %u", relation);
+	owner = ((Form_pg_class) GETSTRUCT(class))->relowner;
+	ReleaseSysCache(class);
+	return owner;
+}
+
 /*
  * Takes on the rights of a table's owner, as foreign keys do, until
  * cl_become_caller(): whoever may insert calls need not see prices or other
@@ -57,15 +70,11 @@ cl_ledger_relation(const char *name)
 CallerIdentity
 cl_become_owner(Oid relation)
 {
-	HeapTuple	class = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
 	CallerIdentity caller;
 
-	if (!HeapTupleIsValid(class))
-		elog(ERROR, "cache lookup failed for relation %u", relation);
 	GetUserIdAndSecContext(&caller.user, &caller.security);
-	SetUserIdAndSecContext(((Form_pg_class) GETSTRUCT(class))->relowner,
+	SetUserIdAndSecContext(cl_owner_of(relation),
 						   caller.security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
-	ReleaseSysCache(class);
 	return caller;
 }
 

@@ -21,6 +21,7 @@ typedef struct CallerIdentity
 } CallerIdentity;
 
 extern Oid	cl_ledger_relation(const char *name);
+extern Oid	cl_owner_of(Oid relation);
 extern CallerIdentity cl_become_owner(Oid relation);
 extern void cl_become_caller(CallerIdentity caller);
 pg_noreturn extern void cl_refuse_other_version(void);

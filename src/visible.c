@@ -15,7 +15,6 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "ledger.h"
@@ -26,10 +25,8 @@
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/datum.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rls.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "visible.h"
 
@@ -62,19 +59,6 @@ cl_visible_init(void)
 {
 	RegisterXactCallback(forget_at_end, NULL);
 	RegisterSubXactCallback(forget_at_subend, NULL);
-}
-
-static Oid
-owner_of(Oid relation)
-{
-	HeapTuple	class = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(class))
-		elog(ERROR, "cache lookup failed for relation %u", relation);
-	owner = ((Form_pg_class) GETSTRUCT(class))->relowner;
-	ReleaseSysCache(class);
-	return owner;
 }
 
 static void
@@ -153,7 +137,7 @@ find_visible(void)
 		return;
 	visible.is_known = false;
 	call = cl_ledger_relation("call");
-	visible.sees_all = read_grants(role) || has_privs_of_role(role, owner_of(call));
+	visible.sees_all = read_grants(role) || has_privs_of_role(role, cl_owner_of(call));
 	if (check_enable_rls(call, InvalidOid, true) == RLS_ENABLED)
 	{
 		if (ARR_NDIM(visible.teams) == 0 && ARR_NDIM(visible.customers) == 0)

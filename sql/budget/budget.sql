@@ -14,12 +14,12 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.budget_columns() IS
     'Columns of call that a budget can be limited to, the most selective first.';
 
-CREATE FUNCTION cost_ledger_internal.budget_period(
+CREATE FUNCTION cost_ledger_internal.budget_period_as_owner(
     period         text,
     at             timestamptz,
     time_zone      text,
-    week_start     integer DEFAULT 1,
-    period_length  interval DEFAULT NULL,
+    week_start     integer,
+    period_length  interval,
     OUT period_start  timestamptz,
     OUT period_end    timestamptz
 ) RETURNS record
@@ -54,6 +54,21 @@ BEGIN
     END CASE;
 END
 $$;
+
+COMMENT ON FUNCTION cost_ledger_internal.budget_period_as_owner(text, timestamptz, text, integer, interval) IS
+    'The body of budget_period().';
+
+CREATE FUNCTION cost_ledger_internal.budget_period(
+    period         text,
+    at             timestamptz,
+    time_zone      text,
+    week_start     integer DEFAULT 1,
+    period_length  interval DEFAULT NULL,
+    OUT period_start  timestamptz,
+    OUT period_end    timestamptz
+) RETURNS record
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger_internal.budget_period(text, timestamptz, text, integer, interval) IS
     'The minute, hour, day, week (from day week_start, 1 Monday … 7 Sunday), month or quarter of a time zone that an instant falls in: from period_start, inclusive, to period_end, exclusive. Every instant is in exactly one period, also where clocks change. total has no ends; rolling is the minutes that the last period_length touches. The zone of the session has no part in it.';
@@ -1687,7 +1702,7 @@ COMMENT ON FUNCTION cost_ledger.release(text) IS
     'Gives back what a hold has reserved, when its call is not made or has failed without cost. True if it was open; again, or for a hold that has been settled or is not known, false.';
 
 CREATE FUNCTION cost_ledger_internal.pause_scope(scope jsonb) RETURNS jsonb
-    LANGUAGE plpgsql IMMUTABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN

@@ -21,7 +21,7 @@ COMMENT ON FUNCTION cost_ledger_internal.shorten_label(text) IS
     'A label as the ledger keeps it: beyond 1 kB its beginning, "#" and its MD5, 1,024 bytes at most.';
 
 CREATE FUNCTION cost_ledger_internal.refuse_filter(place text, problem text, labels text[], is_exact boolean) RETURNS void
-    LANGUAGE plpgsql IMMUTABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -41,7 +41,7 @@ CREATE FUNCTION cost_ledger_internal.filter_values(wanted jsonb) RETURNS jsonb
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT CASE jsonb_typeof(v.inside) WHEN 'array' THEN v.inside ELSE jsonb_build_array(v.inside) END
+    SELECT CASE jsonb_typeof(v.inside) WHEN 'array' THEN v.inside ELSE '[]' || v.inside END
     FROM (SELECT CASE WHEN jsonb_typeof(wanted) = 'object' AND wanted ? 'not' AND wanted - 'not' = '{}' THEN wanted -> 'not' ELSE wanted END AS inside) v
 $$;
 
@@ -69,7 +69,7 @@ COMMENT ON FUNCTION cost_ledger_internal.filter_text(text) IS
     'The name, or the beginning of one, that a value of a filter means.';
 
 CREATE FUNCTION cost_ledger_internal.filter_problem(label text, wanted jsonb, labels text[], is_exact boolean) RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT CASE
@@ -95,7 +95,7 @@ COMMENT ON FUNCTION cost_ledger_internal.filter_problem(text, jsonb, text[], boo
     'What is wrong with a label and value of a filter, in words; NULL if nothing is.';
 
 CREATE FUNCTION cost_ledger_internal.check_filter(filter jsonb, place text, labels text[] DEFAULT NULL, is_exact boolean DEFAULT false) RETURNS jsonb
-    LANGUAGE plpgsql IMMUTABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE

@@ -104,25 +104,29 @@ SELECT m.month, m.range_start, m.range_end, m.rows - n.rows AS rows, coalesce(m.
        EXISTS (SELECT FROM cost_ledger.retention_log g WHERE g.starts_at < m.range_end AND g.ends_at > m.range_start) AS is_logged
 FROM (
     SELECT r.month,
-           r.month::timestamp AT TIME ZONE l.time_zone AS range_start,
-           (r.month + interval '1 month') AT TIME ZONE l.time_zone AS range_end,
+           r.month::timestamp AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l) AS range_start,
+           (r.month + interval '1 month') AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l) AS range_end,
            sum(r.calls + r.corrections)::bigint AS rows, sum(r.cost) AS cost
     FROM cost_ledger_internal.rollup_month r
-    CROSS JOIN cost_ledger.ledger l
-    GROUP BY r.month, l.time_zone
+    GROUP BY r.month
     HAVING sum(r.calls + r.corrections) > 0) m
-CROSS JOIN cost_ledger_internal.rollup_state s
 CROSS JOIN LATERAL (
     SELECT count(*) AS rows, sum(c.cost) AS cost
     FROM cost_ledger_internal.call_default c
     WHERE c.called_at >= m.range_start AND c.called_at < m.range_end
-      AND (pg_visible_in_snapshot(c.recorded_xid, s.snapshot) OR (c.recorded_xid IS NULL AND c.call_id <= s.base_call_id))) n
-WHERE NOT EXISTS (SELECT FROM cost_ledger.call c
-                  WHERE c.called_at >= m.range_start AND c.called_at < m.range_end
-                    AND (pg_visible_in_snapshot(c.recorded_xid, s.snapshot) OR (c.recorded_xid IS NULL AND c.call_id <= s.base_call_id)))
-   OR (NOT EXISTS (SELECT FROM cost_ledger_internal.partitions() p
-                   WHERE p.range_start < m.range_end AND p.range_end > m.range_start)
-       AND m.rows > n.rows);
+      AND (pg_visible_in_snapshot(c.recorded_xid, (SELECT s.snapshot FROM cost_ledger_internal.rollup_state s))
+           OR (c.recorded_xid IS NULL AND c.call_id <= (SELECT s.base_call_id FROM cost_ledger_internal.rollup_state s)))) n
+-- The first one, by the index; of whether there is any, the planner would ask
+-- a bitmap of the whole month.
+WHERE (SELECT c.call_id
+       FROM cost_ledger.call c
+       WHERE c.called_at >= m.range_start AND c.called_at < m.range_end
+         AND (pg_visible_in_snapshot(c.recorded_xid, (SELECT s.snapshot FROM cost_ledger_internal.rollup_state s))
+           OR (c.recorded_xid IS NULL AND c.call_id <= (SELECT s.base_call_id FROM cost_ledger_internal.rollup_state s)))
+       ORDER BY c.called_at LIMIT 1) IS NULL
+   OR (m.rows > n.rows
+       AND NOT EXISTS (SELECT FROM cost_ledger_internal.partitions() p
+                       WHERE p.range_start < m.range_end AND p.range_end > m.range_start));
 
 COMMENT ON VIEW cost_ledger_internal.vanished_month IS 'Months whose calls are gone: dropped by retention, or by somebody else who dropped or detached a partition.';
 COMMENT ON COLUMN cost_ledger_internal.vanished_month.month IS 'First day of the month, in the reporting zone.';

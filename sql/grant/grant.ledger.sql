@@ -36,7 +36,7 @@ ALTER TABLE cost_ledger_internal.role_grant ENABLE ALWAYS TRIGGER grant_changed;
 
 CREATE VIEW cost_ledger.grants WITH (security_barrier = true) AS
 SELECT r.rolname::text AS role, g.kind, g.team, g.customer, g.key_space, g.has_returning, g.granted_at, g.granted_by,
-       concat_ws(':', g.kind, r.rolname, g.team, g.customer) AS row_key
+       jsonb_build_array(r.rolname, g.kind, g.team, g.customer, g.key_space)::text AS row_key
 FROM cost_ledger_internal.role_grant g
 JOIN pg_catalog.pg_roles r ON r.oid = g.role;
 

@@ -1,163 +1,176 @@
 -- Grants: one call gives a role what its kind needs, and one takes it back.
--- The rights of a kind are the table kind_right(); the privileges are
--- PostgreSQL's own, granted by the owner of the ledger, and pg_dump keeps them.
+-- The rights of the kinds are two tables, below; the privileges are PostgreSQL's
+-- own, granted by the owner of the ledger, and pg_dump keeps them.
 
-CREATE FUNCTION cost_ledger_internal.kind_right() RETURNS TABLE (object text, privilege text, kinds text[])
+-- The rights of the kinds, by hand: every table and view of cost_ledger, and every
+-- function that PUBLIC may not call.  all_readers: reader, team_reader,
+-- customer_reader; an admin reads what a reader does; returning: a writer or
+-- gateway that may use INSERT … RETURNING; {}: the owner alone.
+
+CREATE FUNCTION cost_ledger_internal.relation_right() RETURNS TABLE (relation text, privilege text, kinds text[])
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    -- Every object of the schema cost_ledger but what PUBLIC may call.  NAME()
-    -- are all functions of that name.  all_readers: reader, team_reader,
-    -- customer_reader; an admin reads what a reader does.  '{}' is the owner's
-    -- alone.
     VALUES
         -- calls
-        ('call',                      'INSERT',         '{writer,gateway}'::text[]),
+        ('call',                      'INSERT',                    '{writer,gateway}'::text[]),
         ('call',                      'SELECT (call_id, called_at, cost, pricing)', '{returning}'),
-        ('call',                      'SELECT',         '{reader}'),
-        ('call_detail',               'SELECT',         '{all_readers}'),
-        ('unpriced_call',             'SELECT',         '{all_readers}'),
-        ('correct_call()',            'EXECUTE',        '{admin}'),
-        ('create_partitions()',       'EXECUTE',        '{}'),
-        ('partition_status',          'SELECT',         '{reader}'),
-        ('waiting_call_by_month',     'SELECT',         '{reader}'),
-        ('partition_digest()',        'EXECUTE',        '{}'),
-        ('retention',                 'SELECT',         '{reader}'),
-        ('retention_log',             'SELECT',         '{reader}'),
-        ('ledger_problem',            'SELECT',         '{reader}'),
-        ('retention_check',           'SELECT',         '{reader}'),
-        ('set_retention()',           'EXECUTE',        '{}'),
-        ('apply_retention()',         'EXECUTE',        '{}'),
-        ('rerate()',                  'EXECUTE',        '{admin}'),
-        ('rerate_batch',              'SELECT',         '{reader}'),
-        ('rerate_batch_summary',      'SELECT',         '{all_readers}'),
-        ('billed_meters()',           'EXECUTE',        '{reader}'),
-        ('what_if()',                 'EXECUTE',        '{reader}'),
+        ('call',                      'SELECT',                    '{reader}'),
+        ('call_detail',               'SELECT',                    '{all_readers}'),
+        ('unpriced_call',             'SELECT',                    '{all_readers}'),
+        ('partition_status',          'SELECT',                    '{reader}'),
+        ('waiting_call_by_month',     'SELECT',                    '{reader}'),
+        ('retention',                 'SELECT',                    '{reader}'),
+        ('retention_log',             'SELECT',                    '{reader}'),
+        ('retention_check',           'SELECT',                    '{reader}'),
+        ('rerate_batch',              'SELECT',                    '{reader}'),
+        ('rerate_batch_summary',      'SELECT',                    '{all_readers}'),
         -- prices
-        ('price_list',                'SELECT',         '{all_readers}'),
-        ('price_list',                'INSERT',         '{admin}'),
-        ('price_multiplier',          'SELECT',         '{reader}'),
-        ('price_multiplier',          'INSERT, UPDATE, DELETE', '{admin}'),
-        ('exchange_rate',             'SELECT',         '{reader}'),
-        ('exchange_rate',             'INSERT, UPDATE, DELETE', '{admin}'),
-        ('model_alias',               'SELECT',         '{reader}'),
-        ('model_alias',               'INSERT, UPDATE, DELETE', '{admin}'),
-        ('held_price',                'SELECT',         '{reader}'),
-        ('cost_at()',                 'EXECUTE',        '{all_readers}'),
-        ('explain_cost()',            'EXECUTE',        '{all_readers}'),
-        ('resolve_model()',           'EXECUTE',        '{all_readers}'),
-        ('export_prices()',           'EXECUTE',        '{reader}'),
-        ('set_price()',               'EXECUTE',        '{admin}'),
-        ('set_multiplier()',          'EXECUTE',        '{admin}'),
-        ('load_seed_prices()',        'EXECUTE',        '{admin}'),
-        ('import_prices()',           'EXECUTE',        '{admin}'),
-        ('accept_held_price()',       'EXECUTE',        '{admin}'),
-        ('reject_held_price()',       'EXECUTE',        '{admin}'),
+        ('price_list',                'SELECT',                    '{all_readers}'),
+        ('price_list',                'INSERT',                    '{admin}'),
+        ('price_multiplier',          'SELECT',                    '{reader}'),
+        ('price_multiplier',          'INSERT, UPDATE, DELETE',    '{admin}'),
+        ('exchange_rate',             'SELECT',                    '{reader}'),
+        ('exchange_rate',             'INSERT, UPDATE, DELETE',    '{admin}'),
+        ('model_alias',               'SELECT',                    '{reader}'),
+        ('model_alias',               'INSERT, UPDATE, DELETE',    '{admin}'),
+        ('held_price',                'SELECT',                    '{reader}'),
         -- budgets and alerts
-        ('budget',                    'SELECT',         '{reader}'),
-        ('budget',                    'UPDATE, DELETE', '{admin}'),
-        ('budget_version',            'SELECT',         '{reader}'),
-        ('budget_status',             'SELECT',         '{all_readers}'),
-        ('budget_velocity()',         'EXECUTE',        '{all_readers}'),
-        ('spend_rate()',              'EXECUTE',        '{all_readers}'),
-        ('set_budget()',              'EXECUTE',        '{admin}'),
-        ('raise_budget()',            'EXECUTE',        '{admin}'),
-        ('check_budgets()',           'EXECUTE',        '{}'),
-        ('check_balances()',          'EXECUTE',        '{}'),
-        ('reserve()',                 'EXECUTE',        '{gateway}'),
-        ('release()',                 'EXECUTE',        '{gateway,admin}'),
-        ('open_hold',                 'SELECT',         '{all_readers}'),
-        ('pause',                     'SELECT',         '{reader}'),
-        ('pause()',                   'EXECUTE',        '{operator,admin}'),
-        ('resume()',                  'EXECUTE',        '{operator,admin}'),
-        ('alert',                     'SELECT',         '{reader}'),
-        ('unacknowledged_alert',      'SELECT',         '{all_readers}'),
-        ('acknowledge()',             'EXECUTE',        '{operator,admin}'),
-        ('alert_rule',                'SELECT',         '{reader}'),
-        ('alert_rule',                'INSERT, UPDATE, DELETE', '{admin}'),
-        ('check_rules()',             'EXECUTE',        '{}'),
+        ('budget',                    'SELECT',                    '{reader}'),
+        ('budget',                    'UPDATE, DELETE',            '{admin}'),
+        ('budget_version',            'SELECT',                    '{reader}'),
+        ('budget_status',             'SELECT',                    '{all_readers}'),
+        ('open_hold',                 'SELECT',                    '{all_readers}'),
+        ('pause',                     'SELECT',                    '{reader}'),
+        ('alert',                     'SELECT',                    '{reader}'),
+        ('unacknowledged_alert',      'SELECT',                    '{all_readers}'),
+        ('alert_rule',                'SELECT',                    '{reader}'),
+        ('alert_rule',                'INSERT, UPDATE, DELETE',    '{admin}'),
         -- reports
-        ('cache_hit_by_feature',      'SELECT',         '{all_readers}'),
-        ('chargeback_by_month',       'SELECT',         '{all_readers}'),
-        ('cost_by_model',             'SELECT',         '{all_readers}'),
-        ('cost_by_operation',         'SELECT',         '{all_readers}'),
-        ('cost_by_task_type',         'SELECT',         '{all_readers}'),
-        ('cost_per_run_by_day',       'SELECT',         '{all_readers}'),
-        ('cost_per_user_by_month',    'SELECT',         '{all_readers}'),
-        ('margin_by_feature',         'SELECT',         '{all_readers}'),
-        ('most_expensive_run',        'SELECT',         '{all_readers}'),
-        ('reported_cost_difference',  'SELECT',         '{all_readers}'),
-        ('run_cost',                  'SELECT',         '{all_readers}'),
-        ('week_over_week',            'SELECT',         '{all_readers}'),
-        ('revenue',                   'SELECT',         '{reader}'),
-        ('revenue',                   'INSERT, UPDATE, DELETE', '{admin}'),
-        ('invoice_line',              'SELECT',         '{reader}'),
-        ('invoice_line',              'INSERT, UPDATE, DELETE', '{admin}'),
-        ('invoice_reconciliation',    'SELECT',         '{reader}'),
-        ('estimate',                  'SELECT',         '{reader}'),
-        ('estimate',                  'DELETE',         '{admin}'),
-        ('estimate_result',           'SELECT',         '{reader}'),
-        ('estimate_vs_actual',        'SELECT',         '{reader}'),
-        ('estimate_feature_cost()',   'EXECUTE',        '{admin}'),
-        ('feature_cost_sample()',     'EXECUTE',        '{reader}'),
+        ('cache_hit_by_feature',      'SELECT',                    '{all_readers}'),
+        ('chargeback_by_month',       'SELECT',                    '{all_readers}'),
+        ('cost_by_model',             'SELECT',                    '{all_readers}'),
+        ('cost_by_operation',         'SELECT',                    '{all_readers}'),
+        ('cost_by_task_type',         'SELECT',                    '{all_readers}'),
+        ('cost_per_run_by_day',       'SELECT',                    '{all_readers}'),
+        ('cost_per_user_by_month',    'SELECT',                    '{all_readers}'),
+        ('margin_by_feature',         'SELECT',                    '{all_readers}'),
+        ('most_expensive_run',        'SELECT',                    '{all_readers}'),
+        ('reported_cost_difference',  'SELECT',                    '{all_readers}'),
+        ('run_cost',                  'SELECT',                    '{all_readers}'),
+        ('week_over_week',            'SELECT',                    '{all_readers}'),
+        ('revenue',                   'SELECT',                    '{reader}'),
+        ('revenue',                   'INSERT, UPDATE, DELETE',    '{admin}'),
+        ('invoice_line',              'SELECT',                    '{reader}'),
+        ('invoice_line',              'INSERT, UPDATE, DELETE',    '{admin}'),
+        ('invoice_reconciliation',    'SELECT',                    '{reader}'),
+        ('estimate',                  'SELECT',                    '{reader}'),
+        ('estimate',                  'DELETE',                    '{admin}'),
+        ('estimate_result',           'SELECT',                    '{reader}'),
+        ('estimate_vs_actual',        'SELECT',                    '{reader}'),
         -- the ledger, its rollups and jobs
-        ('ledger',                    'SELECT',         '{reader}'),
-        ('create_ledger()',           'EXECUTE',        '{}'),
-        ('drop_ledger()',             'EXECUTE',        '{}'),
-        ('post_restore()',            'EXECUTE',        '{}'),
-        ('rollup_status',             'SELECT',         '{reader}'),
-        ('quarantined_call',          'SELECT',         '{reader}'),
-        ('release_quarantine()',      'EXECUTE',        '{}'),
-        ('refresh()',                 'EXECUTE',        '{}'),
-        ('check_rollups()',           'EXECUTE',        '{}'),
-        ('rebuild_rollups()',         'EXECUTE',        '{}'),
-        ('job_status',                'SELECT',         '{reader}'),
-        ('run_jobs()',                'EXECUTE',        '{}'),
-        ('set_job_time_limit()',      'EXECUTE',        '{}'),
-        ('schedule_jobs()',           'EXECUTE',        '{}'),
-        ('unschedule_jobs()',         'EXECUTE',        '{}'),
+        ('ledger',                    'SELECT',                    '{reader}'),
+        ('ledger_problem',            'SELECT',                    '{reader}'),
+        ('rollup_status',             'SELECT',                    '{reader}'),
+        ('quarantined_call',          'SELECT',                    '{reader}'),
+        ('job_status',                'SELECT',                    '{reader}'),
         -- grants
-        ('grants',                    'SELECT',         '{reader}'),
-        ('grant_writer()',            'EXECUTE',        '{admin}'),
-        ('grant_gateway()',           'EXECUTE',        '{admin}'),
-        ('grant_reader()',            'EXECUTE',        '{admin}'),
-        ('grant_team_reader()',       'EXECUTE',        '{admin}'),
-        ('grant_customer_reader()',   'EXECUTE',        '{admin}'),
-        ('grant_operator()',          'EXECUTE',        '{admin}'),
-        ('grant_admin()',             'EXECUTE',        '{}'),
-        ('revoke_writer()',           'EXECUTE',        '{admin}'),
-        ('revoke_gateway()',          'EXECUTE',        '{admin}'),
-        ('revoke_reader()',           'EXECUTE',        '{admin}'),
-        ('revoke_team_reader()',      'EXECUTE',        '{admin}'),
-        ('revoke_customer_reader()',  'EXECUTE',        '{admin}'),
-        ('revoke_operator()',         'EXECUTE',        '{admin}'),
-        ('revoke_admin()',            'EXECUTE',        '{}')
+        ('grants',                    'SELECT',                    '{reader}')
 $$;
 
-COMMENT ON FUNCTION cost_ledger_internal.kind_right() IS
-    'Which kinds of grant have which privilege on what: the table that grants are made from. "returning" is a writer or gateway that may use INSERT … RETURNING.';
+COMMENT ON FUNCTION cost_ledger_internal.relation_right() IS
+    'Which kinds of grant have which privilege on tables and views.';
+
+CREATE FUNCTION cost_ledger_internal.function_right() RETURNS TABLE (function text, kinds text[])
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    VALUES
+        -- calls
+        ('correct_call',             '{admin}'::text[]),
+        ('create_partitions',        '{}'),
+        ('partition_digest',         '{}'),
+        ('set_retention',            '{}'),
+        ('apply_retention',          '{}'),
+        ('rerate',                   '{admin}'),
+        ('billed_meters',            '{reader}'),
+        ('what_if',                  '{reader}'),
+        -- prices
+        ('cost_at',                  '{all_readers}'),
+        ('explain_cost',             '{all_readers}'),
+        ('resolve_model',            '{all_readers}'),
+        ('export_prices',            '{reader}'),
+        ('set_price',                '{admin}'),
+        ('set_multiplier',           '{admin}'),
+        ('load_seed_prices',         '{admin}'),
+        ('import_prices',            '{admin}'),
+        ('accept_held_price',        '{admin}'),
+        ('reject_held_price',        '{admin}'),
+        -- budgets and alerts
+        ('budget_velocity',          '{all_readers}'),
+        ('spend_rate',               '{all_readers}'),
+        ('set_budget',               '{admin}'),
+        ('raise_budget',             '{admin}'),
+        ('check_budgets',            '{}'),
+        ('check_balances',           '{}'),
+        ('reserve',                  '{gateway}'),
+        ('release',                  '{gateway,admin}'),
+        ('pause',                    '{operator,admin}'),
+        ('resume',                   '{operator,admin}'),
+        ('acknowledge',              '{operator,admin}'),
+        ('check_rules',              '{}'),
+        -- reports
+        ('estimate_feature_cost',    '{admin}'),
+        ('feature_cost_sample',      '{reader}'),
+        -- the ledger, its rollups and jobs
+        ('create_ledger',            '{}'),
+        ('drop_ledger',              '{}'),
+        ('post_restore',             '{}'),
+        ('refresh',                  '{}'),
+        ('release_quarantine',       '{}'),
+        ('check_rollups',            '{}'),
+        ('rebuild_rollups',          '{}'),
+        ('run_jobs',                 '{}'),
+        ('set_job_time_limit',       '{}'),
+        ('schedule_jobs',            '{}'),
+        ('unschedule_jobs',          '{}'),
+        -- grants
+        ('grant_writer',             '{admin}'),
+        ('grant_gateway',            '{admin}'),
+        ('grant_reader',             '{admin}'),
+        ('grant_team_reader',        '{admin}'),
+        ('grant_customer_reader',    '{admin}'),
+        ('grant_operator',           '{admin}'),
+        ('grant_admin',              '{}'),
+        ('revoke_writer',            '{admin}'),
+        ('revoke_gateway',           '{admin}'),
+        ('revoke_reader',            '{admin}'),
+        ('revoke_team_reader',       '{admin}'),
+        ('revoke_customer_reader',   '{admin}'),
+        ('revoke_operator',          '{admin}'),
+        ('revoke_admin',             '{}')
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.function_right() IS
+    'Which kinds of grant may call which functions, all of a name.';
 
 CREATE FUNCTION cost_ledger_internal.rights_of(kinds text[]) RETURNS SETOF text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH wanted AS (
-        SELECT r.object, r.privilege
-        FROM cost_ledger_internal.kind_right() r
-        WHERE r.kinds && rights_of.kinds
-           OR 'reader' = ANY (r.kinds) AND 'admin' = ANY (rights_of.kinds)
-           OR 'all_readers' = ANY (r.kinds) AND rights_of.kinds && '{reader,team_reader,customer_reader,admin}'
+    WITH every AS (
+        SELECT rights_of.kinds || CASE WHEN 'admin' = ANY (rights_of.kinds) THEN '{reader}'::text[] END
+               || CASE WHEN rights_of.kinds && '{reader,team_reader,customer_reader,admin}' THEN '{all_readers}'::text[] END AS kinds
     )
     SELECT 'USAGE ON SCHEMA cost_ledger' WHERE rights_of.kinds IS NOT NULL
     UNION ALL
-    SELECT format('%s ON TABLE cost_ledger.%I', w.privilege, w.object)
-    FROM wanted w
-    WHERE w.privilege <> 'EXECUTE'
+    SELECT format('%s ON TABLE cost_ledger.%I', r.privilege, r.relation)
+    FROM every e JOIN cost_ledger_internal.relation_right() r ON r.kinds && e.kinds
     UNION ALL
     SELECT format('EXECUTE ON ROUTINE %s', p.oid::regprocedure)
-    FROM wanted w
-    JOIN pg_proc p ON p.pronamespace = 'cost_ledger'::regnamespace AND p.proname || '()' = w.object
-    WHERE w.privilege = 'EXECUTE'
+    FROM every e
+    JOIN cost_ledger_internal.function_right() r ON r.kinds && e.kinds
+    JOIN pg_proc p ON p.pronamespace = 'cost_ledger'::regnamespace AND p.proname = r.function
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.rights_of(text[]) IS

@@ -29,7 +29,7 @@ COMMENT ON FUNCTION cost_ledger_internal.guard() IS
 
 CREATE EVENT TRIGGER cost_ledger_guard
     ON ddl_command_start
-    WHEN TAG IN ('DROP TABLE', 'DROP SEQUENCE', 'DROP SCHEMA', 'DROP EXTENSION', 'DROP OWNED', 'ALTER TABLE')
+    WHEN TAG IN ('DROP TABLE', 'DROP SEQUENCE', 'DROP SCHEMA', 'DROP EXTENSION', 'DROP OWNED', 'DROP TRIGGER', 'ALTER TABLE')
     EXECUTE FUNCTION cost_ledger_internal.guard();
 
 COMMENT ON EVENT TRIGGER cost_ledger_guard IS

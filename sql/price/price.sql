@@ -72,9 +72,10 @@ BEGIN
            AND (old.valid_to IS NULL OR new.valid_to <= old.valid_to) THEN
             RETURN new;
         END IF;
-    -- A line that comes later would price calls anew that have their cost.
+    -- All lines of a price come at once: one that comes later would price calls
+    -- anew that have their cost.
     ELSIF TG_OP = 'INSERT' THEN
-        IF EXISTS (SELECT FROM cost_ledger_internal.price p WHERE p.price_id = new.price_id AND cost_ledger_internal.is_own_xid(p.xmin)) THEN
+        IF NOT EXISTS (SELECT FROM cost_ledger_internal.price_line l WHERE l.price_id = new.price_id AND NOT cost_ledger_internal.is_own_xid(l.xmin)) THEN
             RETURN new;
         END IF;
     END IF;
@@ -89,7 +90,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION cost_ledger_internal.keep_price_history() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.keep_price_history() IS
-    'Trigger of the price tables: of a version only valid_to may change, and only to an earlier time, and lines come with their price (23001).';
+    'Trigger of the price tables: of a version only valid_to may change, and only to an earlier time, and its lines come at once (23001).';
 
 CREATE FUNCTION cost_ledger_internal.check_rate(meter text, rate jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE

@@ -33,6 +33,7 @@ FROM (VALUES
     ('cost_ledger_internal',     '-       -       -       -       -       -       -       -       -'),
     -- calls
     ('call',                     '-       ac      a       ac      r       -       -       -       r'),
+    ('call_detail',              '-       -       -       -       r       r       r       -       r'),
     ('unpriced_call',            '-       -       -       -       r       r       r       -       r'),
     ('correct_call()',           '-       -       -       -       -       -       -       -       X'),
     ('create_partitions()',      '-       -       -       -       -       -       -       -       -'),
@@ -46,7 +47,7 @@ FROM (VALUES
     ('apply_retention()',        '-       -       -       -       -       -       -       -       -'),
     ('rerate()',                 '-       -       -       -       -       -       -       -       X'),
     ('rerate_batch',             '-       -       -       -       r       -       -       -       r'),
-    ('rerate_batch_summary',     '-       -       -       -       r       -       -       -       r'),
+    ('rerate_batch_summary',     '-       -       -       -       r       r       r       -       r'),
     ('billed_meters()',          '-       -       -       -       X       -       -       -       X'),
     ('what_if()',                '-       -       -       -       X       -       -       -       X'),
     -- prices
@@ -121,6 +122,7 @@ FROM (VALUES
     ('rebuild_rollups()',        '-       -       -       -       -       -       -       -       -'),
     ('job_status',               '-       -       -       -       r       -       -       -       r'),
     ('run_jobs()',               '-       -       -       -       -       -       -       -       -'),
+    ('set_job_time_limit()',     '-       -       -       -       -       -       -       -       -'),
     ('schedule_jobs()',          '-       -       -       -       -       -       -       -       -'),
     ('unschedule_jobs()',        '-       -       -       -       -       -       -       -       -'),
     -- grants
@@ -179,8 +181,8 @@ CREATE TEMP TABLE called_by_others (name text);
 INSERT INTO called_by_others VALUES
     ('caller'), ('shorten_id'), ('first_call'), ('merge_labels'),
     ('consumed_to'), ('unconsumed_xids'), ('unconsumed_base'), ('live_call_from'),
-    ('run_depth'), ('partitions'), ('has_waiting_calls'),
-    ('budget_period'), ('unposted_spend'), ('project_spend'), ('daily_spend'),
+    ('run_depth'), ('partitions'), ('sees_all'), ('seen_teams'), ('seen_customers'),
+    ('day_start'), ('budget_period'), ('unposted_spend'), ('project_spend'), ('daily_spend'), ('spend_rate'), ('budget_velocity'),
     ('summary_in'), ('summary_out'), ('summary_send'), ('summary_eq'), ('summary_ne'),
     ('summary_hash'), ('summary_hash_extended'), ('summary_to_bytea'), ('summary_from_bytea');
 
@@ -236,16 +238,24 @@ WHERE a.schema = 'cost_ledger_internal' AND a.object <> a.schema
   AND a.rights <> CASE WHEN a.object IN (SELECT name || '()' FROM called_by_others) THEN 'X' ELSE '' END
 GROUP BY a.object;
 SELECT name AS not_there FROM called_by_others WHERE NOT EXISTS (SELECT FROM actual a WHERE a.object = name || '()');
--- what a view calls can be called by who may read the view
-SELECT r.ev_class::regclass AS view, p.oid::regprocedure AS function, k.role
+-- what a view, or a function that is parsed already, calls can be called by who may
+-- read or call that
+SELECT coalesce(r.ev_class::regclass::text, f.oid::regprocedure::text) AS caller, p.oid::regprocedure AS called, k.role
 FROM pg_depend d
-JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
 JOIN pg_proc p ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid
-JOIN pg_class c ON c.oid = r.ev_class
+LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+LEFT JOIN pg_proc f ON d.classid = 'pg_proc'::regclass AND d.objid = f.oid AND f.prosqlbody IS NOT NULL
 CROSS JOIN kind k
 WHERE p.pronamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace)
-  AND has_table_privilege(k.role, c.oid, 'SELECT') AND NOT has_function_privilege(k.role, p.oid, 'EXECUTE');
-SELECT count(*) > 3000 AS is_big, count(*) FILTER (WHERE object NOT LIKE 'call\_p%') AS rights_looked_at FROM actual;
+  AND (has_table_privilege(k.role, r.ev_class, 'SELECT') OR has_function_privilege(k.role, f.oid, 'EXECUTE'))
+  AND NOT has_function_privilege(k.role, p.oid, 'EXECUTE');
+-- the tables that grants are made from name everything there is, and nothing else
+SELECT coalesce(r.name, a.object) AS not_in_both
+FROM (SELECT relation AS name FROM cost_ledger_internal.relation_right() UNION SELECT function || '()' FROM cost_ledger_internal.function_right()) r
+FULL JOIN (SELECT DISTINCT object FROM actual WHERE schema = 'cost_ledger' AND object <> schema AND object !~ '_seq$'
+           AND object NOT IN (SELECT object FROM actual WHERE schema = 'cost_ledger' AND role = 'regress_nobody' AND rights <> '')) a ON a.object = r.name
+WHERE r.name IS NULL OR a.object IS NULL;
+SELECT count(DISTINCT object) FILTER (WHERE schema = 'cost_ledger') AS objects, count(*) FILTER (WHERE schema = 'cost_ledger') AS rights, count(*) > 3500 AS with_internal FROM actual;
 
 -- A function that acts as the owner is declared as the one it stands for is.
 SELECT p.oid::regprocedure AS declared_otherwise
@@ -319,9 +329,36 @@ SET ROLE regress_reader;
 SELECT count(*), sum(cost) FROM cost_ledger.call;
 SELECT team, calls, cost FROM cost_ledger.chargeback_by_month ORDER BY team;
 SELECT cost_ledger.cost_at('2026-11-01', 'openai', 'm', '{"input_tokens": 1000000}');
+SELECT subject FROM cost_ledger.spend_rate() ORDER BY 1;
+SELECT name FROM cost_ledger.budget_velocity();
+SELECT sum(calls) AS calls FROM cost_ledger.what_if(now() - interval '1 day', now());
+SELECT model, quantity FROM cost_ledger.billed_meters(now() - interval '1 day', now());
+SELECT samples FROM cost_ledger.feature_cost_sample('none', now() - interval '1 day', now());
+SELECT count(*) FROM cost_ledger.resolve_model('openai', 'm') r WHERE r.is_used;
+SELECT jsonb_array_length(cost_ledger.export_prices() -> 'prices') AS prices;
 INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('openai', 'm', 1);
 SELECT cost_ledger.set_price('openai', 'm', '{"input_tokens": 0}', '2026-02-01');
 RESET ROLE;
+
+-- Whatever a kind may read, it can.
+CREATE FUNCTION pg_temp.cannot_read() RETURNS TABLE (role text, relation regclass, error text) LANGUAGE plpgsql AS $$
+BEGIN
+    FOR role, relation IN
+        SELECT k.role, c.oid FROM kind k, pg_class c
+        WHERE c.relnamespace = 'cost_ledger'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND has_table_privilege(k.role, c.oid, 'SELECT')
+    LOOP
+        BEGIN
+            PERFORM set_config('role', role, true);
+            EXECUTE format('SELECT count(*) FROM (SELECT * FROM %s OFFSET 0) x', relation);
+        EXCEPTION WHEN OTHERS THEN
+            error := SQLERRM;
+            RETURN NEXT;
+        END;
+        PERFORM set_config('role', 'none', true);
+    END LOOP;
+END
+$$;
+SELECT * FROM pg_temp.cannot_read();
 
 -- A function that fails inside gives the rights back.
 SET ROLE regress_operator;

@@ -36,6 +36,10 @@ ALTER TABLE cost_ledger.call DROP COLUMN model CASCADE;
 \c -
 DROP SEQUENCE cost_ledger.call_call_id_seq;
 \c -
+DROP TRIGGER append_only ON cost_ledger.call;
+\c -
+ALTER TABLE cost_ledger.call DROP CONSTRAINT call_pkey;
+\c -
 SET client_min_messages = warning;
 DO $$ BEGIN DROP EXTENSION cost_ledger CASCADE; END $$;
 \c -
@@ -136,6 +140,11 @@ DROP TABLE cost_ledger_internal.call_p2026_03;
 VACUUM (FULL, FREEZE) cost_ledger_internal.rollup_state, cost_ledger_internal.call_p2026_03;
 SELECT needs_post_restore FROM cost_ledger.rollup_status;
 ALTER TABLE cost_ledger.call ADD COLUMN cost_center text DEFAULT random()::text;
+ALTER TABLE cost_ledger.call ADD CONSTRAINT mine CHECK (cost_center <> '');
+ALTER TABLE cost_ledger.call ALTER cost_center TYPE varchar;
+ALTER TABLE cost_ledger.call DROP CONSTRAINT mine;
+CREATE TRIGGER mine BEFORE INSERT ON cost_ledger.call FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+DROP TRIGGER mine ON cost_ledger.call;
 ALTER TABLE cost_ledger.call DROP COLUMN cost_center;
 CREATE SCHEMA regress_guard_schema CREATE TABLE t (a integer) CREATE TABLE u (a integer);
 ALTER TABLE regress_guard_schema.t ADD b integer, DROP a;

@@ -46,7 +46,7 @@ SET cost_ledger.allow_drop = on;
 DROP TABLE cost_ledger_internal.call_p2026_03;
 SELECT * FROM cost_ledger.create_partitions('2026-03-01', '2026-03-31');
 RESET cost_ledger.allow_drop;
-SELECT problem, subject, detail FROM cost_ledger.ledger_problem;
+SELECT problem, subject, detail FROM cost_ledger.ledger_problem ORDER BY subject;
 -- what retention drops has not vanished
 SELECT cost_ledger.set_retention(retain_calls => '1 month');
 SELECT * FROM cost_ledger.apply_retention();
@@ -67,7 +67,9 @@ SELECT starts_at, dropped_rows, later_rows, rollup_rows, is_equal FROM cost_ledg
 ALTER TABLE cost_ledger.call DISABLE TRIGGER append_only;
 ALTER TABLE cost_ledger.call ENABLE TRIGGER price_call;
 ALTER TABLE cost_ledger_internal.price DISABLE TRIGGER price_history;
+SET cost_ledger.allow_drop = on;
 DROP TRIGGER price_cache_exchange_rate ON cost_ledger.exchange_rate;
+RESET cost_ledger.allow_drop;
 SELECT subject, detail, hint FROM cost_ledger.ledger_problem WHERE problem = 'trigger' AND subject !~ 'call_p' ORDER BY 1;
 SELECT cost_ledger.check_rules() > 0 AS alerted;
 SELECT DISTINCT rule, level FROM cost_ledger.unacknowledged_alert;

@@ -74,8 +74,8 @@ BEGIN
                                    CASE WHEN arguments = '' THEN '*' ELSE arguments END, 'trans_' || aggregates);
                     aggregates := aggregates + 1;
                 END IF;
-            EXCEPTION WHEN invalid_function_definition OR duplicate_function OR feature_not_supported OR undefined_object OR syntax_error OR datatype_mismatch THEN
-                NULL;
+            EXCEPTION WHEN OTHERS THEN
+                NULL;  -- PL/pgSQL has no such arguments
             END;
         END LOOP;
     END LOOP;
@@ -92,7 +92,7 @@ BEGIN
             EXECUTE format('CREATE OPERATOR traps.%s (%s RIGHTARG = %s, FUNCTION = traps.%I)', f.oprname,
                            'LEFTARG = ' || f.left_type || ',', f.right_type, 'operator_' || operators);
             operators := operators + 1;
-        EXCEPTION WHEN invalid_function_definition OR duplicate_function OR feature_not_supported OR undefined_object OR syntax_error THEN
+        EXCEPTION WHEN OTHERS THEN
             NULL;
         END;
     END LOOP;

@@ -223,13 +223,13 @@ CALL cost_ledger.refresh();
 SELECT sum(cost) - :before AS more FROM cost_ledger_internal.rollup_day;
 SELECT count(*) FROM cost_ledger.check_rollups();
 
--- who may read reports needs nothing but SELECT
+-- who may read reports needs nothing else
 CREATE ROLE cost_ledger_test_reader;
 SELECT cost_ledger.grant_reader('cost_ledger_test_reader');
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, run_id, parent_run_id) VALUES ('2026-04-06', 'acme', 'm', 1, 'r9', 'r2');
 SET ROLE cost_ledger_test_reader;
 SELECT unconsumed_rows FROM cost_ledger.rollup_status;
-SELECT sum(cost) - :before AS more FROM cost_ledger_internal.live_day;
+SELECT sum(cost) - :before AS more FROM cost_ledger.chargeback_by_month;
 SELECT depth FROM cost_ledger.run_cost WHERE run_id = 'r2';
 SELECT cost_ledger.rebuild_rollups();
 CALL cost_ledger.refresh();

@@ -5,7 +5,9 @@ SELECT cost_ledger.create_ledger('America/Havana');
 SET TIME ZONE 'UTC';
 
 CREATE TEMP TABLE public_column AS
-    SELECT c.oid, c.relname::text AS object, CASE c.relkind WHEN 'v' THEN 'view' ELSE 'table' END AS kind, a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type
+    SELECT c.oid, c.relname::text AS object,
+           -- Who may not read call reads call_detail: it is the table.
+           CASE WHEN c.relkind = 'v' AND c.relname <> 'call_detail' THEN 'view' ELSE 'table' END AS kind, a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type
     FROM pg_class c
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE c.relnamespace = 'cost_ledger'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition
@@ -98,6 +100,8 @@ INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) VALUES (
 INSERT INTO cost_ledger.revenue (earned_on, feature, amount) VALUES ('2026-01-05', NULL, 1), ('2026-01-05', '(unallocated)', 2), ('2026-04-05', 'later', 2);
 INSERT INTO cost_ledger.invoice_line (invoice, provider, billed_from, billed_to, model, meter, amount) VALUES ('1', 'p', '2026-01-31', '2026-02-01', 'm', 'input_tokens', 3);
 CALL cost_ledger.refresh();
+CREATE ROLE regress_vocabulary;
+SELECT cost_ledger.grant_team_reader('regress_vocabulary', 'a'), cost_ledger.grant_team_reader('regress_vocabulary', 'b') \g /dev/null
 SELECT cost_ledger.check_budgets() > 0 AS has_alerts;
 SELECT decision FROM cost_ledger.reserve('k', '{"team": "new"}', 1);
 SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 2}', '2025-01-01', replace => true) > 0 AS priced;
@@ -132,4 +136,6 @@ SELECT count(*) > 2 AS some FROM cost_ledger.apply_retention() WHERE outcome = '
 SELECT rows, keys, digest AS in_utc FROM pg_temp.keys('retention_check') \gset
 SET TIME ZONE 'Asia/Tokyo';
 SELECT k.rows, k.keys, k.digest = :'in_utc' AS same_key_elsewhere FROM pg_temp.keys('retention_check') k;
+SELECT cost_ledger.revoke_team_reader('regress_vocabulary') \g /dev/null
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
+DROP ROLE regress_vocabulary;

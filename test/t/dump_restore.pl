@@ -154,4 +154,57 @@ for my $way (
         "$name: the next price has the next id");
 }
 
+# Over a ledger that is there, only by who says so; else nothing is taken away,
+# and nothing is added, though pg_restore tries it all.  (Constraints of
+# partitions, which --clean cannot drop before their table, are always errors.)
+{
+    my @restore = ('pg_restore', '--clean', '--if-exists', '-j', '4', '-d', $other->connstr('after_custom'), "$dir/custom");
+    my $content = q{SELECT (SELECT md5(string_agg(c::text, E'\n' ORDER BY call_id)) FROM cost_ledger.call c), (SELECT count(*) FROM cost_ledger_internal.price_line),
+                           (SELECT count(*) FROM cost_ledger.ledger_problem), (SELECT count(*) FROM cost_ledger_internal.event_key), (SELECT count(*) FROM cost_ledger.alert_rule)};
+    my $there = $other->safe_psql('after_custom', $content);
+    $other->command_fails_like([ $restore[0], '--exit-on-error', @restore[1 .. $#restore] ], qr/belongs to the ledger of this database/, 'pg_restore --clean is refused');
+    is($other->safe_psql('after_custom', $content), $there, 'and takes nothing along');
+    $other->command_fails(\@restore, 'so it is where it goes on after errors');
+    is($other->safe_psql('after_custom', $content), $there, 'and nothing comes twice');
+    local $ENV{PGOPTIONS} = '-c cost_ledger.allow_drop=on';
+    $other->command_fails_like(\@restore, qr/^(?!.*belongs to the ledger).*errors ignored on restore/s, 'pg_restore --clean with cost_ledger.allow_drop');
+    is(fingerprint($other, 'after_custom'), $before, 'the same ledger again');
+}
+
+# The data alone, by the steps of docs/retention.md: the calls as they are, and
+# not priced again.
+sub calls_of { return $_[0]->safe_psql($_[1], 'SELECT md5(string_agg(c::text, E\'\n\' ORDER BY call_id)), count(*), sum(cost) FROM cost_ledger.call c') }
+$other->safe_psql('postgres', 'CREATE DATABASE fresh');
+$other->safe_psql('fresh', q{
+    CREATE EXTENSION cost_ledger;
+    SELECT cost_ledger.create_ledger(timezone => 'Asia/Kolkata', currency => 'EUR');
+    SELECT cost_ledger.create_partitions('2026-01-01', '2026-06-30');
+    ALTER TABLE cost_ledger.call ADD COLUMN cost_center text;
+});
+$node->command_ok([ 'pg_dump', '--data-only', '-f', "$dir/data", $node->connstr('before') ], 'dump the data alone');
+my ($rc, undef, $err) = $other->psql('fresh', "\\i $dir/data", on_error_stop => 0);
+like($err, qr/column "call_id" is set by the ledger\nHINT: .*a dump of calls is restored with its tables/, 'the data alone: calls are refused, with a hint');
+$other->safe_psql('postgres', 'DROP DATABASE fresh');
+$other->safe_psql('postgres', 'CREATE DATABASE fresh');
+$other->safe_psql('fresh', q{
+    CREATE EXTENSION cost_ledger;
+    SELECT cost_ledger.create_ledger(timezone => 'Asia/Kolkata', currency => 'EUR');
+    SELECT cost_ledger.create_partitions('2026-01-01', '2026-06-30');
+    ALTER TABLE cost_ledger.call ADD COLUMN cost_center text;
+    DELETE FROM cost_ledger.alert_rule;
+    DELETE FROM cost_ledger.retention;
+    DELETE FROM cost_ledger_internal.job;
+    DELETE FROM cost_ledger_internal.rollup_state;
+    DELETE FROM cost_ledger.ledger;
+});
+$node->command_ok([ 'pg_dump', '--data-only', '--disable-triggers', '-f', "$dir/data", $node->connstr('before') ], 'dump the data alone, to be loaded without triggers');
+$other->command_ok([ 'psql', '-X', '-q', '-o', '/dev/null', '-v', 'ON_ERROR_STOP=1', '-f', "$dir/data", $other->connstr('fresh') ], 'the data alone: loaded');
+$other->safe_psql('fresh', 'SELECT hint FROM cost_ledger.ledger_problem WHERE problem = \'trigger\' \\gexec');
+is($other->safe_psql('fresh', 'SELECT count(*) FROM cost_ledger.ledger_problem'), '0', 'the data alone: its triggers are as they should be');
+$other->safe_psql('fresh', 'SELECT cost_ledger.post_restore()');
+is(calls_of($other, 'fresh'), calls_of($node, 'before'), 'the data alone: the same calls');
+is($other->safe_psql('fresh', 'SELECT (SELECT count(*) FROM cost_ledger.check_rollups()), unconsumed_rows FROM cost_ledger.rollup_status'), '0|0', 'the data alone: all are in the rollups');
+is($other->safe_psql('fresh', q{INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) VALUES ('2026-04-01', 'openai', 'gpt-x', 1000000)
+    RETURNING call_id > (SELECT max(call_id) FROM cost_ledger.call), cost, pricing}), 't|3|priced', 'the data alone: the next call has the next id and its price');
+
 done_testing();

@@ -109,13 +109,14 @@ none('what may be longer is', grep { !$is_long{$_} } sort keys %may_be_long);
 #
 
 my (%home, @up, @astray);
-for my $file (grep { /\.c$/ } @c)
+my @mapped = grep { exists $floor{$_} } @c;
+for my $file (grep { /\.c$/ } @mapped)
 {
 	$home{$_} = $file for text($file) =~ /^(cl_\w+)\(/mg;
 }
 # A function lives where its header stands.
 my %lives = map { $_ => $floor{ $home{$_} } } keys %home;
-for my $file (grep { /\.h$/ } @c)
+for my $file (grep { /\.h$/ } @mapped)
 {
 	for my $name (text($file) =~ /^(?:pg_noreturn )?extern [^;(]*?\b(cl_\w+)\(/mg)
 	{
@@ -125,7 +126,7 @@ for my $file (grep { /\.h$/ } @c)
 		  if ($floor{$home} // 0) != $floor{$file} && $home ne ($hooks{$file} // '');
 	}
 }
-for my $file (@c)
+for my $file (@mapped)
 {
 	my $code = text($file) =~ s{/\*.*?\*/}{}gsr;
 	for my $other (map { "src/$_" } $code =~ /^#include "(\w+\.h)"/mg)

@@ -68,10 +68,7 @@ $node->safe_psql('postgres', q{
     GRANT USAGE ON SCHEMA cron TO ledger_owner;
     SELECT cost_ledger.unschedule_jobs();
     SELECT cost_ledger.drop_ledger(i_mean_it => true);
-    GRANT USAGE, CREATE ON SCHEMA cost_ledger, cost_ledger_internal TO ledger_owner;
-    GRANT EXECUTE ON ALL ROUTINES IN SCHEMA cost_ledger, cost_ledger_internal TO ledger_owner;
-    SET ROLE ledger_owner;
-    SELECT cost_ledger.create_ledger();
+    SELECT cost_ledger.create_ledger(owner => 'ledger_owner');
 });
 my ($stdout, $stderr);
 $node->psql('postgres', 'SET ROLE ledger_owner; SELECT cost_ledger.schedule_jobs()', stdout => \$stdout, stderr => \$stderr);

@@ -161,6 +161,8 @@ $new->init(@initdb);
 # It leaves a script in its folder.
 chdir PostgreSQL::Test::Utils::tempdir() or die;
 my $said;
+# As who upgrades may have it set, though nothing of it is dropped.
+$ENV{PGOPTIONS} = '-c cost_ledger.allow_drop=on';
 unless (ok(IPC::Run::run([ 'pg_upgrade', '--no-sync', '-d', $old->data_dir, '-D', $new->data_dir,
         '-b', $old->config_data('--bindir'), '-B', $new->config_data('--bindir'),
         '-s', $new->host, '-p', $old->port, '-P', $new->port ], '<', \undef, '>', \$said, '2>&1'), 'pg_upgrade'))
@@ -175,6 +177,7 @@ unless (ok(IPC::Run::run([ 'pg_upgrade', '--no-sync', '-d', $old->data_dir, '-D'
     done_testing();
     exit 1;
 }
+delete $ENV{PGOPTIONS};
 $new->start;
 
 my $new_server = psql($new, 'SHOW server_version_num');

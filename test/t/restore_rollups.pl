@@ -176,13 +176,15 @@ record($third, 'ledger', 9, 1);
 $third->safe_psql('ledger', 'CALL cost_ledger.refresh()');
 consumed_is($third, 'ledger', 'third: with calls since then');
 
-# A copy in the same cluster knows its transactions.
+# A copy in the same cluster could know its transactions, but nothing tells it
+# from one that is older or newer than where it is.
 record($third, 'ledger', 4, 1);
 restore_into($third, 'ledger', $third, 'copy');
 record($third, 'copy', 1, 1);
 ledger_is($third, 'copy', 'copy in the same cluster: reports are right');
-$third->safe_psql('copy', 'CALL cost_ledger.refresh()');
-consumed_is($third, 'copy', 'copy in the same cluster: refresh() needs no post_restore()');
+refused($third, 'copy', 'CALL cost_ledger.refresh()', qr/the ledger was restored/, $hint, 'copy in the same cluster: refresh()');
+is($third->safe_psql('copy', 'SELECT cost_ledger.post_restore()'), 5, 'copy in the same cluster: post_restore()');
+consumed_is($third, 'copy', 'copy in the same cluster');
 
 # Back into a cluster with low ids, with calls that never had a number among
 # those that are in.
@@ -200,6 +202,46 @@ $_->stop for $second, $third, $fourth;
 
 ($calls, $sum) = ($calls_of_first, $sum_of_first);
 $first->backup('base');
+
+# A copy of the whole cluster that goes its own way has the same identifier, and
+# knows its own transactions.
+my $fork = PostgreSQL::Test::Cluster->new('fork');
+$fork->init_from_backup($first, 'base');
+$fork->start;
+$fork->safe_psql('ledger', "ROLLBACK PREPARED 'later'");
+record($fork, 'ledger', 2, 1);
+is($fork->safe_psql('ledger', 'SELECT needs_post_restore FROM cost_ledger.rollup_status'), 'f', 'fork: it knows its transactions');
+$fork->safe_psql('ledger', 'CALL cost_ledger.refresh()');
+consumed_is($fork, 'ledger', 'fork: on its own');
+
+# A newer dump from where it was copied, restored over what it has, does not.
+($calls, $sum) = ($calls_of_first, $sum_of_first);
+burn($first, 3000);
+record($first, 'ledger', 3, 1);
+$first->safe_psql('ledger', 'CALL cost_ledger.refresh()');
+record($first, 'ledger', 2, 1);
+($calls_of_first, $sum_of_first) = ($calls, $sum);
+$first->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/newer", $first->connstr('ledger') ], 'dump first again');
+{
+    local $ENV{PGOPTIONS} = '-c cost_ledger.allow_drop=on';
+    $fork->command_ok([ 'pg_restore', '--exit-on-error', '--clean', '--if-exists', '-d', $fork->connstr('ledger'), "$dir/newer" ], 'fork: restored over what it had');
+}
+cmp_ok(transaction_id($fork), '<', $fork->safe_psql('ledger', 'SELECT max(recorded_xid::text::bigint) FROM cost_ledger.call'), 'fork: its transactions have not come so far');
+record($fork, 'ledger', 4, 1);
+is($fork->safe_psql('ledger', 'SELECT count(*) FROM cost_ledger.call WHERE recorded_xid IS NULL'), 4, 'fork: calls are recorded, without a number');
+ledger_is($fork, 'ledger', 'fork: and reports count them');
+refused($fork, 'ledger', 'CALL cost_ledger.refresh()', qr/the ledger was restored/, $hint, 'fork: refresh()');
+is($fork->safe_psql('ledger', 'SELECT needs_post_restore FROM cost_ledger.rollup_status'), 't', 'fork: it waits for post_restore()');
+is($fork->safe_psql('ledger', q{SELECT cost_ledger.check_rules() > 0, (SELECT count(*) FROM cost_ledger.unacknowledged_alert WHERE kind = 'needs_post_restore')}), 't|0', 'fork: a rule looks at it');
+is($fork->safe_psql('ledger', q{SELECT level FROM cost_ledger.unacknowledged_alert WHERE kind = 'needs_post_restore'}), 'page', 'fork: and pages');
+is($fork->safe_psql('ledger', 'SELECT cost_ledger.post_restore()'), 6, 'fork: post_restore()');
+consumed_is($fork, 'ledger', 'fork: after post_restore()');
+record($fork, 'ledger', 1, 1);
+$fork->safe_psql('ledger', 'CALL cost_ledger.refresh()');
+consumed_is($fork, 'ledger', 'fork: with calls since then');
+$fork->stop;
+($calls, $sum) = ($calls_of_first, $sum_of_first);
+
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($first, 'base', has_streaming => 1);
 $standby->start;
