@@ -120,8 +120,8 @@ BEGIN
         IF problem IS NOT NULL THEN
             PERFORM cost_ledger_internal.refuse_filter(place, problem, labels, is_exact);
         END IF;
-        -- As calls have them: long ones are kept shortened.
-        SELECT coalesce(jsonb_agg(DISTINCT CASE WHEN cost_ledger_internal.is_prefix(v.value) THEN v.value
+        -- As calls have them: long labels are kept shortened, tags are not.
+        SELECT coalesce(jsonb_agg(DISTINCT CASE WHEN entry.label LIKE 'tags.%' OR cost_ledger_internal.is_prefix(v.value) THEN v.value
                                                 WHEN entry.label IN ('run_id', 'session_id', 'user_id') THEN cost_ledger_internal.shorten_id(v.value)
                                                 ELSE cost_ledger_internal.shorten_label(v.value) END), '[]')
             INTO listed

@@ -72,6 +72,7 @@ AS $$
         ('ledger',                    'SELECT',                    '{reader}'),
         ('ledger_problem',            'SELECT',                    '{reader}'),
         ('rollup_status',             'SELECT',                    '{reader}'),
+        ('quarantined_call',          'SELECT',                    '{reader}'),
         ('job_status',                'SELECT',                    '{reader}'),
         -- grants
         ('grants',                    'SELECT',                    '{reader}')
@@ -126,6 +127,7 @@ AS $$
         ('drop_ledger',              '{}'),
         ('post_restore',             '{}'),
         ('refresh',                  '{}'),
+        ('release_quarantine',       '{}'),
         ('check_rollups',            '{}'),
         ('rebuild_rollups',          '{}'),
         ('run_jobs',                 '{}'),

@@ -76,6 +76,7 @@ CREATE FUNCTION cost_ledger_internal.halves(condition text) RETURNS text[]
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     SET DateStyle = 'ISO'
+    SET row_security = off
     SET jit = off
 AS $$
 DECLARE
@@ -103,6 +104,7 @@ COMMENT ON FUNCTION cost_ledger_internal.halves(text) IS
 CREATE FUNCTION cost_ledger_internal.consume_batch(condition text, OUT consumed bigint, OUT quarantined bigint)
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
 AS $$
 DECLARE
     parts text[] := ARRAY[condition];

@@ -874,7 +874,6 @@ BEGIN
            ELSE (SELECT coalesce(string_agg(format(' AND NOT (c.called_at >= %L AND c.called_at < %L)', v.range_start, v.range_end), ''), '')
                  FROM cost_ledger_internal.vanished_month v
                  WHERE v.range_end > state.calls_from) END
-
         || cost_ledger_internal.not_quarantined();
 END
 $$;

@@ -115,6 +115,8 @@ FROM (VALUES
     ('post_restore()',           '-       -       -       -       -       -       -       -       -'),
     ('version()',                'X       X       X       X       X       X       X       X       X'),
     ('rollup_status',            '-       -       -       -       r       -       -       -       r'),
+    ('quarantined_call',         '-       -       -       -       r       -       -       -       r'),
+    ('release_quarantine()',     '-       -       -       -       -       -       -       -       -'),
     ('refresh()',                '-       -       -       -       -       -       -       -       -'),
     ('check_rollups()',          '-       -       -       -       -       -       -       -       -'),
     ('rebuild_rollups()',        '-       -       -       -       -       -       -       -       -'),

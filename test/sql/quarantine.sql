@@ -115,10 +115,10 @@ SELECT cost_ledger.set_retention('1 month');
 CREATE TEMP TABLE copy AS SELECT c.* FROM cost_ledger.call c WHERE called_at >= '2026-04-01Z' AND called_at < '2026-05-01Z';
 SELECT cost_ledger.partition_digest('copy') AS digest \gset
 SELECT partition, outcome FROM cost_ledger.apply_retention() WHERE partition IN ('call_p2026_03', 'call_p2026_04');
-SELECT partition, rows, cost, cardinality(quarantined) AS quarantined, digest = :'digest' AS same_digest FROM cost_ledger.retention_log WHERE rows > 0 ORDER BY range_start;
+SELECT partition, rows, cost, cardinality(quarantined) AS quarantined, digest = :'digest' AS same_digest FROM cost_ledger.retention_log WHERE rows > 0 ORDER BY starts_at;
 DELETE FROM copy USING cost_ledger.retention_log l WHERE call_id = ANY (l.quarantined);
 SELECT cost_ledger.partition_digest('copy') = :'digest' AS same_digest;
-SELECT is_equal FROM cost_ledger.retention_check WHERE dropped_rows > 0 ORDER BY range_start;
+SELECT is_equal FROM cost_ledger.retention_check WHERE dropped_rows > 0 ORDER BY starts_at;
 SELECT count(*) AS quarantined FROM cost_ledger.quarantined_call;
 -- a call that is brought in between check and drop makes the check stale
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) VALUES ('2026-05-02Z', 'acme', 'm', 1);
