@@ -9,7 +9,8 @@ WITH always (relation, name) AS (
     FROM (SELECT to_regclass('cost_ledger.call') AS relation UNION ALL SELECT p.relation FROM cost_ledger_internal.partitions() p) p,
          (VALUES ('price_call'), ('append_only'), ('append_only_truncate')) AS t (name)
     UNION ALL
-    SELECT to_regclass(t.relation), t.name
+    -- Not to_regclass(), which asks a reader for USAGE of our schema.
+    SELECT (SELECT c.oid::regclass FROM pg_class c WHERE c.relnamespace::regnamespace || '.' || c.relname = t.relation), t.name
     FROM (VALUES ('cost_ledger.ledger', 'ledger_changed'),
                  ('cost_ledger.price_multiplier', 'price_cache_price_multiplier'),
                  ('cost_ledger.exchange_rate', 'price_cache_exchange_rate'),

@@ -95,7 +95,6 @@ SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 2}', '1970-01-01Z', rep
 SET TIME ZONE 'Pacific/Apia';
 SELECT count(*), min(called_at), max(called_at) FROM cost_ledger.rerate('2011-12-29', '2012-01-01');
 SET TIME ZONE 'UTC';
-SELECT cost_ledger.drop_ledger(i_mean_it => true);
 
 -- a period is the same in every session: of 24 hours where the session's day has
 -- 23, of whole minutes where its zone had seconds
@@ -125,3 +124,4 @@ WHERE p.pronamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::re
                 AND o.pronamespace IN ('pg_catalog'::regnamespace, 'cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace))
   AND c.name <> ALL ('{format,concat_ws,array_to_string,jsonb_build_object,jsonb_build_array,length}')
 ORDER BY p.oid::regproc::text, c.name;
+SELECT cost_ledger.drop_ledger(i_mean_it => true);

@@ -113,6 +113,8 @@ FROM (VALUES
     ('create_ledger()',          '-       -       -       -       -       -       -       -       -'),
     ('drop_ledger()',            '-       -       -       -       -       -       -       -       -'),
     ('post_restore()',           '-       -       -       -       -       -       -       -       -'),
+    ('ledger_problem',           '-       -       -       -       r       -       -       -       r'),
+    ('help()',                   'X       X       X       X       X       X       X       X       X'),
     ('version()',                'X       X       X       X       X       X       X       X       X'),
     ('rollup_status',            '-       -       -       -       r       -       -       -       r'),
     ('quarantined_call',         '-       -       -       -       r       -       -       -       r'),
@@ -180,7 +182,7 @@ FROM (VALUES
 CREATE TEMP TABLE called_by_others (name text);
 INSERT INTO called_by_others VALUES
     ('caller'), ('shorten_id'), ('first_call'), ('merge_labels'),
-    ('consumed_to'), ('unconsumed_xids'), ('unconsumed_base'), ('live_call_from'),
+    ('is_foreign'), ('consumed_to'), ('unconsumed_xids'), ('unconsumed_base'), ('live_call_from'),
     ('run_depth'), ('partitions'), ('sees_all'), ('seen_teams'), ('seen_customers'),
     ('day_start'), ('budget_period'), ('unposted_spend'), ('project_spend'), ('daily_spend'), ('spend_rate'), ('budget_velocity'),
     ('summary_in'), ('summary_out'), ('summary_send'), ('summary_eq'), ('summary_ne'),
