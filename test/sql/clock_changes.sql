@@ -122,6 +122,6 @@ WHERE p.pronamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::re
   AND EXISTS (SELECT FROM pg_proc o
               WHERE o.proname = c.name AND o.provolatile <> 'i'
                 AND o.pronamespace IN ('pg_catalog'::regnamespace, 'cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace))
-  AND c.name <> ALL ('{format,concat_ws,array_to_string,jsonb_build_object,jsonb_build_array,length}')
+  AND c.name <> ALL ('{format,concat_ws,array_to_string,jsonb_build_object,jsonb_build_array,jsonb_agg,length}')
 ORDER BY p.oid::regproc::text, c.name;
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
