@@ -187,7 +187,9 @@ refuse_constraint(Oid constraint)
 	if (!HeapTupleIsValid(tuple))
 		return;
 	form = (Form_pg_constraint) GETSTRUCT(tuple);
-	if (form->contype != CONSTRAINT_CHECK && OidIsValid(form->conrelid) && is_of_ledger(form->conrelid))
+	if ((form->contype == CONSTRAINT_PRIMARY || form->contype == CONSTRAINT_UNIQUE ||
+		 form->contype == CONSTRAINT_EXCLUSION || form->contype == CONSTRAINT_FOREIGN) &&
+		is_of_ledger(form->conrelid))
 		refuse("constraint", NameStr(form->conname));
 	ReleaseSysCache(tuple);
 }

@@ -341,12 +341,16 @@ says_foreign(HeapTuple tuple, TupleDesc descriptor)
 {
 	bool		isnull;
 	int64		system_identifier = DatumGetInt64(SPI_getbinval(tuple, descriptor, 1, &isnull));
-	FullTransactionId consumed_to = DatumGetFullTransactionId(SPI_getbinval(tuple, descriptor, 3, &isnull));
-	bool		is_as_written = DatumGetBool(SPI_getbinval(tuple, descriptor, 4, &isnull));
+	uint64		next = U64FromFullTransactionId(ReadNextFullTransactionId()) + xid_offset;
+	Datum		consumed_to = SPI_getbinval(tuple, descriptor, 3, &isnull);
+	bool		is_as_written;
 
-	return system_identifier != (int64) GetSystemIdentifier() ||
-		!is_as_written ||
-		U64FromFullTransactionId(ReadNextFullTransactionId()) + xid_offset < U64FromFullTransactionId(consumed_to);
+	/* No state at all: calls go on being recorded, without a number. */
+	if (isnull)
+		return true;
+	is_as_written = DatumGetBool(SPI_getbinval(tuple, descriptor, 4, &isnull));
+	return system_identifier != (int64) GetSystemIdentifier() || !is_as_written ||
+		next < U64FromFullTransactionId(DatumGetFullTransactionId(consumed_to));
 }
 
 static void
@@ -370,7 +374,7 @@ read_numbering(void)
 		cl_prepare_once(&plan,
 						"SELECT l.system_identifier, l.xid_offset, "
 						"pg_catalog.pg_snapshot_xmax(s.snapshot), s.xmin OPERATOR(pg_catalog.=) s.written_by "
-						"FROM cost_ledger.ledger l, cost_ledger_internal.rollup_state s", 0, NULL);
+						"FROM cost_ledger.ledger l LEFT JOIN cost_ledger_internal.rollup_state s ON true", 0, NULL);
 		/* The latest: an older snapshot may be from before post_restore(). */
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
 		if (SPI_execute_snapshot(plan, NULL, NULL, snapshot, InvalidSnapshot, true, false, 1) != SPI_OK_SELECT ||

@@ -48,7 +48,10 @@ FROM (
            format('%s of %s', t.name, t.relation) AS subject,
            CASE t.enabled WHEN 'O' THEN 'does not fire under session_replication_role = replica'
                           WHEN '' THEN 'is gone' ELSE 'is disabled' END AS detail,
-           CASE WHEN t.enabled = '' THEN 'Restore the ledger from a backup, or ask who dropped it.'
+           CASE WHEN t.enabled = '' AND t.name = 'append_only_truncate'
+                THEN format('CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON %1$s FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger_internal.refuse_change(); ALTER TABLE %1$s ENABLE ALWAYS TRIGGER append_only_truncate;',
+                            t.relation)
+                WHEN t.enabled = '' THEN 'Restore the ledger from a backup.'
                 ELSE format('ALTER TABLE %s ENABLE %sTRIGGER %I;', t.relation, CASE WHEN t.is_always THEN 'ALWAYS ' END, t.name) END AS hint
     FROM cost_ledger_internal.broken_trigger t
     UNION ALL

@@ -214,7 +214,7 @@ is($fork->safe_psql('ledger', 'SELECT needs_post_restore FROM cost_ledger.rollup
 $fork->safe_psql('ledger', 'CALL cost_ledger.refresh()');
 consumed_is($fork, 'ledger', 'fork: on its own');
 
-# A newer dump from where it was copied, restored over what it has, does not.
+# A newer dump from where it was copied, restored in its place, does not.
 ($calls, $sum) = ($calls_of_first, $sum_of_first);
 burn($first, 3000);
 record($first, 'ledger', 3, 1);
@@ -222,10 +222,8 @@ $first->safe_psql('ledger', 'CALL cost_ledger.refresh()');
 record($first, 'ledger', 2, 1);
 ($calls_of_first, $sum_of_first) = ($calls, $sum);
 $first->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/newer", $first->connstr('ledger') ], 'dump first again');
-{
-    local $ENV{PGOPTIONS} = '-c cost_ledger.allow_drop=on';
-    $fork->command_ok([ 'pg_restore', '--exit-on-error', '--clean', '--if-exists', '-d', $fork->connstr('ledger'), "$dir/newer" ], 'fork: restored over what it had');
-}
+$fork->safe_psql('ledger', 'SELECT cost_ledger.drop_ledger(i_mean_it => true); DROP EXTENSION cost_ledger');
+$fork->command_ok([ 'pg_restore', '--exit-on-error', '-d', $fork->connstr('ledger'), "$dir/newer" ], 'fork: restored in place of what it had');
 cmp_ok(transaction_id($fork), '<', $fork->safe_psql('ledger', 'SELECT max(recorded_xid::text::bigint) FROM cost_ledger.call'), 'fork: its transactions have not come so far');
 record($fork, 'ledger', 4, 1);
 is($fork->safe_psql('ledger', 'SELECT count(*) FROM cost_ledger.call WHERE recorded_xid IS NULL'), 4, 'fork: calls are recorded, without a number');
