@@ -50,6 +50,7 @@ PIECES = \
 	sql/call/filter.sql \
 	sql/call/call.sql \
 	sql/call/partition.sql \
+	sql/call/retention.sql \
 	sql/call/rerate.sql \
 	sql/report/estimate.sql \
 	sql/report/spend_rate.sql \

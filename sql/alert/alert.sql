@@ -1,12 +1,121 @@
--- Alerts of rules: everything that somebody should hear of and that is no
--- budget's threshold.
+-- Alerts: what is said of one, that it stays as it was raised, and rules, which
+-- watch everything that is no budget's threshold.
+--
+-- The row is the alert.  A message says as much of it as fits, rings at the commit
+-- that has the row, and may be missed.
 
-CREATE FUNCTION cost_ledger_internal.run_within(command text, time_limit interval) RETURNS bigint
+CREATE FUNCTION cost_ledger_internal.fit_message(message jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    kept integer;
+    fitting jsonb := message;
+BEGIN
+    -- Only names that come from callers can be long; the alert has them whole.
+    FOREACH kept IN ARRAY '{64,32,16,8,0}'::integer[] LOOP
+        EXIT WHEN octet_length(fitting::text) < 1000;
+        fitting := message || jsonb_build_object('scope', (
+            SELECT jsonb_object_agg(e.key, CASE WHEN length(e.value) > kept THEN left(e.value, kept) || '...' ELSE e.value END)
+            FROM jsonb_each_text(message -> 'scope') e));
+    END LOOP;
+    IF octet_length(fitting::text) >= 1000 THEN
+        RETURN jsonb_build_object('v', message -> 'v', 'id', message -> 'id', 'kind', message -> 'kind', 'level', message -> 'level');
+    END IF;
+    RETURN fitting;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.fit_message(jsonb) FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.fit_message(jsonb) IS
+    'A message in less than 1 kB: values of its scope are shortened as far as that needs, and end in "..." then.';
+
+CREATE FUNCTION cost_ledger_internal.alert_message(message jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE l.notify_payload
+           WHEN 'full' THEN message
+           ELSE jsonb_build_object('v', message -> 'v', 'id', message -> 'id', 'kind', message -> 'kind', 'level', message -> 'level') END
+    FROM cost_ledger.ledger l
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.alert_message(jsonb) IS
+    'As much of an alert''s message as ledger.notify_payload lets every session hear.';
+
+CREATE FUNCTION cost_ledger_internal.notify_alert(message jsonb) RETURNS void
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$ SELECT pg_notify('cost_ledger_alert', cost_ledger_internal.alert_message(message)::text) $$;
+
+COMMENT ON FUNCTION cost_ledger_internal.notify_alert(jsonb) IS
+    'Sends a message to channel cost_ledger_alert, with the commit.';
+
+CREATE FUNCTION cost_ledger_internal.keep_alerts() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        IF (old.acknowledged_at IS NULL AND new.acknowledged_at IS NOT NULL
+            AND (to_jsonb(new) - '{acknowledged_at,acknowledged_by}'::text[]) = (to_jsonb(old) - '{acknowledged_at,acknowledged_by}'::text[]))
+           OR (old.resolved_at IS NULL AND new.resolved_at IS NOT NULL
+               AND to_jsonb(new) - 'resolved_at' = to_jsonb(old) - 'resolved_at') THEN
+            RETURN new;
+        END IF;
+    END IF;
+    RAISE EXCEPTION 'alerts are kept as they were raised: % of table "%" is refused', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'restrict_violation',
+              HINT = 'Acknowledge an alert with cost_ledger.acknowledge(alert_id).';
+END
+$$;
+REVOKE EXECUTE ON FUNCTION cost_ledger_internal.keep_alerts() FROM PUBLIC;
+
+COMMENT ON FUNCTION cost_ledger_internal.keep_alerts() IS
+    'Trigger of alert: an alert can be acknowledged, once, and be resolved, once; every other change is refused (23001), for a deleted alert would be raised again.';
+
+CREATE FUNCTION cost_ledger_internal.acknowledge(alert_id bigint) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    known record;
+    acknowledged bigint;
+BEGIN
+    SELECT a.budget_id, a.budget_version, a.entity, a.starts_at, a.basis, a.occurrence, a.threshold, a.rule_id, a.subject INTO known
+        FROM cost_ledger.alert a
+        WHERE a.alert_id = acknowledge.alert_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no alert %', acknowledge.alert_id
+            USING ERRCODE = 'no_data_found',
+                  HINT = 'Pass an alert_id of cost_ledger.unacknowledged_alert.';
+    END IF;
+    UPDATE cost_ledger.alert a
+        SET acknowledged_at = now(), acknowledged_by = cost_ledger_internal.caller()
+        WHERE a.acknowledged_at IS NULL
+          AND CASE WHEN known.rule_id IS NULL
+                   THEN a.budget_id = known.budget_id AND a.budget_version = known.budget_version
+                        AND a.entity = known.entity
+                        AND a.starts_at = known.starts_at AND a.basis = known.basis AND a.occurrence = known.occurrence
+                        AND a.threshold <= known.threshold
+                   ELSE a.rule_id = known.rule_id AND a.subject = known.subject AND a.occurrence <= known.occurrence END;
+    GET DIAGNOSTICS acknowledged = ROW_COUNT;
+    RETURN acknowledged;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.acknowledge(bigint) IS
+    'cost_ledger.acknowledge(), with the rights of the ledger''s owner.';
+
+CREATE FUNCTION cost_ledger.acknowledge(alert_id bigint) RETURNS bigint
     LANGUAGE c VOLATILE
-    AS 'MODULE_PATHNAME', 'cl_run_within';
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
 
-COMMENT ON FUNCTION cost_ledger_internal.run_within(text, interval) IS
-    'Runs a SELECT of one row and returns its bigint; an error (LC004) if that is not over within time_limit, NULL for any time. A cancel by somebody else stays one (57014).';
+COMMENT ON FUNCTION cost_ledger.acknowledge(bigint) IS
+    'Takes an alert off unacknowledged_alert, and with it those of lower thresholds of the same budget and period, or earlier ones of the same rule and subject; returns how many were. acknowledged_by is the role that calls.';
+
+-- Decisions.
 
 CREATE FUNCTION cost_ledger_internal.find_signal(kind text) RETURNS regclass
     LANGUAGE plpgsql STABLE

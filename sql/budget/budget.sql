@@ -712,53 +712,6 @@ CREATE FUNCTION cost_ledger.raise_budget(name text, limit_amount numeric, until 
 COMMENT ON FUNCTION cost_ledger.raise_budget(text, numeric, timestamptz, text) IS
     'Another limit for a budget until a time, with a reason, and returns its version; then the limit is again what it was. A set_budget() that changes the limit meanwhile ends it.';
 
-CREATE FUNCTION cost_ledger_internal.fit_message(message jsonb) RETURNS jsonb
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    kept integer;
-    fitting jsonb := message;
-BEGIN
-    -- Only names that come from callers can be long; the alert has them whole.
-    FOREACH kept IN ARRAY '{64,32,16,8,0}'::integer[] LOOP
-        EXIT WHEN octet_length(fitting::text) < 1000;
-        fitting := message || jsonb_build_object('scope', (
-            SELECT jsonb_object_agg(e.key, CASE WHEN length(e.value) > kept THEN left(e.value, kept) || '...' ELSE e.value END)
-            FROM jsonb_each_text(message -> 'scope') e));
-    END LOOP;
-    IF octet_length(fitting::text) >= 1000 THEN
-        RETURN jsonb_build_object('v', message -> 'v', 'id', message -> 'id', 'kind', message -> 'kind', 'level', message -> 'level');
-    END IF;
-    RETURN fitting;
-END
-$$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.fit_message(jsonb) FROM PUBLIC;
-
-COMMENT ON FUNCTION cost_ledger_internal.fit_message(jsonb) IS
-    'A message in less than 1 kB: values of its scope are shortened as far as that needs, and end in "..." then.';
-
-CREATE FUNCTION cost_ledger_internal.alert_message(message jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT CASE l.notify_payload
-           WHEN 'full' THEN message
-           ELSE jsonb_build_object('v', message -> 'v', 'id', message -> 'id', 'kind', message -> 'kind', 'level', message -> 'level') END
-    FROM cost_ledger.ledger l
-$$;
-
-COMMENT ON FUNCTION cost_ledger_internal.alert_message(jsonb) IS
-    'As much of an alert''s message as ledger.notify_payload lets every session hear.';
-
-CREATE FUNCTION cost_ledger_internal.notify_alert(message jsonb) RETURNS void
-    LANGUAGE sql VOLATILE
-    SET search_path = pg_catalog, pg_temp
-AS $$ SELECT pg_notify('cost_ledger_alert', cost_ledger_internal.alert_message(message)::text) $$;
-
-COMMENT ON FUNCTION cost_ledger_internal.notify_alert(jsonb) IS
-    'Sends a message to channel cost_ledger_alert, with the commit.';
-
 CREATE FUNCTION cost_ledger_internal.resolve_budgets(at timestamptz) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -971,72 +924,6 @@ $$;
 
 COMMENT ON FUNCTION cost_ledger.check_budgets() IS
     'Compares every active budget, and each of its entities, with what was spent in its current period, and in the one before for calls that came late; records an alert for each threshold crossed, once per budget version, entity and period, and returns how many. A period that is over is held against the limit it ended with, unless that was changed for good since. When a correction brings spend below 95 percent of a threshold, its alert is resolved, and crossing it again is the next occurrence. What was spent is what refresh() has seen, and every call with a hold. With the commit, channel cost_ledger_alert gets one JSON message per budget, entity and period, of its highest new alert; none for a period that was over. The job calls it every minute.';
-
-CREATE FUNCTION cost_ledger_internal.keep_alerts() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    IF TG_OP = 'UPDATE' THEN
-        IF (old.acknowledged_at IS NULL AND new.acknowledged_at IS NOT NULL
-            AND (to_jsonb(new) - '{acknowledged_at,acknowledged_by}'::text[]) = (to_jsonb(old) - '{acknowledged_at,acknowledged_by}'::text[]))
-           OR (old.resolved_at IS NULL AND new.resolved_at IS NOT NULL
-               AND to_jsonb(new) - 'resolved_at' = to_jsonb(old) - 'resolved_at') THEN
-            RETURN new;
-        END IF;
-    END IF;
-    RAISE EXCEPTION 'alerts are kept as they were raised: % of table "%" is refused', TG_OP, TG_TABLE_NAME
-        USING ERRCODE = 'restrict_violation',
-              HINT = 'Acknowledge an alert with cost_ledger.acknowledge(alert_id).';
-END
-$$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.keep_alerts() FROM PUBLIC;
-
-COMMENT ON FUNCTION cost_ledger_internal.keep_alerts() IS
-    'Trigger of alert: an alert can be acknowledged, once, and be resolved, once; every other change is refused (23001), for a deleted alert would be raised again.';
-
-CREATE FUNCTION cost_ledger_internal.acknowledge(alert_id bigint) RETURNS bigint
-    LANGUAGE plpgsql VOLATILE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-    known record;
-    acknowledged bigint;
-BEGIN
-    SELECT a.budget_id, a.budget_version, a.entity, a.starts_at, a.basis, a.occurrence, a.threshold, a.rule_id, a.subject INTO known
-        FROM cost_ledger.alert a
-        WHERE a.alert_id = acknowledge.alert_id;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'there is no alert %', acknowledge.alert_id
-            USING ERRCODE = 'no_data_found',
-                  HINT = 'Pass an alert_id of cost_ledger.unacknowledged_alert.';
-    END IF;
-    UPDATE cost_ledger.alert a
-        SET acknowledged_at = now(), acknowledged_by = cost_ledger_internal.caller()
-        WHERE a.acknowledged_at IS NULL
-          AND CASE WHEN known.rule_id IS NULL
-                   THEN a.budget_id = known.budget_id AND a.budget_version = known.budget_version
-                        AND a.entity = known.entity
-                        AND a.starts_at = known.starts_at AND a.basis = known.basis AND a.occurrence = known.occurrence
-                        AND a.threshold <= known.threshold
-                   ELSE a.rule_id = known.rule_id AND a.subject = known.subject AND a.occurrence <= known.occurrence END;
-    GET DIAGNOSTICS acknowledged = ROW_COUNT;
-    RETURN acknowledged;
-END
-$$;
-
-COMMENT ON FUNCTION cost_ledger_internal.acknowledge(bigint) IS
-    'cost_ledger.acknowledge(), with the rights of the ledger''s owner.';
-
-CREATE FUNCTION cost_ledger.acknowledge(alert_id bigint) RETURNS bigint
-    LANGUAGE c VOLATILE
-    AS 'MODULE_PATHNAME', 'cl_as_owner';
-
-COMMENT ON FUNCTION cost_ledger.acknowledge(bigint) IS
-    'Takes an alert off unacknowledged_alert, and with it those of lower thresholds of the same budget and period, or earlier ones of the same rule and subject; returns how many were. acknowledged_by is the role that calls.';
-
--- Decisions.
 
 CREATE FUNCTION cost_ledger_internal.settle_calls() RETURNS trigger
     LANGUAGE c

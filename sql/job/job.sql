@@ -7,6 +7,13 @@ CREATE PROCEDURE cost_ledger_internal.require_autocommit(procedure text)
 COMMENT ON PROCEDURE cost_ledger_internal.require_autocommit(text) IS
     'For a procedure of that name that commits: an error (25001) where that is not possible, in a transaction block, a function or a block that catches errors.';
 
+CREATE FUNCTION cost_ledger_internal.run_within(command text, time_limit interval) RETURNS bigint
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_run_within';
+
+COMMENT ON FUNCTION cost_ledger_internal.run_within(text, interval) IS
+    'Runs a SELECT of one row and returns its bigint; an error (LC004) if that is not over within time_limit, NULL for any time. A cancel by somebody else stays one (57014).';
+
 CREATE FUNCTION cost_ledger_internal.note_skip(job text, reason text) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
