@@ -134,7 +134,7 @@ all: META.json
 # PGHOST etc., in a database made for it.
 .PHONY: reference
 reference:
-	script/reference > docs/reference.md.new
+	script/reference > docs/reference.md.new || { rm docs/reference.md.new; exit 1; }
 	mv docs/reference.md.new docs/reference.md
 
 # The tests on other versions, each in a Debian of its own in a folder.
