@@ -25,8 +25,9 @@ SELECT q.called_at, q.call_id, q.quarantined_at, q.sqlstate, q.message,
        q.call_id::text AS row_key
 FROM cost_ledger_internal.quarantine q
 -- Looked up one by one: they are few, and calls many.
-LEFT JOIN LATERAL (SELECT c.* FROM cost_ledger.call c WHERE c.called_at = q.called_at AND c.call_id = q.call_id OFFSET 0) c ON true
-CROSS JOIN cost_ledger_internal.report_setting s;
+LEFT JOIN LATERAL (SELECT c.* FROM cost_ledger_internal.seen_call c WHERE c.called_at = q.called_at AND c.call_id = q.call_id OFFSET 0) c ON true
+CROSS JOIN cost_ledger_internal.report_setting s
+WHERE c.call_id IS NOT NULL OR (SELECT cost_ledger_internal.sees_all());
 
 COMMENT ON VIEW cost_ledger.quarantined_call IS 'Which calls are in quarantine, and why? They are in the ledger, but in no report and no budget: no sum could take them in. release_quarantine() brings them in once one can.';
 COMMENT ON COLUMN cost_ledger.quarantined_call.called_at IS 'When the call was made.';
