@@ -143,7 +143,12 @@ CREATE FUNCTION cost_ledger_internal.plan_job(job text) RETURNS xid8[]
     SET lock_timeout = '10s'
 AS $$
 BEGIN
-    RETURN CASE job WHEN 'refresh' THEN cost_ledger_internal.refresh_cuts(1000000) ELSE ARRAY[NULL::xid8] END;
+    -- After a failure in smaller ones: what takes too long at once, as looking
+    -- for rows that fail does, comes to an end in parts.
+    RETURN CASE job WHEN 'refresh' THEN cost_ledger_internal.refresh_cuts((
+                        SELECT CASE WHEN j.last_error_at > coalesce(j.last_ok_at, '-infinity') THEN 50000 ELSE 1000000 END
+                        FROM cost_ledger_internal.job j WHERE j.name = 'refresh'))
+                    ELSE ARRAY[NULL::xid8] END;
 EXCEPTION WHEN OTHERS THEN
     RETURN ARRAY[NULL::xid8];  -- the step itself will tell
 END

@@ -131,5 +131,10 @@ CALL cost_ledger.refresh();
 SELECT cost_ledger_internal.check_partition('cost_ledger_internal.call_p2026_05');
 DELETE FROM cost_ledger_internal.quarantine;
 SELECT cost_ledger_internal.drop_partition('cost_ledger_internal.call_p2026_05');
+-- after a failure, the time limit's too, the jobs take a backlog in smaller parts
+DO $$ BEGIN FOR i IN 1 .. 4 LOOP INSERT INTO cost_ledger.call (provider, model) SELECT 'acme', 'm' FROM generate_series(1, 20000); COMMIT; END LOOP; END $$;
+SELECT cardinality(cost_ledger_internal.plan_job('refresh')) AS parts;
+UPDATE cost_ledger_internal.job SET last_error_at = now(), last_ok_at = NULL WHERE name = 'refresh';
+SELECT cardinality(cost_ledger_internal.plan_job('refresh')) > 1 AS more_parts;
 DROP VIEW sums;
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
