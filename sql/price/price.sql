@@ -1,4 +1,7 @@
 -- Prices: what a usage costs at a moment, and how prices come and change.
+--
+-- What has priced a call stays as it was: a change is another version, and of one
+-- that there is only the end may be moved, to an earlier time.
 
 CREATE FUNCTION cost_ledger.cost_at(
     called_at      timestamptz,
