@@ -60,8 +60,8 @@ FROM (
 CREATE VIEW raw.cost_per_run_by_day WITH (security_invoker = true) AS
 SELECT r.day,
        count(r.run_id) AS runs,
-       round(avg(r.cost) FILTER (WHERE r.run_id IS NOT NULL), 12) AS mean_cost,
-       round(cost_ledger.p95(r.cost) FILTER (WHERE r.run_id IS NOT NULL), 12) AS p95_cost,
+       avg(r.cost) FILTER (WHERE r.run_id IS NOT NULL) AS mean_cost,
+       cost_ledger.p95(r.cost) FILTER (WHERE r.run_id IS NOT NULL) AS p95_cost,
        max(r.cost) FILTER (WHERE r.run_id IS NOT NULL) AS max_cost,
        sum(r.cost) FILTER (WHERE r.run_id IS NOT NULL) AS cost,
        sum(r.cost) FILTER (WHERE r.run_id IS NULL) AS cost_without_run
@@ -78,8 +78,8 @@ GROUP BY r.day;
 CREATE VIEW raw.cost_per_user_by_month WITH (security_invoker = true) AS
 SELECT u.month,
        count(u.user_id) AS users,
-       round(avg(u.cost) FILTER (WHERE u.user_id IS NOT NULL), 12) AS mean_cost,
-       round(cost_ledger.p95(u.cost) FILTER (WHERE u.user_id IS NOT NULL), 12) AS p95_cost,
+       avg(u.cost) FILTER (WHERE u.user_id IS NOT NULL) AS mean_cost,
+       cost_ledger.p95(u.cost) FILTER (WHERE u.user_id IS NOT NULL) AS p95_cost,
        max(u.cost) FILTER (WHERE u.user_id IS NOT NULL) AS max_cost,
        sum(u.cost) FILTER (WHERE u.user_id IS NOT NULL) AS cost,
        sum(u.cost) FILTER (WHERE u.user_id IS NULL) AS cost_without_user

@@ -25,7 +25,6 @@ BEGIN
     RETURN fitting;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.fit_message(jsonb) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.fit_message(jsonb) IS
     'A message in less than 1 kB: values of its scope are shortened as far as that needs, and end in "..." then.';
@@ -69,7 +68,6 @@ BEGIN
               HINT = 'Acknowledge an alert with cost_ledger.acknowledge(alert_id).';
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.keep_alerts() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.keep_alerts() IS
     'Trigger of alert: an alert can be acknowledged, once, and be resolved, once; every other change is refused (23001), for a deleted alert would be raised again.';

@@ -338,7 +338,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.post_spend(text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.post_spend(text) IS
     'Adds the rows c of call for which a condition holds, and that have no hold, to the balances of their budgets; for refresh(), which answers for each row coming here once. A price that comes for a call with a hold takes the place of the estimate.';
@@ -376,7 +375,6 @@ AS $$
                   recorded_condition.since, s.snapshot, s.base_call_id, cost_ledger_internal.not_quarantined())
     FROM cost_ledger_internal.rollup_state s
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.recorded_condition(timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.recorded_condition(timestamptz) IS
     'The rows c of call since a time that balances have.';
@@ -394,7 +392,6 @@ AS $$
     CROSS JOIN LATERAL cost_ledger_internal.budget_period(b.period, now(), z.zone, b.week_start, b.period_length) c
     WHERE b.budget_id = kept_from.budget_id
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.kept_from(bigint) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.kept_from(bigint) IS
     'Where the balances of a budget begin that is set now: with the period before the current one.';
@@ -511,7 +508,6 @@ BEGIN
                                        cost_ledger_internal.recorded_condition((SELECT min(cost_ledger_internal.kept_from(b.budget_id)) FROM cost_ledger.budget b WHERE b.is_active))));
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger.check_balances() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger.check_balances() IS
     'Makes the balances of active budgets anew, of the current period and the one before, from the rows of call that are in them and from the lines of open holds, in one snapshot, and returns what differs. No rows: all is well. Calls in quarantine are left out, with a notice.';
@@ -527,7 +523,6 @@ AS $$
     FROM cost_ledger.budget_version v
     WHERE v.budget_id = is_history.budget_id AND v.version = is_history.version
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.is_history(bigint, integer) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.is_history(bigint, integer) IS
     'Whether a limit has to stay as it is: not if this transaction has made it and nothing refers to it yet.';
@@ -555,7 +550,6 @@ BEGIN
     RETURN made;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.add_budget_version(bigint, numeric, numeric[], text[], text, text, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.add_budget_version(bigint, numeric, numeric[], text[], text, text, timestamptz) IS
     'Another limit for a budget: for good, which ends every other, or until valid_to.';
@@ -739,7 +733,6 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.resolve_budgets(timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.resolve_budgets(timestamptz) IS
     'Resolves the alerts of budgets whose period (a rolling one: window) is not over and of which less than 95 percent of the threshold is spent; with the commit, channel cost_ledger_alert gets the message of each again, of kind resolved.';
@@ -894,7 +887,6 @@ BEGIN
     RETURN made;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.check_budgets(timestamptz, bigint) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.check_budgets(timestamptz, bigint) IS
     'check_budgets() for the periods that an instant falls in; or what has been reached of one budget that is set then, of which nobody is told.';
@@ -928,7 +920,6 @@ COMMENT ON FUNCTION cost_ledger.check_budgets() IS
 CREATE FUNCTION cost_ledger_internal.settle_calls() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'cl_settle_calls';
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.settle_calls() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.settle_calls() IS
     'Trigger of call: the first that fires at the end of a transaction settles the holds of all its calls.';
@@ -1066,7 +1057,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.settle_holds(timestamptz[], bigint[]) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.settle_holds(timestamptz[], bigint[]) IS
     'Settles the holds of calls: what was held is given back, what the calls cost is posted to the budgets they belong to by their own labels, in the periods of called_at, all in one pass over the balances.';
@@ -1115,7 +1105,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.expire_holds() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.expire_holds() IS
     'Puts expired holds on record and their amounts back. Only tidying up: they reserve nothing from the moment they expire.';
@@ -1153,7 +1142,6 @@ BEGIN
     RETURN pruned;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.prune_holds(timestamptz, bigint) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.prune_holds(timestamptz, bigint) IS
     'Forgets max_holds holds that are over for as long as set_retention() says, and returns how many. Estimates that still stand in for a price are kept.';

@@ -1,4 +1,6 @@
 -- Forecasts: where a budget's period will end, and how sure that is.
+--
+-- They tell people, and stop nobody: reserve() goes by what was spent and is held.
 
 CREATE FUNCTION cost_ledger_internal.project_spend(
     spent         numeric,

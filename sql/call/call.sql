@@ -4,7 +4,6 @@
 CREATE FUNCTION cost_ledger_internal.price_call() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'cl_price_call';
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.price_call() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.price_call() IS
     'Trigger of call: checks a row, prices it at its own time and stamps it.';
@@ -12,7 +11,6 @@ COMMENT ON FUNCTION cost_ledger_internal.price_call() IS
 CREATE FUNCTION cost_ledger_internal.refuse_change() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'cl_refuse_change';
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.refuse_change() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.refuse_change() IS
     'Trigger of append-only tables: refuses UPDATE, DELETE and TRUNCATE (23001).';
@@ -59,7 +57,6 @@ BEGIN
         FROM meters m, recorded r;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.correction_of(timestamptz, bigint, jsonb, numeric) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.correction_of(timestamptz, bigint, jsonb, numeric) IS
     'What is missing from a call and its corrections so far to the usage and cost it should have: the differences, as columns of call; is_same where there is none.';

@@ -42,7 +42,6 @@ BEGIN
     EXECUTE format('ALTER TABLE cost_ledger_internal.%I ENABLE ALWAYS TRIGGER append_only_truncate', partition);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.new_partition(text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.new_partition(text) IS
     'Makes a table that can be attached to call. It has no row triggers until then.';
@@ -63,7 +62,6 @@ AS $$
                       WHERE p.range_start < m.upper_bound AND p.range_end > m.lower_bound)
     ORDER BY m.lower_bound
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.missing_partitions(timestamp[]) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.missing_partitions(timestamp[]) IS
     'Those of some months (their first instants, local to the reporting zone) that have no partition, nor a table of its name.';
@@ -79,7 +77,6 @@ AS $$
       AND l.relation = ANY (relations::oid[])
       AND l.pid IS DISTINCT FROM pg_backend_pid()
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.holders(regclass[]) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.holders(regclass[]) IS
     'Who else has locks on some tables, as the detail of an error.';
@@ -134,7 +131,6 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.lock_for_partitions(timestamptz[], timestamptz[], integer) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.lock_for_partitions(timestamptz[], timestamptz[], integer) IS
     'Takes the locks under which partitions of some bounds are attached, and returns whether call_default has rows of theirs. 55P03 when it has not got them in so many tries of 0.1 s.';
@@ -205,7 +201,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.make_partitions(timestamp[], integer) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.make_partitions(timestamp[], integer) IS
     'Makes the partitions that some months lack, with the calls of these months that wait in call_default, and returns their names. 55P03 when it has not got its locks in so many tries of 0.1 s.';
@@ -264,7 +259,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.drain_default(timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.drain_default(timestamptz) IS
     'Makes partitions for the calls that wait in call_default, up to 12 at a time, moves the calls there, and returns their names. Only of the last 10 years and the next 3 months: other times are rather wrong than early.';

@@ -1,5 +1,5 @@
 -- Retention: how long calls are kept, what has been dropped, and how the
--- partitions are.
+-- partitions are.  The log is append-only: it is all that proves what is gone.
 
 CREATE TABLE cost_ledger.retention (
     singleton             boolean PRIMARY KEY DEFAULT true CHECK (singleton),

@@ -24,7 +24,6 @@ BEGIN
             retain_holds = set_retention.retain_holds;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger.set_retention(interval, interval, interval) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger.set_retention(interval, interval, interval) IS
     'How long calls are kept, event keys, and holds that are over; what is left out, or NULL, is kept for ever, as is everything at first. Calls are dropped by whole months of the reporting zone, each when its last day is older than retain_calls and its rollups are proved; rollups stay. A replay of an event whose key is no longer kept counts twice; the key of a hold that is no longer kept may be used anew. Calls and event keys are kept a month at least, holds 8 days (22023). Only for the owner of the ledger.';
@@ -35,7 +34,6 @@ CREATE FUNCTION cost_ledger_internal.retained_from(retain interval, as_of timest
 AS $$
     SELECT (as_of AT TIME ZONE l.time_zone - retain) AT TIME ZONE l.time_zone FROM cost_ledger_internal.ledger() l
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.retained_from(interval, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.retained_from(interval, timestamptz) IS
     'An interval before a moment, counted in the reporting zone; NULL for no interval.';
@@ -54,7 +52,6 @@ BEGIN
         ORDER BY p.range_start;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.expired_partitions(timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.expired_partitions(timestamptz) IS
     'Partitions all of whose time is older than calls are kept, oldest first.';
@@ -160,7 +157,6 @@ BEGIN
     RETURN CASE WHEN differences > 0 THEN format('its rollups differ from its calls (in %s rows)', differences) END;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.check_partition(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.check_partition(regclass) IS
     'Proves that all rows of a partition but those in quarantine are in the rollups, and rightly, and records that with their digest in partition_check. Returns what is in the way, or NULL. It only reads call: nobody waits for it but who makes or drops partitions.';
@@ -224,7 +220,6 @@ BEGIN
     RETURN NULL;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.drop_partition(regclass, integer) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.drop_partition(regclass, integer) IS
     'Drops a partition that check_partition() has proved and that has got no row since, and writes retention_log, in one transaction. Returns what is in the way, or NULL. Writers and readers wait for some milliseconds; 55P03 when it has not got its locks in so many tries of 0.1 s.';
@@ -248,7 +243,6 @@ BEGIN
     RETURN cost_ledger_internal.check_partition(oldest.relation);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.check_old_partition(timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.check_old_partition(timestamptz) IS
     'Step of the jobs: checks the oldest partition that is due to be dropped, if there is one and it has not been checked. Returns what is in the way of dropping it, or NULL.';
@@ -282,7 +276,6 @@ BEGIN
     RETURN CASE WHEN cost_ledger_internal.drop_partition(oldest.relation, tries) IS NULL THEN oldest.partition END;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.drop_old_partition(timestamptz, integer) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.drop_old_partition(timestamptz, integer) IS
     'Step of the jobs: drops the oldest partition that is due, if it has been checked, and returns its name; NULL where there is none, or where calls have come since (then it is checked again). An error where the check found its rollups wrong (55000), or it is in use (55P03).';
@@ -322,7 +315,6 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger.apply_retention(timestamptz, integer) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger.apply_retention(timestamptz, integer) IS
     'Drops the partitions of call that are older than set_retention() has it, oldest first, each only when all of its rows are in the rollups and these are right, and writes a row of retention_log for each. Stops at the first that has to stay, and says why. What the jobs do one partition a minute, at once. as_of is the moment to count from; tries is how often to ask for the locks, for 0.1 s each (55P03 when none got them). Only for the owner of the ledger, at READ COMMITTED (25000).';
@@ -362,7 +354,6 @@ BEGIN
     RETURN pruned;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.prune_event_keys(timestamptz, bigint) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.prune_event_keys(timestamptz, bigint) IS
     'Step of the jobs: forgets event keys of calls made and recorded longer ago than set_retention() has it, up to max_keys at a time, and then not again for a day. Returns how many.';
@@ -387,7 +378,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.refuse_dropped(timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.refuse_dropped(timestamptz) IS
     'The error of a function that looks for a call where retention has dropped the calls (P0002); nothing elsewhere.';
@@ -412,7 +402,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.refuse_dropped(timestamptz, timestamptz, jsonb) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.refuse_dropped(timestamptz, timestamptz, jsonb) IS
     'The error of a function that takes all calls of a range of time where retention has dropped some (22023), unless the filters name calls.';

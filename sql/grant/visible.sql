@@ -21,14 +21,14 @@ CREATE FUNCTION cost_ledger_internal.seen_teams() RETURNS text[]
     AS 'MODULE_PATHNAME', 'cl_seen_teams';
 
 COMMENT ON FUNCTION cost_ledger_internal.seen_teams() IS
-    'Teams whose calls the current role was granted to see, by itself or by roles whose rights it has; never NULL.';
+    'Teams whose calls the current role was granted to see, by itself or by roles whose rights it has; none for one that sees all; never NULL.';
 
 CREATE FUNCTION cost_ledger_internal.seen_customers() RETURNS text[]
     LANGUAGE c STABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_seen_customers';
 
 COMMENT ON FUNCTION cost_ledger_internal.seen_customers() IS
-    'Customers whose calls the current role was granted to see, by itself or by roles whose rights it has; never NULL.';
+    'Customers whose calls the current role was granted to see, by itself or by roles whose rights it has; none for one that sees all; never NULL.';
 
 CREATE FUNCTION cost_ledger_internal.live_call_from() RETURNS timestamptz
     LANGUAGE c STABLE PARALLEL SAFE

@@ -1,4 +1,7 @@
 -- Jobs: what has to be done every minute, and who does it.
+--
+-- A step is a transaction of its own.  One that fails, takes too long or has to
+-- wait for somebody says so in its row and leaves the others to be done.
 
 CREATE PROCEDURE cost_ledger_internal.require_autocommit(procedure text)
     LANGUAGE c

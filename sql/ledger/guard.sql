@@ -22,7 +22,6 @@ EXCEPTION
     WHEN OTHERS THEN NULL;  -- a library that is missing, for one
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.guard() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.guard() IS
     'Event trigger: loads the library before a statement that may drop something of the ledger.';

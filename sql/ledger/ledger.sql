@@ -13,7 +13,6 @@ BEGIN
               HINT = 'Make a ledger in another database, or drop_ledger() and create_ledger(time_zone, currency), and bring the calls there.';
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.keep_settings() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.keep_settings() IS
     'Trigger of ledger: refuses another zone or currency (55000).';
@@ -51,7 +50,6 @@ BEGIN
     SELECT l.time_zone, l.currency INTO STRICT time_zone, currency FROM cost_ledger.ledger l;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.ledger() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.ledger() IS
     'Settings of the ledger; an error (55000) where there is none.';

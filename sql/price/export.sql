@@ -120,7 +120,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.check_own_item(jsonb, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.check_own_item(jsonb, text) IS
     'An error, with an example to copy, for one of the prices, multipliers or aliases (part) that is not complete or has a field that is not known.';
@@ -197,7 +196,6 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.own_items(jsonb) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.own_items(jsonb) IS
     'A price list of export_prices() as items.';

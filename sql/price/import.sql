@@ -22,7 +22,6 @@ BEGIN
     RETURN value::numeric;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.import_number(jsonb, text, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.import_number(jsonb, text, text) IS
     'A number of a price list, exact; an error that names it where it is none (22023) or lies outside 0 to a million (22003).';
@@ -41,7 +40,6 @@ AS $$
         CASE WHEN window_days IS NOT NULL THEN 'days ' || array_to_string(window_days, ',') END,
         window_zone)
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.rate_condition(bigint, boolean, boolean, time, time, smallint[], text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.rate_condition(bigint, boolean, boolean, time, time, smallint[], text) IS
     'When a rate line applies, in words that tell apart the lines of a meter; empty for one that always does.';
@@ -67,7 +65,6 @@ BEGIN
     END CASE;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.import_items(jsonb, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.import_items(jsonb, text) IS
     'What a price list says, in items that are the same for every format: raw (an entry as it came), price (value is a rates object), multiplier (name, value is the factor), alias (name is how to match, value the pattern) and unknown (name is the key).';
@@ -95,7 +92,6 @@ BEGIN
     ORDER BY i.n;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.items_among_others(jsonb, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.items_among_others(jsonb, text) IS
     'The items of a document in its order, each with what it is among the others.';
@@ -157,7 +153,6 @@ BEGIN
     RETURN run;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.import_run(jsonb, text, timestamptz, boolean, text, numeric) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.import_run(jsonb, text, timestamptz, boolean, text, numeric) IS
     'The arguments of import_prices(), checked: an error where one is missing or makes no sense.';
@@ -179,7 +174,6 @@ BEGIN
     RETURN change;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.change_of(cost_ledger_internal.import_item) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.change_of(cost_ledger_internal.import_item) IS
     'A row of import_prices() that names an item''s card, and says no change yet.';
@@ -195,7 +189,6 @@ BEGIN
               AND c.service_class = item.service_class AND c.customer = item.customer);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.item_card(cost_ledger_internal.import_item) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.item_card(cost_ledger_internal.import_item) IS
     'The rate card of an item; NULL while there is none.';
@@ -222,7 +215,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.import_entry(cost_ledger_internal.import_item, cost_ledger_internal.import_run) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.import_entry(cost_ledger_internal.import_item, cost_ledger_internal.import_run) IS
     'The row of price_source for an entry as it came, written if the document said something else before.';
@@ -242,7 +234,6 @@ BEGIN
     RETURN change;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.import_unknown(cost_ledger_internal.import_item, bigint) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.import_unknown(cost_ledger_internal.import_item, bigint) IS
     'Keeps a key that speaks of a price and is not known with its entry, and tells of it.';
@@ -279,7 +270,6 @@ BEGIN
     RETURN NEXT change;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.import_multiplier(cost_ledger_internal.import_item, cost_ledger_internal.import_run) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.import_multiplier(cost_ledger_internal.import_item, cost_ledger_internal.import_run) IS
     'Sets a multiplier if it is another than the one in force, and tells of it.';
@@ -316,7 +306,6 @@ BEGIN
     ORDER BY c.meter COLLATE "C", c.condition COLLATE "C";
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.rate_changes(bigint, text, cost_ledger_internal.import_item, numeric) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.rate_changes(bigint, text, cost_ledger_internal.import_item, numeric) IS
     'The rates in which an item differs from a price (NULL: from none), by meter and condition; the jumps are those of more than hold_factor.';
@@ -354,7 +343,6 @@ BEGIN
     RETURN CASE WHEN run.is_dry THEN 'to be held for review' ELSE format('held_price %s', held.held_id) END;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.hold_price(cost_ledger_internal.import_item, cost_ledger_internal.import_run, bigint, timestamptz, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.hold_price(cost_ledger_internal.import_item, cost_ledger_internal.import_run, bigint, timestamptz, text) IS
     'Puts a price with jumps into held_price, once, and returns what to say of it; NULL for one without. Whatever else the document had held of its card is superseded.';
@@ -381,7 +369,6 @@ BEGIN
     RETURN greatest(item.valid_from, run.at);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.import_start(cost_ledger_internal.import_item, cost_ledger_internal.import_run, bigint) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.import_start(cost_ledger_internal.import_item, cost_ledger_internal.import_run, bigint) IS
     'From when an imported price holds on its card.';
@@ -452,7 +439,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.import_price(cost_ledger_internal.import_item, cost_ledger_internal.import_run, bigint) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.import_price(cost_ledger_internal.import_item, cost_ledger_internal.import_run, bigint) IS
     'Sets a price if it is another than the one in force, or holds it for review, and tells of each rate that changes.';
@@ -488,7 +474,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.import_gone(cost_ledger_internal.import_run, bigint[], boolean) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.import_gone(cost_ledger_internal.import_run, bigint[], boolean) IS
     'Tells of models that an earlier state of the document had, and ends their prices if that is wanted.';
@@ -531,7 +516,6 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.import_aliases(cost_ledger_internal.import_run, cost_ledger_internal.import_item[]) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.import_aliases(cost_ledger_internal.import_run, cost_ledger_internal.import_item[]) IS
     'Writes the aliases of a document that are new or changed, and tells how many for each provider.';
@@ -679,7 +663,6 @@ BEGIN
     RETURN h;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.held_price(bigint) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.held_price(bigint) IS
     'A held price that waits for a decision, locked; an error where there is none (P0002) or it is decided (55000).';

@@ -51,7 +51,6 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.genai_provider_names(jsonb) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.genai_provider_names(jsonb) IS
     'Other names, of those that OpenTelemetry, gateways and libraries use, under which calls of a genai-prices provider come: by the same-provider names of this ledger, then by the document''s provider_match rules.';
@@ -87,7 +86,6 @@ BEGIN
               HINT = 'A rule is one of equals, starts_with, ends_with, contains, regex, or, and.';
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.genai_regex(jsonb, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.genai_regex(jsonb, text) IS
     'A match rule of genai-prices as one regular expression.';
@@ -125,7 +123,6 @@ BEGIN
     RETURN NEXT;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.genai_match(jsonb, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.genai_match(jsonb, text) IS
     'A match rule of genai-prices as rows of model_alias: one for each way in which it can hold; "and" becomes one regular expression.';
@@ -211,7 +208,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.genai_rates(jsonb, jsonb, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.genai_rates(jsonb, jsonb, text) IS
     'A prices object of genai-prices as lines of meters, each with the given condition (a window of time, or none); keys it does not know come back as they are, known = false.';
@@ -251,7 +247,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.genai_conditions(jsonb, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.genai_conditions(jsonb, text) IS
     'The prices of a model as an array, each with its constraint or none, and the dates at which one begins; an error for a constraint that is not known.';
@@ -291,7 +286,6 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.genai_price(jsonb, timestamptz, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.genai_price(jsonb, timestamptz, text) IS
     'The rates of a model from a date on (NULL: before all dates): the price that holds then, and the windows of time that come after it.';
@@ -345,7 +339,6 @@ BEGIN
     ORDER BY k.provider, k.match, k.pattern, k.priority DESC;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.genai_aliases(jsonb) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.genai_aliases(jsonb) IS
     'The aliases by which models of a genai-prices document are found: name is how to match, model the rate card''s.';
@@ -424,7 +417,6 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.genai_items(jsonb) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.genai_items(jsonb) IS
     'A genai-prices document as items: for each model its entry as it came (raw) and its prices, dated ones at their dates, the first at no date; keys it does not know; and the aliases by which models are found (name is how to match, model the rate card''s).';

@@ -92,7 +92,6 @@ BEGIN
     meter := meter || suffix;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.litellm_key(text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.litellm_key(text) IS
     'What a price key of LiteLLM means here: meter (NULL for one that is not known), service class, context tier, units that the line''s price buys, whether it is in Databricks units, and whether it is a later-named synonym.';
@@ -164,7 +163,6 @@ BEGIN
     ORDER BY c.path;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.litellm_rates(text, jsonb) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.litellm_rates(text, jsonb) IS
     'Every price and multiplier of one entry of LiteLLM''s list: where it stands (path), and the line (meter, class, currency and rate) or multiplier (region or class, factor) that it is here; or that it is unknown.';
@@ -209,7 +207,6 @@ BEGIN
     ORDER BY m.n;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.litellm_entries(jsonb) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.litellm_entries(jsonb) IS
     'The entries of a LiteLLM price list, in its order, each with the provider that sends the bill and a model''s name that no other entry of that provider has.';
@@ -245,7 +242,6 @@ BEGIN
     ORDER BY l.kind, l.service_class <> 'standard', l.service_class, l.region, l.path;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.litellm_lines(text, jsonb) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.litellm_lines(text, jsonb) IS
     'What one entry of LiteLLM''s list says: a row for the rates of each service class and currency, for each multiplier, and for each key that is not known.';
@@ -312,7 +308,6 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.litellm_items(jsonb) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.litellm_items(jsonb) IS
     'A LiteLLM price list as items: for each model its entry as it came (raw), a price for each service class, multipliers, and keys it does not know.';
@@ -355,7 +350,6 @@ BEGIN
     RETURN result;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.litellm_export(text, jsonb, bigint[], timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.litellm_export(text, jsonb, bigint[], timestamptz) IS
     'An entry of LiteLLM''s list with the prices and multipliers that its rate cards have at a time.';

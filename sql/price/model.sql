@@ -60,7 +60,6 @@ BEGIN
     ;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.model_names(text, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.model_names(text, text) IS
     'The names under which a call''s model may have a rate card, best first, and how each comes about.';
@@ -150,7 +149,6 @@ BEGIN
                    WHERE m.provider = card_provider AND m.model IN ('', card_model) AND m.customer <> '');
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.find_rate_cards(text, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.find_rate_cards(text, text) IS
     'Whose rate cards a model is priced by (see resolve_model()), NULL if there are none; how that comes about, for explain_cost(), NULL for the name itself; whether some customer has prices or multipliers of its own there: if not, the price cache needs no entry for each; and the names that come before, under which there is no card.';
@@ -158,7 +156,6 @@ COMMENT ON FUNCTION cost_ledger_internal.find_rate_cards(text, text) IS
 CREATE AGGREGATE cost_ledger_internal.product(numeric) (
     SFUNC = numeric_mul, STYPE = numeric, INITCOND = '1', PARALLEL = SAFE
 );
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.product(numeric) FROM PUBLIC;
 
 COMMENT ON AGGREGATE cost_ledger_internal.product(numeric) IS 'The exact product of numbers; 1 of none.';
 
@@ -191,7 +188,6 @@ BEGIN
     WHERE p.valid_to IS DISTINCT FROM p.valid_from;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.versions_of(text, text, text, text, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.versions_of(text, text, text, text, text) IS
     'The versions of every rate card that calls of a region, class and customer may be priced by; of two the one of lower rank comes first.';
@@ -215,7 +211,6 @@ BEGIN
       AND m.customer IN ('', for_customer);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.multipliers_of(text, text, text, text, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.multipliers_of(text, text, text, text, text) IS
     'What multiplies the rates of such calls, and until when.';
@@ -307,7 +302,6 @@ BEGIN
     ;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.effective_prices(text, text, text, text, text, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.effective_prices(text, text, text, text, text, text) IS
     'What calls that use the rate cards of a provider and model (see find_rate_cards()) are priced at in a region and class and for a customer, for all times: slices of time within which nothing changes, in each the rate lines of all cards that apply, with everything they are multiplied by. The price cache of each backend is filled from it. No region and no customer are the empty string. name_rule goes into the rule.';

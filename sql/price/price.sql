@@ -1,4 +1,7 @@
 -- Prices: what a usage costs at a moment, and how prices come and change.
+--
+-- What has priced a call stays as it was: a change is another version, and of one
+-- that there is only the end may be moved, to an earlier time.
 
 CREATE FUNCTION cost_ledger.cost_at(
     called_at      timestamptz,
@@ -45,7 +48,6 @@ COMMENT ON FUNCTION cost_ledger.explain_cost(timestamptz, text, text, jsonb, tex
 CREATE FUNCTION cost_ledger_internal.price_changed() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'cl_price_changed';
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.price_changed() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.price_changed() IS
     'Trigger of the price tables: invalidates the price caches of all backends at commit.';
@@ -55,7 +57,6 @@ CREATE FUNCTION cost_ledger_internal.price_cache_status(
 ) RETURNS record
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'cl_price_cache_status';
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.price_cache_status() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.price_cache_status() IS
     'This backend''s price cache: lookups answered from it, entries loaded, invalidations received, entries held, entries checked after an invalidation, memory that it takes; above 32 MB it starts over.';
@@ -87,7 +88,6 @@ BEGIN
                      END;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.keep_price_history() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.keep_price_history() IS
     'Trigger of the price tables: of a version only valid_to may change, and only to an earlier time, and its lines come at once (23001).';
@@ -129,7 +129,6 @@ BEGIN
     RETURN rate;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.check_rate(text, jsonb) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.check_rate(text, jsonb) IS
     'One rate of a meter as an object with a price; an error (22023) for a meter that is no usage word, or a rate that does not say what it buys.';
@@ -176,7 +175,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.rate_window(text, jsonb) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.rate_window(text, jsonb) IS
     'The window of time in which a rate applies, NULL for one that always does; an error (22023) for a window that cannot be read.';
@@ -250,7 +248,6 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.rate_lines(jsonb) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.rate_lines(jsonb) IS
     'The lines of a rates object, checked: see set_price().';
@@ -279,7 +276,6 @@ BEGIN
         SELECT NOT EXISTS (TABLE new_lines EXCEPT TABLE old_lines) AND NOT EXISTS (TABLE old_lines EXCEPT TABLE new_lines));
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.has_rates(bigint, jsonb) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.has_rates(bigint, jsonb) IS
     'Whether the lines of a price are those of a rates object, the order of its windows included.';

@@ -1,4 +1,7 @@
 -- What providers say calls cost: per call, beside ours, and on their invoices.
+--
+-- It never becomes the cost of a call.  The ledger says what the price list says,
+-- and shows the difference.
 
 CREATE VIEW cost_ledger.reported_cost_difference WITH (security_barrier = true) AS
 SELECT t.month,

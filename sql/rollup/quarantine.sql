@@ -15,7 +15,6 @@ AS $$
                 THEN ' AND NOT EXISTS (SELECT FROM cost_ledger_internal.quarantine q WHERE q.called_at = c.called_at AND q.call_id = c.call_id)'
                 ELSE '' END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.not_quarantined() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.not_quarantined() IS
     'What leaves rows in quarantine out of a condition on rows c of call; empty while there are none.';
@@ -28,7 +27,6 @@ AS $$
     FROM cost_ledger_internal.quarantine q
     WHERE q.called_at >= quarantined_ids.range_start AND q.called_at < quarantined_ids.range_end
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.quarantined_ids(timestamptz, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.quarantined_ids(timestamptz, timestamptz) IS
     'The calls of a range of time that are in quarantine; NULL where there are none.';
@@ -46,7 +44,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.tell_of_quarantine() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.tell_of_quarantine() IS
     'Says how many calls are in quarantine, if any are.';
@@ -67,7 +64,6 @@ EXCEPTION WHEN data_exception OR program_limit_exceeded OR internal_error THEN
     message := left(message, 1000);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.try_consume(text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.try_consume(text) IS
     'consume(), undone where the rows are to blame: then state and message are of its error, and consumed is NULL.';
@@ -96,7 +92,6 @@ BEGIN
                  format('(%s) AND c.called_at >= %L AND (c.called_at, c.call_id) >= (%2$L, %s)', condition, middle.called_at, middle.call_id)];
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.halves(text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.halves(text) IS
     'The conditions of the two halves of the rows c of call for which a condition holds; NULL of a single row.';
@@ -146,7 +141,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.consume_batch(text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.consume_batch(text) IS
     'consume(), but rows that fail alone, twice, go into the quarantine instead. Returns how many went in, and how many into the quarantine. The caller has locked rollup_state.';
@@ -195,7 +189,6 @@ BEGIN
     RETURN released;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger.release_quarantine(timestamptz, bigint) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger.release_quarantine(timestamptz, bigint) IS
     'Brings calls in quarantine into rollups and balances, each exactly once, and returns how many: the one that is named, which is an error if it still fails, with its SQLSTATE; by default all that can be, with a warning for each that stays. Waits for refresh(), and it for this. At READ COMMITTED (25000). Only for the owner of the ledger.';

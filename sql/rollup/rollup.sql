@@ -16,7 +16,6 @@
 CREATE FUNCTION cost_ledger_internal.ledger_changed() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'cl_ledger_changed';
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.ledger_changed() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.ledger_changed() IS
     'Trigger of ledger and rollup_state: tells every session that these are others.';
@@ -44,7 +43,6 @@ BEGIN
     RETURN new;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.sign_state() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.sign_state() IS
     'Trigger of rollup_state: says in the row who wrote it.';
@@ -52,7 +50,6 @@ COMMENT ON FUNCTION cost_ledger_internal.sign_state() IS
 CREATE FUNCTION cost_ledger_internal.tail_selectivity(internal, oid, internal, integer) RETURNS double precision
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'cl_tail_selectivity';
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.tail_selectivity(internal, oid, internal, integer) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.tail_selectivity(internal, oid, internal, integer) IS
     'Estimator of an operator: few rows, however big the table is.';
@@ -106,14 +103,12 @@ COMMENT ON COLUMN cost_ledger_internal.call_labels.later IS 'Which labels are of
 CREATE FUNCTION cost_ledger_internal.first_call_trans(internal, timestamptz, bigint, text, text, text, text, text, text, text, text)
     RETURNS internal LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_first_call_trans';
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.first_call_trans(internal, timestamptz, bigint, text, text, text, text, text, text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger_internal.first_call_trans(internal, timestamptz, bigint, text, text, text, text, text, text, text, text) IS
     'Aggregate support: keep the earlier call';
 
 CREATE FUNCTION cost_ledger_internal.first_call_final(internal) RETURNS cost_ledger_internal.call_labels
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_first_call_final';
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.first_call_final(internal) FROM PUBLIC;
 COMMENT ON FUNCTION cost_ledger_internal.first_call_final(internal) IS
     'Aggregate support: the first call as a row';
 
@@ -257,7 +252,6 @@ AS $$
         ('labels',        '{run,session}',               false, '@LABELS@', 'merge_labels')
     ) AS v (column_name, rollups, is_key, expression, merge)
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.rollup_column() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.rollup_column() IS
     'The columns of the rollups: in which they are, the expression over rows c of call (of run_day: of rollup_run), and how two parts are put together (+, sum of which NULL is nothing, least, greatest, start: that of the part that began first, merge() or merge_labels()).';
@@ -294,7 +288,6 @@ BEGIN
                   keys);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.rollup_query(text, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.rollup_query(text, text) IS
     'The query that makes a rollup of the rows c of call for which a condition holds.';
@@ -317,7 +310,6 @@ AS $$
     FROM cost_ledger_internal.rollup_column() c
     WHERE rollup = ANY (c.rollups) AND NOT c.is_key
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.rollup_merge(text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.rollup_merge(text) IS
     'The SET list that puts a row excluded together with the row r of a rollup.';
@@ -330,7 +322,6 @@ AS $$
     FROM cost_ledger_internal.rollup_column() c
     WHERE rollup = ANY (c.rollups) AND c.is_key = rollup_columns.is_key
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.rollup_columns(text, boolean, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.rollup_columns(text, boolean, text) IS
     'The keys or the measures of a rollup as a list, each put into a template for format().';
@@ -343,7 +334,6 @@ AS $$
     FROM cost_ledger_internal.rollup_column() c
     WHERE 'hour' = ANY (c.rollups) AND c.is_key AND c.column_name <> 'hour'
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.label_columns(text, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.label_columns(text, text) IS
     'The labels of rollup_key as a list, each put into a template for format().';
@@ -355,7 +345,6 @@ AS $$
     SELECT CASE WHEN rollup IN ('minute', 'hour', 'day', 'month') THEN rollup || ', key_id'
                 ELSE cost_ledger_internal.rollup_columns(rollup, true) END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.stored_keys(text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.stored_keys(text) IS
     'The key columns of a rollup''s table.';
@@ -373,7 +362,6 @@ AS $$
            ELSE cost_ledger_internal.rollup_query(rollup, condition)
            END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.expected_rows(text, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.expected_rows(text, text) IS
     'The query that makes the rows of a rollup''s table of the rows c of call for which a condition holds; the labels'' keys must be there.';
@@ -390,7 +378,6 @@ AS $$
                    FROM (SELECT pg_snapshot_xip(snapshot) UNION SELECT own) AS o (x)
                    WHERE x < pg_snapshot_xmax(snapshot)))::pg_snapshot
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.ledger_snapshot(pg_snapshot, bigint, xid8) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.ledger_snapshot(pg_snapshot, bigint, xid8) IS
     'A snapshot of the cluster in the ledger''s numbering, which does not see the transaction that took it.';
@@ -404,7 +391,6 @@ AS $$
                        (SELECT string_agg(x::text, ',' ORDER BY x) FROM pg_snapshot_xip(snapshot) x WHERE x < cut))::pg_snapshot
            END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.cut_snapshot(pg_snapshot, xid8) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.cut_snapshot(pg_snapshot, xid8) IS
     'The snapshot that sees what another sees of the transactions before one.';
@@ -417,7 +403,6 @@ BEGIN
     PERFORM set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')), 64 * 1024 * 1024) / 1024 || 'kB', true);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.raise_work_mem() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.raise_work_mem() IS
     'At least 64 MB of work_mem until the transaction ends, for many small groups in hash tables, which spill beyond it.';
@@ -447,7 +432,6 @@ BEGIN
     RETURN days;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.put_runs(text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.put_runs(text) IS
     'Runs the INSERT of rows r into rollup_run, and returns the days on which its runs began, before and after.';
@@ -490,7 +474,6 @@ BEGIN
         USING days;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.put_rollup(text, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.put_rollup(text, text) IS
     'What consume() does for a rollup whose labels have their keys: minute, run (and with it run_day), session, user_day (and user_month).';
@@ -576,7 +559,6 @@ BEGIN
     RETURN consumed;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.consume(text) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.consume(text) IS
     'Brings the rows c of call for which a condition holds into every rollup and, without a hold, into the balances of budgets, and returns how many. The caller has locked rollup_state and answers for each row being brought in once.';
@@ -605,7 +587,6 @@ BEGIN
     is_foreign := cost_ledger_internal.is_foreign();
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.lock_rollups() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.lock_rollups() IS
     'Locks the state of the rollups to the end of the transaction and returns it. Waits for who else holds it. The snapshot to consume up to must be taken after this, in another statement.';
@@ -620,7 +601,6 @@ BEGIN
               HINT = 'Run SELECT cost_ledger.post_restore(); once. Calls go on being recorded, and reports count them, in the meantime.';
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.refuse_foreign() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.refuse_foreign() IS
     'The error of a job in a restored ledger before post_restore() (55000).';
@@ -665,7 +645,6 @@ BEGIN
     RETURN cuts || last_cut;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.refresh_cuts(bigint) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.refresh_cuts(bigint) IS
     'Where the batches of a backlog end: at the first transaction that is not in them. One NULL when all fits into one.';
@@ -728,7 +707,6 @@ BEGIN
     RETURN batch.consumed;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.refresh_batch(xid8) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.refresh_batch(xid8) IS
     'One batch of refresh(): brings in the rows of all transactions that have ended, or only of those before cut, but for those that go into the quarantine, and returns how many.';
@@ -761,7 +739,6 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.summarize_pages() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.summarize_pages() IS
     'Enters new pages of call into its block range indexes, which otherwise read them on every question until a vacuum.';
@@ -841,7 +818,6 @@ BEGIN
         WHERE v.range_end > calls_from);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.stored_condition(text, timestamptz, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.stored_condition(text, timestamptz, timestamptz) IS
     'The rows r of a rollup that a range of time, of whole days, concerns.';
@@ -877,7 +853,6 @@ BEGIN
         || cost_ledger_internal.not_quarantined();
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.consumed_condition(text, timestamptz, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.consumed_condition(text, timestamptz, timestamptz) IS
     'The rows c of call that are in the rollups, as far as a range of time, of whole days, concerns them.';
@@ -902,7 +877,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger_internal.kept_range(timestamptz, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger_internal.kept_range(timestamptz, timestamptz) IS
     'A range of time, made whole days of the reporting zone, and of what retention has left.';
@@ -961,7 +935,6 @@ BEGIN
         WHERE NOT v.is_logged AND v.range_start < check_rollups.range_end AND v.range_end > check_rollups.range_start;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger.check_rollups(timestamptz, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger.check_rollups(timestamptz, timestamptz) IS
     'Makes every rollup anew from the rows of call that are in it, in one snapshot, and returns what differs: the rollup, the key, what is stored and what should be (NULL: no row). No rows: all is well. A month whose calls have vanished, dropped by something else than retention, is one row, of rollup "call". Calls in quarantine are left out, with a notice. Over a range of time, whole days of the reporting zone; by default over everything, which reads the whole ledger ten times.';
@@ -1026,7 +999,6 @@ BEGIN
     RETURN total;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger.rebuild_rollups(timestamptz, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger.rebuild_rollups(timestamptz, timestamptz) IS
     'Puts right what check_rollups() would report of a range of time, from the rows of call, and returns how many rows of rollups that changed: 0 when all was well. What the rollups have of a month whose calls have vanished stays: nothing else is left of it. Calls in quarantine stay out, with a notice. refresh() waits meanwhile; inserts and reports do not.';
@@ -1077,7 +1049,6 @@ BEGIN
     RETURN consumed;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION cost_ledger.post_restore() FROM PUBLIC;
 
 COMMENT ON FUNCTION cost_ledger.post_restore() IS
     'Makes a ledger that was restored from a dump, or upgraded with pg_upgrade, at home in its new cluster: brings into the rollups what they did not have yet, and numbers transactions from above all earlier ones. Returns how many rows it brought in; 0 with a notice where there is nothing to do. Writers wait meanwhile. Only for the owner of the ledger.';

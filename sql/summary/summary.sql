@@ -25,7 +25,6 @@ CREATE FUNCTION cost_ledger_internal.summary_recv(internal)
     AS 'MODULE_PATHNAME', 'cl_summary_recv';
 COMMENT ON FUNCTION cost_ledger_internal.summary_recv(internal) IS
     'Binary input: the packed form of a summary, checked';
-REVOKE ALL ON FUNCTION cost_ledger_internal.summary_recv(internal) FROM PUBLIC;
 
 CREATE FUNCTION cost_ledger_internal.summary_send(cost_ledger.summary)
     RETURNS bytea
@@ -143,7 +142,6 @@ CREATE FUNCTION cost_ledger_internal.summary_add_numeric(internal, numeric)
     AS 'MODULE_PATHNAME', 'cl_summary_add_numeric';
 COMMENT ON FUNCTION cost_ledger_internal.summary_add_numeric(internal, numeric) IS
     'Aggregate support: add a numeric to a summary';
-REVOKE ALL ON FUNCTION cost_ledger_internal.summary_add_numeric(internal, numeric) FROM PUBLIC;
 
 CREATE FUNCTION cost_ledger_internal.summary_add_numeric(internal, numeric, double precision)
     RETURNS internal
@@ -151,7 +149,6 @@ CREATE FUNCTION cost_ledger_internal.summary_add_numeric(internal, numeric, doub
     AS 'MODULE_PATHNAME', 'cl_summary_add_numeric';
 COMMENT ON FUNCTION cost_ledger_internal.summary_add_numeric(internal, numeric, double precision) IS
     'Aggregate support: add a numeric to a summary of given accuracy';
-REVOKE ALL ON FUNCTION cost_ledger_internal.summary_add_numeric(internal, numeric, double precision) FROM PUBLIC;
 
 CREATE FUNCTION cost_ledger_internal.summary_add_float8(internal, double precision)
     RETURNS internal
@@ -159,7 +156,6 @@ CREATE FUNCTION cost_ledger_internal.summary_add_float8(internal, double precisi
     AS 'MODULE_PATHNAME', 'cl_summary_add_float8';
 COMMENT ON FUNCTION cost_ledger_internal.summary_add_float8(internal, double precision) IS
     'Aggregate support: add a double precision to a summary';
-REVOKE ALL ON FUNCTION cost_ledger_internal.summary_add_float8(internal, double precision) FROM PUBLIC;
 
 CREATE FUNCTION cost_ledger_internal.summary_add_float8(internal, double precision, double precision)
     RETURNS internal
@@ -167,7 +163,6 @@ CREATE FUNCTION cost_ledger_internal.summary_add_float8(internal, double precisi
     AS 'MODULE_PATHNAME', 'cl_summary_add_float8';
 COMMENT ON FUNCTION cost_ledger_internal.summary_add_float8(internal, double precision, double precision) IS
     'Aggregate support: add a double precision to a summary of given accuracy';
-REVOKE ALL ON FUNCTION cost_ledger_internal.summary_add_float8(internal, double precision, double precision) FROM PUBLIC;
 
 CREATE FUNCTION cost_ledger_internal.summary_add_int8(internal, bigint)
     RETURNS internal
@@ -175,7 +170,6 @@ CREATE FUNCTION cost_ledger_internal.summary_add_int8(internal, bigint)
     AS 'MODULE_PATHNAME', 'cl_summary_add_int8';
 COMMENT ON FUNCTION cost_ledger_internal.summary_add_int8(internal, bigint) IS
     'Aggregate support: add a bigint to a summary';
-REVOKE ALL ON FUNCTION cost_ledger_internal.summary_add_int8(internal, bigint) FROM PUBLIC;
 
 CREATE FUNCTION cost_ledger_internal.summary_add_int8(internal, bigint, double precision)
     RETURNS internal
@@ -183,7 +177,6 @@ CREATE FUNCTION cost_ledger_internal.summary_add_int8(internal, bigint, double p
     AS 'MODULE_PATHNAME', 'cl_summary_add_int8';
 COMMENT ON FUNCTION cost_ledger_internal.summary_add_int8(internal, bigint, double precision) IS
     'Aggregate support: add a bigint to a summary of given accuracy';
-REVOKE ALL ON FUNCTION cost_ledger_internal.summary_add_int8(internal, bigint, double precision) FROM PUBLIC;
 
 CREATE FUNCTION cost_ledger_internal.summary_add_summary(internal, cost_ledger.summary)
     RETURNS internal
@@ -191,7 +184,6 @@ CREATE FUNCTION cost_ledger_internal.summary_add_summary(internal, cost_ledger.s
     AS 'MODULE_PATHNAME', 'cl_summary_add_summary';
 COMMENT ON FUNCTION cost_ledger_internal.summary_add_summary(internal, cost_ledger.summary) IS
     'Aggregate support: merge a summary';
-REVOKE ALL ON FUNCTION cost_ledger_internal.summary_add_summary(internal, cost_ledger.summary) FROM PUBLIC;
 
 CREATE FUNCTION cost_ledger_internal.summary_combine(internal, internal)
     RETURNS internal
@@ -199,7 +191,6 @@ CREATE FUNCTION cost_ledger_internal.summary_combine(internal, internal)
     AS 'MODULE_PATHNAME', 'cl_summary_combine';
 COMMENT ON FUNCTION cost_ledger_internal.summary_combine(internal, internal) IS
     'Aggregate support: merge a partial result';
-REVOKE ALL ON FUNCTION cost_ledger_internal.summary_combine(internal, internal) FROM PUBLIC;
 
 CREATE FUNCTION cost_ledger_internal.summary_serialize(internal)
     RETURNS bytea
@@ -207,7 +198,6 @@ CREATE FUNCTION cost_ledger_internal.summary_serialize(internal)
     AS 'MODULE_PATHNAME', 'cl_summary_serialize';
 COMMENT ON FUNCTION cost_ledger_internal.summary_serialize(internal) IS
     'Aggregate support: pack a partial result';
-REVOKE ALL ON FUNCTION cost_ledger_internal.summary_serialize(internal) FROM PUBLIC;
 
 CREATE FUNCTION cost_ledger_internal.summary_deserialize(bytea, internal)
     RETURNS internal
@@ -215,7 +205,6 @@ CREATE FUNCTION cost_ledger_internal.summary_deserialize(bytea, internal)
     AS 'MODULE_PATHNAME', 'cl_summary_deserialize';
 COMMENT ON FUNCTION cost_ledger_internal.summary_deserialize(bytea, internal) IS
     'Aggregate support: unpack a partial result';
-REVOKE ALL ON FUNCTION cost_ledger_internal.summary_deserialize(bytea, internal) FROM PUBLIC;
 
 CREATE FUNCTION cost_ledger_internal.summary_final(internal)
     RETURNS cost_ledger.summary
@@ -223,7 +212,6 @@ CREATE FUNCTION cost_ledger_internal.summary_final(internal)
     AS 'MODULE_PATHNAME', 'cl_summary_final';
 COMMENT ON FUNCTION cost_ledger_internal.summary_final(internal) IS
     'Aggregate support: the summary';
-REVOKE ALL ON FUNCTION cost_ledger_internal.summary_final(internal) FROM PUBLIC;
 
 CREATE FUNCTION cost_ledger_internal.summary_final_p50(internal)
     RETURNS numeric
@@ -231,7 +219,6 @@ CREATE FUNCTION cost_ledger_internal.summary_final_p50(internal)
     AS 'MODULE_PATHNAME', 'cl_summary_final_p50';
 COMMENT ON FUNCTION cost_ledger_internal.summary_final_p50(internal) IS
     'Aggregate support: the quantile 0.50';
-REVOKE ALL ON FUNCTION cost_ledger_internal.summary_final_p50(internal) FROM PUBLIC;
 
 CREATE FUNCTION cost_ledger_internal.summary_final_p95(internal)
     RETURNS numeric
@@ -239,7 +226,6 @@ CREATE FUNCTION cost_ledger_internal.summary_final_p95(internal)
     AS 'MODULE_PATHNAME', 'cl_summary_final_p95';
 COMMENT ON FUNCTION cost_ledger_internal.summary_final_p95(internal) IS
     'Aggregate support: the quantile 0.95';
-REVOKE ALL ON FUNCTION cost_ledger_internal.summary_final_p95(internal) FROM PUBLIC;
 
 CREATE FUNCTION cost_ledger_internal.summary_final_p99(internal)
     RETURNS numeric
@@ -247,7 +233,6 @@ CREATE FUNCTION cost_ledger_internal.summary_final_p99(internal)
     AS 'MODULE_PATHNAME', 'cl_summary_final_p99';
 COMMENT ON FUNCTION cost_ledger_internal.summary_final_p99(internal) IS
     'Aggregate support: the quantile 0.99';
-REVOKE ALL ON FUNCTION cost_ledger_internal.summary_final_p99(internal) FROM PUBLIC;
 
 -- The aggregates.  Of no values, or none that is not NULL, all are NULL.
 

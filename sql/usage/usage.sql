@@ -1,4 +1,7 @@
 -- Usage: what a call consumed.
+--
+-- The specific is a part of the general (OpenTelemetry's convention), so that no
+-- token is counted twice; src/usage.c reads whatever providers say into that.
 
 CREATE FUNCTION cost_ledger.normalize_usage(usage jsonb, format text DEFAULT NULL, provider text DEFAULT NULL) RETURNS jsonb
     LANGUAGE c IMMUTABLE PARALLEL SAFE

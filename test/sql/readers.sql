@@ -177,7 +177,9 @@ BEGIN
 END
 $$;
 BEGIN;
-SELECT view, r.answer AS to_reader FROM pg_temp.ask('none') o JOIN pg_temp.ask('regress_everything') r USING (view) WHERE o.answer <> r.answer;
+-- (autovacuum may change what partition_status says meanwhile)
+SELECT view, r.answer AS to_reader FROM pg_temp.ask('none') o JOIN pg_temp.ask('regress_everything') r USING (view)
+WHERE o.answer <> r.answer AND (view <> 'partition_status' OR length(r.answer) = 5);
 SELECT view, answer FROM pg_temp.ask('regress_team') WHERE length(answer) = 5 AND answer <> '42501' OR names_others;
 SELECT count(*) FILTER (WHERE names_others) > 9 AS the_owner_sees_others FROM pg_temp.ask('none');
 COMMIT;

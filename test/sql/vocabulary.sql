@@ -113,8 +113,8 @@ END
 $$;
 CREATE TEMP TABLE key_check AS SELECT r.object, k.* FROM report r CROSS JOIN LATERAL pg_temp.keys(r.object) k;
 SELECT object, rows, keys FROM key_check WHERE rows <> keys ORDER BY 1;
--- An empty view has shown nothing.
-SELECT object AS empty FROM key_check WHERE rows = 0 AND object NOT IN ('retention_check', 'grants', 'ledger_problem', 'quarantined_call') ORDER BY 1;
+-- An empty view has shown nothing.  What goes wrong has tests of its own.
+SELECT object AS empty FROM key_check WHERE rows = 0 AND object NOT IN ('retention_check', 'ledger_problem', 'quarantined_call') ORDER BY 1;
 SET TIME ZONE 'Asia/Tokyo';
 SET DateStyle = 'German';
 SELECT k.object AS other_key_elsewhere FROM key_check k CROSS JOIN LATERAL pg_temp.keys(k.object) n WHERE n.digest <> k.digest ORDER BY 1;

@@ -177,7 +177,7 @@ sub calls_of { return $_[0]->safe_psql($_[1], 'SELECT md5(string_agg(c::text, E\
 $other->safe_psql('postgres', 'CREATE DATABASE fresh');
 $other->safe_psql('fresh', q{
     CREATE EXTENSION cost_ledger;
-    SELECT cost_ledger.create_ledger(timezone => 'Asia/Kolkata', currency => 'EUR');
+    SELECT cost_ledger.create_ledger(time_zone => 'Asia/Kolkata', currency => 'EUR');
     SELECT cost_ledger.create_partitions('2026-01-01', '2026-06-30');
     ALTER TABLE cost_ledger.call ADD COLUMN cost_center text;
 });
@@ -188,7 +188,7 @@ $other->safe_psql('postgres', 'DROP DATABASE fresh');
 $other->safe_psql('postgres', 'CREATE DATABASE fresh');
 $other->safe_psql('fresh', q{
     CREATE EXTENSION cost_ledger;
-    SELECT cost_ledger.create_ledger(timezone => 'Asia/Kolkata', currency => 'EUR');
+    SELECT cost_ledger.create_ledger(time_zone => 'Asia/Kolkata', currency => 'EUR');
     SELECT cost_ledger.create_partitions('2026-01-01', '2026-06-30');
     ALTER TABLE cost_ledger.call ADD COLUMN cost_center text;
     DELETE FROM cost_ledger.alert_rule;
