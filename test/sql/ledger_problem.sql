@@ -128,6 +128,9 @@ UPDATE cost_ledger_internal.rollup_state SET snapshot = format('%1$s:%1$s:', pg_
 \c -
 INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('openai', 'm', 1) RETURNING recorded_xid IS NOT NULL AS has_number;
 SELECT needs_post_restore FROM cost_ledger.rollup_status;
+-- without any state calls are recorded all the same
+DELETE FROM cost_ledger_internal.rollup_state;
+INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('openai', 'm', 1) RETURNING recorded_xid IS NOT NULL AS has_number;
 DROP TABLE public.state;
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
 DROP OWNED BY regress_problem_owner;

@@ -194,6 +194,7 @@ $other->safe_psql('fresh', q{
     DELETE FROM cost_ledger.alert_rule;
     DELETE FROM cost_ledger.retention;
     DELETE FROM cost_ledger_internal.job;
+    DELETE FROM cost_ledger_internal.lock;
     DELETE FROM cost_ledger_internal.rollup_state;
     DELETE FROM cost_ledger.ledger;
 });
