@@ -139,6 +139,11 @@ find_visible(void)
 		return;
 	visible.is_known = false;
 	call = cl_ledger_relation("call");
+	if (check_enable_rls(call, cl_owner_of(call), true) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("reports would lack the calls that a policy hides from the ledger's owner"),
+				 errhint("ALTER TABLE cost_ledger.call NO FORCE ROW LEVEL SECURITY;")));
 	is_under_policy = check_enable_rls(call, InvalidOid, true) == RLS_ENABLED;
 	visible.sees_all = has_privs_of_role(role, cl_owner_of(call));
 	/* The owner has no grants to read: jobs and reserve() ask all the time. */

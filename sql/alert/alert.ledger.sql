@@ -126,6 +126,13 @@ CREATE TRIGGER keep_alerts_truncate
     BEFORE TRUNCATE ON cost_ledger.alert
     FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger_internal.keep_alerts();
 
+-- Who reads part of the ledger reads of this table what concerns it.
+ALTER TABLE cost_ledger.alert ENABLE ROW LEVEL SECURITY;
+CREATE POLICY what_readers_see ON cost_ledger.alert USING (
+    (SELECT cost_ledger_internal.sees_all())
+    OR scope -> 'team' <@ (SELECT to_jsonb(cost_ledger_internal.seen_teams()))
+    OR scope -> 'customer' <@ (SELECT to_jsonb(cost_ledger_internal.seen_customers())));
+
 CREATE VIEW cost_ledger.unacknowledged_alert WITH (security_barrier = true) AS
 SELECT a.alert_id, a.created_at, a.level, a.kind,
        b.name AS budget,

@@ -196,6 +196,23 @@ CREATE CONSTRAINT TRIGGER settle_calls
     FOR EACH ROW WHEN (new.hold_id IS NOT NULL)
     EXECUTE FUNCTION cost_ledger_internal.settle_calls();
 
+-- Who reads part of the ledger reads of these tables what concerns it.
+ALTER TABLE cost_ledger.budget ENABLE ROW LEVEL SECURITY;
+CREATE POLICY what_readers_see ON cost_ledger.budget USING (
+    (SELECT cost_ledger_internal.sees_all())
+    OR scope -> 'team' <@ (SELECT to_jsonb(cost_ledger_internal.seen_teams()))
+    OR scope -> 'customer' <@ (SELECT to_jsonb(cost_ledger_internal.seen_customers())));
+
+ALTER TABLE cost_ledger.budget_version ENABLE ROW LEVEL SECURITY;
+CREATE POLICY what_readers_see ON cost_ledger.budget_version USING (
+    EXISTS (SELECT FROM cost_ledger.budget b WHERE b.budget_id = budget_version.budget_id));
+
+ALTER TABLE cost_ledger.pause ENABLE ROW LEVEL SECURITY;
+CREATE POLICY what_readers_see ON cost_ledger.pause USING (
+    (SELECT cost_ledger_internal.sees_all())
+    OR scope -> 'team' <@ (SELECT to_jsonb(cost_ledger_internal.seen_teams()))
+    OR scope -> 'customer' <@ (SELECT to_jsonb(cost_ledger_internal.seen_customers())));
+
 CREATE VIEW cost_ledger.open_hold WITH (security_barrier = true) AS
 SELECT h.hold_id::text AS hold_id, h.hold_key,
        (h.request -> 'labels')::text AS labels,

@@ -113,8 +113,15 @@ INSERT INTO cost_ledger.call (provider, model, team, customer, feature, user_id,
 SELECT 'p', 'm0', t, c, 'now', 'u', 1000000 FROM unnest('{team-a,team-b}'::text[]) AS t, unnest('{cust-x,cust-y}'::text[]) AS c;
 CALL cost_ledger.run_jobs();
 SELECT cost_ledger.set_price('p', 'm0', '{"input_tokens": 0.5}', '2026-01-01', customer => c) > 0 AS of_customer FROM unnest('{cust-x,cust-y}'::text[]) AS c;
+SELECT count(cost_ledger.pause(scope::jsonb, 'a test')) AS pauses
+FROM (VALUES ('{}'), ('{"team": "team-a"}'), ('{"team": "team-b"}'), ('{"team": ["team-a", "team-b"]}'), ('{"team": "team-*"}'), ('{"team": {"not": "team-b"}}'), ('{"customer": "cust-x"}')) AS p (scope);
 
 SET ROLE regress_team;
+-- the tables themselves
+SELECT b.name, v.limit_amount FROM cost_ledger.budget b JOIN cost_ledger.budget_version v USING (budget_id) ORDER BY 1;
+SELECT count(*) = (SELECT count(*) FROM cost_ledger.budget) AS only_theirs FROM cost_ledger.budget_version;
+SELECT scope FROM cost_ledger.pause ORDER BY pause_id;
+SELECT DISTINCT scope FROM cost_ledger.alert WHERE rule_id IS NULL ORDER BY 1;
 SELECT name, entity, spent FROM cost_ledger.budget_status ORDER BY 1, 2;
 SELECT DISTINCT budget, entity, scope FROM cost_ledger.unacknowledged_alert ORDER BY 1, 2;
 SELECT hold_key FROM cost_ledger.open_hold;
@@ -138,6 +145,7 @@ SELECT subject, round(rate_1h, 9) = round((SELECT sum(c.cost) FROM cost_ledger.c
 FROM cost_ledger.spend_rate(date_trunc('minute', now()) + interval '61 seconds') WHERE subject = 'all';
 SET ROLE regress_two_teams;
 SELECT name, entity FROM cost_ledger.budget_status ORDER BY 1, 2;
+SELECT scope FROM cost_ledger.pause ORDER BY pause_id;
 SET ROLE regress_nothing;
 SELECT (SELECT count(*) FROM cost_ledger.budget_status) AS budgets, (SELECT count(*) FROM cost_ledger.unacknowledged_alert) AS alerts,
        (SELECT count(*) FROM cost_ledger.open_hold) AS holds, (SELECT count(*) FROM cost_ledger.budget_velocity()) AS velocities;
