@@ -71,6 +71,10 @@ my @nouns = $design =~ /^\| \*\*(\w+)\*\* \|/mg;
 is(lc($number // ''), $words[@nouns], 'docs/design.md has as many nouns as it says');
 is(join(' ', sort @nouns), join(' ', sort grep { $_ ne 'upgrade' } map { m{^sql/(\w+)/$} } glob('sql/*/')), 'each noun has a folder in sql/');
 
+# help() lists them too, in that order.
+my %listed = map { join(', ', split /\s*,\s*/) => 1 } text('sql/ledger/help.sql') =~ /\b(ledger,\s*usage,[a-z, ]+[a-z])\b(?=[})])/g;
+is(join('; ', sort keys %listed), join(', ', @nouns), 'help() knows the nouns of docs/design.md');
+
 #
 # Lengths
 #
