@@ -73,15 +73,15 @@ BEGIN
                    sum(x.output_tokens) AS output_tokens, sum(x.reasoning_tokens) AS reasoning_tokens,
                    bool_or(x.other_usage IS NOT NULL) AS has_other_usage
             FROM cost_ledger.call x
-            WHERE x.corrects IS NOT NULL AND x.called_at >= $1 AND x.called_at < $2
+            WHERE x.corrects IS NOT NULL AND x.called_at >= $1 AND x.called_at < $2 AND x.call_id <> ALL ($3)
             GROUP BY x.called_at, x.corrects) k ON k.called_at = c.called_at AND k.corrects = c.call_id
-        WHERE c.corrects IS NULL AND c.called_at >= $1 AND c.called_at < $2 AND %1$s
+        WHERE c.corrects IS NULL AND c.called_at >= $1 AND c.called_at < $2 AND c.call_id <> ALL ($3) AND %1$s
         $query$,
         conditions[1],
         coalesce('CASE ' || (SELECT string_agg(format('WHEN %s THEN %s', m.condition, m.n), ' ' ORDER BY m.n)
                              FROM unnest(conditions[2:]) WITH ORDINALITY AS m (condition, n)) || ' END',
                  'NULL::integer'))
-        USING range_start, range_end;
+        USING range_start, range_end, coalesce(cost_ledger_internal.quarantined_ids(range_start, range_end), '{}');
 END
 $$;
 

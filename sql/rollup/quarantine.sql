@@ -8,24 +8,29 @@
 -- quarantine, none of this costs anything: the conditions below are texts.
 
 CREATE FUNCTION cost_ledger_internal.not_quarantined() RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT CASE WHEN EXISTS (SELECT FROM cost_ledger_internal.quarantine)
-                THEN ' AND NOT EXISTS (SELECT FROM cost_ledger_internal.quarantine q WHERE q.called_at = c.called_at AND q.call_id = c.call_id)'
-                ELSE '' END
+BEGIN
+    IF EXISTS (SELECT FROM cost_ledger_internal.quarantine) THEN
+        RETURN ' AND NOT EXISTS (SELECT FROM cost_ledger_internal.quarantine q WHERE q.called_at = c.called_at AND q.call_id = c.call_id)';
+    END IF;
+    RETURN '';
+END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.not_quarantined() IS
     'What leaves rows in quarantine out of a condition on rows c of call; empty while there are none.';
 
 CREATE FUNCTION cost_ledger_internal.quarantined_ids(range_start timestamptz, range_end timestamptz) RETURNS bigint[]
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT array_agg(q.call_id ORDER BY q.call_id)
-    FROM cost_ledger_internal.quarantine q
-    WHERE q.called_at >= quarantined_ids.range_start AND q.called_at < quarantined_ids.range_end
+BEGIN
+    RETURN (SELECT array_agg(q.call_id ORDER BY q.call_id)
+            FROM cost_ledger_internal.quarantine q
+            WHERE q.called_at >= quarantined_ids.range_start AND q.called_at < quarantined_ids.range_end);
+END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.quarantined_ids(timestamptz, timestamptz) IS

@@ -108,6 +108,9 @@ SELECT sqlstate, left(cost::text, 5) AS cost FROM cost_ledger.quarantined_call O
 SELECT * FROM sums;
 SELECT trim_scale(sum(cost)) AS cost FROM cost_ledger.chargeback_by_month;
 SELECT cost_ledger.release_quarantine();
+-- nor are they priced anew
+SELECT count(*) AS calls, sum(old_cost) AS old_cost FROM cost_ledger.rerate('2026-04-01', '2026-05-01', '{}');
+SELECT calls, real_cost FROM cost_ledger.what_if('2026-04-01', '2026-05-01', '[{"from": {}, "to": {"model": "m"}}]');
 
 -- retention: the month goes, and the calls in quarantine with it; the log names
 -- them, and what it says of the rest is what the rollups say
