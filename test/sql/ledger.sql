@@ -58,10 +58,11 @@ FROM pg_type t JOIN pg_depend d ON d.objid = t.oid AND d.deptype = 'e'
 WHERE typnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND typelem = 0 AND obj_description(t.oid, 'pg_type') IS NULL
 ORDER BY 1, 2;
 
--- every SQL function has its search_path, procedures that commit excepted
+-- every SQL function has its search_path, or was parsed when it was made; procedures
+-- that commit excepted
 SELECT p.oid::regprocedure AS without_search_path
 FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
-WHERE pronamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND lanname IN ('sql', 'plpgsql') AND prokind <> 'p'
+WHERE pronamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND lanname IN ('sql', 'plpgsql') AND prokind <> 'p' AND prosqlbody IS NULL
   AND NOT coalesce(proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false)
 ORDER BY 1;
 
