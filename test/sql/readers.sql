@@ -235,7 +235,7 @@ SELECT count(*) FROM (SELECT * FROM cost_ledger.call_detail OFFSET 0) c WHERE c.
 -- tables, what is internal, and what is behind the views by another way
 \set VERBOSITY sqlstate
 SELECT count(*) FROM cost_ledger.call;
-SELECT count(*) FROM cost_ledger.budget;
+SELECT count(*) FROM cost_ledger.revenue;
 SELECT count(*) FROM cost_ledger_internal.rollup_month;
 SELECT count(*) FROM cost_ledger_internal.unposted_spend();
 SELECT count(*) FROM cost_ledger_internal.spend_rate(now(), true, '{}', '{}');
