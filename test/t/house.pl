@@ -150,6 +150,13 @@ none('what a file shares its own header declares', @astray);
 
 my @texts = grep { -f && -T } glob('*.md *.in Makefile docs/* src/*.[ch] sql/*/* test/*/* expected/* bench/* bench/*/* script/* examples/* examples/*/* prices/*');
 my (@unfinished, @elsewhere, @gone);
+
+# As links name them.
+sub headings
+{
+	return map { s/[^\w\s-]//gr =~ tr/ /-/r } map { lc } text(shift) =~ /^#+ (.*)$/mg;
+}
+
 for my $file (@texts)
 {
 	my $text = text($file);
@@ -162,10 +169,12 @@ for my $file (@texts)
 	{
 		push @gone, "$file: $path" unless grep { -e } glob($path);
 	}
-	for my $link ($text =~ m{\]\((?!https?:|#)([^)#\s]+)}g)
+	while ($text =~ m{\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)}g)
 	{
-		my $folder = $file =~ m{^(.*/)} ? $1 : '';
-		push @gone, "$file: $link" unless -e "$folder$link";
+		my ($link, $heading) = ($1, $2);
+		my $to = $link eq '' ? $file : ($file =~ m{^(.*/)} ? $1 : '') . $link;
+		push @gone, "$file: $link" and next unless -e $to;
+		push @gone, "$file: $link#$heading" if defined $heading && !grep { $_ eq $heading } headings($to);
 	}
 }
 none('nothing is left to do in any text', @unfinished);
