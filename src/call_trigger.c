@@ -412,6 +412,25 @@ bound_texts(CallRow *row)
 }
 
 /*
+ * Neither shortened nor left out: it is what makes a retry harmless.
+ */
+static void
+check_event_key(CallRow *row)
+{
+	Size		len;
+
+	if (ISNULL(row, EVENT_KEY))
+		return;
+	len = VARSIZE_ANY_EXHDR(DatumGetTextPP(VALUE(row, EVENT_KEY)));
+	if (len < 1 || len > MAX_ID_LEN)
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("\"event_key\" must have 1 to %d bytes", MAX_ID_LEN),
+				 errdetail("It has %zu.", len),
+				 errhint("Leave it out, or send a digest of what is longer.")));
+}
+
+/*
  * Everything about a row that is not usage and can be wrong by itself.
  */
 static void
@@ -431,6 +450,7 @@ check_call(CallRow *row)
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
 				 errmsg("a call needs \"provider\" and \"model\""),
 				 errhint("Send the names that its price carries, e.g. anthropic and claude-sonnet-4-5.")));
+	check_event_key(row);
 	for (int i = 0; i < (int) lengthof(counts); i++)
 	{
 		if (!ISNULL(row, counts[i]) && DatumGetInt32(VALUE(row, counts[i])) < 0)

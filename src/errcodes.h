@@ -11,8 +11,6 @@
 
 /* No price is in force, and the caller asked for an error. */
 #define ERRCODE_CL_NO_PRICE				MAKE_SQLSTATE('L', 'C', '0', '0', '1')
-/* LC002 is a budget's stop. */
-#define ERRCODE_CL_BUDGET_STOP			MAKE_SQLSTATE('L', 'C', '0', '0', '2')
 /* An event key came again with another payload. */
 #define ERRCODE_CL_EVENT_KEY_CONFLICT	MAKE_SQLSTATE('L', 'C', '0', '0', '3')
 /* A step of the jobs or a rule took longer than its time_limit. */

@@ -131,6 +131,7 @@ INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_token
 INSERT INTO cost_ledger.call (called_at, event_key, provider, model, output_tokens) VALUES ('2026-01-02', 'e1', 'openai', 'gpt-x', 100);
 INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens) VALUES ('2026-01-02', '', 'openai', 'gpt-x', 100);
 INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens) VALUES ('2026-01-02', repeat('k', 513), 'openai', 'gpt-x', 100);
+\echo :LAST_ERROR_MESSAGE
 \set VERBOSITY default
 -- an event that was rolled back was not recorded
 BEGIN;
