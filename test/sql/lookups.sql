@@ -18,22 +18,25 @@ COMMIT;
 SELECT count(*) FROM generate_series(1, 2000) i, cost_ledger.reserve('k' || i, '{"agent": "hot"}', 0.01);
 ANALYZE cost_ledger_internal.hold, cost_ledger_internal.hold_line, cost_ledger.budget, cost_ledger_internal.budget_balance;
 BEGIN;
-SELECT decision FROM cost_ledger.reserve('one more', '{"agent": "hot"}', 0.01);
-SELECT t.name, pg_stat_get_xact_tuples_returned(c.oid) AS rows_scanned
+-- What the session has counted may not have been reported yet.
+CREATE TEMP TABLE before ON COMMIT DROP AS
+    SELECT t.n, c.oid, t.name, pg_stat_get_xact_tuples_returned(c.oid) AS rows
     FROM unnest('{hold,hold_line,budget_balance,budget,budget_version}'::text[]) WITH ORDINALITY AS t (name, n)
-    JOIN pg_class c ON c.relname = t.name AND c.relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace)
-    ORDER BY t.n;
+    JOIN pg_class c ON c.relname = t.name AND c.relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace);
+SELECT decision FROM cost_ledger.reserve('one more', '{"agent": "hot"}', 0.01);
+SELECT b.name, pg_stat_get_xact_tuples_returned(b.oid) - b.rows AS rows_scanned FROM before b ORDER BY b.n;
 COMMIT;
 
 -- And their settlement.
 BEGIN;
+CREATE TEMP TABLE before ON COMMIT DROP AS
+    SELECT t.n, c.oid, t.name, pg_stat_get_xact_tuples_returned(c.oid) AS rows
+    FROM unnest('{hold,hold_line,budget_balance}'::text[]) WITH ORDINALITY AS t (name, n)
+    JOIN pg_class c ON c.relname = t.name AND c.relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace);
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, agent, hold_id)
     SELECT '2026-09-10', 'p', 'm', 1, 'hot', h.hold_id FROM cost_ledger_internal.hold h WHERE h.hold_key = 'one more';
 SET CONSTRAINTS ALL IMMEDIATE;
-SELECT t.name, pg_stat_get_xact_tuples_returned(c.oid) AS rows_scanned
-    FROM unnest('{hold,hold_line,budget_balance}'::text[]) WITH ORDINALITY AS t (name, n)
-    JOIN pg_class c ON c.relname = t.name AND c.relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace)
-    ORDER BY t.n;
+SELECT b.name, pg_stat_get_xact_tuples_returned(b.oid) - b.rows AS rows_scanned FROM before b ORDER BY b.n;
 COMMIT;
 SELECT * FROM cost_ledger.check_balances();
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
