@@ -213,8 +213,10 @@ BEGIN
     -- Two who grant at once come after each other: they change the same rows of
     -- the catalog.
     LOCK TABLE cost_ledger_internal.role_grant IN SHARE ROW EXCLUSIVE MODE;
-    -- A role that is gone takes its privileges along; another may get its number.
-    DELETE FROM cost_ledger_internal.role_grant g WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = g.role);
+    -- A role that is gone, or was through DROP OWNED, has taken its privileges
+    -- along: another may get its number, and none of them comes back by itself.
+    DELETE FROM cost_ledger_internal.role_grant g
+        WHERE NOT EXISTS (SELECT FROM cost_ledger_internal.standing_grant s WHERE s.role = g.role);
     RETURN known;
 END
 $$;
@@ -319,6 +321,23 @@ $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.revoke_kind(text, text, text, text) IS
     'Takes a kind from a role, of one team or customer or of all, but what its other kinds need; false where it was not granted.';
+
+CREATE FUNCTION cost_ledger_internal.revoke_all() RETURNS void
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
+
+CREATE FUNCTION cost_ledger_internal.revoke_all_as_owner() RETURNS void
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT cost_ledger_internal.revoke_rights(g.role, cost_ledger_internal.kinds_of(g.role))
+    FROM (SELECT DISTINCT s.role FROM cost_ledger_internal.standing_grant s) g
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.revoke_all_as_owner() IS
+    'The body of revoke_all().';
+COMMENT ON FUNCTION cost_ledger_internal.revoke_all() IS
+    'Takes from all roles what they were granted; for drop_ledger(): functions outlive the ledger, and EXECUTE on them would reach into the next one.';
 
 CREATE FUNCTION cost_ledger_internal.grant_changed() RETURNS trigger
     LANGUAGE c

@@ -54,6 +54,28 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.ledger() IS
     'Settings of the ledger; an error (55000) where there is none.';
 
+CREATE FUNCTION cost_ledger_internal.forget_owners(next_owner text) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    before regrole;
+BEGIN
+    -- Nobody but owners has anything in the internal schema.
+    FOR before IN
+        SELECT DISTINCT a.grantee
+        FROM pg_namespace n, aclexplode(n.nspacl) a
+        WHERE n.nspname = 'cost_ledger_internal' AND a.grantee NOT IN (0, n.nspowner, (SELECT r.oid FROM pg_roles r WHERE r.rolname = next_owner))
+    LOOP
+        EXECUTE format('REVOKE ALL ON SCHEMA cost_ledger, cost_ledger_internal FROM %s CASCADE', before);
+        EXECUTE format('REVOKE ALL ON ALL ROUTINES IN SCHEMA cost_ledger, cost_ledger_internal FROM %s CASCADE', before);
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.forget_owners(text) IS
+    'Takes from who owned a ledger before, and from whom these had granted it, what they have of the extension: EXECUTE is all that is asked of who acts as the next owner. For superusers.';
+
 CREATE FUNCTION cost_ledger_internal.prepare_owner(owner text) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -81,6 +103,7 @@ CREATE FUNCTION cost_ledger.create_ledger(time_zone text DEFAULT 'UTC', currency
 AS $create_ledger$
 DECLARE
     role_before text := current_setting('role');
+    is_superuser boolean := (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user);
 BEGIN
     IF to_regclass('cost_ledger.ledger') IS NOT NULL THEN
         RAISE EXCEPTION 'this database already has a ledger'
@@ -97,8 +120,11 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Use three capital letters, e.g. USD.';
     END IF;
+    IF is_superuser THEN
+        PERFORM cost_ledger_internal.forget_owners(coalesce(owner, current_user));
+    END IF;
     IF owner IS NOT NULL THEN
-        IF NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
+        IF NOT is_superuser THEN
             RAISE EXCEPTION 'only a superuser hands the ledger to another role'
                 USING ERRCODE = 'insufficient_privilege',
                       HINT = 'Leave owner out, or ask who installed the extension.';
@@ -149,6 +175,7 @@ BEGIN
     END IF;
     PERFORM cost_ledger_internal.ledger();
     PERFORM cost_ledger_internal.unschedule_jobs();
+    PERFORM cost_ledger_internal.revoke_all();
 
     -- Whatever stands in this schema and is not the extension's own is the
     -- ledger's.  Without CASCADE: objects elsewhere that use it are named in

@@ -450,6 +450,28 @@ INSERT INTO cost_ledger.call (provider, model, input_tokens, event_key) VALUES (
 SELECT cost_ledger.grant_reader('regress_nobody');
 SELECT role FROM cost_ledger_internal.role_grant ORDER BY kind;
 
+-- Privileges that were taken away otherwise count for nothing, also where a group
+-- still lets the role in, and do not come back with the next grant.
+CREATE ROLE regress_leaver;
+CREATE ROLE regress_group;
+SELECT cost_ledger.grant_reader('regress_leaver'), cost_ledger.grant_team_reader('regress_group', 'other');
+GRANT regress_group TO regress_leaver;
+SET ROLE regress_leaver;
+SELECT DISTINCT team FROM cost_ledger.call_detail ORDER BY 1;
+RESET ROLE;
+DROP OWNED BY regress_leaver;
+SET ROLE regress_leaver;
+SELECT DISTINCT team FROM cost_ledger.call_detail ORDER BY 1;
+RESET ROLE;
+SELECT role, kind FROM cost_ledger.grants WHERE role = 'regress_leaver';
+SELECT cost_ledger.grant_operator('regress_leaver');
+SELECT role, kind FROM cost_ledger.grants WHERE role = 'regress_leaver';
+SET ROLE regress_leaver;
+SELECT DISTINCT team FROM cost_ledger.call_detail ORDER BY 1;
+RESET ROLE;
+DROP OWNED BY regress_leaver, regress_group;
+DROP ROLE regress_leaver, regress_group;
+
 -- What channel cost_ledger_alert gets is the owner's choice.
 SELECT cost_ledger_internal.alert_message('{"v": 1, "id": 7, "kind": "actual", "level": "warn", "budget": "b", "spent": "9"}');
 UPDATE cost_ledger.ledger SET notify_payload = 'id';
@@ -457,10 +479,19 @@ SELECT cost_ledger_internal.alert_message('{"v": 1, "id": 7, "kind": "actual", "
 \set VERBOSITY sqlstate
 UPDATE cost_ledger.ledger SET notify_payload = 'all';
 \set VERBOSITY default
+
+-- What was granted ends with the ledger.
+CREATE TEMP TABLE granted_before AS SELECT role::text FROM cost_ledger.grants;
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
+SELECT g.role, p.oid::regprocedure AS outlives
+FROM granted_before g
+JOIN pg_proc p ON p.pronamespace = 'cost_ledger'::regnamespace
+CROSS JOIN LATERAL aclexplode(p.proacl) a
+WHERE a.grantee = g.role::regrole;
+SELECT role FROM granted_before WHERE has_schema_privilege(role, 'cost_ledger', 'USAGE');
 
 -- Without a ledger everybody is told so.
-GRANT USAGE ON SCHEMA cost_ledger TO regress_nobody;
+GRANT USAGE ON SCHEMA cost_ledger TO regress_nobody, regress_admin;
 GRANT EXECUTE ON FUNCTION cost_ledger.reserve TO regress_nobody;
 SET ROLE regress_nobody;
 SELECT cost_ledger.reserve('r', '{}', 1);
@@ -501,5 +532,21 @@ SELECT cost_ledger.create_ledger();
 SELECT cost_ledger.grant_gateway('regress_nobody');
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
 RESET ROLE;
+-- Who owned the ledger before is nobody in the next one, nor is whom he let in.
+GRANT USAGE, CREATE ON SCHEMA cost_ledger, cost_ledger_internal TO regress_owner WITH GRANT OPTION;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA cost_ledger, cost_ledger_internal TO regress_owner WITH GRANT OPTION;
+SET ROLE regress_owner;
+GRANT USAGE ON SCHEMA cost_ledger TO regress_admin;
+GRANT EXECUTE ON FUNCTION cost_ledger.grant_admin TO regress_admin;
+RESET ROLE;
+SELECT cost_ledger.create_ledger();
+SET ROLE regress_owner;
+SELECT cost_ledger.grant_admin('regress_owner');
+SET ROLE regress_admin;
+SELECT cost_ledger.grant_admin('regress_admin');
+RESET ROLE;
+SELECT count(*) AS left_over FROM pg_proc p, aclexplode(p.proacl) a
+WHERE p.pronamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND a.grantee IN ('regress_owner'::regrole, 'regress_admin'::regrole);
+SELECT cost_ledger.drop_ledger(i_mean_it => true);
 DROP OWNED BY regress_owner, regress_admin, regress_nobody;
 DROP ROLE regress_owner, regress_admin, regress_nobody;
