@@ -202,6 +202,12 @@ BEGIN
             USING ERRCODE = 'undefined_object',
                   HINT = 'Pass the name of a role as CREATE ROLE was given it, without quotes around it.';
     END IF;
+    -- To revoke anything from the owner would take it from whatever acts as it.
+    IF known = current_user::regrole THEN
+        RAISE EXCEPTION 'role "%" owns the ledger and may do everything: it is granted nothing', role_to_grant.role
+            USING ERRCODE = 'invalid_grant_operation',
+                  HINT = 'Make a role of its own for whoever is to do less, and grant that.';
+    END IF;
     -- GRANT by somebody without the right to is no error, but a warning.
     IF NOT has_schema_privilege('cost_ledger', 'USAGE WITH GRANT OPTION')
        OR EXISTS (SELECT FROM pg_proc p
@@ -222,7 +228,7 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.role_to_grant(text) IS
-    'The role of a name (42704 if there is none), after a look at whether the owner of the ledger may grant at all (42501).';
+    'The role of a name (42704 if there is none, 0LP01 if it is the owner of the ledger), after a look at whether the owner may grant at all (42501).';
 
 CREATE FUNCTION cost_ledger_internal.give_rights(role regrole) RETURNS void
     LANGUAGE plpgsql VOLATILE
@@ -331,7 +337,7 @@ CREATE FUNCTION cost_ledger_internal.revoke_all_as_owner() RETURNS void
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT cost_ledger_internal.revoke_rights(g.role, cost_ledger_internal.kinds_of(g.role))
-    FROM (SELECT DISTINCT s.role FROM cost_ledger_internal.standing_grant s) g
+    FROM (SELECT DISTINCT s.role FROM cost_ledger_internal.standing_grant s WHERE s.role <> current_user::regrole) g
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.revoke_all_as_owner() IS

@@ -522,6 +522,12 @@ SET ROLE regress_owner;
 CALL cost_ledger.refresh();
 SELECT calls, cost FROM cost_ledger.chargeback_by_month;
 SELECT role, kind, granted_by FROM cost_ledger.grants ORDER BY kind;
+-- nobody takes from the owner what whatever acts as it needs
+SET ROLE regress_admin;
+SELECT cost_ledger.grant_reader('regress_owner');
+SELECT cost_ledger.revoke_reader('regress_owner');
+SET ROLE regress_owner;
+SELECT calls, cost FROM cost_ledger.chargeback_by_month;
 SELECT cost_ledger.revoke_writer('regress_nobody'), cost_ledger.revoke_admin('regress_admin');
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
 RESET ROLE;
