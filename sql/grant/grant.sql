@@ -278,6 +278,9 @@ BEGIN
             USING ERRCODE = 'null_value_not_allowed',
                   HINT = 'Name it as the calls do; call the function again for each of several.';
     END IF;
+    -- As calls have them.
+    grant_kind.team := cost_ledger_internal.shorten_label(grant_kind.team);
+    grant_kind.customer := cost_ledger_internal.shorten_label(grant_kind.customer);
     IF octet_length(grant_kind.key_space) > 64 THEN
         RAISE EXCEPTION 'key space "%" is longer than 64 bytes', left(grant_kind.key_space, 100)
             USING ERRCODE = 'invalid_parameter_value',
@@ -313,8 +316,8 @@ DECLARE
 BEGIN
     DELETE FROM cost_ledger_internal.role_grant g
         WHERE g.role = grantee AND g.kind = revoke_kind.kind
-          AND (revoke_kind.team IS NULL OR g.team = revoke_kind.team)
-          AND (revoke_kind.customer IS NULL OR g.customer = revoke_kind.customer);
+          AND (revoke_kind.team IS NULL OR g.team = cost_ledger_internal.shorten_label(revoke_kind.team))
+          AND (revoke_kind.customer IS NULL OR g.customer = cost_ledger_internal.shorten_label(revoke_kind.customer));
     IF NOT FOUND THEN
         RETURN false;
     END IF;

@@ -469,6 +469,13 @@ SELECT role, kind FROM cost_ledger.grants WHERE role = 'regress_leaver';
 SET ROLE regress_leaver;
 SELECT DISTINCT team FROM cost_ledger.call_detail ORDER BY 1;
 RESET ROLE;
+-- A name that calls keep shortened.
+INSERT INTO cost_ledger.call (provider, model, team, input_tokens) VALUES ('openai', 'm', repeat('long ', 2000), 1);
+SELECT cost_ledger.grant_team_reader('regress_leaver', repeat('long ', 2000));
+SET ROLE regress_leaver;
+SELECT left(team, 10) AS team FROM cost_ledger.call_detail WHERE team LIKE 'long %';
+RESET ROLE;
+SELECT cost_ledger.revoke_team_reader('regress_leaver', repeat('long ', 2000));
 DROP OWNED BY regress_leaver, regress_group;
 DROP ROLE regress_leaver, regress_group;
 
