@@ -20,4 +20,14 @@
 #define pg_noreturn __attribute__((noreturn))
 #endif
 
+/* One object_aclcheck() replaced a function for each kind in 16; acl.h is the caller's. */
+#if PG_VERSION_NUM >= 160000
+#include "catalog/pg_namespace.h"
+#define cl_may_use_schema(schema, role) \
+	(object_aclcheck(NamespaceRelationId, (schema), (role), ACL_USAGE) == ACLCHECK_OK)
+#else
+#define cl_may_use_schema(schema, role) \
+	(pg_namespace_aclcheck((schema), (role), ACL_USAGE) == ACLCHECK_OK)
+#endif
+
 #endif							/* COST_LEDGER_COMPAT_H */

@@ -17,6 +17,8 @@
 #include "fmgr.h"
 #include "ledger.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -60,6 +62,27 @@ cl_owner_of(Oid relation)
 }
 
 /*
+ * An owner that got the tables otherwise than by create_ledger(owner) has
+ * nothing of the extension: everything would fail, each at another name.
+ */
+static void
+check_owner(Oid owner)
+{
+	char	   *owner_name;
+	const char *name;
+
+	if (cl_may_use_schema(get_namespace_oid(CL_INTERNAL_SCHEMA, false), owner))
+		return;
+	owner_name = GetUserNameFromId(owner, false);
+	name = quote_identifier(owner_name);
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("the owner of the ledger, \"%s\", may not use what belongs to the extension", owner_name),
+			 errhint("A superuser runs: GRANT USAGE, CREATE ON SCHEMA cost_ledger, cost_ledger_internal TO %s WITH GRANT OPTION; GRANT EXECUTE ON ALL ROUTINES IN SCHEMA cost_ledger, cost_ledger_internal TO %s WITH GRANT OPTION;",
+					 name, name)));
+}
+
+/*
  * Takes on the rights of a table's owner, as foreign keys do, until
  * cl_become_caller(): whoever may insert calls need not see prices or other
  * clients' event keys.  An error gives them back by itself.
@@ -71,9 +94,11 @@ CallerIdentity
 cl_become_owner(Oid relation)
 {
 	CallerIdentity caller;
+	Oid			owner = cl_owner_of(relation);
 
+	check_owner(owner);
 	GetUserIdAndSecContext(&caller.user, &caller.security);
-	SetUserIdAndSecContext(cl_owner_of(relation),
+	SetUserIdAndSecContext(owner,
 						   caller.security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
 	return caller;
 }

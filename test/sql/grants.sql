@@ -561,5 +561,18 @@ RESET ROLE;
 SELECT count(*) AS left_over FROM pg_proc p, aclexplode(p.proacl) a
 WHERE p.pronamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND a.grantee IN ('regress_owner'::regrole, 'regress_admin'::regrole);
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
+-- An owner that was given the tables, but not what it needs of the extension.
+SELECT cost_ledger.create_ledger(owner => 'regress_owner');
+CREATE ROLE "regress-heir";
+REASSIGN OWNED BY regress_owner TO "regress-heir";
+SELECT cost_ledger.reserve('r', '{}', 1);
+INSERT INTO cost_ledger.call (provider, model, input_tokens, event_key) VALUES ('openai', 'm', 1, 'k');
+SELECT cost_ledger.drop_ledger(i_mean_it => true);
+GRANT USAGE, CREATE ON SCHEMA cost_ledger, cost_ledger_internal TO "regress-heir" WITH GRANT OPTION;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA cost_ledger, cost_ledger_internal TO "regress-heir" WITH GRANT OPTION;
+SELECT decision FROM cost_ledger.reserve('r', '{}', 1);
+SELECT cost_ledger.drop_ledger(i_mean_it => true);
+DROP OWNED BY "regress-heir";
+DROP ROLE "regress-heir";
 DROP OWNED BY regress_owner, regress_admin, regress_nobody;
 DROP ROLE regress_owner, regress_admin, regress_nobody;
