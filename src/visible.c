@@ -92,7 +92,8 @@ read_grants(Oid role)
 		elog(ERROR, "could not connect to the executor");
 	cl_prepare_once(&plan,
 					"SELECT g.role::pg_catalog.oid, g.team, g.customer "
-					"FROM cost_ledger_internal.standing_grant g "
+					"FROM cost_ledger_internal.role_grant g "
+					"JOIN cost_ledger_internal.granted_role h ON h.role OPERATOR(pg_catalog.=) g.role::pg_catalog.oid "
 					"WHERE g.kind OPERATOR(pg_catalog.=) ANY ('{reader,admin,team_reader,customer_reader}'::pg_catalog.text[])",
 					0, NULL);
 	if (SPI_execute_plan(plan, NULL, NULL, true, 0) != SPI_OK_SELECT)

@@ -35,18 +35,20 @@ CREATE TRIGGER grant_changed
 ALTER TABLE cost_ledger_internal.role_grant ENABLE ALWAYS TRIGGER grant_changed;
 
 -- DROP OWNED BY and REVOKE take privileges away and know nothing of this table:
--- what a role no longer has by PostgreSQL counts for nothing here.
-CREATE VIEW cost_ledger_internal.standing_grant AS
-SELECT g.*
-FROM cost_ledger_internal.role_grant g
-WHERE g.role IN (SELECT a.grantee FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a WHERE n.nspname = 'cost_ledger');
+-- the grants of a role that has none any more count for nothing.
+CREATE VIEW cost_ledger_internal.granted_role AS
+SELECT DISTINCT a.grantee AS role
+FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a
+WHERE n.nspname = 'cost_ledger';
 
-COMMENT ON VIEW cost_ledger_internal.standing_grant IS 'Grants of roles that still have USAGE on the schema cost_ledger, which comes with every kind.';
+COMMENT ON VIEW cost_ledger_internal.granted_role IS 'Roles that have USAGE on the schema cost_ledger, which comes with every kind.';
+COMMENT ON COLUMN cost_ledger_internal.granted_role.role IS 'OID of the role; 0 for PUBLIC.';
 
 CREATE VIEW cost_ledger.grants WITH (security_barrier = true) AS
 SELECT r.rolname::text AS role, g.kind, g.team, g.customer, g.key_space, g.has_returning, g.granted_at, g.granted_by,
        jsonb_build_array(r.rolname, g.kind, g.team, g.customer, g.key_space)::text AS row_key
-FROM cost_ledger_internal.standing_grant g
+FROM cost_ledger_internal.role_grant g
+JOIN cost_ledger_internal.granted_role h ON h.role = g.role
 JOIN pg_catalog.pg_roles r ON r.oid = g.role;
 
 COMMENT ON VIEW cost_ledger.grants IS 'Who has been granted what by the grant_ functions; privileges given by hand are not in it.';

@@ -222,7 +222,7 @@ BEGIN
     -- A role that is gone, or was through DROP OWNED, has taken its privileges
     -- along: another may get its number, and none of them comes back by itself.
     DELETE FROM cost_ledger_internal.role_grant g
-        WHERE NOT EXISTS (SELECT FROM cost_ledger_internal.standing_grant s WHERE s.role = g.role);
+        WHERE NOT EXISTS (SELECT FROM cost_ledger_internal.granted_role h WHERE h.role = g.role);
     RETURN known;
 END
 $$;
@@ -340,7 +340,9 @@ CREATE FUNCTION cost_ledger_internal.revoke_all_as_owner() RETURNS void
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT cost_ledger_internal.revoke_rights(g.role, cost_ledger_internal.kinds_of(g.role))
-    FROM (SELECT DISTINCT s.role FROM cost_ledger_internal.standing_grant s WHERE s.role <> current_user::regrole) g
+    FROM (SELECT DISTINCT r.role FROM cost_ledger_internal.role_grant r
+          JOIN cost_ledger_internal.granted_role h ON h.role = r.role
+          WHERE r.role <> current_user::regrole) g
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.revoke_all_as_owner() IS
