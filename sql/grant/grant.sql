@@ -339,6 +339,8 @@ CREATE FUNCTION cost_ledger_internal.revoke_all_as_owner() RETURNS void
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
+    -- Who grants meanwhile finds no ledger.
+    LOCK TABLE cost_ledger_internal.role_grant IN ACCESS EXCLUSIVE MODE;
     SELECT cost_ledger_internal.revoke_rights(g.role, cost_ledger_internal.kinds_of(g.role))
     FROM (SELECT DISTINCT r.role FROM cost_ledger_internal.role_grant r
           JOIN cost_ledger_internal.granted_role h ON h.role = r.role
