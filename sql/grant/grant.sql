@@ -189,6 +189,16 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.kinds_of(regrole) IS
     'What a role has been granted by itself, for rights_of(); NULL for nothing.';
 
+CREATE FUNCTION cost_ledger_internal.forget_roles() RETURNS void
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    DELETE FROM cost_ledger_internal.role_grant g WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = g.role)
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.forget_roles() IS
+    'Forgets what roles were granted that are gone: another may get the number, or has it where a dump is restored.';
+
 CREATE FUNCTION cost_ledger_internal.role_to_grant(role text) RETURNS regrole
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -219,10 +229,10 @@ BEGIN
     -- Two who grant at once come after each other: they change the same rows of
     -- the catalog.
     LOCK TABLE cost_ledger_internal.role_grant IN SHARE ROW EXCLUSIVE MODE;
-    -- A role that is gone, or was through DROP OWNED, has taken its privileges
-    -- along: another may get its number, and none of them comes back by itself.
+    PERFORM cost_ledger_internal.forget_roles();
+    -- What DROP OWNED took does not come back with the next grant.
     DELETE FROM cost_ledger_internal.role_grant g
-        WHERE NOT EXISTS (SELECT FROM cost_ledger_internal.granted_role h WHERE h.role = g.role);
+        WHERE g.role = known AND NOT EXISTS (SELECT FROM cost_ledger_internal.granted_role h WHERE h.role = known);
     RETURN known;
 END
 $$;

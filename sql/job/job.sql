@@ -74,7 +74,7 @@ AS $$
 BEGIN
     CASE job
         WHEN 'run_jobs' THEN
-            NULL;
+            PERFORM cost_ledger_internal.forget_roles();
         WHEN 'refresh' THEN
             PERFORM cost_ledger_internal.refresh_batch(cut);
         WHEN 'summarize_pages' THEN

@@ -447,6 +447,9 @@ DROP OWNED BY "regress-Ada.example";
 DROP ROLE "regress-Ada.example";
 SELECT role FROM cost_ledger.grants;
 INSERT INTO cost_ledger.call (provider, model, input_tokens, event_key) VALUES ('openai', 'm', 9, 'gone');
+SELECT count(*) FROM cost_ledger_internal.role_grant g WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = g.role);
+CALL cost_ledger.run_jobs();
+SELECT count(*) FROM cost_ledger_internal.role_grant g WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = g.role);
 SELECT cost_ledger.grant_reader('regress_nobody');
 SELECT role FROM cost_ledger_internal.role_grant ORDER BY kind;
 
