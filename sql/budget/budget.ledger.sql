@@ -208,10 +208,11 @@ CREATE POLICY what_readers_see ON cost_ledger.budget_version USING (
     EXISTS (SELECT FROM cost_ledger.budget b WHERE b.budget_id = budget_version.budget_id));
 
 ALTER TABLE cost_ledger.pause ENABLE ROW LEVEL SECURITY;
+-- An empty list, which a pause may have, is within every other.
 CREATE POLICY what_readers_see ON cost_ledger.pause USING (
     (SELECT cost_ledger_internal.sees_all())
-    OR scope -> 'team' <@ (SELECT to_jsonb(cost_ledger_internal.seen_teams()))
-    OR scope -> 'customer' <@ (SELECT to_jsonb(cost_ledger_internal.seen_customers())));
+    OR scope -> 'team' <@ (SELECT to_jsonb(cost_ledger_internal.seen_teams())) AND scope -> 'team' <> '[]'
+    OR scope -> 'customer' <@ (SELECT to_jsonb(cost_ledger_internal.seen_customers())) AND scope -> 'customer' <> '[]');
 
 CREATE VIEW cost_ledger.open_hold WITH (security_barrier = true) AS
 SELECT h.hold_id::text AS hold_id, h.hold_key,

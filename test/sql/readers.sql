@@ -114,7 +114,8 @@ SELECT 'p', 'm0', t, c, 'now', 'u', 1000000 FROM unnest('{team-a,team-b}'::text[
 CALL cost_ledger.run_jobs();
 SELECT cost_ledger.set_price('p', 'm0', '{"input_tokens": 0.5}', '2026-01-01', customer => c) > 0 AS of_customer FROM unnest('{cust-x,cust-y}'::text[]) AS c;
 SELECT count(cost_ledger.pause(scope::jsonb, 'a test')) AS pauses
-FROM (VALUES ('{}'), ('{"team": "team-a"}'), ('{"team": "team-b"}'), ('{"team": ["team-a", "team-b"]}'), ('{"team": "team-*"}'), ('{"team": {"not": "team-b"}}'), ('{"customer": "cust-x"}')) AS p (scope);
+FROM (VALUES ('{}'), ('{"team": "team-a"}'), ('{"team": "team-b"}'), ('{"team": ["team-a", "team-b"]}'), ('{"team": "team-*"}'), ('{"team": {"not": "team-b"}}'), ('{"customer": "cust-x"}'),
+             ('{"team": [], "feature": "of nobody"}')) AS p (scope);
 
 SET ROLE regress_team;
 -- the tables themselves
