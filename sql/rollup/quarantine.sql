@@ -6,6 +6,10 @@
 -- brings in the rest, so every row is in the rollups or in the quarantine, once,
 -- whatever ends the transaction.  As long as nothing fails, and nothing is in
 -- quarantine, none of this costs anything: the conditions below are texts.
+--
+-- To try a row alone takes as long as to try hundreds together.  So that a batch
+-- full of bad rows comes to an end, its parts are not made smaller than a
+-- thousandth of it once a hundred rows have been found.
 
 CREATE FUNCTION cost_ledger_internal.not_quarantined() RETURNS text
     LANGUAGE plpgsql STABLE
@@ -73,7 +77,7 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.try_consume(text) IS
     'consume(), undone where the rows are to blame: then state and message are of its error, and consumed is NULL.';
 
-CREATE FUNCTION cost_ledger_internal.halves(condition text) RETURNS text[]
+CREATE FUNCTION cost_ledger_internal.halves(condition text, least_calls bigint) RETURNS text[]
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     SET DateStyle = 'ISO'
@@ -85,7 +89,7 @@ DECLARE
     middle record;
 BEGIN
     EXECUTE format('SELECT count(*) FROM cost_ledger.call c WHERE %s', condition) INTO calls;
-    IF calls < 2 THEN
+    IF calls <= least_calls THEN
         RETURN NULL;
     END IF;
     -- In the order of the primary key, by which smaller and smaller parts are
@@ -98,8 +102,8 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger_internal.halves(text) IS
-    'The conditions of the two halves of the rows c of call for which a condition holds; NULL of a single row.';
+COMMENT ON FUNCTION cost_ledger_internal.halves(text, bigint) IS
+    'The conditions of the two halves of the rows c of call for which a condition holds; NULL where these are no more than least_calls.';
 
 CREATE FUNCTION cost_ledger_internal.consume_batch(condition text, OUT consumed bigint, OUT quarantined bigint)
     LANGUAGE plpgsql VOLATILE
@@ -111,6 +115,8 @@ DECLARE
     part text;
     halves text[];
     outcome record;
+    smallest bigint;
+    refused bigint;
 BEGIN
     consumed := 0;
     quarantined := 0;
@@ -119,7 +125,10 @@ BEGIN
         parts := parts[2:];
         outcome := cost_ledger_internal.try_consume(part);
         IF outcome.state IS NOT NULL THEN
-            halves := cost_ledger_internal.halves(part);
+            IF smallest IS NULL THEN
+                EXECUTE format('SELECT greatest(count(*) / 1000, 1) FROM cost_ledger.call c WHERE %s', condition) INTO smallest;
+            END IF;
+            halves := cost_ledger_internal.halves(part, CASE WHEN quarantined < 100 THEN 1 ELSE smallest END);
             IF halves IS NOT NULL THEN
                 parts := halves || parts;
                 CONTINUE;
@@ -131,14 +140,15 @@ BEGIN
             EXECUTE format('INSERT INTO cost_ledger_internal.quarantine (called_at, call_id, sqlstate, message)
                             SELECT c.called_at, c.call_id, $1, $2 FROM cost_ledger.call c WHERE %s', part)
                 USING outcome.state, outcome.message;
-            quarantined := quarantined + 1;
+            GET DIAGNOSTICS refused = ROW_COUNT;
+            quarantined := quarantined + refused;
         END IF;
     END LOOP;
     -- Where none of many can be read, it is not they that are wrong.
     IF consumed = 0 AND quarantined > 20 THEN
         RAISE EXCEPTION 'no call could be brought into the rollups: %', outcome.message
             USING ERRCODE = outcome.state,
-                  HINT = format('All %s failed, each by itself: something is broken that all of them need.', quarantined);
+                  HINT = format('All %s failed, and not only together: something is broken that all of them need.', quarantined);
     END IF;
     IF quarantined > 0 THEN
         RAISE WARNING 'calls put into quarantine: %', quarantined
@@ -148,7 +158,7 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.consume_batch(text) IS
-    'consume(), but rows that fail alone, twice, go into the quarantine instead. Returns how many went in, and how many into the quarantine. The caller has locked rollup_state.';
+    'consume(), but rows that fail alone, twice, go into the quarantine instead; after a hundred, parts of a thousandth of the batch that do. Returns how many went in, and how many into the quarantine. The caller has locked rollup_state.';
 
 CREATE FUNCTION cost_ledger.release_quarantine(called_at timestamptz DEFAULT NULL, call_id bigint DEFAULT NULL) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
