@@ -2,9 +2,9 @@
  * guard.c
  *	  No careless statement takes the ledger along.
  *
- * Refused is to drop a table or sequence of the ledger, a key or trigger of one, a
- * column that the trigger of call needs, or the extension while there is a
- * ledger, and to detach a partition of call.  A hook sees them however they come about: by CASCADE, by
+ * Refused is to drop a table, sequence or view of the ledger, a key, trigger or
+ * column of one, but columns that users have added to call, or the extension while
+ * there is a ledger, and to detach a partition of call.  A hook sees them however they come about: by CASCADE, by
  * DROP OWNED, many in one statement, in a function.
  *
  * DROP EXTENSION removes an event trigger of ours before sql_drop would fire it,
@@ -130,22 +130,37 @@ is_of_ledger(Oid relation)
 static void
 refuse_relation(Oid relation)
 {
-	char		kind = get_rel_relkind(relation);
+	const char *what;
 
-	if ((kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE || kind == RELKIND_SEQUENCE) &&
-		is_of_ledger(relation))
-		refuse(kind == RELKIND_SEQUENCE ? "sequence" : "table", get_rel_name(relation));
+	switch (get_rel_relkind(relation))
+	{
+		case RELKIND_RELATION:
+		case RELKIND_PARTITIONED_TABLE:
+			what = "table";
+			break;
+		case RELKIND_SEQUENCE:
+			what = "sequence";
+			break;
+		case RELKIND_VIEW:
+			what = "view";
+			break;
+		default:
+			return;
+	}
+	if (is_of_ledger(relation))
+		refuse(what, get_rel_name(relation));
 }
 
+/*
+ * Users add columns to call, and to no other table.  A partition's go with it.
+ */
 static void
 refuse_column(Oid relation, int number)
 {
-	char	   *name;
+	char	   *name = get_attname(relation, number, true);
 
-	if (relation != call_table())
-		return;
-	name = get_attname(relation, number, true);
-	if (name != NULL && cl_is_call_column(name))
+	if (name != NULL && is_of_ledger(relation) && !get_rel_relispartition(relation) &&
+		(relation != call_table() || cl_is_call_column(name)))
 		refuse("column", name);
 }
 
@@ -253,7 +268,7 @@ refuse_object(ObjectType type, Node *name)
 	else if (type == OBJECT_SCHEMA &&
 			 (strcmp(strVal(name), CL_SCHEMA) == 0 || strcmp(strVal(name), CL_INTERNAL_SCHEMA) == 0))
 		refuse("schema", strVal(name));
-	else if (type == OBJECT_TABLE || type == OBJECT_SEQUENCE)
+	else if (type == OBJECT_TABLE || type == OBJECT_SEQUENCE || type == OBJECT_VIEW)
 	{
 		Oid			relation = RangeVarGetRelid(makeRangeVarFromNameList((List *) name), NoLock, true);
 
