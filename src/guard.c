@@ -3,9 +3,10 @@
  *	  No careless statement takes the ledger along.
  *
  * Refused is to drop a table, sequence or view of the ledger, a key, trigger or
- * column of one, but columns that users have added to call, or the extension while
- * there is a ledger, and to detach a partition of call.  A hook sees them however they come about: by CASCADE, by
- * DROP OWNED, many in one statement, in a function.
+ * column of one (but what users have added to call), or the extension while there
+ * is a ledger, and to detach a partition of call.  A hook sees them however they
+ * come about: by CASCADE, by DROP OWNED, many in one statement, in a function.
+ * To make a table unlogged is refused where it is the statement itself.
  *
  * DROP EXTENSION removes an event trigger of ours before sql_drop would fire it,
  * and one in C would stop everybody's DDL where the library is missing.  So the
@@ -283,12 +284,39 @@ refuse_object(ObjectType type, Node *name)
 }
 
 static void
-refuse_statement(DropStmt *statement)
+refuse_objects(DropStmt *statement)
 {
 	ListCell   *cell;
 
 	foreach(cell, statement->objects)
 		refuse_object(statement->removeType, (Node *) lfirst(cell));
+}
+
+/*
+ * An unlogged table is empty after a crash.
+ */
+static void
+refuse_unlogged(AlterTableStmt *statement)
+{
+	Oid			relation = RangeVarGetRelid(statement->relation, NoLock, true);
+	ListCell   *cell;
+
+	foreach(cell, statement->cmds)
+	{
+		if (lfirst_node(AlterTableCmd, cell)->subtype == AT_SetUnLogged && OidIsValid(relation))
+			refuse_relation(relation);
+	}
+}
+
+static void
+refuse_statement(Node *statement)
+{
+	if (statement == NULL)
+		return;
+	if (IsA(statement, DropStmt))
+		refuse_objects((DropStmt *) statement);
+	else if (IsA(statement, AlterTableStmt))
+		refuse_unlogged((AlterTableStmt *) statement);
 }
 
 PG_FUNCTION_INFO_V1(cl_refuse_drop);
@@ -305,12 +333,7 @@ cl_refuse_drop(PG_FUNCTION_ARGS)
 	if (ActivePortal != NULL)
 	{
 		foreach(cell, ActivePortal->stmts)
-		{
-			PlannedStmt *statement = lfirst_node(PlannedStmt, cell);
-
-			if (statement->utilityStmt != NULL && IsA(statement->utilityStmt, DropStmt))
-				refuse_statement((DropStmt *) statement->utilityStmt);
-		}
+			refuse_statement(lfirst_node(PlannedStmt, cell)->utilityStmt);
 	}
 	PG_RETURN_VOID();
 }

@@ -37,6 +37,8 @@ ALTER TABLE cost_ledger.call DROP COLUMN model CASCADE;
 SET client_min_messages = warning;
 ALTER TABLE cost_ledger_internal.event_key DROP COLUMN call_id CASCADE;
 \c -
+ALTER TABLE cost_ledger_internal.call_p2026_03 SET UNLOGGED;
+\c -
 DROP VIEW cost_ledger.chargeback_by_month;
 \c -
 SET client_min_messages = warning;
