@@ -115,6 +115,7 @@ RESET session_replication_role;
 CALL cost_ledger.refresh();
 SELECT called_at, message FROM cost_ledger.quarantined_call WHERE cost = 7 ORDER BY called_at;
 SELECT count(*) > 0 AS shown FROM cost_ledger.week_over_week;
+SELECT sum(calls) AS calls FROM cost_ledger.what_if('-infinity', 'infinity');
 SELECT cost_ledger.release_quarantine();
 -- nor are they priced anew
 SELECT count(*) AS calls, sum(old_cost) AS old_cost FROM cost_ledger.rerate('2026-04-01', '2026-05-01', '{}');
