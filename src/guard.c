@@ -2,10 +2,11 @@
  * guard.c
  *	  No careless statement takes the ledger along.
  *
- * Refused is to drop a table or sequence of the ledger, a key or trigger of one, a
- * column that the trigger of call needs, or the extension while there is a
- * ledger, and to detach a partition of call.  A hook sees them however they come about: by CASCADE, by
- * DROP OWNED, many in one statement, in a function.
+ * Refused is to drop a table, sequence or view of the ledger, a key, trigger or
+ * column of one (but what users have added to call), or the extension while there
+ * is a ledger, and to detach a partition of call.  A hook sees them however they
+ * come about: by CASCADE, by DROP OWNED, many in one statement, in a function.
+ * To make a table unlogged is refused where it is the statement itself.
  *
  * DROP EXTENSION removes an event trigger of ours before sql_drop would fire it,
  * and one in C would stop everybody's DDL where the library is missing.  So the
@@ -45,6 +46,7 @@
 
 #define CL_EXTENSION "cost_ledger"
 #define GUARD_TRIGGER "cost_ledger_guard"
+#define SIGNAL_PREFIX "signal_"
 
 /* Whoever drops the ledger, or restores another over it, says so by this. */
 static bool allow_drop = false;
@@ -130,22 +132,41 @@ is_of_ledger(Oid relation)
 static void
 refuse_relation(Oid relation)
 {
-	char		kind = get_rel_relkind(relation);
+	const char *what;
 
-	if ((kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE || kind == RELKIND_SEQUENCE) &&
-		is_of_ledger(relation))
-		refuse(kind == RELKIND_SEQUENCE ? "sequence" : "table", get_rel_name(relation));
+	switch (get_rel_relkind(relation))
+	{
+		case RELKIND_RELATION:
+		case RELKIND_PARTITIONED_TABLE:
+			what = "table";
+			break;
+		case RELKIND_SEQUENCE:
+			what = "sequence";
+			break;
+		case RELKIND_VIEW:
+			/* What users' alert rules watch stands beside what they ask. */
+			if (strncmp(get_rel_name(relation), SIGNAL_PREFIX, strlen(SIGNAL_PREFIX)) == 0 &&
+				get_rel_namespace(relation) == get_namespace_oid(CL_SCHEMA, true))
+				return;
+			what = "view";
+			break;
+		default:
+			return;
+	}
+	if (is_of_ledger(relation))
+		refuse(what, get_rel_name(relation));
 }
 
+/*
+ * Users add columns to call, and to no other table.  A partition's go with it.
+ */
 static void
 refuse_column(Oid relation, int number)
 {
-	char	   *name;
+	char	   *name = get_attname(relation, number, true);
 
-	if (relation != call_table())
-		return;
-	name = get_attname(relation, number, true);
-	if (name != NULL && cl_is_call_column(name))
+	if (name != NULL && is_of_ledger(relation) && !get_rel_relispartition(relation) &&
+		(relation != call_table() || cl_is_call_column(name)))
 		refuse("column", name);
 }
 
@@ -253,7 +274,7 @@ refuse_object(ObjectType type, Node *name)
 	else if (type == OBJECT_SCHEMA &&
 			 (strcmp(strVal(name), CL_SCHEMA) == 0 || strcmp(strVal(name), CL_INTERNAL_SCHEMA) == 0))
 		refuse("schema", strVal(name));
-	else if (type == OBJECT_TABLE || type == OBJECT_SEQUENCE)
+	else if (type == OBJECT_TABLE || type == OBJECT_SEQUENCE || type == OBJECT_VIEW)
 	{
 		Oid			relation = RangeVarGetRelid(makeRangeVarFromNameList((List *) name), NoLock, true);
 
@@ -263,12 +284,39 @@ refuse_object(ObjectType type, Node *name)
 }
 
 static void
-refuse_statement(DropStmt *statement)
+refuse_objects(DropStmt *statement)
 {
 	ListCell   *cell;
 
 	foreach(cell, statement->objects)
 		refuse_object(statement->removeType, (Node *) lfirst(cell));
+}
+
+/*
+ * An unlogged table is empty after a crash.
+ */
+static void
+refuse_unlogged(AlterTableStmt *statement)
+{
+	Oid			relation = RangeVarGetRelid(statement->relation, NoLock, true);
+	ListCell   *cell;
+
+	foreach(cell, statement->cmds)
+	{
+		if (lfirst_node(AlterTableCmd, cell)->subtype == AT_SetUnLogged && OidIsValid(relation))
+			refuse_relation(relation);
+	}
+}
+
+static void
+refuse_statement(Node *statement)
+{
+	if (statement == NULL)
+		return;
+	if (IsA(statement, DropStmt))
+		refuse_objects((DropStmt *) statement);
+	else if (IsA(statement, AlterTableStmt))
+		refuse_unlogged((AlterTableStmt *) statement);
 }
 
 PG_FUNCTION_INFO_V1(cl_refuse_drop);
@@ -285,12 +333,7 @@ cl_refuse_drop(PG_FUNCTION_ARGS)
 	if (ActivePortal != NULL)
 	{
 		foreach(cell, ActivePortal->stmts)
-		{
-			PlannedStmt *statement = lfirst_node(PlannedStmt, cell);
-
-			if (statement->utilityStmt != NULL && IsA(statement->utilityStmt, DropStmt))
-				refuse_statement((DropStmt *) statement->utilityStmt);
-		}
+			refuse_statement(lfirst_node(PlannedStmt, cell)->utilityStmt);
 	}
 	PG_RETURN_VOID();
 }

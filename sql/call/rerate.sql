@@ -383,9 +383,10 @@ BEGIN
     PERFORM FROM cost_ledger_internal.booked_calls(what_if.range_start, what_if.range_end, coalesce(what_if.filters, '{}') || '{"call_id": []}', marks);
     PERFORM cost_ledger_internal.call_condition(what_if.filters);
 
+    -- A call in quarantine may be of any time, and no day is infinitely far away.
     SELECT min(c.called_at), max(c.called_at) INTO first_call, last_call
         FROM cost_ledger.call c
-        WHERE c.called_at >= what_if.range_start AND c.called_at < what_if.range_end;
+        WHERE c.called_at >= greatest(what_if.range_start, '1970-01-01Z') AND c.called_at < least(what_if.range_end, '2200-01-01Z');
     RETURN QUERY
         SELECT coalesce(t.team, '(unallocated)'), coalesce(t.feature, '(unallocated)'), t.team IS NOT NULL AND t.feature IS NOT NULL,
                t.calls, t.real_cost, t.what_if_cost, t.what_if_cost - t.real_cost,

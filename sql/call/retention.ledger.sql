@@ -3,9 +3,10 @@
 
 CREATE TABLE cost_ledger.retention (
     singleton             boolean PRIMARY KEY DEFAULT true CHECK (singleton),
-    retain_calls          interval CHECK (retain_calls >= interval '1 month'),
-    retain_event_keys     interval CHECK (retain_event_keys >= interval '1 month'),
-    retain_holds          interval CHECK (retain_holds >= interval '8 days'),
+    -- Times that long ago are still times.
+    retain_calls          interval CHECK (retain_calls BETWEEN interval '1 month' AND interval '1000 years'),
+    retain_event_keys     interval CHECK (retain_event_keys BETWEEN interval '1 month' AND interval '1000 years'),
+    retain_holds          interval CHECK (retain_holds BETWEEN interval '8 days' AND interval '1000 years'),
     event_keys_pruned_at  timestamptz,
     holds_pruned_at       timestamptz
 );

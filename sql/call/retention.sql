@@ -14,8 +14,9 @@ CREATE FUNCTION cost_ledger.set_retention(
 AS $$
 BEGIN
     PERFORM cost_ledger_internal.ledger();
-    IF retain_calls < interval '1 month' OR retain_event_keys < interval '1 month' OR retain_holds < interval '8 days' THEN
-        RAISE EXCEPTION 'calls and event keys are kept for a month at least, holds for 8 days'
+    IF least(retain_calls, retain_event_keys) < interval '1 month' OR retain_holds < interval '8 days'
+       OR greatest(retain_calls, retain_event_keys, retain_holds) > interval '1000 years' THEN
+        RAISE EXCEPTION 'calls and event keys are kept for a month at least, holds for 8 days, and each for 1000 years at most'
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Pass e.g. retain_calls => ''13 months''; what is left out is kept for ever.';
     END IF;
@@ -26,7 +27,7 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.set_retention(interval, interval, interval) IS
-    'How long calls are kept, event keys, and holds that are over; what is left out, or NULL, is kept for ever, as is everything at first. Calls are dropped by whole months of the reporting zone, each when its last day is older than retain_calls and its rollups are proved; rollups stay. A replay of an event whose key is no longer kept counts twice; the key of a hold that is no longer kept may be used anew. Calls and event keys are kept a month at least, holds 8 days (22023). Only for the owner of the ledger.';
+    'How long calls are kept, event keys, and holds that are over; what is left out, or NULL, is kept for ever, as is everything at first. Calls are dropped by whole months of the reporting zone, each when its last day is older than retain_calls and its rollups are proved; rollups stay. A replay of an event whose key is no longer kept counts twice; the key of a hold that is no longer kept may be used anew. Calls and event keys are kept a month at least, holds 8 days, and each 1000 years at most (22023). Only for the owner of the ledger.';
 
 CREATE FUNCTION cost_ledger_internal.retained_from(retain interval, as_of timestamptz) RETURNS timestamptz
     LANGUAGE sql STABLE

@@ -492,6 +492,8 @@ DECLARE
     rollup text;
     consumed bigint;
     largest numeric;
+    first_hour timestamptz;
+    last_hour timestamptz;
 BEGIN
     PERFORM cost_ledger_internal.raise_work_mem();
 
@@ -526,7 +528,7 @@ BEGIN
             SELECT date_trunc('month', f.day::timestamp)::date, f.key_id, %8$s FROM of_day f GROUP BY 1, 2
             ON CONFLICT (month, key_id) DO UPDATE SET %7$s
         )
-        SELECT coalesce(sum(f.calls + f.corrections), 0), greatest(max(abs(f.cost)), max(abs(f.reported_cost))) FROM fine f
+        SELECT coalesce(sum(f.calls + f.corrections), 0), greatest(max(abs(f.cost)), max(abs(f.reported_cost))), min(f.hour), max(f.hour) FROM fine f
         $query$,
         cost_ledger_internal.label_columns('quote_nullable(f.%s)', ' || '','' || '),
         cost_ledger_internal.rollup_query('hour', condition),
@@ -539,15 +541,20 @@ BEGIN
                            ', ' ORDER BY c.number)
          FROM cost_ledger_internal.rollup_column() c WHERE 'hour' = ANY (c.rollups) AND NOT c.is_key),
         (cost_ledger_internal.ledger()).time_zone)
-        INTO consumed, largest;
+        INTO consumed, largest, first_hour, last_hour;
     IF consumed = 0 THEN
         RETURN 0;
     END IF;
-    -- What the door lets in stays far below; reports multiply it, and divide.
+    -- What the door lets in stays far below; reports multiply it, and divide,
+    -- and reckon with its times.
     IF largest >= 1e60 THEN
         RAISE EXCEPTION 'costs of an hour add up to more than reports can show'
             USING ERRCODE = 'numeric_value_out_of_range',
                   HINT = 'A row with such a cost came by replication, or with the triggers of call switched off.';
+    ELSIF first_hour < '1969-12-31Z' OR last_hour >= '2200-01-01Z' THEN
+        RAISE EXCEPTION 'a call was made at a time that reports cannot show'
+            USING ERRCODE = 'datetime_field_overflow',
+                  HINT = 'A row with such a time came by replication, or with the triggers of call switched off.';
     END IF;
 
     -- Every label has its key now.

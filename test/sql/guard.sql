@@ -34,6 +34,16 @@ ALTER TABLE cost_ledger.call DETACH PARTITION cost_ledger_internal.call_p2026_03
 SET client_min_messages = warning;
 ALTER TABLE cost_ledger.call DROP COLUMN model CASCADE;
 \c -
+SET client_min_messages = warning;
+ALTER TABLE cost_ledger_internal.event_key DROP COLUMN call_id CASCADE;
+\c -
+ALTER TABLE cost_ledger_internal.call_p2026_03 SET UNLOGGED;
+\c -
+DROP VIEW cost_ledger.chargeback_by_month;
+\c -
+SET client_min_messages = warning;
+DROP VIEW cost_ledger_internal.seen_call CASCADE;
+\c -
 DROP SEQUENCE cost_ledger.call_call_id_seq;
 \c -
 DROP TRIGGER append_only ON cost_ledger.call;
@@ -61,6 +71,8 @@ INSERT INTO public.careless VALUES
     ('DROP TABLE public.bystander, cost_ledger.revenue CASCADE'),
     ('DROP TABLE cost_ledger.ledger CASCADE'),
     ('DROP TABLE cost_ledger.budget CASCADE'),
+    ('DROP VIEW cost_ledger.call_detail CASCADE'),
+    ('ALTER TABLE cost_ledger.revenue DROP COLUMN note'),
     ('DROP TABLE cost_ledger_internal.call_p2026_03'),
     ('DROP TABLE cost_ledger_internal.call_default CASCADE'),
     ('DROP TABLE cost_ledger_internal.rollup_state CASCADE'),

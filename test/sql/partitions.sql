@@ -102,6 +102,7 @@ SELECT * FROM cost_ledger.apply_retention();
 SELECT cost_ledger_internal.check_old_partition(), cost_ledger_internal.drop_old_partition(), cost_ledger_internal.prune_event_keys();
 SELECT cost_ledger.set_retention('29 days');
 SELECT cost_ledger.set_retention(retain_event_keys => '0');
+SELECT cost_ledger.set_retention(retain_holds => '178000000 years');
 SELECT cost_ledger.set_retention('3 months');
 SELECT retain_calls, retain_event_keys FROM cost_ledger.retention;
 SELECT * FROM cost_ledger.apply_retention('infinity');

@@ -107,11 +107,43 @@ CALL cost_ledger.refresh();
 SELECT sqlstate, left(cost::text, 5) AS cost FROM cost_ledger.quarantined_call ORDER BY call_id;
 SELECT * FROM sums;
 SELECT trim_scale(sum(cost)) AS cost FROM cost_ledger.chargeback_by_month;
+-- nor times that reports cannot reckon with
+SET session_replication_role = replica;
+INSERT INTO cost_ledger.call (called_at, recorded_at, provider, model, service_class, pricing, cost)
+SELECT t.at, now(), 'acme', 'm', 'standard', 'priced', 7 FROM (VALUES ('-infinity'::timestamptz), ('4713-01-01Z BC'), ('294276-12-31Z'), ('infinity')) AS t (at);
+RESET session_replication_role;
+CALL cost_ledger.refresh();
+SELECT called_at, message FROM cost_ledger.quarantined_call WHERE cost = 7 ORDER BY called_at;
+SELECT count(*) > 0 AS shown FROM cost_ledger.week_over_week;
+SELECT sum(calls) AS calls FROM cost_ledger.what_if('-infinity', 'infinity');
 SELECT cost_ledger.release_quarantine();
 -- nor are they priced anew
 SELECT count(*) AS calls, sum(old_cost) AS old_cost FROM cost_ledger.rerate('2026-04-01', '2026-05-01', '{}');
 SELECT calls, real_cost FROM cost_ledger.what_if('2026-04-01', '2026-05-01', '[{"from": {}, "to": {"model": "m"}}]');
 
+-- a batch full of bad rows ends: after a hundred, small parts that fail go in
+-- whole, and the good rows among them come in later
+CREATE TRIGGER break_on_some BEFORE INSERT ON cost_ledger_internal.rollup_run
+    FOR EACH ROW EXECUTE FUNCTION break_on_poison('22003');
+CREATE OR REPLACE FUNCTION break_on_poison() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF new.run_id LIKE 'poison%' THEN
+        RAISE EXCEPTION 'run % cannot be read', new.run_id USING ERRCODE = TG_ARGV[0];
+    END IF;
+    RETURN new;
+END
+$$;
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, run_id)
+SELECT '2026-04-10Z'::timestamptz + i * interval '1 second', 'acme', 'm', 1, CASE WHEN i < 110 OR i % 200 = 0 THEN 'poison' ELSE 'r' END FROM generate_series(1, 2000) i;
+CALL cost_ledger.refresh();
+SELECT count(*) FILTER (WHERE run_id = 'poison') AS bad, count(*) FILTER (WHERE run_id = 'r') BETWEEN 1 AND 20 AS few_good FROM cost_ledger.quarantined_call;
+SET client_min_messages = error;
+SELECT cost_ledger.release_quarantine() > 0 AS released;
+RESET client_min_messages;
+SELECT DISTINCT run_id FROM cost_ledger.quarantined_call;
+DROP TRIGGER break_on_some ON cost_ledger_internal.rollup_run;
+SELECT cost_ledger.release_quarantine();
+SELECT count(*) AS differences FROM cost_ledger.check_rollups();
 -- retention: the month goes, and the calls in quarantine with it; the log names
 -- them, and what it says of the rest is what the rollups say
 SELECT cost_ledger.set_retention('1 month');

@@ -56,6 +56,9 @@ INSERT INTO cost_ledger.revenue (earned_on, amount) VALUES ('2026-01-01', 'NaN')
 INSERT INTO cost_ledger.invoice_line (invoice, provider, billed_from, billed_to, model, meter, amount) VALUES ('i', 'p', '2026-01-01', '2026-01-01', 'm', 'input_tokens', -1000000000000);
 INSERT INTO cost_ledger.invoice_line (invoice, provider, billed_from, billed_to, model, meter, amount, quantity) VALUES ('i', 'p', '2026-01-01', '2026-01-01', 'm', 'input_tokens', 1, '6e131071');
 INSERT INTO cost_ledger.invoice_line (invoice, provider, billed_from, billed_to, model, meter, amount, tolerance) VALUES ('i', 'p', '2026-01-01', '2026-01-01', 'm', 'input_tokens', 1, '6e131071');
+INSERT INTO cost_ledger.revenue (earned_on, amount) VALUES ('5874897-12-31', 1);
+INSERT INTO cost_ledger.invoice_line (invoice, provider, billed_from, billed_to, model, meter, amount) VALUES ('i', 'p', '2026-01-01', '294276-12-31', 'm', 'input_tokens', 1);
+INSERT INTO cost_ledger.estimate (feature, first_month, inputs) VALUES ('f', '294276-12-01', '{}');
 -- a correction that nobody computed
 INSERT INTO cost_ledger.call (called_at, corrects, provider, model, pricing, cost) SELECT called_at, call_id, provider, model, 'priced', '1e60' FROM cost_ledger.call LIMIT 1;
 
