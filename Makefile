@@ -83,6 +83,7 @@ LEDGER = \
 	sql/report/estimate.ledger.sql \
 	sql/job/job.ledger.sql \
 	sql/ledger/problem.ledger.sql \
+	sql/ledger/guard.ledger.sql \
 	sql/report/vocabulary.ledger.sql
 
 DATA_built  = sql/$(EXTENSION)--$(EXTVERSION).sql

@@ -4,9 +4,10 @@
  *
  * Refused is to drop a table, sequence or view of the ledger, a key, trigger or
  * column of one (but what users have added to call), or the extension while there
- * is a ledger, and to detach a partition of call.  A hook sees them however they
- * come about: by CASCADE, by DROP OWNED, many in one statement, in a function.
- * To make a table unlogged is refused where it is the statement itself.
+ * is a ledger; to detach a partition of call; and to empty a table that is no list
+ * of people's.  A hook sees drops however they come about: by CASCADE, by DROP
+ * OWNED, many in one statement, in a function.  To make a table unlogged is
+ * refused where it is the statement itself.
  *
  * DROP EXTENSION removes an event trigger of ours before sql_drop would fire it,
  * and one in C would stop everybody's DDL where the library is missing.  So the
@@ -42,6 +43,7 @@
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 
 #define CL_EXTENSION "cost_ledger"
@@ -336,6 +338,24 @@ cl_refuse_drop(PG_FUNCTION_ARGS)
 			refuse_statement(lfirst_node(PlannedStmt, cell)->utilityStmt);
 	}
 	PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(cl_refuse_truncate);
+
+/*
+ * Trigger of tables that nobody empties: no event trigger is fired by TRUNCATE.
+ */
+Datum
+cl_refuse_truncate(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_BY_TRUNCATE(((TriggerData *) fcinfo->context)->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("cost_ledger_internal.refuse_truncate() must be fired BEFORE TRUNCATE"),
+				 errhint("cost_ledger.create_ledger() attaches it; do not attach it by hand.")));
+	refuse_relation(RelationGetRelid(((TriggerData *) fcinfo->context)->tg_relation));
+	return PointerGetDatum(NULL);
 }
 
 void

@@ -123,6 +123,7 @@ $$;
 
 -- Nothing in the rollups: refresh() may do it all again.  Keys stay.
 CREATE PROCEDURE empty_cost_ledger(snapshot pg_snapshot) LANGUAGE sql AS $$
+    SET LOCAL cost_ledger.allow_drop = on;
     TRUNCATE cost_ledger_internal.rollup_minute, cost_ledger_internal.rollup_hour, cost_ledger_internal.rollup_day, cost_ledger_internal.rollup_month,
              cost_ledger_internal.rollup_run, cost_ledger_internal.rollup_session, cost_ledger_internal.rollup_user_day, cost_ledger_internal.rollup_user_month, cost_ledger_internal.rollup_run_day;
     UPDATE cost_ledger_internal.rollup_state s SET snapshot = empty_cost_ledger.snapshot, rows_consumed = 0, batches = 0;

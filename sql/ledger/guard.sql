@@ -33,3 +33,10 @@ CREATE EVENT TRIGGER cost_ledger_guard
 
 COMMENT ON EVENT TRIGGER cost_ledger_guard IS
     'Keeps DROP and DETACH from taking the ledger of cost_ledger along, and stops nothing else. ALTER EVENT TRIGGER cost_ledger_guard DISABLE turns that off.';
+
+CREATE FUNCTION cost_ledger_internal.refuse_truncate() RETURNS trigger
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'cl_refuse_truncate';
+
+COMMENT ON FUNCTION cost_ledger_internal.refuse_truncate() IS
+    'Trigger of tables that nobody empties: refuses TRUNCATE (23001), as the guard refuses DROP.';

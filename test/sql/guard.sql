@@ -43,6 +43,14 @@ DROP VIEW cost_ledger.chargeback_by_month;
 \c -
 SET client_min_messages = warning;
 DROP VIEW cost_ledger_internal.seen_call CASCADE;
+TRUNCATE cost_ledger_internal.event_key;
+TRUNCATE cost_ledger_internal.rollup_month;
+TRUNCATE cost_ledger.budget CASCADE;
+-- What nothing keeps from being emptied: lists of people's.
+SELECT c.oid::regclass AS may_be_emptied
+FROM pg_class c
+WHERE c.relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND c.relkind IN ('r', 'p')
+  AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgtype & 32 <> 0) ORDER BY c.relname;
 \c -
 DROP SEQUENCE cost_ledger.call_call_id_seq;
 \c -
