@@ -10,6 +10,7 @@ EXTVERSION  = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" cost_ledger.
 OBJS = \
 	src/money.o \
 	src/bounds.o \
+	src/json_column.o \
 	src/usage.o \
 	src/ledger.o \
 	src/as_owner.o \

@@ -2,10 +2,11 @@
  * call_trigger.c
  *	  What happens to a call on its way into the ledger.
  *
- * In this order: the row is checked and numbered, its usage is read, it is
- * priced at its own time, its event key is claimed (a replay ends there), and
- * the columns that belong to the ledger are filled.  The row is refused only for what cannot
- * be a fact; a call without a price is recorded as one.
+ * In this order: the row is numbered, what is empty in it becomes NULL, it is
+ * checked, its usage is read, it is priced at its own time, its event key is
+ * claimed (a replay ends there), and the columns that belong to the ledger are
+ * filled.  The row is refused only for what cannot be a fact; a call without a
+ * price is recorded as one.
  *
  * Runs for every row of every INSERT and COPY, so it takes the tuple apart
  * once, puts it together once, and keeps its column numbers for the statement.
@@ -26,6 +27,7 @@
 #include "common/sha2.h"
 #include "fmgr.h"
 #include "hold.h"
+#include "json_column.h"
 #include "key_space.h"
 #include "ledger.h"
 #include "miscadmin.h"
@@ -327,6 +329,32 @@ refuse_computed_columns(const CallRow *row)
 	}
 }
 
+/*
+ * Languages without a NULL for texts send '', and typed clients JSON's null.
+ * Before anything looks at the row, so that a retry may say it either way.
+ */
+static void
+clear_empty(CallRow *row)
+{
+	for (int i = PRICING; i <= TRACE_URL; i++)
+	{
+		/* A call needs these two, and is not lost over one that is empty. */
+		if (i != PROVIDER && i != MODEL && !ISNULL(row, i) &&
+			VARSIZE_ANY_EXHDR(DatumGetPointer(VALUE(row, i))) == 0)
+			ISNULL(row, i) = true;
+	}
+	for (int i = OTHER_USAGE; i <= TAGS; i++)
+	{
+		if (!ISNULL(row, i) && cl_is_json_scalar(VALUE(row, i)))
+		{
+			Jsonb	   *meant = cl_unwrap_json(DatumGetJsonbP(VALUE(row, i)));
+
+			VALUE(row, i) = PointerGetDatum(meant);
+			ISNULL(row, i) = meant == NULL;
+		}
+	}
+}
+
 static void
 refuse_negative(const char *name)
 {
@@ -422,12 +450,26 @@ check_event_key(CallRow *row)
 	if (ISNULL(row, EVENT_KEY))
 		return;
 	len = VARSIZE_ANY_EXHDR(DatumGetTextPP(VALUE(row, EVENT_KEY)));
-	if (len < 1 || len > MAX_ID_LEN)
+	if (len > MAX_ID_LEN)
 		ereport(ERROR,
 				(errcode(ERRCODE_CHECK_VIOLATION),
-				 errmsg("\"event_key\" must have 1 to %d bytes", MAX_ID_LEN),
+				 errmsg("\"event_key\" must have at most %d bytes", MAX_ID_LEN),
 				 errdetail("It has %zu.", len),
 				 errhint("Leave it out, or send a digest of what is longer.")));
+}
+
+/*
+ * Filters ask for tags by name, and corrections add their own: neither is
+ * possible in a list or a text.
+ */
+static void
+check_tags(CallRow *row)
+{
+	if (!ISNULL(row, TAGS) && !cl_is_flat_object(DatumGetJsonbP(VALUE(row, TAGS))))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"tags\" is not a flat object of names and values"),
+				 errhint("Write {\"tier\": \"gold\", \"beta\": true}: no list and no object inside.")));
 }
 
 /*
@@ -451,6 +493,7 @@ check_call(CallRow *row)
 				 errmsg("a call needs \"provider\" and \"model\""),
 				 errhint("Send the names that its price carries, e.g. anthropic and claude-sonnet-4-5.")));
 	check_event_key(row);
+	check_tags(row);
 	for (int i = 0; i < (int) lengthof(counts); i++)
 	{
 		if (!ISNULL(row, counts[i]) && DatumGetInt32(VALUE(row, counts[i])) < 0)
@@ -890,6 +933,7 @@ cl_price_call(PG_FUNCTION_ARGS)
 	/* A row that comes by replication was priced where it was inserted. */
 	if (SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
 	{
+		clear_empty(row);
 		if (!ISNULL(row, CORRECTS))
 			check_correction(row, trigger->tg_relation);
 		else

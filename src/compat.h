@@ -30,4 +30,11 @@
 	(pg_namespace_aclcheck((schema), (role), ACL_USAGE) == ACLCHECK_OK)
 #endif
 
+/* The caller may bring the memory of a lexer since 17. */
+#if PG_VERSION_NUM >= 170000
+#define cl_make_json_lexer(json) makeJsonLexContext(NULL, (json), true)
+#else
+#define cl_make_json_lexer(json) makeJsonLexContext((json), true)
+#endif
+
 #endif							/* COST_LEDGER_COMPAT_H */

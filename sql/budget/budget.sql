@@ -1227,14 +1227,15 @@ BEGIN
                       HINT = format('The labels are columns of the call: %s, parent_run_id, cohort, step, region, request_id, tool; and depth.',
                                     array_to_string(cost_ledger_internal.budget_columns(), ', '));
         END IF;
-        IF e.value <> 'null' THEN
+        -- As calls have it: '' is none.
+        IF e.value #>> '{}' <> '' THEN
             wanted := wanted || jsonb_build_object(e.key, CASE WHEN e.key IN ('run_id', 'session_id', 'user_id', 'parent_run_id')
                                                                THEN cost_ledger_internal.shorten_id(e.value #>> '{}')
                                                                ELSE cost_ledger_internal.shorten_label(e.value #>> '{}') END);
         END IF;
     END LOOP;
-    provider := coalesce(provider, wanted ->> 'provider');
-    model := coalesce(model, wanted ->> 'model');
+    provider := coalesce(nullif(provider, ''), wanted ->> 'provider');
+    model := coalesce(nullif(model, ''), wanted ->> 'model');
     request := jsonb_strip_nulls(jsonb_build_object('labels', wanted, 'estimate', estimate, 'provider', provider, 'model', model,
                                                     'input_tokens', input_tokens, 'max_output_tokens', max_output_tokens, 'ttl', ttl));
     wanted := jsonb_strip_nulls(jsonb_build_object('service_class', 'standard') || wanted || jsonb_build_object('provider', provider, 'model', model));
@@ -1529,7 +1530,7 @@ CREATE FUNCTION cost_ledger.reserve(
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger.reserve(text, jsonb, numeric, text, text, bigint, bigint, interval, boolean) IS
-    'May this call be made? Decides by every budget that the labels (columns the call will carry) belong to, and holds the estimate of all of them, or of none, until the call is inserted with hold_id, release(), or ttl is over. decision is allow; warn, throttle or degrade (to the model degrade_to), granted with a level reached; defer or stop, refused, by the budget budget_id or a pause. estimate is in the ledger''s currency; left out, it is what input_tokens and max_output_tokens cost now on the model, or unknown: then only a limit that is used up already refuses. Exact under any concurrency: what is spent through holds and held never exceeds a limit, nor is anything refused that fits. hold_key makes retries safe: the same key and arguments give the same hold (LC003 for other arguments, or when the hold is over). check_only tells the decision and holds nothing. Only at READ COMMITTED (25000).';
+    'May this call be made? Decides by every budget that the labels (columns the call will carry; '''' is none) belong to, and holds the estimate of all of them, or of none, until the call is inserted with hold_id, release(), or ttl is over. decision is allow; warn, throttle or degrade (to the model degrade_to), granted with a level reached; defer or stop, refused, by the budget budget_id or a pause. estimate is in the ledger''s currency; left out, it is what input_tokens and max_output_tokens cost now on the model, or unknown: then only a limit that is used up already refuses. Exact under any concurrency: what is spent through holds and held never exceeds a limit, nor is anything refused that fits. hold_key makes retries safe: the same key and arguments give the same hold (LC003 for other arguments, or when the hold is over). check_only tells the decision and holds nothing. Only at READ COMMITTED (25000).';
 
 CREATE FUNCTION cost_ledger_internal.sweep_holds(budget_id bigint, entity text, period_start timestamptz, at timestamptz) RETURNS void
     LANGUAGE sql VOLATILE

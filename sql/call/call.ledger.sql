@@ -120,7 +120,7 @@ COMMENT ON COLUMN cost_ledger.call.duration_ms IS 'Duration of the call in milli
 COMMENT ON COLUMN cost_ledger.call.hold_id IS 'Budget hold this call settles.';
 COMMENT ON COLUMN cost_ledger.call.corrects IS 'call_id of the call this row corrects: its counts and cost are differences, so that sums come out right. Rows with corrects are not calls.';
 COMMENT ON COLUMN cost_ledger.call.trace_url IS 'Link to the trace.';
-COMMENT ON COLUMN cost_ledger.call.tags IS 'Any other labels: flat object of name to value.';
+COMMENT ON COLUMN cost_ledger.call.tags IS 'Any other labels: flat object of name to value, no list and no object inside.';
 
 -- The rollups look for what they have not seen.  Rows lie nearly in the order of
 -- their transactions, so block ranges do, at a fraction of the space and time

@@ -129,7 +129,6 @@ INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_token
 \set VERBOSITY sqlstate
 INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens, team) VALUES ('2026-01-02', 'e1', 'openai', 'gpt-x', 100, 'search');
 INSERT INTO cost_ledger.call (called_at, event_key, provider, model, output_tokens) VALUES ('2026-01-02', 'e1', 'openai', 'gpt-x', 100);
-INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens) VALUES ('2026-01-02', '', 'openai', 'gpt-x', 100);
 INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens) VALUES ('2026-01-02', repeat('k', 513), 'openai', 'gpt-x', 100);
 \echo :LAST_ERROR_MESSAGE
 \set VERBOSITY default
@@ -162,6 +161,37 @@ SELECT cost_ledger.correct_call('2026-01-02', 0, '{"input_tokens": 1}', 'x');
 SELECT cost_ledger.correct_call('e1', '{"input_tokens": 1}', '');
 SELECT cost_ledger.correct_call('e1', '{"input_tokens": 1, "images": 1}', 'no rate for images');
 SELECT cost_ledger.correct_call('e1', '{"input_tokens": 1, "cache_read_tokens": 2}', 'x');
+
+--
+-- What comes in empty is NULL, and an object that was made a string is unwrapped.
+--
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, region, service_class, operation, status, team, feature, customer, task_type, environment, user_id, cohort, api_key,
+                              agent, step, session_id, run_id, parent_run_id, request_id, tool, event_key, trace_url, usage_status, served_from, pricing)
+SELECT '2026-02-02', 'openai', 'gpt-x', 1000, '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '' FROM generate_series(1, 2)
+RETURNING cost, pricing, service_class, served_from,
+          num_nonnulls(region, operation, status, team, feature, customer, task_type, environment, user_id, cohort, api_key, agent, step, session_id, run_id, parent_run_id, request_id, tool, event_key, trace_url, usage_status) AS said;
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, raw_usage, other_usage, tool_calls, input_parts, tags)
+VALUES ('2026-02-02', 'openai', 'gpt-x', 1000, 'null', 'null', 'null', 'null', 'null'), ('2026-02-02', 'openai', 'gpt-x', 1000, '""', '"null"', '" "', '"null"', '""')
+RETURNING cost, num_nonnulls(raw_usage, other_usage, tool_calls, input_parts, tags) AS said;
+INSERT INTO cost_ledger.call (called_at, provider, model, raw_usage, tool_calls, input_parts, tags)
+VALUES ('2026-02-02', 'openai', 'gpt-x', to_jsonb(' {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}'::text), '"{\"grep\": 2}"', '"{\"history\": 900}"', '"{\"tier\": \"gold\"}"')
+RETURNING jsonb_typeof(raw_usage) AS raw_usage, tool_calls, tool_calls_count, input_parts, tags ->> 'tier' AS tier, cost, pricing;
+INSERT INTO cost_ledger.call (called_at, provider, model, other_usage) VALUES ('2026-02-02', 'openai', 'gpt-x', '"{\"images\": 2}"') RETURNING other_usage;
+-- a string with anything else in it stays: usage that cannot be read is recorded, what must be an object is refused
+INSERT INTO cost_ledger.call (called_at, provider, model, raw_usage) VALUES ('2026-02-02', 'openai', 'gpt-x', '"{\"prompt_tokens\": 1000"'), ('2026-02-02', 'openai', 'gpt-x', '"{\"a\": \"\\u0000\"}"'), ('2026-02-02', 'openai', 'gpt-x', '"many"')
+RETURNING raw_usage, usage_status, pricing;
+INSERT INTO cost_ledger.call (called_at, provider, model, tool_calls) VALUES ('2026-02-02', 'openai', 'gpt-x', '"{grep}"');
+INSERT INTO cost_ledger.call (called_at, provider, model, tags) VALUES ('2026-02-02', 'openai', 'gpt-x', '["a"]');
+\set VERBOSITY sqlstate
+INSERT INTO cost_ledger.call (called_at, provider, model, tags) VALUES ('2026-02-02', 'openai', 'gpt-x', '"text"');
+INSERT INTO cost_ledger.call (called_at, provider, model, tags) VALUES ('2026-02-02', 'openai', 'gpt-x', '7');
+INSERT INTO cost_ledger.call (called_at, provider, model, tags) VALUES ('2026-02-02', 'openai', 'gpt-x', '{"a": {"b": 1}}');
+INSERT INTO cost_ledger.call (called_at, provider, model, tags) VALUES ('2026-02-02', 'openai', 'gpt-x', '{"a": 1, "b": []}');
+INSERT INTO cost_ledger.call (called_at, provider, model, tags) VALUES ('2026-02-02', 'openai', 'gpt-x', '"{\"a\": [1]}"');
+\set VERBOSITY default
+INSERT INTO cost_ledger.call (called_at, provider, model, tags) VALUES ('2026-02-02', 'openai', 'gpt-x', '{}'), ('2026-02-02', 'openai', 'gpt-x', '{"a": null, "b": 1, "c": true, "d": ""}') RETURNING tags;
+-- a retry may say it otherwise
+INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens, team, tags) VALUES ('2026-02-02', 'empty', 'openai', 'gpt-x', 1, '', '"{\"a\": 1}"'), ('2026-02-02', 'empty', 'openai', 'gpt-x', 1, NULL, '{"a": 1}') RETURNING event_key, team, tags;
 
 --
 -- COPY does what INSERT does.

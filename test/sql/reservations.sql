@@ -62,6 +62,11 @@ ROLLBACK;
 
 -- no budget, no limit; labels may be NULL
 SELECT pg_temp.ask('free', NULL, 1e9), pg_temp.ask('free 2', '{"team": null}');
+-- '' is none: no run has used up anything, the same key is the same request, and a model is asked for by its label
+SELECT cost_ledger.set_budget('each run', '{}', 'run', 0.02) > 0 AS set;
+SELECT pg_temp.ask('empty', '{"run_id": "", "team": ""}', 1), pg_temp.ask('empty', '{}', 1), pg_temp.ask('no run', '{"run_id": "r"}', 1);
+SELECT decision, spent, held FROM cost_ledger.reserve('model', '{"run_id": "r", "provider": "openai", "model": "m"}', provider => '', model => '', input_tokens => 10000);
+SELECT pg_temp.next();
 
 --
 -- exactly floor(L / a)
