@@ -28,7 +28,7 @@ CREATE INDEX budget_match_key ON cost_ledger.budget (match_key);
 COMMENT ON TABLE cost_ledger.budget IS 'Budgets: what they count and for whom. Set by set_budget(), or edited here; how much is in budget_version. A budget with alerts stays; set is_active to false to stop it.';
 COMMENT ON COLUMN cost_ledger.budget.budget_id IS 'Identity of the budget.';
 COMMENT ON COLUMN cost_ledger.budget.name IS 'What people call it: unique, printable, at most 64 bytes.';
-COMMENT ON COLUMN cost_ledger.budget.metric IS 'What is counted: cost (in the ledger''s currency), tokens (all input and output), calls, tool_calls, turns (primary and subagent calls), concurrent_calls (open holds), duration (seconds from the first call to the last) or depth (runs above the call''s).';
+COMMENT ON COLUMN cost_ledger.budget.metric IS 'What is counted: cost (in the ledger''s currency), tokens (all input and output), calls, tool_calls, turns (calls but retries and other overhead, as in run_cost), concurrent_calls (open holds), duration (seconds from the first call to the last) or depth (runs above the call''s).';
 COMMENT ON COLUMN cost_ledger.budget.scope IS 'Which calls: object of column of call to value, all of which must match exactly; {} is every call.';
 COMMENT ON COLUMN cost_ledger.budget.each_of IS 'A column of call: each value of it has the limit for itself, also one that was never seen before. NULL: one limit for all.';
 COMMENT ON COLUMN cost_ledger.budget.period IS 'request, minute, hour, day, week, month, quarter, total, or rolling: the last period_length.';

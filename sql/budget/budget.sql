@@ -268,7 +268,7 @@ BEGIN
                                coalesce(sum(c.input_tokens), 0) + coalesce(sum(c.output_tokens), 0) AS tokens,
                                count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
                                coalesce(sum(c.tool_calls_count), 0) AS tool_calls,
-                               count(*) FILTER (WHERE c.corrects IS NULL AND coalesce(c.operation, 'primary') IN ('primary', 'subagent')) AS turns,
+                               count(*) FILTER (WHERE c.corrects IS NULL AND cost_ledger_internal.is_turn(c.operation)) AS turns,
                                count(*) FILTER (WHERE c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))
                                    - count(*) FILTER (WHERE c.usage_status IN ('repriced', 'completed')) AS unpriced_calls,
                                min(c.called_at) AS first_at, max(c.called_at) AS last_at
@@ -976,7 +976,7 @@ BEGIN
         FROM (SELECT c.hold_id, count(*) AS calls, min(c.call_id) AS call_id,
                      (array_agg(c.cost ORDER BY c.call_id))[1] AS cost,
                      -- A failure without a price has cost nothing anybody knows of.
-                     (array_agg(c.pricing = 'unpriced' AND coalesce(c.status, 'success') = 'success' ORDER BY c.call_id))[1] AS is_unpriced
+                     (array_agg(c.pricing = 'unpriced' AND NOT cost_ledger_internal.is_failure(c.status) ORDER BY c.call_id))[1] AS is_unpriced
               FROM unnest(settle_holds.called_at, settle_holds.call_ids) AS u (called_at, call_id)
               JOIN cost_ledger.call c ON c.called_at = u.called_at AND c.call_id = u.call_id
               GROUP BY c.hold_id) f
@@ -1003,7 +1003,7 @@ BEGIN
                    WHEN 'tokens' THEN coalesce(f.input_tokens, 0) + coalesce(f.output_tokens, 0)
                    WHEN 'calls' THEN 1
                    WHEN 'tool_calls' THEN coalesce(f.tool_calls_count, 0)
-                   WHEN 'turns' THEN (coalesce(f.operation, 'primary') IN ('primary', 'subagent'))::integer
+                   WHEN 'turns' THEN cost_ledger_internal.is_turn(f.operation)::integer
                    ELSE 0
                END AS posted,
                0::numeric AS held,
@@ -1322,7 +1322,7 @@ BEGIN
                 WHEN 'tokens' THEN asked := coalesce(input_tokens, 0)::numeric + coalesce(max_output_tokens, 0);
                 WHEN 'calls' THEN asked := 1;
                 WHEN 'concurrent_calls' THEN asked := 1;
-                WHEN 'turns' THEN asked := (coalesce(wanted ->> 'operation', 'primary') IN ('primary', 'subagent'))::integer;
+                WHEN 'turns' THEN asked := cost_ledger_internal.is_turn(wanted ->> 'operation')::integer;
                 ELSE asked := 0;
             END CASE;
             -- What is no turn is not stopped for turns.

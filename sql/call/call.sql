@@ -15,6 +15,23 @@ CREATE FUNCTION cost_ledger_internal.refuse_change() RETURNS trigger
 COMMENT ON FUNCTION cost_ledger_internal.refuse_change() IS
     'Trigger of append-only tables: refuses UPDATE, DELETE and TRUNCATE (23001).';
 
+-- What the words of a call mean, written down once.  Parsed already, and plain SQL,
+-- so that the planner puts them where they are asked.
+CREATE FUNCTION cost_ledger_internal.is_failure(status text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    -- The word that nearly every call has is known without the others.
+    RETURN coalesce(status <> 'success' AND lower(status) <> ALL ('{success,ok,completed,succeeded}') AND lower(status) !~ '^2(\d\d|xx)$', false);
+
+COMMENT ON FUNCTION cost_ledger_internal.is_failure(text) IS
+    'Whether a call of this status has failed: it is known, and none of success, ok, completed, succeeded and 2xx (200 to 299), in any case.';
+
+CREATE FUNCTION cost_ledger_internal.is_turn(operation text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN coalesce(lower(operation) <> ALL ('{retry,fallback,eval,judge,embedding,embeddings,rerank,moderation,background,routing}'), true);
+
+COMMENT ON FUNCTION cost_ledger_internal.is_turn(text) IS
+    'Whether a call of this operation is a step of a conversation or loop: it is none of retry, fallback, eval, judge, embedding, embeddings, rerank, moderation, background and routing, in any case.';
+
 CREATE FUNCTION cost_ledger_internal.correction_of(
     called_at timestamptz, call_id bigint, usage jsonb, cost numeric, OUT difference jsonb, OUT is_same boolean
 ) RETURNS record

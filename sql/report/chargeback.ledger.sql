@@ -19,7 +19,7 @@ FROM (
     SELECT d.month,
            d.team,
            sum(d.calls)::bigint AS calls,
-           coalesce(sum(d.calls) FILTER (WHERE d.status <> 'success'), 0)::bigint AS failed_calls,
+           coalesce(sum(d.calls) FILTER (WHERE cost_ledger_internal.is_failure(d.status)), 0)::bigint AS failed_calls,
            sum(d.unpriced_calls)::bigint AS unpriced_calls,
            sum(d.corrections)::bigint AS corrections,
            sum(d.input_tokens) AS input_tokens,
@@ -38,7 +38,7 @@ COMMENT ON COLUMN cost_ledger.chargeback_by_month.month IS 'First day of the mon
 COMMENT ON COLUMN cost_ledger.chargeback_by_month.team IS 'Team that pays; (unallocated) for calls without one.';
 COMMENT ON COLUMN cost_ledger.chargeback_by_month.is_allocated IS 'Whether the calls have a team; false only for (unallocated).';
 COMMENT ON COLUMN cost_ledger.chargeback_by_month.calls IS 'Calls, every attempt counted; corrections are not calls.';
-COMMENT ON COLUMN cost_ledger.chargeback_by_month.failed_calls IS 'Calls with a status other than success; an unknown status is no failure.';
+COMMENT ON COLUMN cost_ledger.chargeback_by_month.failed_calls IS 'Calls that have failed: with a status other than success, ok, completed, succeeded and 2xx, in any case; an unknown one is no failure.';
 COMMENT ON COLUMN cost_ledger.chargeback_by_month.unpriced_calls IS 'Calls without a full price, as in unpriced_call: what they cost beyond that is missing in cost.';
 COMMENT ON COLUMN cost_ledger.chargeback_by_month.corrections IS 'Rows that correct calls of the month.';
 COMMENT ON COLUMN cost_ledger.chargeback_by_month.input_tokens IS 'All input tokens, cached ones included.';

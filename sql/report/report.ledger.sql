@@ -36,10 +36,10 @@ COMMENT ON COLUMN cost_ledger.run_cost.started_at IS 'called_at of its first cal
 COMMENT ON COLUMN cost_ledger.run_cost.ended_at IS 'End of its last call: called_at plus duration_ms, where that is known; a duration counts for 30 days at most.';
 COMMENT ON COLUMN cost_ledger.run_cost.duration_ms IS 'From started_at to ended_at, in milliseconds.';
 COMMENT ON COLUMN cost_ledger.run_cost.calls IS 'Calls of the run, every attempt counted; corrections are not calls.';
-COMMENT ON COLUMN cost_ledger.run_cost.turns IS 'Steps of the loop: calls of operation primary or subagent, or of none.';
+COMMENT ON COLUMN cost_ledger.run_cost.turns IS 'Steps of the loop: all calls but those of operation retry, fallback, eval, judge, embedding, embeddings, rerank, moderation, background and routing, in any case.';
 COMMENT ON COLUMN cost_ledger.run_cost.retries IS 'Calls with operation retry, plus the retries clients made inside calls (retry_count).';
 COMMENT ON COLUMN cost_ledger.run_cost.fallbacks IS 'Calls with operation fallback.';
-COMMENT ON COLUMN cost_ledger.run_cost.failed_calls IS 'Calls with a status other than success; an unknown status is no failure.';
+COMMENT ON COLUMN cost_ledger.run_cost.failed_calls IS 'Calls that have failed: with a status other than success, ok, completed, succeeded and 2xx, in any case; an unknown one is no failure.';
 COMMENT ON COLUMN cost_ledger.run_cost.unpriced_calls IS 'Calls without a full price, as in unpriced_call: what they cost beyond that is missing in cost.';
 COMMENT ON COLUMN cost_ledger.run_cost.tool_calls IS 'Tool calls the models asked for.';
 COMMENT ON COLUMN cost_ledger.run_cost.accepted_calls IS 'Calls whose outcome was accepted.';
@@ -95,7 +95,7 @@ COMMENT ON COLUMN cost_ledger.most_expensive_run.duration_ms IS 'From its first 
 COMMENT ON COLUMN cost_ledger.most_expensive_run.calls IS 'Calls of the run, every attempt counted.';
 COMMENT ON COLUMN cost_ledger.most_expensive_run.retries IS 'Retries, as in run_cost.';
 COMMENT ON COLUMN cost_ledger.most_expensive_run.fallbacks IS 'Calls with operation fallback.';
-COMMENT ON COLUMN cost_ledger.most_expensive_run.failed_calls IS 'Calls with a status other than success.';
+COMMENT ON COLUMN cost_ledger.most_expensive_run.failed_calls IS 'Calls that have failed: with a status other than success, ok, completed, succeeded and 2xx, in any case; an unknown one is no failure.';
 COMMENT ON COLUMN cost_ledger.most_expensive_run.unpriced_calls IS 'Calls without a full price: cost is at least what it says.';
 COMMENT ON COLUMN cost_ledger.most_expensive_run.tool_calls IS 'Tool calls the models asked for.';
 COMMENT ON COLUMN cost_ledger.most_expensive_run.team IS 'Team that pays.';
@@ -273,7 +273,7 @@ FROM (
     SELECT d.month,
            d.provider, d.model, d.service_class,
            sum(d.calls)::bigint AS calls,
-           coalesce(sum(d.calls) FILTER (WHERE d.status <> 'success'), 0)::bigint AS failed_calls,
+           coalesce(sum(d.calls) FILTER (WHERE cost_ledger_internal.is_failure(d.status)), 0)::bigint AS failed_calls,
            sum(d.unpriced_calls)::bigint AS unpriced_calls,
            sum(d.priced_calls) AS priced_calls,
            sum(d.input_tokens) AS input_tokens,
@@ -296,7 +296,7 @@ COMMENT ON COLUMN cost_ledger.cost_by_model.provider IS 'Who bills the calls.';
 COMMENT ON COLUMN cost_ledger.cost_by_model.model IS 'Model name as sent.';
 COMMENT ON COLUMN cost_ledger.cost_by_model.service_class IS 'standard, batch, flex, priority, …';
 COMMENT ON COLUMN cost_ledger.cost_by_model.calls IS 'Calls; corrections are not calls.';
-COMMENT ON COLUMN cost_ledger.cost_by_model.failed_calls IS 'Calls with a status other than success; an unknown status is no failure.';
+COMMENT ON COLUMN cost_ledger.cost_by_model.failed_calls IS 'Calls that have failed: with a status other than success, ok, completed, succeeded and 2xx, in any case; an unknown one is no failure.';
 COMMENT ON COLUMN cost_ledger.cost_by_model.unpriced_calls IS 'Calls without a full price, as in unpriced_call: what they cost beyond that is missing in cost.';
 COMMENT ON COLUMN cost_ledger.cost_by_model.input_tokens IS 'All input tokens, cached ones included.';
 COMMENT ON COLUMN cost_ledger.cost_by_model.cache_read_tokens IS 'Input tokens read from the prompt cache: a subset of input_tokens.';
@@ -329,7 +329,7 @@ FROM (
     SELECT d.month,
            d.operation,
            sum(d.calls)::bigint AS calls,
-           coalesce(sum(d.calls) FILTER (WHERE d.status <> 'success'), 0)::bigint AS failed_calls,
+           coalesce(sum(d.calls) FILTER (WHERE cost_ledger_internal.is_failure(d.status)), 0)::bigint AS failed_calls,
            sum(d.unpriced_calls)::bigint AS unpriced_calls,
            sum(d.cost) AS cost
     FROM cost_ledger_internal.live_month d
@@ -341,7 +341,7 @@ COMMENT ON COLUMN cost_ledger.cost_by_operation.month IS 'First day of the month
 COMMENT ON COLUMN cost_ledger.cost_by_operation.operation IS 'primary, retry, fallback, eval, …, as the calls say; (unallocated) for calls without one.';
 COMMENT ON COLUMN cost_ledger.cost_by_operation.is_allocated IS 'Whether the calls have an operation; false only for (unallocated).';
 COMMENT ON COLUMN cost_ledger.cost_by_operation.calls IS 'Calls; corrections are not calls.';
-COMMENT ON COLUMN cost_ledger.cost_by_operation.failed_calls IS 'Calls with a status other than success; an unknown status is no failure.';
+COMMENT ON COLUMN cost_ledger.cost_by_operation.failed_calls IS 'Calls that have failed: with a status other than success, ok, completed, succeeded and 2xx, in any case; an unknown one is no failure.';
 COMMENT ON COLUMN cost_ledger.cost_by_operation.unpriced_calls IS 'Calls without a full price, as in unpriced_call: what they cost beyond that is missing in cost.';
 COMMENT ON COLUMN cost_ledger.cost_by_operation.cost IS 'Cost in the ledger''s currency, exact, corrections included; NULL without any price.';
 COMMENT ON COLUMN cost_ledger.cost_by_operation.share IS 'cost as a fraction of the month''s cost; NULL where that is 0 or unknown.';

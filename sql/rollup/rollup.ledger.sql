@@ -265,8 +265,8 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_run.started_at IS 'called_at of it
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.started_on IS 'Day of the reporting zone on which it began.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.ended_at IS 'When its last call ended: called_at and duration_ms, of which at most 30 days count.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.calls IS 'Calls; corrections are not calls.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.turns IS 'Steps of the conversation or loop: calls of operation primary or subagent, or of none.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.failed_calls IS 'Calls whose status is known and not success.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_run.turns IS 'Steps of the conversation or loop: calls whose operation is_turn().';
+COMMENT ON COLUMN cost_ledger_internal.rollup_run.failed_calls IS 'Calls whose status is_failure().';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.unpriced_calls IS 'Calls without a full price (unpriced or partial), less those that got it since.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.retries IS 'Calls of operation retry, and retries inside calls (retry_count).';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.fallbacks IS 'Calls of operation fallback.';
@@ -337,8 +337,8 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_session.started_at IS 'called_at o
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.started_on IS 'Day of the reporting zone on which it began.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.ended_at IS 'When its last call ended: called_at and duration_ms, of which at most 30 days count.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.calls IS 'Calls; corrections are not calls.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_session.turns IS 'Steps of the conversation or loop: calls of operation primary or subagent, or of none.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_session.failed_calls IS 'Calls whose status is known and not success.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_session.turns IS 'Steps of the conversation or loop: calls whose operation is_turn().';
+COMMENT ON COLUMN cost_ledger_internal.rollup_session.failed_calls IS 'Calls whose status is_failure().';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.unpriced_calls IS 'Calls without a full price (unpriced or partial), less those that got it since.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.retries IS 'Calls of operation retry, and retries inside calls (retry_count).';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.fallbacks IS 'Calls of operation fallback.';
