@@ -1,10 +1,14 @@
 -- Calls: the append-only ledger.  One row per attempt; corrections are new
 -- rows.  Columns of fixed width come first, so that no padding is stored.
+--
+-- What the trigger fills has a default, which is NULL: generated code demands
+-- every column that is NOT NULL without one, and these are refused when sent.
+-- (A plain NULL would not be kept as a default.)  A value would look sent.
 
 CREATE TABLE cost_ledger.call (
-    call_id                bigint NOT NULL,
+    call_id                bigint NOT NULL DEFAULT nullif(0, 0),
     called_at              timestamptz NOT NULL DEFAULT now(),
-    recorded_at            timestamptz NOT NULL,
+    recorded_at            timestamptz NOT NULL DEFAULT nullif(timestamptz 'epoch', 'epoch'),
     recorded_xid           xid8,
     price_id               bigint,
     corrects               bigint,
@@ -26,13 +30,13 @@ CREATE TABLE cost_ledger.call (
     output_cost            numeric,
     other_cost             numeric,
     reported_cost          numeric,
-    pricing                text NOT NULL,
+    pricing                text NOT NULL DEFAULT nullif('', ''),
     usage_status           text,
     served_from            text NOT NULL DEFAULT 'model',
     provider               text NOT NULL,
     model                  text NOT NULL,
     region                 text,
-    service_class          text NOT NULL,
+    service_class          text NOT NULL DEFAULT nullif('', ''),
     operation              text,
     status                 text,
     team                   text,

@@ -163,6 +163,25 @@ SELECT cost_ledger.correct_call('e1', '{"input_tokens": 1, "images": 1}', 'no ra
 SELECT cost_ledger.correct_call('e1', '{"input_tokens": 1, "cache_read_tokens": 2}', 'x');
 
 --
+-- Code that is generated from the catalog must send what has to be sent, and only
+-- that; a default is no value that was sent.
+--
+SELECT DISTINCT a.attname AS required
+FROM pg_attribute a
+WHERE a.attrelid IN (SELECT p.relid FROM pg_partition_tree('cost_ledger.call') p)
+  AND a.attnum > 0 AND NOT a.attisdropped AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
+ORDER BY 1;
+INSERT INTO cost_ledger.call (call_id, called_at, recorded_at, pricing, service_class, provider, model, raw_usage)
+VALUES (DEFAULT, '2026-02-02', DEFAULT, DEFAULT, DEFAULT, 'openai', 'gpt-x', NULL), (DEFAULT, '2026-02-02', DEFAULT, DEFAULT, DEFAULT, 'openai', 'gpt-x', '{"prompt_tokens": 5, "completion_tokens": 1, "service_tier": "flex"}')
+RETURNING call_id > 0 AS numbered, recorded_at = now() AS recorded, pricing, service_class;
+\set VERBOSITY sqlstate
+INSERT INTO cost_ledger.call (provider, model, pricing) VALUES ('openai', 'gpt-x', 'unpriced');
+INSERT INTO cost_ledger.call (provider, model, recorded_at) VALUES ('openai', 'gpt-x', 'epoch');
+INSERT INTO cost_ledger.call (provider, model, call_id) VALUES ('openai', 'gpt-x', 0);
+INSERT INTO cost_ledger.call DEFAULT VALUES;
+\set VERBOSITY default
+
+--
 -- What comes in empty is NULL, and an object that was made a string is unwrapped.
 --
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, region, service_class, operation, status, team, feature, customer, task_type, environment, user_id, cohort, api_key,
