@@ -215,6 +215,22 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.call_condition(jsonb) IS
     'The condition, in SQL, that the row c of call passes a filter; an error (22023) if it is none of calls.';
 
+CREATE FUNCTION cost_ledger_internal.check_range(range_start timestamptz, range_end timestamptz) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT coalesce(range_start < range_end, false) THEN
+        RAISE EXCEPTION 'a range of time needs a start and a later end'
+            USING ERRCODE = 'datetime_field_overflow',
+                  HINT = 'Calls are taken from the start (inclusive) to the end (exclusive): ''2026-03-01'', ''2026-04-01'' is March.';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.check_range(timestamptz, timestamptz) IS
+    'An error (22008) if a range of time, of which calls are taken, is none.';
+
 CREATE FUNCTION cost_ledger_internal.check_scope_as_owner() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp

@@ -20,14 +20,8 @@ AS $$
 DECLARE
     conditions text[];
 BEGIN
-    IF to_regclass('cost_ledger.call') IS NULL THEN
-        PERFORM cost_ledger_internal.ledger();
-    END IF;
-    IF NOT coalesce(range_start < range_end, false) THEN
-        RAISE EXCEPTION 'a range of time needs a start and a later end'
-            USING ERRCODE = 'datetime_field_overflow',
-                  HINT = 'Calls are taken from the start (inclusive) to the end (exclusive): ''2026-03-01'', ''2026-04-01'' is March.';
-    END IF;
+    PERFORM cost_ledger_internal.ledger();
+    PERFORM cost_ledger_internal.check_range(range_start, range_end);
     IF jsonb_typeof(marks) IS DISTINCT FROM 'array' THEN
         RAISE EXCEPTION 'marks are not a JSON array of filters'
             USING ERRCODE = 'invalid_parameter_value',

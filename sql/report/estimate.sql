@@ -173,19 +173,13 @@ DECLARE
     sampled text := (jsonb_build_object('user', 'user_id', 'run', 'run_id', 'session', 'session_id', 'customer', 'customer', 'call', 'call_id')
                      ->> sample_by);
 BEGIN
-    IF to_regclass('cost_ledger.call') IS NULL THEN
-        PERFORM cost_ledger_internal.ledger();
-    END IF;
+    PERFORM cost_ledger_internal.ledger();
     IF sampled IS NULL THEN
         RAISE EXCEPTION 'a sample is not by "%"', sample_by
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Sample by user, run, session, customer or call.';
     END IF;
-    IF NOT coalesce(range_start < range_end, false) THEN
-        RAISE EXCEPTION 'a range of time needs a start and a later end'
-            USING ERRCODE = 'datetime_field_overflow',
-                  HINT = 'Calls are taken from the start (inclusive) to the end (exclusive): ''2026-03-01'', ''2026-04-01'' is March.';
-    END IF;
+    PERFORM cost_ledger_internal.check_range(range_start, range_end);
     -- Corrections belong to the sample of the call they correct.
     EXECUTE format($query$
         SELECT count(*), sum(s.calls)::bigint,
