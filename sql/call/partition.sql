@@ -81,6 +81,21 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.holders(regclass[]) IS
     'Who else has locks on some tables, as the detail of an error.';
 
+CREATE FUNCTION cost_ledger_internal.default_has_calls(lower_bounds timestamptz[], upper_bounds timestamptz[]) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN EXISTS (SELECT
+                   FROM unnest(lower_bounds, upper_bounds) AS u (lower_bound, upper_bound)
+                   WHERE EXISTS (SELECT FROM cost_ledger_internal.call_default c
+                                 WHERE c.called_at >= u.lower_bound AND c.called_at < u.upper_bound));
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.default_has_calls(timestamptz[], timestamptz[]) IS
+    'Whether calls wait in call_default for partitions of some bounds; as it is now, not as the statement found it.';
+
 CREATE FUNCTION cost_ledger_internal.lock_for_partitions(lower_bounds timestamptz[], upper_bounds timestamptz[], tries integer) RETURNS boolean
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -93,10 +108,7 @@ BEGIN
     -- only.  Where that has rows of the months, nobody may write until they are
     -- moved.
     FOR try IN 1 .. tries LOOP
-        is_draining := EXISTS (SELECT
-                               FROM unnest(lower_bounds, upper_bounds) AS u (lower_bound, upper_bound)
-                               WHERE EXISTS (SELECT FROM cost_ledger_internal.call_default c
-                                             WHERE c.called_at >= u.lower_bound AND c.called_at < u.upper_bound));
+        is_draining := cost_ledger_internal.default_has_calls(lower_bounds, upper_bounds);
         IF is_draining AND current_setting('transaction_isolation') <> 'read committed' THEN
             -- Rows that an older snapshot does not see would be left behind.
             RAISE EXCEPTION 'calls are moved to their partition at READ COMMITTED only'
@@ -110,10 +122,7 @@ BEGIN
                 LOCK TABLE ONLY cost_ledger.call IN SHARE UPDATE EXCLUSIVE MODE;
             END IF;
             LOCK TABLE cost_ledger_internal.call_default IN ACCESS EXCLUSIVE MODE;
-            IF NOT is_draining AND EXISTS (SELECT
-                                           FROM unnest(lower_bounds, upper_bounds) AS u (lower_bound, upper_bound)
-                                           WHERE EXISTS (SELECT FROM cost_ledger_internal.call_default c
-                                                         WHERE c.called_at >= u.lower_bound AND c.called_at < u.upper_bound)) THEN
+            IF NOT is_draining AND cost_ledger_internal.default_has_calls(lower_bounds, upper_bounds) THEN
                 -- They came while we waited.  The stronger lock is taken anew:
                 -- from this one, it would wait for writers that wait for us.
                 RAISE lock_not_available;
