@@ -4,6 +4,26 @@
 -- The row is the alert.  A message says as much of it as fits, rings at the commit
 -- that has the row, and may be missed.
 
+CREATE FUNCTION cost_ledger_internal.short_message(message jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT jsonb_build_object('v', message -> 'v', 'id', message -> 'id', 'kind', message -> 'kind', 'level', message -> 'level')
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.short_message(jsonb) IS
+    'What names an alert and says nothing else of it.';
+
+CREATE FUNCTION cost_ledger_internal.message_time(at timestamptz) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN isfinite(at) THEN to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.message_time(timestamptz) IS
+    'A time as messages write it (RFC 3339); NULL for none, or one that never comes.';
+
 CREATE FUNCTION cost_ledger_internal.fit_message(message jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
@@ -20,7 +40,7 @@ BEGIN
             FROM jsonb_each_text(message -> 'scope') e));
     END LOOP;
     IF octet_length(fitting::text) >= 1000 THEN
-        RETURN jsonb_build_object('v', message -> 'v', 'id', message -> 'id', 'kind', message -> 'kind', 'level', message -> 'level');
+        RETURN cost_ledger_internal.short_message(message);
     END IF;
     RETURN fitting;
 END
@@ -35,7 +55,7 @@ CREATE FUNCTION cost_ledger_internal.alert_message(message jsonb) RETURNS jsonb
 AS $$
     SELECT CASE l.notify_payload
            WHEN 'full' THEN message
-           ELSE jsonb_build_object('v', message -> 'v', 'id', message -> 'id', 'kind', message -> 'kind', 'level', message -> 'level') END
+           ELSE cost_ledger_internal.short_message(message) END
     FROM cost_ledger.ledger l
 $$;
 
@@ -203,7 +223,7 @@ BEGIN
                 'value', trim_scale(round(signal.value, 10))::text,
                 'threshold', rule.threshold::text,
                 'watermark', (SELECT s.rows_consumed FROM cost_ledger_internal.rollup_state s),
-                'as_of', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')));
+                'as_of', cost_ledger_internal.message_time(now())));
             INSERT INTO cost_ledger.alert (alert_id, rule_id, subject, value, kind, basis, threshold, level, scope, payload, occurrence)
                 VALUES (id, rule.rule_id, signal.subject, signal.value, rule.kind, 'signal', rule.threshold, rule.severity,
                         signal.detail, message,

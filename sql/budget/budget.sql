@@ -770,7 +770,7 @@ BEGIN
     -- late (of minutes, ten), unless what counts, or how much may be spent, has
     -- been set since.  Entities whose alerts are all there are left out.
     FOR due IN
-        SELECT b.budget_id, v.version, b.name, b.metric, b.period, v.limit_amount, v.thresholds, v.actions, v.degrade_to,
+        SELECT b.budget_id, v.version, b.name, CASE b.metric WHEN 'cost' THEN ledger_currency ELSE b.metric END AS unit, b.period, v.limit_amount, v.thresholds, v.actions, v.degrade_to,
                s.entity, CASE WHEN b.each_of IS NULL THEN b.scope ELSE b.scope || jsonb_build_object(b.each_of, s.entity) END AS scope,
                s.period_start, s.period_end, s.period_start < c.period_start AND b.period <> 'rolling' AS is_late,
                s.spent, s.unpriced_calls,
@@ -851,8 +851,8 @@ BEGIN
                 'scope', due.scope,
                 'period', jsonb_build_object(
                     'kind', due.period,
-                    'starts_at', CASE WHEN isfinite(due.period_start) THEN to_char(due.period_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') END,
-                    'ends_at', CASE WHEN isfinite(due.period_end) THEN to_char(due.period_end AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') END),
+                    'starts_at', cost_ledger_internal.message_time(due.period_start),
+                    'ends_at', cost_ledger_internal.message_time(due.period_end)),
                 'basis', 'actual',
                 'threshold', fraction::text,
                 'crossed', (SELECT jsonb_agg(t.threshold::text ORDER BY t.threshold)
@@ -860,9 +860,9 @@ BEGIN
                 -- Strings: JSON numbers become binary fractions in most hands.
                 'spent', trim_scale(CASE WHEN length(due.spent::text) > 40 THEN round(due.spent, 10) ELSE due.spent END)::text,
                 'limit_amount', trim_scale(CASE WHEN length(due.limit_amount::text) > 40 THEN round(due.limit_amount, 10) ELSE due.limit_amount END)::text,
-                'currency', CASE WHEN due.metric = 'cost' THEN ledger_currency ELSE due.metric END,
+                'currency', due.unit,
                 'unpriced_calls', due.unpriced_calls,
-                'as_of', to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+                'as_of', cost_ledger_internal.message_time(at),
                 'watermark', watermark,
                 'occurrence', nth,
                 'is_late', due.is_late)
@@ -870,7 +870,7 @@ BEGIN
             INSERT INTO cost_ledger.alert (alert_id, budget_id, budget_version, entity, starts_at, ends_at, kind, basis, threshold,
                                            occurrence, level, is_late, spent, limit_amount, currency, unpriced_calls, scope, payload)
                 VALUES (id, due.budget_id, due.version, due.entity, due.period_start, due.period_end, kind, 'actual', fraction,
-                        nth, action, due.is_late, due.spent, due.limit_amount, CASE WHEN due.metric = 'cost' THEN ledger_currency ELSE due.metric END,
+                        nth, action, due.is_late, due.spent, due.limit_amount, due.unit,
                         due.unpriced_calls, due.scope, message)
                 ON CONFLICT ON CONSTRAINT alert_once DO NOTHING;
             IF FOUND THEN
