@@ -347,6 +347,9 @@ CREATE FUNCTION cost_ledger_internal.unposted_spend()
     LANGUAGE c STABLE
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
+COMMENT ON FUNCTION cost_ledger_internal.unposted_spend() IS
+    'What calls that refresh() has not seen yet will add to the balances of budgets, whoever asks: the view that does leaves out what its reader may not see.';
+
 CREATE FUNCTION cost_ledger_internal.unposted_spend_as_owner()
     RETURNS TABLE (budget_id bigint, entity text, period_start timestamptz, posted numeric, unpriced_calls bigint, first_at timestamptz, last_at timestamptz)
     LANGUAGE plpgsql STABLE
@@ -362,8 +365,6 @@ $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.unposted_spend_as_owner() IS
     'The body of unposted_spend().';
-COMMENT ON FUNCTION cost_ledger_internal.unposted_spend() IS
-    'What calls that refresh() has not seen yet will add to the balances of budgets, whoever asks: the view that does leaves out what its reader may not see.';
 
 CREATE FUNCTION cost_ledger_internal.recorded_condition(since timestamptz) RETURNS text
     LANGUAGE sql STABLE
@@ -1650,4 +1651,3 @@ CREATE FUNCTION cost_ledger.resume(scope jsonb) RETURNS bigint
 
 COMMENT ON FUNCTION cost_ledger.resume(jsonb) IS
     'Ends every pause of exactly this scope, and returns how many there were. Who did it is in the table pause.';
-

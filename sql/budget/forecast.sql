@@ -74,6 +74,9 @@ CREATE FUNCTION cost_ledger_internal.daily_spend(at timestamptz DEFAULT now())
     LANGUAGE c STABLE
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
+COMMENT ON FUNCTION cost_ledger_internal.daily_spend(timestamptz) IS
+    'What was spent on each of the last whole days of the reporting zone, 28 at most, the latest last, by active budget of a day, week, month or quarter and its entities, in the unit of the budget. The first day is at the earliest that of the ledger''s first call. Days are kept by team, feature, customer, task type, environment, provider, model, service class and operation; budgets of users, runs, sessions, agents or API keys, and of turns, are not here.';
+
 CREATE FUNCTION cost_ledger_internal.daily_spend_as_owner(at timestamptz)
     RETURNS TABLE (budget_id bigint, entity text, daily numeric[])
     LANGUAGE plpgsql STABLE
@@ -134,5 +137,3 @@ $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.daily_spend_as_owner(timestamptz) IS
     'The body of daily_spend().';
-COMMENT ON FUNCTION cost_ledger_internal.daily_spend(timestamptz) IS
-    'What was spent on each of the last whole days of the reporting zone, 28 at most, the latest last, by active budget of a day, week, month or quarter and its entities, in the unit of the budget. The first day is at the earliest that of the ledger''s first call. Days are kept by team, feature, customer, task type, environment, provider, model, service class and operation; budgets of users, runs, sessions, agents or API keys, and of turns, are not here.';

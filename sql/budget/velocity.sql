@@ -7,6 +7,9 @@ CREATE FUNCTION cost_ledger_internal.budget_velocity(at timestamptz, sees_all bo
     LANGUAGE c STABLE
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
+COMMENT ON FUNCTION cost_ledger_internal.budget_velocity(timestamptz, boolean, text[], text[]) IS
+    'cost_ledger.budget_velocity() for who sees all, or only these teams and customers.';
+
 CREATE FUNCTION cost_ledger_internal.budget_velocity_as_owner(at timestamptz, sees_all boolean, teams text[], customers text[])
     RETURNS TABLE (budget_id bigint, name text, entity text, pace numeric, rate_5m numeric, rate_1h numeric, velocity numeric, exhausted_at timestamptz)
     LANGUAGE sql STABLE
@@ -56,14 +59,12 @@ AS $$
     WHERE b.is_active AND b.metric = 'cost' AND b.period IN ('hour', 'day', 'week', 'month', 'quarter')
       -- Minutes are kept by these labels only.
       AND b.scope - '{team,feature,customer,task_type,environment,provider,model,service_class,operation}'::text[] = '{}'
-      AND (sees_all OR s.scope -> 'team' <@ to_jsonb(teams) OR s.scope -> 'customer' <@ to_jsonb(customers))
       AND coalesce(b.each_of, 'team') = ANY ('{team,feature,customer,task_type,environment,provider,model,service_class,operation}')
+      AND (sees_all OR s.scope -> 'team' <@ to_jsonb(teams) OR s.scope -> 'customer' <@ to_jsonb(customers))
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.budget_velocity_as_owner(timestamptz, boolean, text[], text[]) IS
     'The body of budget_velocity().';
-COMMENT ON FUNCTION cost_ledger_internal.budget_velocity(timestamptz, boolean, text[], text[]) IS
-    'cost_ledger.budget_velocity() for who sees all, or only these teams and customers.';
 
 CREATE FUNCTION cost_ledger.budget_velocity(at timestamptz DEFAULT now())
     RETURNS TABLE (budget_id bigint, name text, entity text, pace numeric, rate_5m numeric, rate_1h numeric, velocity numeric, exhausted_at timestamptz)

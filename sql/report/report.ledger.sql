@@ -106,10 +106,8 @@ COMMENT ON COLUMN cost_ledger.most_expensive_run.user_id IS 'End user the run se
 COMMENT ON COLUMN cost_ledger.most_expensive_run.agent IS 'Agent: the one that made the first call.';
 COMMENT ON COLUMN cost_ledger.most_expensive_run.environment IS 'production, staging, ci, …';
 
--- Runs that have no new calls are read from an index alone, by day; the few that
--- have are put together here.
 -- Days on which no run has an unconsumed call are read as they are stored, a row
--- each; the others run by run.
+-- each; the others run by run, from an index alone but for the few runs that have.
 CREATE VIEW cost_ledger.cost_per_run_by_day WITH (security_barrier = true) AS
 WITH tail AS (
     SELECT c.run_id COLLATE "C" AS run_id, min(c.called_at) AS started_at, sum(c.cost) AS cost

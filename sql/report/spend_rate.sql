@@ -10,6 +10,9 @@ CREATE FUNCTION cost_ledger_internal.spend_rate(at timestamptz, sees_all boolean
     LANGUAGE c STABLE
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
+COMMENT ON FUNCTION cost_ledger_internal.spend_rate(timestamptz, boolean, text[], text[]) IS
+    'cost_ledger.spend_rate() for who sees all, or only these teams and customers.';
+
 CREATE FUNCTION cost_ledger_internal.spend_rate_as_owner(at timestamptz, sees_all boolean, teams text[], customers text[])
     RETURNS TABLE (subject text, team text, rate_5m numeric, rate_1h numeric, usual_rate numeric, times_usual numeric)
     LANGUAGE sql STABLE
@@ -61,8 +64,6 @@ $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.spend_rate_as_owner(timestamptz, boolean, text[], text[]) IS
     'The body of spend_rate().';
-COMMENT ON FUNCTION cost_ledger_internal.spend_rate(timestamptz, boolean, text[], text[]) IS
-    'cost_ledger.spend_rate() for who sees all, or only these teams and customers.';
 
 CREATE FUNCTION cost_ledger.spend_rate(at timestamptz DEFAULT now())
     RETURNS TABLE (subject text, team text, rate_5m numeric, rate_1h numeric, usual_rate numeric, times_usual numeric)

@@ -158,6 +158,9 @@ CREATE FUNCTION cost_ledger_internal.run_depth(run_id text) RETURNS integer
     LANGUAGE c STABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
+COMMENT ON FUNCTION cost_ledger_internal.run_depth(text) IS
+    'How many runs a run is below the one that has no parent, as far as refresh() has seen them: 0 for that one; 1000 at most, which a circle of parents gives.';
+
 -- Of all runs there are: how deep a run is does not depend on who asks, and says
 -- nothing else of the runs above it.
 CREATE FUNCTION cost_ledger_internal.run_depth_as_owner(run_id text) RETURNS integer
@@ -180,8 +183,6 @@ $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.run_depth_as_owner(text) IS
     'The body of run_depth().';
-COMMENT ON FUNCTION cost_ledger_internal.run_depth(text) IS
-    'How many runs a run is below the one that has no parent, as far as refresh() has seen them: 0 for that one; 1000 at most, which a circle of parents gives.';
 
 CREATE FUNCTION cost_ledger_internal.rollup_column(
     OUT number integer, OUT column_name text, OUT rollups text[], OUT is_key boolean, OUT expression text, OUT merge text
