@@ -81,7 +81,7 @@ CREATE TABLE cost_ledger_internal.partition_check (
     CHECK ((problem IS NULL) = (digest IS NOT NULL))
 );
 
-COMMENT ON TABLE cost_ledger_internal.partition_check IS 'Partitions that are due to be dropped and have been compared with their rollups. Written by the jobs.';
+COMMENT ON TABLE cost_ledger_internal.partition_check IS 'Partitions that are due to be dropped and have been compared with their rollups. Written by apply_retention().';
 COMMENT ON COLUMN cost_ledger_internal.partition_check.relation IS 'The partition''s oid.';
 COMMENT ON COLUMN cost_ledger_internal.partition_check.partition IS 'Its name.';
 COMMENT ON COLUMN cost_ledger_internal.partition_check.range_start IS 'It holds calls made from this time on.';

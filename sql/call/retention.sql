@@ -113,6 +113,7 @@ DECLARE
     found_rows record;
     waiting bigint;
     differences bigint;
+    problem text;
     quarantined bigint[];
 BEGIN
     -- No rows must move meanwhile, nor somebody else drop what we read.
@@ -146,6 +147,9 @@ BEGIN
     ELSE
         SELECT count(*) INTO differences FROM cost_ledger.check_rollups(bounds.range_start, bounds.range_end);
     END IF;
+    IF differences > 0 THEN
+        problem := format('its rollups differ from its calls (in %s rows)', differences);
+    END IF;
     EXECUTE format('SELECT count(*) AS rows, sum(c.cost) AS cost, min(c.call_id) AS first_call_id, max(c.call_id) AS last_call_id FROM %s c WHERE true%s',
                    relation, cost_ledger_internal.not_quarantined())
         INTO found_rows;
@@ -153,9 +157,8 @@ BEGIN
                                              rows, cost, first_call_id, last_call_id, quarantined, digest, problem)
         VALUES (check_partition.relation, bounds.partition, bounds.range_start, bounds.range_end, state.snapshot, state.base_call_id,
                 found_rows.rows, found_rows.cost, found_rows.first_call_id, found_rows.last_call_id, quarantined,
-                CASE WHEN differences = 0 THEN cost_ledger.partition_digest(check_partition.relation) END,
-                CASE WHEN differences > 0 THEN format('its rollups differ from its calls (in %s rows)', differences) END);
-    RETURN CASE WHEN differences > 0 THEN format('its rollups differ from its calls (in %s rows)', differences) END;
+                CASE WHEN problem IS NULL THEN cost_ledger.partition_digest(check_partition.relation) END, problem);
+    RETURN problem;
 END
 $$;
 
@@ -188,7 +191,7 @@ BEGIN
                 RAISE EXCEPTION 'partition % is due to be dropped, but in use', relation
                     USING ERRCODE = 'lock_not_available',
                           DETAIL = cost_ledger_internal.holders(ARRAY['cost_ledger.call', 'cost_ledger_internal.call_default', 'cost_ledger_internal.rollup_state', relation]::regclass[]),
-                          HINT = 'Try again when they have ended; the job does so every minute.';
+                          HINT = 'Try again when they have ended.';
             END IF;
         END;
         PERFORM pg_sleep(0.1 + 0.2 * random());
@@ -224,62 +227,6 @@ $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.drop_partition(regclass, integer) IS
     'Drops a partition that check_partition() has proved and that has got no row since, and writes retention_log, in one transaction. Returns what is in the way, or NULL. Writers and readers wait for some milliseconds; 55P03 when it has not got its locks in so many tries of 0.1 s.';
-
-CREATE FUNCTION cost_ledger_internal.check_old_partition(as_of timestamptz DEFAULT now()) RETURNS text
-    LANGUAGE plpgsql VOLATILE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    oldest record;
-BEGIN
-    SELECT * INTO oldest FROM cost_ledger_internal.expired_partitions(as_of) p LIMIT 1;
-    DELETE FROM cost_ledger_internal.partition_check k WHERE k.relation IS DISTINCT FROM oldest.relation::oid;
-    IF oldest.relation IS NULL
-       -- A check reads much; what it has found wrong is looked at again within
-       -- the hour.
-       OR EXISTS (SELECT FROM cost_ledger_internal.partition_check k
-                  WHERE k.problem IS NULL OR k.checked_at > clock_timestamp() - interval '1 hour') THEN
-        RETURN NULL;
-    END IF;
-    RETURN cost_ledger_internal.check_partition(oldest.relation);
-END
-$$;
-
-COMMENT ON FUNCTION cost_ledger_internal.check_old_partition(timestamptz) IS
-    'Step of the jobs: checks the oldest partition that is due to be dropped, if there is one and it has not been checked. Returns what is in the way of dropping it, or NULL.';
-
-CREATE FUNCTION cost_ledger_internal.drop_old_partition(as_of timestamptz DEFAULT now(), tries integer DEFAULT 20) RETURNS text
-    LANGUAGE plpgsql VOLATILE
-    SET search_path = pg_catalog, pg_temp
-    SET DateStyle = 'ISO'
-    SET TimeZone = 'UTC'
-AS $$
-DECLARE
-    oldest record;
-BEGIN
-    SELECT p.*, k.problem INTO oldest
-        FROM cost_ledger_internal.expired_partitions(as_of) p
-        JOIN cost_ledger_internal.partition_check k ON k.relation = p.relation::oid
-        ORDER BY p.range_start
-        LIMIT 1;
-    IF NOT FOUND THEN
-        RETURN NULL;
-    END IF;
-    IF oldest.problem IS NOT NULL THEN
-        RAISE EXCEPTION 'partition % is due to be dropped, but %', oldest.partition, oldest.problem
-            USING ERRCODE = 'object_not_in_prerequisite_state',
-                  HINT = CASE WHEN oldest.range_end <= (SELECT s.calls_from FROM cost_ledger_internal.rollup_state s)
-                              THEN 'See cost_ledger.retention_check: the rollups of this month, whose first calls have been dropped, were changed by somebody.'
-                              ELSE format('See SELECT * FROM cost_ledger.check_rollups(%L, %L); rebuild_rollups() of the same range puts it right.',
-                                          oldest.range_start, oldest.range_end) END;
-    END IF;
-    PERFORM cost_ledger_internal.take_lock('partitions');
-    RETURN CASE WHEN cost_ledger_internal.drop_partition(oldest.relation, tries) IS NULL THEN oldest.partition END;
-END
-$$;
-
-COMMENT ON FUNCTION cost_ledger_internal.drop_old_partition(timestamptz, integer) IS
-    'Step of the jobs: drops the oldest partition that is due, if it has been checked, and returns its name; NULL where there is none, or where calls have come since (then it is checked again). An error where the check found its rollups wrong (55000), or it is in use (55P03).';
 
 CREATE FUNCTION cost_ledger.apply_retention(as_of timestamptz DEFAULT now(), tries integer DEFAULT 20) RETURNS TABLE (partition text, outcome text)
     LANGUAGE plpgsql VOLATILE
@@ -318,7 +265,7 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.apply_retention(timestamptz, integer) IS
-    'Drops the partitions of call that are older than set_retention() has it, oldest first, each only when all of its rows are in the rollups and these are right, and writes a row of retention_log for each. Stops at the first that has to stay, and says why. What the jobs do one partition a minute, at once. as_of is the moment to count from; tries is how often to ask for the locks, for 0.1 s each (55P03 when none got them). Only for the owner of the ledger, at READ COMMITTED (25000).';
+    'Drops the partitions of call that are older than set_retention() has it, oldest first, each only when all of its rows are in the rollups and these are right, and writes a row of retention_log for each. Stops at the first that has to stay, and says why. as_of is the moment to count from; tries is how often to ask for the locks, for 0.1 s each (55P03 when none got them). Only for the owner of the ledger, at READ COMMITTED (25000).';
 
 CREATE FUNCTION cost_ledger_internal.prune_event_keys(as_of timestamptz DEFAULT now(), max_keys bigint DEFAULT 50000) RETURNS bigint
     LANGUAGE plpgsql VOLATILE

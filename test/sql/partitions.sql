@@ -99,7 +99,7 @@ INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, event_ke
 -- nothing is dropped unless it is said
 SELECT retain_calls, retain_event_keys FROM cost_ledger.retention;
 SELECT * FROM cost_ledger.apply_retention();
-SELECT cost_ledger_internal.check_old_partition(), cost_ledger_internal.drop_old_partition(), cost_ledger_internal.prune_event_keys();
+SELECT cost_ledger_internal.prune_event_keys();
 SELECT cost_ledger.set_retention('29 days');
 SELECT cost_ledger.set_retention(retain_event_keys => '0');
 SELECT cost_ledger.set_retention(retain_holds => '178000000 years');
@@ -114,8 +114,6 @@ ROLLBACK;
 -- the rollups
 SELECT * FROM cost_ledger.apply_retention('2024-04-30 18:29:59.999999Z');
 SELECT * FROM cost_ledger.apply_retention('2024-04-30 18:30Z');
-SELECT cost_ledger_internal.check_old_partition('2024-04-30 18:30Z');
-SELECT cost_ledger_internal.drop_old_partition('2024-04-30 18:30Z');
 CALL cost_ledger.refresh();
 CREATE TABLE january AS SELECT * FROM cost_ledger_internal.call_p2024_01;
 CREATE TABLE before_drop AS SELECT 'day' AS rollup, to_jsonb(r) - 'call_cost' AS r FROM cost_ledger_internal.rollup_day r UNION ALL SELECT 'run', to_jsonb(r) FROM cost_ledger_internal.rollup_run r;
@@ -124,32 +122,24 @@ CREATE TABLE before_drop AS SELECT 'day' AS rollup, to_jsonb(r) - 'call_cost' AS
 UPDATE cost_ledger_internal.rollup_day SET cost = cost + 1 WHERE day = '2024-01-10';
 SELECT * FROM cost_ledger.apply_retention('2024-05-31 18:30Z');
 SELECT partition, is_expired, checked_at IS NOT NULL AS is_checked, problem FROM cost_ledger.partition_status WHERE problem IS NOT NULL;
-\set VERBOSITY default
-SELECT cost_ledger_internal.drop_old_partition('2024-04-30 18:30Z');
-\set VERBOSITY terse
 SELECT rollup, key ->> 'day' AS day, stored ->> 'cost' AS stored, expected ->> 'cost' AS expected FROM cost_ledger.check_rollups('2023-12-31 18:30:00+00', '2024-01-31 18:30:00+00');
 SELECT cost_ledger.rebuild_rollups('2023-12-31 18:30:00+00', '2024-01-31 18:30:00+00');
--- the job looks again within the hour
-SELECT cost_ledger_internal.check_old_partition('2024-04-30 18:30Z');
-SELECT count(problem) FROM cost_ledger_internal.partition_check;
-UPDATE cost_ledger_internal.partition_check SET checked_at = checked_at - interval '1 hour';
-SELECT cost_ledger_internal.check_old_partition('2024-04-30 18:30Z');
+SELECT cost_ledger_internal.check_partition('cost_ledger_internal.call_p2024_01');
 SELECT partition, rows, cost, first_call_id, last_call_id, problem FROM cost_ledger_internal.partition_check;
 
 -- a call that comes between the check and the drop
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, run_id) VALUES ('2024-01-20 12:00Z', 'acme', 'm', 600000, 'c', 'r1');
 CALL cost_ledger.refresh();
-SELECT cost_ledger_internal.drop_old_partition('2024-04-30 18:30Z');
+SELECT cost_ledger_internal.drop_partition('cost_ledger_internal.call_p2024_01');
 SELECT count(*) FROM cost_ledger_internal.call_p2024_01;
-SELECT count(*) FROM cost_ledger_internal.partition_check;
+SELECT cost_ledger_internal.drop_partition('cost_ledger_internal.call_p2024_01');
 INSERT INTO january SELECT * FROM cost_ledger_internal.call_p2024_01 WHERE team = 'c';
 DROP TABLE before_drop;
 CREATE TABLE before_drop AS SELECT 'day' AS rollup, to_jsonb(r) - 'call_cost' AS r FROM cost_ledger_internal.rollup_day r UNION ALL SELECT 'run', to_jsonb(r) FROM cost_ledger_internal.rollup_run r;
 
--- checked in one run of the jobs, dropped in it or the next
-SELECT cost_ledger_internal.check_old_partition('2024-04-30 18:30Z');
-SELECT cost_ledger_internal.drop_old_partition('2024-04-30 18:30Z');
-SELECT cost_ledger_internal.drop_old_partition('2024-04-30 18:30Z');
+-- checked, and then dropped
+SELECT cost_ledger_internal.check_partition('cost_ledger_internal.call_p2024_01');
+SELECT cost_ledger_internal.drop_partition('cost_ledger_internal.call_p2024_01');
 SELECT to_regclass('cost_ledger_internal.call_p2024_01'), calls_from FROM cost_ledger_internal.rollup_state;
 SELECT partition, starts_at, ends_at, rows, cost, first_call_id, last_call_id, retain_calls, dropped_by = current_user AS by_me, checked_at <= clock_timestamp() AS was_checked FROM cost_ledger.retention_log;
 -- the digest is that of any copy, by the formula of the manual
@@ -214,9 +204,6 @@ SELECT * FROM cost_ledger.check_rollups();
 UPDATE cost_ledger_internal.rollup_day SET cost = cost + 1 WHERE day = '2024-01-10';
 SELECT starts_at, rollup_cost, is_equal FROM cost_ledger.retention_check;
 SELECT * FROM cost_ledger.apply_retention('2024-04-30 18:30Z');
-\set VERBOSITY default
-SELECT cost_ledger_internal.drop_old_partition('2024-04-30 18:30Z');
-\set VERBOSITY terse
 UPDATE cost_ledger_internal.rollup_day SET cost = cost - 1 WHERE day = '2024-01-10';
 SELECT * FROM cost_ledger.apply_retention('2024-04-30 18:30Z');
 SELECT partition, rows, cost, first_call_id, last_call_id FROM cost_ledger.retention_log ORDER BY log_id;
