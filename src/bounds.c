@@ -38,8 +38,8 @@
  * A text that is longer than limit bytes keeps its beginning and what tells it
  * from others.
  */
-text *
-cl_shorten_text(text *value, int limit)
+static text *
+shorten_text(text *value, int limit)
 {
 	const char *error = NULL;
 	StringInfoData shortened;
@@ -66,7 +66,7 @@ cl_shorten_datum(Datum value, int limit)
 {
 	if (toast_raw_datum_size(value) - VARHDRSZ <= (Size) limit)
 		return value;
-	return PointerGetDatum(cl_shorten_text(DatumGetTextPP(value), limit));
+	return PointerGetDatum(shorten_text(DatumGetTextPP(value), limit));
 }
 
 void
@@ -134,7 +134,7 @@ PG_FUNCTION_INFO_V1(cl_shorten_id);
 Datum
 cl_shorten_id(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cl_shorten_text(PG_GETARG_TEXT_PP(0), MAX_ID_LEN));
+	PG_RETURN_TEXT_P(shorten_text(PG_GETARG_TEXT_PP(0), MAX_ID_LEN));
 }
 
 PG_FUNCTION_INFO_V1(cl_shorten_label);
@@ -145,5 +145,5 @@ PG_FUNCTION_INFO_V1(cl_shorten_label);
 Datum
 cl_shorten_label(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cl_shorten_text(PG_GETARG_TEXT_PP(0), MAX_LABEL_LEN));
+	PG_RETURN_TEXT_P(shorten_text(PG_GETARG_TEXT_PP(0), MAX_LABEL_LEN));
 }

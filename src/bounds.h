@@ -19,7 +19,6 @@
 #define MAX_TEXT_LEN	8192
 #define MAX_JSON_LEN	(1024 * 1024)
 
-extern text *cl_shorten_text(text *value, int limit);
 extern Datum cl_shorten_datum(Datum value, int limit);
 extern void cl_check_length(Datum value, int limit, const char *name);
 extern bool cl_is_money(Numeric value);

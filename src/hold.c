@@ -120,7 +120,7 @@ cl_settle_calls(PG_FUNCTION_ARGS)
 		!TRIGGER_FIRED_AFTER(((TriggerData *) fcinfo->context)->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("cost_ledger_internal.%s() is a trigger of cost_ledger.call", "settle_calls"),
+				 errmsg("cost_ledger_internal.settle_calls() is a trigger of cost_ledger.call"),
 				 errhint("cost_ledger.create_ledger() attaches it; do not attach or call it by hand.")));
 	if (num_done == num_settlements)
 		return PointerGetDatum(NULL);

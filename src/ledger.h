@@ -8,9 +8,11 @@
 
 #include "executor/spi.h"
 
-/* The script makes these schemas; the ledger's tables live in them too. */
+/*
+ * What people use stands in the one, the rest in the other.  The script makes
+ * both; the ledger's tables live in them too.
+ */
 #define CL_SCHEMA "cost_ledger"
-/* What people use stands there; the rest here. */
 #define CL_INTERNAL_SCHEMA "cost_ledger_internal"
 
 /* What a function that acts with the owner's rights has to give back. */

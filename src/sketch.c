@@ -2740,17 +2740,6 @@ cl_sketch_unpack(void *arena, SketchError blame, const char *data,
 	return sketch;
 }
 
-int
-cl_sketch_packed_accuracy(SketchError blame, const char *data, size_t size)
-{
-	Reader		reader;
-	unsigned	flags;
-
-	reader_init(&reader, NULL, blame, data, size);
-	read_header(&reader, &flags);
-	return (int) (flags & PACKED_ACCURACY);
-}
-
 /* ----------
  * Reading the text form: JSON of one shape, with its keys in one order
  * ----------

@@ -96,8 +96,6 @@ extern Sketch *cl_sketch_unpack(void *arena, SketchError blame,
 								const char *data, size_t size);
 extern void cl_sketch_merge_packed(Sketch *into, SketchError blame,
 								   const char *data, size_t size);
-extern int	cl_sketch_packed_accuracy(SketchError blame,
-									  const char *data, size_t size);
 extern char *cl_sketch_print(const Sketch *sketch, void *arena);
 extern Sketch *cl_sketch_parse(void *arena, const char *text);
 

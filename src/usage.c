@@ -59,8 +59,8 @@ static const char *const provider_words[] = {
 	NULL
 };
 
-int
-cl_token_meter_by_name(const char *name, int len)
+static int
+token_meter_by_name(const char *name, int len)
 {
 	for (int i = 0; i < NUM_TOKEN_METERS; i++)
 	{
@@ -412,7 +412,7 @@ read_meters(JsonbContainer *object, bool tokens_too, Usage *usage)
 
 		JBE_ADVANCE_OFFSET(key_offset, object->children[i]);
 		JBE_ADVANCE_OFFSET(value_offset, entry);
-		meter = cl_token_meter_by_name(key, data + key_offset - key);
+		meter = token_meter_by_name(key, data + key_offset - key);
 		name = meter >= 0 ? cl_token_meters[meter].name :
 			pnstrdup(key, data + key_offset - key);
 		if (meter < 0 && is_provider_word(name))

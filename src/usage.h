@@ -76,7 +76,6 @@ typedef struct Usage
 	Numeric		reported_cost;	/* what the account pays, in dollars */
 } Usage;
 
-extern int	cl_token_meter_by_name(const char *name, int len);
 extern bool cl_usage_is_empty(const Usage *usage);
 extern int	cl_token_meter_fallbacks(int meter, int fallbacks[MAX_FALLBACKS]);
 extern void cl_usage_check(Usage *usage);
