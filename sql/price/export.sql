@@ -11,12 +11,11 @@ CREATE FUNCTION cost_ledger_internal.export_prices(
 AS $$
 #variable_conflict use_column
 DECLARE
-    result jsonb;
     moment CONSTANT timestamptz := coalesce(export_prices.at, now());
 BEGIN
     PERFORM cost_ledger_internal.ledger();
     IF export_prices.format = 'cost_ledger' THEN
-        SELECT jsonb_build_object('format', 'cost_ledger',
+        RETURN jsonb_build_object('format', 'cost_ledger',
             'prices', (
                 SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
                            'provider', v.provider, 'model', v.model, 'region', nullif(v.region, ''), 'service_class', v.service_class,
@@ -52,9 +51,7 @@ BEGIN
                            'provider', nullif(a.provider, ''), 'match', a.match, 'pattern', a.pattern, 'priority', a.priority,
                            'to_provider', nullif(a.to_provider, ''), 'to_model', a.to_model))
                            ORDER BY a.provider, a.priority DESC, a.match, a.pattern), '[]')
-                FROM cost_ledger.model_alias a))
-            INTO result;
-        RETURN result;
+                FROM cost_ledger.model_alias a));
     ELSIF export_prices.format IS DISTINCT FROM 'litellm' THEN
         RAISE EXCEPTION 'format "%" cannot be exported', coalesce(export_prices.format, 'NULL')
             USING ERRCODE = 'invalid_parameter_value',
