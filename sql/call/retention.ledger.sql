@@ -115,15 +115,15 @@ CROSS JOIN LATERAL (
     SELECT count(*) AS rows, sum(c.cost) AS cost
     FROM cost_ledger_internal.call_default c
     WHERE c.called_at >= m.range_start AND c.called_at < m.range_end
-      AND (pg_visible_in_snapshot(c.recorded_xid, (SELECT s.snapshot FROM cost_ledger_internal.rollup_state s))
-           OR (c.recorded_xid IS NULL AND c.call_id <= (SELECT s.base_call_id FROM cost_ledger_internal.rollup_state s)))) n
+      AND cost_ledger_internal.is_consumed(c.recorded_xid, c.call_id, (SELECT s.snapshot FROM cost_ledger_internal.rollup_state s),
+                                           (SELECT s.base_call_id FROM cost_ledger_internal.rollup_state s))) n
 -- The first one, by the index; of whether there is any, the planner would ask
 -- a bitmap of the whole month.
 WHERE (SELECT c.call_id
        FROM cost_ledger.call c
        WHERE c.called_at >= m.range_start AND c.called_at < m.range_end
-         AND (pg_visible_in_snapshot(c.recorded_xid, (SELECT s.snapshot FROM cost_ledger_internal.rollup_state s))
-           OR (c.recorded_xid IS NULL AND c.call_id <= (SELECT s.base_call_id FROM cost_ledger_internal.rollup_state s)))
+         AND cost_ledger_internal.is_consumed(c.recorded_xid, c.call_id, (SELECT s.snapshot FROM cost_ledger_internal.rollup_state s),
+                                              (SELECT s.base_call_id FROM cost_ledger_internal.rollup_state s))
        ORDER BY c.called_at LIMIT 1) IS NULL
    OR (m.rows > n.rows
        AND NOT EXISTS (SELECT FROM cost_ledger_internal.partitions() p
@@ -212,7 +212,7 @@ CROSS JOIN LATERAL (
     SELECT count(*) AS rows, sum(c.cost) AS cost
     FROM cost_ledger.call c
     WHERE c.called_at >= d.starts_at AND c.called_at < d.ends_at
-      AND (pg_visible_in_snapshot(c.recorded_xid, s.snapshot) OR (c.recorded_xid IS NULL AND c.call_id <= s.base_call_id))
+      AND cost_ledger_internal.is_consumed(c.recorded_xid, c.call_id, s.snapshot, s.base_call_id)
       AND c.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q))) n
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(r.calls + r.corrections), 0)::bigint AS rows, sum(r.cost) AS cost

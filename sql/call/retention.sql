@@ -132,8 +132,7 @@ BEGIN
     -- partition is dropped.
     SELECT * INTO STRICT state FROM cost_ledger_internal.rollup_state;
     quarantined := cost_ledger_internal.quarantined_ids(bounds.range_start, bounds.range_end);
-    EXECUTE format('SELECT count(*) FROM %s c WHERE c.recorded_xid >= %L OR c.recorded_xid = ANY (%L) OR (c.recorded_xid IS NULL AND c.call_id > %s)',
-                   relation, pg_snapshot_xmax(state.snapshot), ARRAY(SELECT x FROM pg_snapshot_xip(state.snapshot) x), state.base_call_id)
+    EXECUTE format('SELECT count(*) FROM %s c WHERE %s', relation, cost_ledger_internal.unconsumed_condition(state.snapshot, state.base_call_id))
         INTO waiting;
     IF waiting > 0 THEN
         RETURN format('it has rows that are not in the rollups yet (%s)', waiting);
@@ -205,8 +204,7 @@ BEGIN
     END IF;
     -- Rows that came since: they may be in the rollups or not, and have not
     -- been checked.
-    EXECUTE format('SELECT EXISTS (SELECT FROM %s c WHERE c.recorded_xid >= %L OR c.recorded_xid = ANY (%L) OR (c.recorded_xid IS NULL AND c.call_id > %s))',
-                   relation, pg_snapshot_xmax(checked.snapshot), ARRAY(SELECT x FROM pg_snapshot_xip(checked.snapshot) x), checked.base_call_id)
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s c WHERE %s)', relation, cost_ledger_internal.unconsumed_condition(checked.snapshot, checked.base_call_id))
         INTO is_stale;
     DELETE FROM cost_ledger_internal.partition_check k WHERE k.relation = drop_partition.relation::oid;
     -- Or one has been brought in that was in quarantine.

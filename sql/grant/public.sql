@@ -77,7 +77,7 @@ GRANT EXECUTE ON FUNCTION
     cost_ledger_internal.live_call_from,
     cost_ledger_internal.run_depth,
     cost_ledger_internal.partitions,
-    cost_ledger_internal.day_start,
+    cost_ledger_internal.is_consumed,
     cost_ledger_internal.budget_period,
     cost_ledger_internal.unposted_spend,
     cost_ledger_internal.project_spend,

@@ -154,6 +154,27 @@ CREATE FUNCTION cost_ledger_internal.unconsumed_base() RETURNS bigint
 COMMENT ON FUNCTION cost_ledger_internal.unconsumed_base() IS
     'Rows of call without a recorded_xid, which a restored ledger makes until post_restore(), are in the rollups up to this call_id.';
 
+-- What rollup_state says of a row of call.  The first is parsed already, so that
+-- the planner puts it where it is called; the second finds the rows by their
+-- block ranges.
+CREATE FUNCTION cost_ledger_internal.is_consumed(recorded_xid xid8, call_id bigint, snapshot pg_snapshot, base_call_id bigint) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN pg_visible_in_snapshot(recorded_xid, snapshot) OR (recorded_xid IS NULL AND call_id <= base_call_id);
+
+COMMENT ON FUNCTION cost_ledger_internal.is_consumed(xid8, bigint, pg_snapshot, bigint) IS
+    'Whether a row of call is in the rollups, by their snapshot and base_call_id, or in quarantine.';
+
+CREATE FUNCTION cost_ledger_internal.unconsumed_condition(snapshot pg_snapshot, base_call_id bigint) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT format('c.recorded_xid >= %L OR c.recorded_xid = ANY (%L) OR (c.recorded_xid IS NULL AND c.call_id > %s)',
+                  pg_snapshot_xmax(snapshot), ARRAY(SELECT x FROM pg_snapshot_xip(snapshot) x), base_call_id)
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.unconsumed_condition(pg_snapshot, bigint) IS
+    'The condition, in SQL, that the row c of call is not.';
+
 CREATE FUNCTION cost_ledger_internal.run_depth(run_id text) RETURNS integer
     LANGUAGE c STABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_as_owner';
@@ -842,8 +863,7 @@ BEGIN
     IF rollup = 'run_day' THEN
         RETURN cost_ledger_internal.consumed_condition('run', range_start, range_end);
     END IF;
-    RETURN format('(pg_visible_in_snapshot(c.recorded_xid, %L) OR (c.recorded_xid IS NULL AND c.call_id <= %s)) AND ',
-                  state.snapshot, state.base_call_id)
+    RETURN format('cost_ledger_internal.is_consumed(c.recorded_xid, c.call_id, %L, %s) AND ', state.snapshot, state.base_call_id)
         || CASE
             WHEN rollup IN ('run', 'session') THEN replace(cost_ledger_internal.stored_condition(rollup, range_start, range_end), 'r.' || rollup || '_id', 'c.' || rollup || '_id')
             -- Whole months.
@@ -1018,7 +1038,6 @@ CREATE FUNCTION cost_ledger.post_restore() RETURNS bigint
 AS $$
 DECLARE
     state record;
-    old_snapshot pg_snapshot;
     last_call_id bigint;
     last_xid bigint;
     next_offset bigint;
@@ -1033,19 +1052,15 @@ BEGIN
         RAISE NOTICE 'the ledger knows the transactions of this cluster: there is nothing to do';
         RETURN 0;
     END IF;
-    old_snapshot := state.snapshot;
-
     -- What the old cluster had not brought in, and what came since without a
     -- number.
-    consumed := (cost_ledger_internal.consume_batch(
-        format('c.recorded_xid >= %L OR c.recorded_xid = ANY (%L) OR (c.recorded_xid IS NULL AND c.call_id > %s)',
-               pg_snapshot_xmax(old_snapshot), ARRAY(SELECT x FROM pg_snapshot_xip(old_snapshot) x), state.base_call_id))).consumed;
+    consumed := (cost_ledger_internal.consume_batch(cost_ledger_internal.unconsumed_condition(state.snapshot, state.base_call_id))).consumed;
 
     -- Numbers go on above every one that was given.
     SELECT max(c.recorded_xid::text::bigint), coalesce(max(c.call_id) FILTER (WHERE c.recorded_xid IS NULL), 0)
         INTO last_xid, last_call_id
         FROM cost_ledger.call c;
-    next_offset := greatest(last_xid + 1, pg_snapshot_xmax(old_snapshot)::text::bigint);
+    next_offset := greatest(last_xid + 1, pg_snapshot_xmax(state.snapshot)::text::bigint);
     UPDATE cost_ledger.ledger l
         SET system_identifier = (SELECT c.system_identifier FROM pg_control_system() c), xid_offset = next_offset;
     UPDATE cost_ledger_internal.rollup_state s
