@@ -86,17 +86,7 @@ is_disabled(void)
 static bool
 is_allowed(Oid call)
 {
-	HeapTuple	class;
-	Oid			owner;
-
-	if (!allow_drop)
-		return false;
-	class = SearchSysCache1(RELOID, ObjectIdGetDatum(call));
-	if (!HeapTupleIsValid(class))
-		elog(ERROR, "cache lookup failed for relation %u", call);
-	owner = ((Form_pg_class) GETSTRUCT(class))->relowner;
-	ReleaseSysCache(class);
-	return has_privs_of_role(GetUserId(), owner);
+	return allow_drop && has_privs_of_role(GetUserId(), cl_owner_of(call));
 }
 
 /*

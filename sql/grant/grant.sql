@@ -199,19 +199,33 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.forget_roles() IS
     'Forgets what roles were granted that are gone: another may get the number, or has it where a dump is restored.';
 
-CREATE FUNCTION cost_ledger_internal.role_to_grant(role text) RETURNS regrole
-    LANGUAGE plpgsql VOLATILE
+CREATE FUNCTION cost_ledger_internal.find_role(role text) RETURNS regrole
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     known oid;
 BEGIN
-    SELECT r.oid INTO known FROM pg_roles r WHERE r.rolname = role_to_grant.role;
+    SELECT r.oid INTO known FROM pg_roles r WHERE r.rolname = find_role.role;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'role "%" does not exist', coalesce(role_to_grant.role, 'NULL')
+        RAISE EXCEPTION 'role "%" does not exist', coalesce(find_role.role, 'NULL')
             USING ERRCODE = 'undefined_object',
                   HINT = 'Pass the name of a role as CREATE ROLE was given it, without quotes around it.';
     END IF;
+    RETURN known;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.find_role(text) IS
+    'The role of a name; an error (42704) if there is none.';
+
+CREATE FUNCTION cost_ledger_internal.role_to_grant(role text) RETURNS regrole
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    known regrole := cost_ledger_internal.find_role(role_to_grant.role);
+BEGIN
     -- To revoke anything from the owner would take it from whatever acts as it.
     IF known = current_user::regrole THEN
         RAISE EXCEPTION 'role "%" owns the ledger and may do everything: it is granted nothing', role_to_grant.role
@@ -345,6 +359,9 @@ CREATE FUNCTION cost_ledger_internal.revoke_all() RETURNS void
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
+COMMENT ON FUNCTION cost_ledger_internal.revoke_all() IS
+    'Takes from all roles what they were granted; for drop_ledger(): functions outlive the ledger, and EXECUTE on them would reach into the next one.';
+
 CREATE FUNCTION cost_ledger_internal.revoke_all_as_owner() RETURNS void
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -359,8 +376,6 @@ $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.revoke_all_as_owner() IS
     'The body of revoke_all().';
-COMMENT ON FUNCTION cost_ledger_internal.revoke_all() IS
-    'Takes from all roles what they were granted; for drop_ledger(): functions outlive the ledger, and EXECUTE on them would reach into the next one.';
 
 CREATE FUNCTION cost_ledger_internal.grant_changed() RETURNS trigger
     LANGUAGE c

@@ -1,6 +1,6 @@
--- The ledger: made by create_ledger() as ordinary objects of the caller, in
--- this schema but not of this extension, so that dumps keep whatever users add
--- to them and DROP EXTENSION cannot take the data along.
+-- The ledger: made by create_ledger() as ordinary objects of the caller, in the
+-- extension's schemas but not of the extension, so that dumps keep whatever
+-- users add to them and DROP EXTENSION cannot take the data along.
 
 CREATE FUNCTION cost_ledger_internal.keep_settings() RETURNS trigger
     LANGUAGE plpgsql VOLATILE
@@ -81,11 +81,7 @@ CREATE FUNCTION cost_ledger_internal.prepare_owner(owner text) RETURNS void
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = prepare_owner.owner) THEN
-        RAISE EXCEPTION 'role "%" does not exist', prepare_owner.owner
-            USING ERRCODE = 'undefined_object',
-                  HINT = 'Pass the name of a role as CREATE ROLE was given it, without quotes around it.';
-    END IF;
+    PERFORM cost_ledger_internal.find_role(prepare_owner.owner);
     -- What belongs to the extension is the superuser's; an owner makes the
     -- ledger beside it, calls all of it, and lets others.
     EXECUTE format('GRANT USAGE, CREATE ON SCHEMA cost_ledger, cost_ledger_internal TO %I WITH GRANT OPTION', prepare_owner.owner);
@@ -177,7 +173,7 @@ BEGIN
     PERFORM cost_ledger_internal.unschedule_jobs();
     PERFORM cost_ledger_internal.revoke_all();
 
-    -- Whatever stands in this schema and is not the extension's own is the
+    -- Whatever stands in the two schemas and is not the extension's own is the
     -- ledger's.  Without CASCADE: objects elsewhere that use it are named in
     -- the error instead of going down with it.
     SELECT string_agg(c.oid::regclass::text, ', ') FILTER (WHERE c.relkind IN ('v', 'm')),

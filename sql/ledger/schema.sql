@@ -21,10 +21,3 @@ CREATE FUNCTION cost_ledger.version() RETURNS text
 
 COMMENT ON FUNCTION cost_ledger.version() IS
     'Version of the loaded library, e.g. 0.1.0; it should equal extversion of pg_extension.';
-
-CREATE FUNCTION cost_ledger_internal.is_own_xid(xid) RETURNS boolean
-    LANGUAGE c VOLATILE STRICT
-    AS 'MODULE_PATHNAME', 'cl_is_own_xid';
-
-COMMENT ON FUNCTION cost_ledger_internal.is_own_xid(xid) IS
-    'Whether the xmin of a row says that this transaction wrote it, in a subtransaction or not.';

@@ -34,6 +34,13 @@ CREATE FUNCTION cost_ledger_internal.writing_xid() RETURNS xid
 COMMENT ON FUNCTION cost_ledger_internal.writing_xid() IS
     'The xmin of a row that is written now: of the subtransaction, where there is one.';
 
+CREATE FUNCTION cost_ledger_internal.is_own_xid(xid) RETURNS boolean
+    LANGUAGE c VOLATILE STRICT
+    AS 'MODULE_PATHNAME', 'cl_is_own_xid';
+
+COMMENT ON FUNCTION cost_ledger_internal.is_own_xid(xid) IS
+    'Whether the xmin of a row says that this transaction wrote it, in a subtransaction or not.';
+
 CREATE FUNCTION cost_ledger_internal.sign_state() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
