@@ -227,7 +227,7 @@ DECLARE
     known regrole := cost_ledger_internal.find_role(role_to_grant.role);
 BEGIN
     -- To revoke anything from the owner would take it from whatever acts as it.
-    IF known = current_user::regrole THEN
+    IF known = cost_ledger_internal.find_role(current_user) THEN
         RAISE EXCEPTION 'role "%" owns the ledger and may do everything: it is granted nothing', role_to_grant.role
             USING ERRCODE = 'invalid_grant_operation',
                   HINT = 'Make a role of its own for whoever is to do less, and grant that.';
@@ -371,7 +371,7 @@ AS $$
     SELECT cost_ledger_internal.revoke_rights(g.role, cost_ledger_internal.kinds_of(g.role))
     FROM (SELECT DISTINCT r.role FROM cost_ledger_internal.role_grant r
           JOIN cost_ledger_internal.granted_role h ON h.role = r.role
-          WHERE r.role <> current_user::regrole) g
+          WHERE r.role <> cost_ledger_internal.find_role(current_user)) g
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.revoke_all_as_owner() IS

@@ -566,16 +566,17 @@ WHERE p.pronamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::re
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
 -- An owner that was given the tables, but not what it needs of the extension.
 SELECT cost_ledger.create_ledger(owner => 'regress_owner');
-CREATE ROLE "regress-heir";
-REASSIGN OWNED BY regress_owner TO "regress-heir";
+CREATE ROLE "regress Heir";
+REASSIGN OWNED BY regress_owner TO "regress Heir";
 SELECT cost_ledger.reserve('r', '{}', 1);
 INSERT INTO cost_ledger.call (provider, model, input_tokens, event_key) VALUES ('openai', 'm', 1, 'k');
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
-GRANT USAGE, CREATE ON SCHEMA cost_ledger, cost_ledger_internal TO "regress-heir" WITH GRANT OPTION;
-GRANT EXECUTE ON ALL ROUTINES IN SCHEMA cost_ledger, cost_ledger_internal TO "regress-heir" WITH GRANT OPTION;
+GRANT USAGE, CREATE ON SCHEMA cost_ledger, cost_ledger_internal TO "regress Heir" WITH GRANT OPTION;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA cost_ledger, cost_ledger_internal TO "regress Heir" WITH GRANT OPTION;
 SELECT decision FROM cost_ledger.reserve('r', '{}', 1);
+SELECT cost_ledger.grant_reader('regress_nobody');
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
-DROP OWNED BY "regress-heir";
-DROP ROLE "regress-heir";
+DROP OWNED BY "regress Heir";
+DROP ROLE "regress Heir";
 DROP OWNED BY regress_owner, regress_admin, regress_nobody;
 DROP ROLE regress_owner, regress_admin, regress_nobody;
