@@ -1,5 +1,6 @@
 -- Nothing is lost to one careless statement.  What is refused, and by what, is
--- in src/guard.c; here is only what loads it.
+-- in src/guard.c; here is only what loads it, and the trigger against TRUNCATE,
+-- which fires no event trigger.
 
 CREATE FUNCTION cost_ledger_internal.refuse_drop() RETURNS void
     LANGUAGE c VOLATILE
