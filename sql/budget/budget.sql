@@ -1039,7 +1039,7 @@ BEGIN
         WITH gone AS (
             DELETE FROM cost_ledger_internal.hold_line l WHERE l.hold_id = ANY (holds) RETURNING l.hold_id, l.budget_id
         )
-        SELECT coalesce(array_agg(g.hold_id::text || g.budget_id), '{}') INTO gone FROM gone g;
+        SELECT coalesce(array_agg(g.hold_id::text || g.budget_id::text), '{}') INTO gone FROM gone g;
         -- Holds that have expired while we waited for the balances are late.
         IF lines.expires_at <= clock_timestamp() THEN
             UPDATE cost_ledger_internal.hold h SET is_late = true
@@ -1050,7 +1050,7 @@ BEGIN
             UPDATE cost_ledger_internal.budget_balance s SET held = s.held + t.amount
                 FROM (SELECT u.budget_id, u.entity, u.period_start, sum(u.amount) AS amount
                       FROM unnest(lines.holds, lines.budgets, lines.entities, lines.periods, lines.amounts) AS u (hold_id, budget_id, entity, period_start, amount)
-                      WHERE u.hold_id::text || u.budget_id <> ALL (gone)
+                      WHERE u.hold_id::text || u.budget_id::text <> ALL (gone)
                       GROUP BY 1, 2, 3) t
                 WHERE s.budget_id = t.budget_id AND s.entity = t.entity AND s.period_start = t.period_start;
         END IF;

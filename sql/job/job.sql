@@ -312,7 +312,7 @@ BEGIN
             RETURN;
         ELSIF last.status = 'failed' THEN
             RAISE WARNING 'the last run of the jobs by pg_cron failed: %', coalesce(last.return_message, 'it does not say why')
-                USING DETAIL = concat_ws(' ', 'That was at ' || last.at || '.', 'Now: ' || o.obstacle || '.'),
+                USING DETAIL = concat_ws(' ', 'That was at ' || last.at::text || '.', 'Now: ' || o.obstacle || '.'),
                       HINT = coalesce(o.hint, 'See the log of the server, and SELECT * FROM cron.job_run_details ORDER BY runid DESC;');
             RETURN;
         END IF;

@@ -239,6 +239,28 @@ RESET search_path;
 SELECT is_called AS entered FROM traps.entered;
 SET client_min_messages = warning;
 
+-- Nor do casts stop anything that databases moved from elsewhere have, where numbers
+-- and times are text unasked; in a session that has parsed nothing yet.
+CREATE FUNCTION traps.casts(command text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+DECLARE
+    type_name text;
+BEGIN
+    FOREACH type_name IN ARRAY '{smallint,integer,bigint,numeric,real,double precision,date,timestamp,timestamptz,interval,uuid,oid}'::text[] LOOP
+        EXECUTE format(command, type_name);
+    END LOOP;
+END
+$$;
+SELECT traps.casts('CREATE CAST (%s AS text) WITH INOUT AS IMPLICIT');
+\c -
+SET TIME ZONE 'UTC';
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+SELECT traps.run('public');
+CALL cost_ledger.refresh();
+CALL cost_ledger.run_jobs();
+SELECT name, last_error FROM cost_ledger.job_status WHERE is_failing;
+SELECT traps.casts('DROP CAST (%s AS text)');
+
 -- what a careless procedure would enter
 CREATE PROCEDURE traps.careless() LANGUAGE plpgsql AS $$
 DECLARE
