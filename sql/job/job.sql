@@ -182,9 +182,10 @@ BEGIN
 
     FOREACH step IN ARRAY '{refresh,summarize_pages,create_partitions,drain_default,prune_event_keys,prune_holds,check_budgets,check_rules}'::pg_catalog.text[] LOOP
         FOREACH cut IN ARRAY cost_ledger_internal.plan_job(step) LOOP
-            PERFORM cost_ledger_internal.start_job(step);
-            COMMIT AND CHAIN;
-            canceled := cost_ledger_internal.run_job(step, cut);
+            IF cost_ledger_internal.start_job(step) THEN
+                COMMIT AND CHAIN;
+                canceled := cost_ledger_internal.run_job(step, cut);
+            END IF;
             COMMIT AND CHAIN;
             IF canceled IS NOT NULL THEN
                 RAISE EXCEPTION 'run of the jobs was canceled' USING ERRCODE = 'query_canceled', DETAIL = canceled;
