@@ -272,6 +272,11 @@ BEGIN
     END IF;
     -- It connects as any client does, and has no password of its own.
     host := coalesce(nullif(current_setting('cron.host', true), ''), 'localhost');
+    IF host NOT LIKE '/%' AND current_setting('listen_addresses') = '' THEN
+        obstacle := format('pg_cron connects to %s, and the server listens on no address', host);
+        hint := 'ALTER SYSTEM SET cron.use_background_workers = on; and restart the server: runs need no connection then. Or set listen_addresses = ''localhost''.';
+        RETURN;
+    END IF;
     SELECT h.auth_method INTO method
         FROM pg_hba_file_rules h
         WHERE h.error IS NULL
