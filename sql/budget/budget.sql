@@ -1234,8 +1234,8 @@ BEGIN
                                                                ELSE cost_ledger_internal.shorten_label(e.value #>> '{}') END);
         END IF;
     END LOOP;
-    provider := coalesce(nullif(provider, ''), wanted ->> 'provider');
-    model := coalesce(nullif(model, ''), wanted ->> 'model');
+    provider := coalesce(nullif(cost_ledger_internal.shorten_label(provider), ''), wanted ->> 'provider');
+    model := coalesce(nullif(cost_ledger_internal.shorten_label(model), ''), wanted ->> 'model');
     request := jsonb_strip_nulls(jsonb_build_object('labels', wanted, 'estimate', estimate, 'provider', provider, 'model', model,
                                                     'input_tokens', input_tokens, 'max_output_tokens', max_output_tokens, 'ttl', ttl));
     wanted := jsonb_strip_nulls(jsonb_build_object('service_class', 'standard') || wanted || jsonb_build_object('provider', provider, 'model', model));

@@ -187,14 +187,20 @@ BEGIN
     -- What is no text, such as call_id, is compared as what it is.
     IF type IS NULL OR type = 'jsonb'::regtype THEN
         type := 'text'::regtype;
-    ELSIF type <> 'text'::regtype AND beginnings IS NOT NULL THEN
+    ELSIF beginnings IS NOT NULL AND (SELECT t.typcategory FROM pg_type t WHERE t.oid = type) <> 'S' THEN
         PERFORM cost_ledger_internal.refuse_filter('calls', format('"%s" is no text, and has no beginning', label), '{tags}', false);
     END IF;
-    BEGIN
-        EXECUTE format('SELECT %L::%s[]', names, type);
-    EXCEPTION WHEN data_exception THEN
-        PERFORM cost_ledger_internal.refuse_filter('calls', format('"%s" has a value that is no %s', label, type), '{tags}', false);
-    END;
+    -- Whether it is null can be asked of any type.
+    IF names IS NOT NULL THEN
+        BEGIN
+            EXECUTE format('SELECT NULL::%2$s = ANY (%1$L::%2$s[])', names, type);
+        EXCEPTION
+            WHEN data_exception OR check_violation THEN
+                PERFORM cost_ledger_internal.refuse_filter('calls', format('"%s" has a value that is no %s', label, type), '{tags}', false);
+            WHEN undefined_function THEN
+                PERFORM cost_ledger_internal.refuse_filter('calls', format('"%s" is of type %s, which cannot be compared', label, type), '{tags}', false);
+        END;
+    END IF;
     condition := condition || CASE WHEN names IS NOT NULL THEN format(' OR %s = ANY (%L::%s[])', expression, names, type) ELSE '' END
                            || coalesce((SELECT string_agg(format(' OR starts_with(%s, %L)', expression, b), '') FROM unnest(beginnings) AS b), '');
     RETURN format(CASE jsonb_typeof(wanted) WHEN 'object' THEN '(%s) IS NOT TRUE' ELSE '(%s)' END, condition);
