@@ -1161,6 +1161,7 @@ CREATE FUNCTION cost_ledger_internal.reserve(
         resets_at timestamptz, retry_after interval, degrade_to text)
     LANGUAGE plpgsql VOLATILE ROWS 1
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
     SET jit = off
     -- Every step is a look-up by index, whatever the statistics say: planning
     -- anew would be most of the work.

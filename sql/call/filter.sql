@@ -23,6 +23,7 @@ COMMENT ON FUNCTION cost_ledger_internal.shorten_label(text) IS
 CREATE FUNCTION cost_ledger_internal.refuse_filter(place text, problem text, labels text[], is_exact boolean) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
 AS $$
 BEGIN
     RAISE EXCEPTION 'this is no filter of %: %', place, problem
@@ -63,6 +64,7 @@ COMMENT ON FUNCTION cost_ledger_internal.filter_text(text) IS
 CREATE FUNCTION cost_ledger_internal.filter_problem(label text, wanted jsonb, labels text[], is_exact boolean) RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
 AS $$
     SELECT CASE
         WHEN NOT (CASE WHEN label LIKE 'tags.%' THEN 'tags' ELSE label END) = ANY (labels) OR label = 'tags.'

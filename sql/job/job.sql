@@ -247,6 +247,7 @@ COMMENT ON FUNCTION cost_ledger_internal.cron_database() IS
 CREATE FUNCTION cost_ledger_internal.cron_schedule(version text) RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
 AS $$
     SELECT CASE WHEN string_to_array(substring(version FROM '^\d+(?:\.\d+)*'), '.')::integer[] >= '{1,5}' THEN '30 seconds' ELSE '* * * * *' END
 $$;

@@ -123,6 +123,7 @@ CREATE FUNCTION cost_ledger_internal.import_run(
 ) RETURNS cost_ledger_internal.import_run
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
 AS $$
 DECLARE
     run cost_ledger_internal.import_run;

@@ -6,6 +6,7 @@ CREATE FUNCTION cost_ledger_internal.model_names(provider text, model text) RETU
         step integer, provider_name text, model_name text, rule text)
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 10
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
 AS $$
 BEGIN
     RETURN QUERY
