@@ -114,10 +114,12 @@ BEGIN
         IF problem IS NOT NULL THEN
             PERFORM cost_ledger_internal.refuse_filter(place, problem, labels, is_exact);
         END IF;
-        -- As calls have them: long labels are kept shortened, tags are not.
-        SELECT coalesce(jsonb_agg(DISTINCT CASE WHEN entry.label LIKE 'tags.%' OR cost_ledger_internal.is_prefix(v.value) THEN v.value
-                                                WHEN entry.label IN ('run_id', 'session_id', 'user_id') THEN cost_ledger_internal.shorten_id(v.value)
-                                                ELSE cost_ledger_internal.shorten_label(v.value) END), '[]')
+        -- As calls have them: long labels are kept shortened, other texts are not.
+        SELECT coalesce(jsonb_agg(DISTINCT CASE WHEN cost_ledger_internal.is_prefix(v.value) THEN v.value
+                                                WHEN entry.label IN ('run_id', 'session_id', 'user_id', 'parent_run_id') THEN cost_ledger_internal.shorten_id(v.value)
+                                                WHEN entry.label = ANY (cost_ledger_internal.budget_columns() || '{region,status,cohort,step,request_id,tool}'::text[])
+                                                    THEN cost_ledger_internal.shorten_label(v.value)
+                                                ELSE v.value END), '[]')
             INTO listed
             FROM jsonb_array_elements_text(cost_ledger_internal.filter_values(entry.wanted)) AS v;
         listed := CASE jsonb_array_length(listed) WHEN 1 THEN listed -> 0 ELSE listed END;

@@ -114,6 +114,11 @@ FROM unnest('{"{\"lane\": \"fast\"}","{\"lane\": \"fa*\"}","{\"odd \\\"name\": [
 ORDER BY f.n;
 SELECT * FROM cost_ledger.billed_meters('2026-01-01', '2026-02-01', '{"odd \"name": "too long"}');
 SELECT * FROM cost_ledger.billed_meters('2026-01-01', '2026-02-01', '{"place": "(1,2)"}');
+-- Names are compared as calls keep them: ids and labels shortened, other texts whole.
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, parent_run_id, step, trace_url)
+    VALUES (now() - interval '1 hour', 'p', 'gpt-5', 128000000, repeat('p', 600), repeat('s', 2000), repeat('t', 2000));
+SELECT label, pg_temp.found('billed', jsonb_build_object(label, value)) AS found
+FROM (VALUES ('parent_run_id', repeat('p', 600)), ('step', repeat('s', 2000)), ('trace_url', repeat('t', 2000))) AS l (label, value);
 
 -- One spelling, so that what was paused in other words is resumed.
 SELECT cost_ledger_internal.check_filter(f, 'calls', '{team,model,run_id,tags}')
