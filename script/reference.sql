@@ -1,9 +1,11 @@
 -- The reference as Markdown, in lines.  Independent of the session: defaults of
--- arguments are shown in its styles.
+-- arguments are shown in its styles, types and names quoted as it likes.
 SET search_path = pg_catalog;
 SET IntervalStyle = postgres;
 SET DateStyle = ISO;
 SET TIME ZONE 'UTC';
+SET quote_all_identifiers = off;
+SET standard_conforming_strings = on;
 
 WITH noun (n, noun, meaning) AS (VALUES
     (1, 'ledger', 'The whole: made, owned, dropped, restored; its settings.'),
@@ -63,3 +65,5 @@ RESET search_path;
 RESET IntervalStyle;
 RESET DateStyle;
 RESET timezone;
+RESET quote_all_identifiers;
+RESET standard_conforming_strings;

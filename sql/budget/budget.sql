@@ -1040,7 +1040,7 @@ BEGIN
         WITH gone AS (
             DELETE FROM cost_ledger_internal.hold_line l WHERE l.hold_id = ANY (holds) RETURNING l.hold_id, l.budget_id
         )
-        SELECT coalesce(array_agg(g.hold_id::text || g.budget_id), '{}') INTO gone FROM gone g;
+        SELECT coalesce(array_agg(g.hold_id::text || g.budget_id::text), '{}') INTO gone FROM gone g;
         -- Holds that have expired while we waited for the balances are late.
         IF lines.expires_at <= clock_timestamp() THEN
             UPDATE cost_ledger_internal.hold h SET is_late = true
@@ -1051,7 +1051,7 @@ BEGIN
             UPDATE cost_ledger_internal.budget_balance s SET held = s.held + t.amount
                 FROM (SELECT u.budget_id, u.entity, u.period_start, sum(u.amount) AS amount
                       FROM unnest(lines.holds, lines.budgets, lines.entities, lines.periods, lines.amounts) AS u (hold_id, budget_id, entity, period_start, amount)
-                      WHERE u.hold_id::text || u.budget_id <> ALL (gone)
+                      WHERE u.hold_id::text || u.budget_id::text <> ALL (gone)
                       GROUP BY 1, 2, 3) t
                 WHERE s.budget_id = t.budget_id AND s.entity = t.entity AND s.period_start = t.period_start;
         END IF;
@@ -1162,6 +1162,7 @@ CREATE FUNCTION cost_ledger_internal.reserve(
         resets_at timestamptz, retry_after interval, degrade_to text)
     LANGUAGE plpgsql VOLATILE ROWS 1
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
     SET jit = off
     -- Every step is a look-up by index, whatever the statistics say: planning
     -- anew would be most of the work.
@@ -1235,8 +1236,8 @@ BEGIN
                                                                ELSE cost_ledger_internal.shorten_label(e.value #>> '{}') END);
         END IF;
     END LOOP;
-    provider := coalesce(nullif(provider, ''), wanted ->> 'provider');
-    model := coalesce(nullif(model, ''), wanted ->> 'model');
+    provider := coalesce(nullif(cost_ledger_internal.shorten_label(provider), ''), wanted ->> 'provider');
+    model := coalesce(nullif(cost_ledger_internal.shorten_label(model), ''), wanted ->> 'model');
     request := jsonb_strip_nulls(jsonb_build_object('labels', wanted, 'estimate', estimate, 'provider', provider, 'model', model,
                                                     'input_tokens', input_tokens, 'max_output_tokens', max_output_tokens, 'ttl', ttl));
     wanted := jsonb_strip_nulls(jsonb_build_object('service_class', 'standard') || wanted || jsonb_build_object('provider', provider, 'model', model));

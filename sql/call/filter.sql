@@ -23,6 +23,7 @@ COMMENT ON FUNCTION cost_ledger_internal.shorten_label(text) IS
 CREATE FUNCTION cost_ledger_internal.refuse_filter(place text, problem text, labels text[], is_exact boolean) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
 AS $$
 BEGIN
     RAISE EXCEPTION 'this is no filter of %: %', place, problem
@@ -63,6 +64,7 @@ COMMENT ON FUNCTION cost_ledger_internal.filter_text(text) IS
 CREATE FUNCTION cost_ledger_internal.filter_problem(label text, wanted jsonb, labels text[], is_exact boolean) RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
 AS $$
     SELECT CASE
         WHEN NOT (CASE WHEN label LIKE 'tags.%' THEN 'tags' ELSE label END) = ANY (labels) OR label = 'tags.'
@@ -112,10 +114,12 @@ BEGIN
         IF problem IS NOT NULL THEN
             PERFORM cost_ledger_internal.refuse_filter(place, problem, labels, is_exact);
         END IF;
-        -- As calls have them: long labels are kept shortened, tags are not.
-        SELECT coalesce(jsonb_agg(DISTINCT CASE WHEN entry.label LIKE 'tags.%' OR cost_ledger_internal.is_prefix(v.value) THEN v.value
-                                                WHEN entry.label IN ('run_id', 'session_id', 'user_id') THEN cost_ledger_internal.shorten_id(v.value)
-                                                ELSE cost_ledger_internal.shorten_label(v.value) END), '[]')
+        -- As calls have them: long labels are kept shortened, other texts are not.
+        SELECT coalesce(jsonb_agg(DISTINCT CASE WHEN cost_ledger_internal.is_prefix(v.value) THEN v.value
+                                                WHEN entry.label IN ('run_id', 'session_id', 'user_id', 'parent_run_id') THEN cost_ledger_internal.shorten_id(v.value)
+                                                WHEN entry.label = ANY (cost_ledger_internal.budget_columns() || '{region,status,cohort,step,request_id,tool}'::text[])
+                                                    THEN cost_ledger_internal.shorten_label(v.value)
+                                                ELSE v.value END), '[]')
             INTO listed
             FROM jsonb_array_elements_text(cost_ledger_internal.filter_values(entry.wanted)) AS v;
         listed := CASE jsonb_array_length(listed) WHEN 1 THEN listed -> 0 ELSE listed END;
@@ -187,14 +191,20 @@ BEGIN
     -- What is no text, such as call_id, is compared as what it is.
     IF type IS NULL OR type = 'jsonb'::regtype THEN
         type := 'text'::regtype;
-    ELSIF type <> 'text'::regtype AND beginnings IS NOT NULL THEN
+    ELSIF beginnings IS NOT NULL AND (SELECT t.typcategory FROM pg_type t WHERE t.oid = type) <> 'S' THEN
         PERFORM cost_ledger_internal.refuse_filter('calls', format('"%s" is no text, and has no beginning', label), '{tags}', false);
     END IF;
-    BEGIN
-        EXECUTE format('SELECT %L::%s[]', names, type);
-    EXCEPTION WHEN data_exception THEN
-        PERFORM cost_ledger_internal.refuse_filter('calls', format('"%s" has a value that is no %s', label, type), '{tags}', false);
-    END;
+    -- Whether it is null can be asked of any type.
+    IF names IS NOT NULL THEN
+        BEGIN
+            EXECUTE format('SELECT NULL::%2$s = ANY (%1$L::%2$s[])', names, type);
+        EXCEPTION
+            WHEN data_exception OR check_violation THEN
+                PERFORM cost_ledger_internal.refuse_filter('calls', format('"%s" has a value that is no %s', label, type), '{tags}', false);
+            WHEN undefined_function THEN
+                PERFORM cost_ledger_internal.refuse_filter('calls', format('"%s" is of type %s, which cannot be compared', label, type), '{tags}', false);
+        END;
+    END IF;
     condition := condition || CASE WHEN names IS NOT NULL THEN format(' OR %s = ANY (%L::%s[])', expression, names, type) ELSE '' END
                            || coalesce((SELECT string_agg(format(' OR starts_with(%s, %L)', expression, b), '') FROM unnest(beginnings) AS b), '');
     RETURN format(CASE jsonb_typeof(wanted) WHEN 'object' THEN '(%s) IS NOT TRUE' ELSE '(%s)' END, condition);

@@ -11,6 +11,7 @@ CREATE FUNCTION cost_ledger_internal.partitions() RETURNS TABLE (
         relation regclass, partition text, range_start timestamptz, range_end timestamptz, is_default boolean)
     LANGUAGE sql STABLE ROWS 36
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
     -- Bounds are read from text; an abbreviated zone may be read back as another.
     SET DateStyle = 'ISO'
     SET TimeZone = 'UTC'

@@ -231,7 +231,7 @@ DECLARE
     query text;
 BEGIN
     rerate.dry_run := coalesce(rerate.dry_run, true);
-    rerate.filters := coalesce(rerate.filters, '{}');
+    rerate.filters := coalesce(nullif(rerate.filters, 'null'), '{}');
     -- Checks the arguments, and finds nothing.
     PERFORM FROM cost_ledger_internal.booked_calls(rerate.range_start, rerate.range_end, rerate.filters || '{"call_id": []}');
     PERFORM cost_ledger_internal.call_condition(rerate.filters);
@@ -321,7 +321,6 @@ BEGIN
     END IF;
     FOR rule IN SELECT m.value FROM jsonb_array_elements(coalesce(mapping, '[]')) AS m LOOP
         IF jsonb_typeof(rule) <> 'object' OR rule - '{from,to}'::text[] <> '{}'
-           OR jsonb_typeof(coalesce(rule -> 'from', '{}')) <> 'object'
            OR jsonb_typeof(rule -> 'to') IS DISTINCT FROM 'object' OR rule -> 'to' = '{}'
            OR (rule -> 'to') - '{provider,model,service_class,region,customer}'::text[] <> '{}'
            OR jsonb_path_exists(rule, '$.to.* ? (@.type() != "string")') THEN
@@ -374,7 +373,8 @@ BEGIN
             USING ERRCODE = 'datetime_field_overflow',
                   HINT = 'Leave priced_at out for the prices of each call''s own time.';
     END IF;
-    PERFORM FROM cost_ledger_internal.booked_calls(what_if.range_start, what_if.range_end, coalesce(what_if.filters, '{}') || '{"call_id": []}', marks);
+    what_if.filters := coalesce(nullif(what_if.filters, 'null'), '{}');
+    PERFORM FROM cost_ledger_internal.booked_calls(what_if.range_start, what_if.range_end, what_if.filters || '{"call_id": []}', marks);
     PERFORM cost_ledger_internal.call_condition(what_if.filters);
 
     -- A call in quarantine may be of any time, and no day is infinitely far away.
@@ -398,7 +398,7 @@ BEGIN
                 -- Day by day, which is what is kept in memory.
                 FROM generate_series(first_call, last_call, interval '24 hours') AS d (day_start)
                 CROSS JOIN LATERAL cost_ledger_internal.booked_calls(d.day_start, least(d.day_start + interval '24 hours', what_if.range_end),
-                                                            coalesce(what_if.filters, '{}'), marks) b
+                                                            what_if.filters, marks) b
                 CROSS JOIN LATERAL (
                     SELECT b.served_from = 'model'
                                AND (b.mark IS NOT NULL OR what_if.cache_hit_ratio IS NOT NULL OR what_if.priced_at IS NOT NULL) AS is_other,

@@ -182,9 +182,10 @@ BEGIN
 
     FOREACH step IN ARRAY '{refresh,summarize_pages,create_partitions,drain_default,prune_event_keys,prune_holds,check_budgets,check_rules}'::pg_catalog.text[] LOOP
         FOREACH cut IN ARRAY cost_ledger_internal.plan_job(step) LOOP
-            PERFORM cost_ledger_internal.start_job(step);
-            COMMIT AND CHAIN;
-            canceled := cost_ledger_internal.run_job(step, cut);
+            IF cost_ledger_internal.start_job(step) THEN
+                COMMIT AND CHAIN;
+                canceled := cost_ledger_internal.run_job(step, cut);
+            END IF;
             COMMIT AND CHAIN;
             IF canceled IS NOT NULL THEN
                 RAISE EXCEPTION 'run of the jobs was canceled' USING ERRCODE = 'query_canceled', DETAIL = canceled;
@@ -246,6 +247,7 @@ COMMENT ON FUNCTION cost_ledger_internal.cron_database() IS
 CREATE FUNCTION cost_ledger_internal.cron_schedule(version text) RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
 AS $$
     SELECT CASE WHEN string_to_array(substring(version FROM '^\d+(?:\.\d+)*'), '.')::integer[] >= '{1,5}' THEN '30 seconds' ELSE '* * * * *' END
 $$;
@@ -271,6 +273,11 @@ BEGIN
     END IF;
     -- It connects as any client does, and has no password of its own.
     host := coalesce(nullif(current_setting('cron.host', true), ''), 'localhost');
+    IF host NOT LIKE '/%' AND current_setting('listen_addresses') = '' THEN
+        obstacle := format('pg_cron connects to %s, and the server listens on no address', host);
+        hint := 'ALTER SYSTEM SET cron.use_background_workers = on; and restart the server: runs need no connection then. Or set listen_addresses = ''localhost''.';
+        RETURN;
+    END IF;
     SELECT h.auth_method INTO method
         FROM pg_hba_file_rules h
         WHERE h.error IS NULL
@@ -312,7 +319,7 @@ BEGIN
             RETURN;
         ELSIF last.status = 'failed' THEN
             RAISE WARNING 'the last run of the jobs by pg_cron failed: %', coalesce(last.return_message, 'it does not say why')
-                USING DETAIL = concat_ws(' ', 'That was at ' || last.at || '.', 'Now: ' || o.obstacle || '.'),
+                USING DETAIL = concat_ws(' ', 'That was at ' || last.at::text || '.', 'Now: ' || o.obstacle || '.'),
                       HINT = coalesce(o.hint, 'See the log of the server, and SELECT * FROM cron.job_run_details ORDER BY runid DESC;');
             RETURN;
         END IF;

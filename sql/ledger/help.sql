@@ -5,6 +5,7 @@ CREATE FUNCTION cost_ledger.help(about text DEFAULT NULL)
     RETURNS TABLE (noun text, kind text, name text, summary text)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
 AS $$
 #variable_conflict use_column
 BEGIN

@@ -95,6 +95,7 @@ COMMENT ON FUNCTION cost_ledger_internal.prepare_owner(text) IS
 CREATE FUNCTION cost_ledger.create_ledger(time_zone text DEFAULT 'UTC', currency text DEFAULT 'USD', owner text DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
     SET client_min_messages = warning
 AS $create_ledger$
 DECLARE

@@ -55,7 +55,7 @@ BEGIN
     SELECT k.pid INTO pid
         FROM pg_locks k
         WHERE k.locktype = 'transactionid' AND k.transactionid = holder AND k.mode = 'ExclusiveLock' AND k.granted;
-    RETURN format('%s had the lock "%s"', CASE WHEN FOUND THEN coalesce('process ' || pid, 'a prepared transaction') ELSE 'somebody' END, name);
+    RETURN format('%s had the lock "%s"', CASE WHEN FOUND THEN coalesce('process ' || pid::text, 'a prepared transaction') ELSE 'somebody' END, name);
 END
 $$;
 

@@ -10,7 +10,7 @@ WITH always (relation, name) AS (
          (VALUES ('price_call'), ('append_only'), ('append_only_truncate')) AS t (name)
     UNION ALL
     -- Not to_regclass(), which asks a reader for USAGE of our schema.
-    SELECT (SELECT c.oid::regclass FROM pg_class c WHERE c.relnamespace::regnamespace || '.' || c.relname = t.relation), t.name
+    SELECT (SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE format('%s.%s', n.nspname, c.relname) = t.relation), t.name
     FROM (VALUES ('cost_ledger.ledger', 'ledger_changed'),
                  ('cost_ledger.price_multiplier', 'price_cache_price_multiplier'),
                  ('cost_ledger.exchange_rate', 'price_cache_exchange_rate'),
@@ -21,19 +21,23 @@ WITH always (relation, name) AS (
                  ('cost_ledger_internal.rollup_state', 'sign_state'),
                  ('cost_ledger_internal.rollup_state', 'state_replaced')) AS t (relation, name)
 )
-SELECT a.relation::text AS relation, a.name::text AS name, coalesce(t.tgenabled::text, '') AS enabled, true AS is_always
-FROM always a
-LEFT JOIN pg_trigger t ON t.tgrelid = a.relation AND t.tgname = a.name
-WHERE t.tgenabled IS DISTINCT FROM 'A'
-UNION ALL
-SELECT t.tgrelid::regclass::text, t.tgname::text, t.tgenabled::text, false
-FROM pg_trigger t
-JOIN pg_class c ON c.oid = t.tgrelid
-JOIN pg_proc f ON f.oid = t.tgfoid
-WHERE c.relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace)
-  AND f.pronamespace = 'cost_ledger_internal'::regnamespace
-  AND t.tgenabled IN ('D', 'R')
-  AND (t.tgrelid, t.tgname) NOT IN (SELECT a.relation, a.name FROM always a);
+-- Not regclass, whose text is another in another path.
+SELECT n.nspname || '.' || c.relname AS relation, b.name::text AS name, b.enabled, b.is_always
+FROM (SELECT a.relation, a.name, coalesce(t.tgenabled::text, '') AS enabled, true AS is_always
+      FROM always a
+      LEFT JOIN pg_trigger t ON t.tgrelid = a.relation AND t.tgname = a.name
+      WHERE t.tgenabled IS DISTINCT FROM 'A'
+      UNION ALL
+      SELECT t.tgrelid, t.tgname, t.tgenabled::text, false
+      FROM pg_trigger t
+      JOIN pg_class c ON c.oid = t.tgrelid
+      JOIN pg_proc f ON f.oid = t.tgfoid
+      WHERE c.relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace)
+        AND f.pronamespace = 'cost_ledger_internal'::regnamespace
+        AND t.tgenabled IN ('D', 'R')
+        AND (t.tgrelid, t.tgname) NOT IN (SELECT a.relation, a.name FROM always a)) b
+LEFT JOIN pg_class c ON c.oid = b.relation
+LEFT JOIN pg_namespace n ON n.oid = c.relnamespace;
 
 COMMENT ON VIEW cost_ledger_internal.broken_trigger IS 'Triggers of the ledger that do not do their work.';
 COMMENT ON COLUMN cost_ledger_internal.broken_trigger.relation IS 'The table.';

@@ -35,7 +35,7 @@ CREATE FUNCTION cost_ledger_internal.rate_condition(
 AS $$
     SELECT concat_ws(', ',
         CASE WHEN over_tokens > 0 OR is_inclusive OR is_graduated
-             THEN CASE WHEN is_graduated THEN 'beyond ' WHEN is_inclusive THEN 'from ' ELSE 'over ' END || over_tokens END,
+             THEN CASE WHEN is_graduated THEN 'beyond ' WHEN is_inclusive THEN 'from ' ELSE 'over ' END || over_tokens::text END,
         CASE WHEN window_start IS NOT NULL THEN to_char(window_start, 'HH24:MI:SS') || '–' || to_char(window_end, 'HH24:MI:SS') END,
         CASE WHEN window_days IS NOT NULL THEN 'days ' || array_to_string(window_days, ',') END,
         window_zone)
@@ -123,6 +123,7 @@ CREATE FUNCTION cost_ledger_internal.import_run(
 ) RETURNS cost_ledger_internal.import_run
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
 AS $$
 DECLARE
     run cost_ledger_internal.import_run;

@@ -58,6 +58,7 @@ COMMENT ON FUNCTION cost_ledger_internal.genai_provider_names(jsonb) IS
 CREATE FUNCTION cost_ledger_internal.genai_regex(rule jsonb, entry text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
 AS $$
 DECLARE
     word text;
@@ -217,6 +218,7 @@ CREATE FUNCTION cost_ledger_internal.genai_conditions(
 ) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
 AS $$
 DECLARE
     bad jsonb;

@@ -9,6 +9,7 @@ CREATE FUNCTION cost_ledger_internal.litellm_key(
 ) RETURNS record
     LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
 AS $$
 DECLARE
     -- The key, less what its grammar takes off: class, threshold, duration.
@@ -170,6 +171,7 @@ COMMENT ON FUNCTION cost_ledger_internal.litellm_rates(text, jsonb) IS
 CREATE FUNCTION cost_ledger_internal.litellm_entries(doc jsonb) RETURNS TABLE (entry text, raw jsonb, provider text, model text)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -251,6 +253,7 @@ CREATE FUNCTION cost_ledger_internal.litellm_items(doc jsonb) RETURNS TABLE (
         valid_from timestamptz, valid_to timestamptz, name text, value jsonb, note text)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
 AS $$
 DECLARE
     e record;

@@ -6,6 +6,7 @@ CREATE FUNCTION cost_ledger_internal.model_names(provider text, model text) RETU
         step integer, provider_name text, model_name text, rule text)
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 10
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
 AS $$
 BEGIN
     RETURN QUERY
@@ -279,7 +280,7 @@ BEGIN
            concat(CASE WHEN i.customer <> '' THEN '; of customer ' || i.customer END,
                   CASE WHEN i.service_class <> effective_prices.service_class THEN '; of class standard' END,
                   effective_prices.name_rule,
-                  CASE WHEN i.rate <> 1 THEN '; × ' || trim_scale(i.rate) || ' from ' || i.currency END,
+                  CASE WHEN i.rate <> 1 THEN format('; × %s from %s', trim_scale(i.rate), i.currency) END,
                   f.rule)
     FROM in_force i
     JOIN cost_ledger_internal.price_line l ON l.price_id = i.price_id

@@ -138,6 +138,7 @@ CREATE FUNCTION cost_ledger_internal.rate_window(
 ) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
 AS $$
 DECLARE
     text_value text;
@@ -540,6 +541,7 @@ COMMENT ON FUNCTION cost_ledger_internal.load_price_list() IS
 CREATE FUNCTION cost_ledger_internal.load_seed_prices() RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
 AS $load_seed_prices$
 DECLARE
     loaded bigint;

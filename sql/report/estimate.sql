@@ -59,7 +59,7 @@ BEGIN
         IF argument.value IS NULL OR argument.value < 0 OR argument.value >= 'Infinity' OR argument.value > argument.highest THEN
             RAISE EXCEPTION 'argument "%" of an estimate is %', argument.name, coalesce(argument.value::text, 'NULL')
                 USING ERRCODE = 'numeric_value_out_of_range',
-                      HINT = format('Pass a number from 0%s.', coalesce(' to ' || argument.highest, ' on'));
+                      HINT = format('Pass a number from 0%s.', coalesce(' to ' || argument.highest::text, ' on'));
         END IF;
     END LOOP;
     IF jsonb_typeof(scenarios) IS DISTINCT FROM 'object' OR scenarios = '{}'

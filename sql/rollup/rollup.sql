@@ -429,7 +429,7 @@ CREATE FUNCTION cost_ledger_internal.raise_work_mem() RETURNS void
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')), 64 * 1024 * 1024) / 1024 || 'kB', true);
+    PERFORM set_config('work_mem', format('%skB', greatest(pg_size_bytes(current_setting('work_mem')), 64 * 1024 * 1024) / 1024), true);
 END
 $$;
 

@@ -92,8 +92,10 @@ SELECT f.filter, string_agg(DISTINCT p.place || ' ' || pg_temp.found(p.place, f.
 FROM (VALUES ('{"teem": "a"}'::jsonb), ('{"raw_usage": "a"}'), ('{"call_id": "one"}'), ('{"call_id": "1*"}'), ('{"accepted": "perhaps"}')) AS f (filter)
 CROSS JOIN unnest('{rerate,billed,pause,rule,budget}'::text[]) AS p (place)
 GROUP BY f.filter ORDER BY f.filter;
--- NULL is every call for what counts, and an error for what stops.
-SELECT pg_temp.found('rerate', NULL), pg_temp.found('billed', NULL), pg_temp.found('budget', NULL), pg_temp.found('pause', NULL);
+-- NULL is every call for what counts, and an error for what stops; so is that of JSON.
+SELECT p.place, pg_temp.found(p.place, NULL) AS of_null, pg_temp.found(p.place, 'null') AS of_json_null
+FROM unnest('{rerate,what_if,billed,rule,budget,pause}'::text[]) AS p (place) ORDER BY p.place;
+SELECT pg_temp.found('mapping', 'null');
 
 -- How it says so.
 SELECT * FROM cost_ledger.rerate('2026-01-01', '2026-02-01', '{"teem": "a"}');
@@ -101,12 +103,33 @@ SELECT * FROM cost_ledger.billed_meters('2026-01-01', '2026-02-01', '{"team": "a
 SELECT * FROM cost_ledger.what_if('2026-01-01', '2026-02-01', filters => '{"call_id": "1*"}');
 SELECT cost_ledger.set_budget('b', '{"team": "a*"}', 'month', 1);
 SELECT cost_ledger.pause('{"tags": {"env": "x"}}', 'test');
+SELECT * FROM cost_ledger.what_if('2026-01-01', '2026-02-01', '[{"from": ["gpt-5"], "to": {"model": "triple"}}]');
+
+-- Columns that users add are labels, as far as their type goes.
+CREATE DOMAIN public.short_text AS text CHECK (length(value) < 5);
+ALTER TABLE cost_ledger.call ADD COLUMN lane varchar(8), ADD COLUMN "odd ""name" public.short_text, ADD COLUMN words text[], ADD COLUMN place point;
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, lane, "odd ""name", words, place) VALUES (now() - interval '1 hour', 'p', 'gpt-5', 64000000, 'fast', 'odd', '{a}', '(1,2)');
+SELECT f.filter, pg_temp.found('billed', f.filter) AS found
+FROM unnest('{"{\"lane\": \"fast\"}","{\"lane\": \"fa*\"}","{\"odd \\\"name\": [\"odd\", null]}","{\"odd \\\"name\": \"o*\"}","{\"odd \\\"name\": \"too long\"}","{\"words\": \"a\"}","{\"words\": null}","{\"place\": \"(1,2)\"}"}'::jsonb[]) WITH ORDINALITY AS f (filter, n)
+ORDER BY f.n;
+SELECT * FROM cost_ledger.billed_meters('2026-01-01', '2026-02-01', '{"odd \"name": "too long"}');
+SELECT * FROM cost_ledger.billed_meters('2026-01-01', '2026-02-01', '{"place": "(1,2)"}');
+-- Names are compared as calls keep them: ids and labels shortened, other texts whole.
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, parent_run_id, step, trace_url)
+    VALUES (now() - interval '1 hour', 'p', 'gpt-5', 128000000, repeat('p', 600), repeat('s', 2000), repeat('t', 2000));
+SELECT label, pg_temp.found('billed', jsonb_build_object(label, value)) AS found
+FROM (VALUES ('parent_run_id', repeat('p', 600)), ('step', repeat('s', 2000)), ('trace_url', repeat('t', 2000))) AS l (label, value);
 
 -- One spelling, so that what was paused in other words is resumed.
 SELECT cost_ledger_internal.check_filter(f, 'calls', '{team,model,run_id,tags}')
 FROM unnest(ARRAY['{"team": ["b", "a", null, "b"], "model": ["m"]}', '{"tags": {"b": {"not": [2]}, "a": true}}', NULL, '{"team": {"not": ["x"]}}']::jsonb[]) AS f;
 SELECT length(cost_ledger_internal.check_filter(jsonb_build_object('run_id', repeat('x', 1000)), 'calls', '{run_id}') ->> 'run_id') AS shortened;
 SELECT cost_ledger.pause('{"model": ["b", "a"], "team": ["t"]}', 'test') > 0 AS paused, cost_ledger.resume('{"team": "t", "model": ["a", "b", "a"]}') AS resumed;
+-- A name that is too long is shortened wherever it is said.
+SELECT cost_ledger.pause(jsonb_build_object('model', repeat('m', 2000)), 'test') > 0 AS paused;
+SELECT a.decision AS by_argument, l.decision AS by_label
+FROM cost_ledger.reserve(NULL, '{}', 1, 'p', repeat('m', 2000), check_only => true) a,
+     cost_ledger.reserve(NULL, jsonb_build_object('model', repeat('m', 2000)), 1, check_only => true) l;
 -- Nor does another way into the table take what is none.
 INSERT INTO cost_ledger.pause (scope, reason) VALUES ('{"team": {"like": "a"}}', 'test');
 SELECT cost_ledger.drop_ledger(i_mean_it => true);

@@ -160,6 +160,18 @@ CALL cost_ledger.run_jobs();
 SELECT name, skipped, last_skip_reason FROM cost_ledger.job_status WHERE skipped > 0;
 SELECT cost_ledger.check_rules();
 INSERT INTO cost_ledger_internal.lock VALUES ('run_jobs'), ('check_rules');
+-- each step that is left out is counted once
+CREATE FUNCTION public.lose_lock() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM cost_ledger_internal.lock WHERE name = 'run_jobs';
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER lose_lock AFTER UPDATE ON cost_ledger_internal.job FOR EACH ROW WHEN (new.name = 'summarize_pages') EXECUTE FUNCTION public.lose_lock();
+CALL cost_ledger.run_jobs();
+SELECT name, skipped, last_skip_reason FROM cost_ledger.job_status WHERE skipped > 0 ORDER BY name;
+DROP FUNCTION public.lose_lock() CASCADE;
+INSERT INTO cost_ledger_internal.lock VALUES ('run_jobs');
 
 -- an owner who is not superuser runs everything
 CREATE ROLE regress_ledger_owner;

@@ -71,6 +71,13 @@ SET cost_ledger.allow_drop = on;
 DROP TRIGGER price_cache_exchange_rate ON cost_ledger.exchange_rate;
 RESET cost_ledger.allow_drop;
 SELECT subject, detail, hint FROM cost_ledger.ledger_problem WHERE problem = 'trigger' AND subject !~ 'call_p' ORDER BY 1;
+-- the same ones, of the same names, in every session
+CREATE TEMP TABLE said AS SELECT * FROM cost_ledger.ledger_problem;
+SET search_path = cost_ledger, cost_ledger_internal;
+SET quote_all_identifiers = on;
+SELECT subject, row_key FROM cost_ledger.ledger_problem EXCEPT SELECT subject, row_key FROM pg_temp.said;
+RESET quote_all_identifiers;
+RESET search_path;
 SELECT cost_ledger.check_rules() > 0 AS alerted;
 SELECT DISTINCT rule, level FROM cost_ledger.unacknowledged_alert;
 SELECT cost_ledger.drop_ledger(i_mean_it => true);

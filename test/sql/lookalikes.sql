@@ -16,6 +16,14 @@ WHERE p.pronamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::re
   AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false)
 ORDER BY 1;
 
+-- and none with a backslash in it leaves to the session what that means
+SELECT p.oid::regprocedure AS without_standard_strings
+FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+WHERE p.pronamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace)
+  AND l.lanname IN ('sql', 'plpgsql') AND p.prosqlbody IS NULL AND strpos(p.prosrc, E'\\') > 0
+  AND NOT coalesce('standard_conforming_strings=on' = ANY (p.proconfig), false)
+ORDER BY 1;
+
 -- A trap says that it was entered, and leaves a mark that no rollback takes away.
 CREATE SCHEMA traps;
 CREATE SEQUENCE traps.entered;
@@ -238,6 +246,40 @@ CALL cost_ledger.run_jobs();
 RESET search_path;
 SELECT is_called AS entered FROM traps.entered;
 SET client_min_messages = warning;
+
+-- Nor does it matter what a backslash is to the session, in one that has parsed
+-- nothing yet.
+\c -
+SET TIME ZONE 'UTC';
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+SET standard_conforming_strings = off;
+SELECT cost_ledger.set_price('openai', 'm', '{"input_tokens": 1}', '2020-01-01', replace => true) > 0 AS priced;
+INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('openai', 'm-2026-01-31', 10) RETURNING pricing;
+SELECT bool_and(starts_at < ends_at) AS proper FROM cost_ledger.partition_status;
+RESET standard_conforming_strings;
+
+-- Nor do casts stop anything that databases moved from elsewhere have, where numbers
+-- and times are text unasked; in a session that has parsed nothing yet.
+CREATE FUNCTION traps.casts(command text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+DECLARE
+    type_name text;
+BEGIN
+    FOREACH type_name IN ARRAY '{smallint,integer,bigint,numeric,real,double precision,date,timestamp,timestamptz,interval,uuid,oid}'::text[] LOOP
+        EXECUTE format(command, type_name);
+    END LOOP;
+END
+$$;
+SELECT traps.casts('CREATE CAST (%s AS text) WITH INOUT AS IMPLICIT');
+\c -
+SET TIME ZONE 'UTC';
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+SELECT traps.run('public');
+CALL cost_ledger.refresh();
+CALL cost_ledger.run_jobs();
+SELECT name, last_error FROM cost_ledger.job_status WHERE is_failing;
+SELECT traps.casts('DROP CAST (%s AS text)');
 
 -- what a careless procedure would enter
 CREATE PROCEDURE traps.careless() LANGUAGE plpgsql AS $$

@@ -49,6 +49,7 @@ DROP ROLE regress_reference;
 \set ECHO none
 \pset format unaligned
 \pset tuples_only on
+SET quote_all_identifiers = on;
 \o :generated
 \i :generator
 \o
