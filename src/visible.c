@@ -134,19 +134,21 @@ find_visible(void)
 	Snapshot	snapshot = GetActiveSnapshot();
 	Oid			role = GetUserId();
 	Oid			call;
+	Oid			owner;
 	bool		is_under_policy;
 
 	if (visible.is_known && visible.role == role && cl_is_same_snapshot(&visible.snapshot, snapshot))
 		return;
 	visible.is_known = false;
 	call = cl_ledger_relation("call");
-	if (check_enable_rls(call, cl_owner_of(call), true) == RLS_ENABLED)
+	owner = cl_owner_of(call);
+	if (check_enable_rls(call, owner, true) == RLS_ENABLED)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("reports would lack the calls that a policy hides from the ledger's owner"),
 				 errhint("ALTER TABLE cost_ledger.call NO FORCE ROW LEVEL SECURITY;")));
 	is_under_policy = check_enable_rls(call, InvalidOid, true) == RLS_ENABLED;
-	visible.sees_all = has_privs_of_role(role, cl_owner_of(call));
+	visible.sees_all = has_privs_of_role(role, owner);
 	/* The owner has no grants to read: jobs and reserve() ask all the time. */
 	if (!visible.sees_all || is_under_policy)
 		visible.sees_all = read_grants(role);
