@@ -12,6 +12,9 @@ OBJS = \
 	src/bounds.o \
 	src/json_column.o \
 	src/usage.o \
+	src/usage_rules.o \
+	src/usage_find.o \
+	src/usage_read.o \
 	src/ledger.o \
 	src/as_owner.o \
 	src/key_space.o \

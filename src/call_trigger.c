@@ -33,6 +33,7 @@
 #include "miscadmin.h"
 #include "pricing.h"
 #include "rollup.h"
+#include "usage_read.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"

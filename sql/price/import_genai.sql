@@ -202,6 +202,11 @@ BEGIN
         RETURN QUERY SELECT 'cache_write_1h_tokens', r.line, true
                      FROM cost_ledger_internal.genai_rates(jsonb_build_object('cache_write_1h_mtok', prices -> 'cache_write_mtok'), condition, entry) r;
     END IF;
+    -- The fee of a request has its search in it, of whatever size.
+    IF prices ? 'requests_kcount' AND NOT prices ? 'web_searches_kcount' THEN
+        RETURN QUERY SELECT 'web_search_requests' || s.size, condition || '{"price": 0, "per": 1}', true
+                     FROM unnest('{"", _low, _medium, _high}'::text[]) AS s (size);
+    END IF;
     -- A model listed without prices is a free one to genai-prices.
     IF condition = '{}' AND prices = '{}' THEN
         RETURN QUERY VALUES ('input_tokens', '{"price": 0, "per": 1000000}'::jsonb, true),

@@ -25,9 +25,14 @@ INSERT INTO cost_ledger.call (provider, model, other_usage) VALUES ('p', 'm', '{
 INSERT INTO cost_ledger.call (provider, model, other_usage) VALUES ('p', 'm', jsonb_build_object('seconds', ('9e131071')::numeric));
 INSERT INTO cost_ledger.call (provider, model, tool_calls) VALUES ('p', 'm', '{"grep": 1000000000001}');
 INSERT INTO cost_ledger.call (provider, model, tool_calls) VALUES ('p', 'm', jsonb_build_object('grep', ('9e131071')::numeric));
-INSERT INTO cost_ledger.call (provider, model, raw_usage) VALUES ('p', 'm', '{"prompt_tokens": 1000000000001, "completion_tokens": 1}');
-INSERT INTO cost_ledger.call (provider, model, raw_usage) VALUES ('p', 'm', jsonb_build_object('prompt_tokens', 1, 'completion_tokens', 1, 'x', repeat('x', 1048576)));
 INSERT INTO cost_ledger.call (provider, model, other_usage) VALUES ('p', 'm', jsonb_build_object(repeat('x', 1048576), 1));
+-- a whole response is no reason to lose a call: of one with pictures in it the usage object is kept, of one that is too long the counts
+INSERT INTO cost_ledger.call (provider, model, raw_usage) VALUES
+    ('openai', 'm', jsonb_build_object('data', jsonb_build_array(jsonb_build_object('b64_json', repeat('x', 1048576))), 'usage', '{"input_tokens": 10, "input_tokens_details": {"image_tokens": 4, "text_tokens": 6}, "output_tokens": 5, "total_tokens": 15}'::jsonb)),
+    ('openai', 'm', jsonb_build_object('data', jsonb_build_array(jsonb_build_object('b64_json', repeat('x', 1048576))))),
+    ('p', 'm', jsonb_build_object('prompt_tokens', 1, 'completion_tokens', 1, 'x', repeat('x', 1048576))),
+    ('p', 'm', to_jsonb(repeat('x', 1048576)))
+    RETURNING input_tokens, output_tokens, other_usage, usage_status, raw_usage;
 -- the cost that a provider's object tells and that is none is left out, as any other that is none
 INSERT INTO cost_ledger.call (provider, model, raw_usage) VALUES
     ('openrouter', 'm', jsonb_build_object('prompt_tokens', 1, 'completion_tokens', 1, 'cost', ('9e131071')::numeric)),
