@@ -48,6 +48,22 @@ SELECT cost_ledger.load_seed_prices() = count(*) AS same_number FROM cost_ledger
 SELECT count(*) AS changed FROM (TABLE first_load EXCEPT ALL TABLE cost_ledger.price_list) d;
 SELECT count(*) AS new_versions FROM cost_ledger_internal.price p WHERE NOT EXISTS (SELECT FROM first_version v WHERE v.price_id = p.price_id);
 
+-- A newer list, as an upgrade brings it: what it has in addition is added, what it
+-- corrects is corrected, what it no longer has stays.
+BEGIN;
+CREATE OR REPLACE FUNCTION cost_ledger_internal.seed_prices() RETURNS jsonb LANGUAGE sql IMMUTABLE
+    AS $list$ SELECT '{"source": "LiteLLM of 2027-01-01 and genai-prices of 2027-01-01", "currency": "USD", "prices": [
+        {"provider": "openai", "model": "gpt-4.1", "valid_from": "2025-04-14T00:00:00Z", "rates": {"input_tokens": 2, "output_tokens": 8, "cache_read_tokens": 0.5}},
+        {"provider": "openai", "model": "gpt-4.1", "valid_from": "2026-12-01T00:00:00Z", "rates": {"input_tokens": 1.5, "output_tokens": 6, "cache_read_tokens": 0.4}},
+        {"provider": "openai", "model": "gpt-4.1-mini", "valid_from": "2025-04-14T00:00:00Z", "rates": {"input_tokens": 0.35, "output_tokens": 1.6}},
+        {"provider": "openai", "model": "gpt-next", "valid_from": "2026-12-01T00:00:00Z", "rates": {"input_tokens": 7}}]}'::jsonb $list$;
+SELECT cost_ledger.load_seed_prices() AS rates;
+SELECT p.model, p.meter, p.unit_price, p.valid_from, p.valid_to, p.source
+FROM cost_ledger.price_list p
+WHERE p.provider = 'openai' AND p.service_class = 'standard' AND p.model IN ('gpt-4.1', 'gpt-4.1-mini', 'gpt-4.1-nano', 'gpt-next')
+ORDER BY p.model COLLATE "C", p.valid_from, p.meter COLLATE "C";
+ROLLBACK;
+
 -- A price of one's own, afterwards, is kept; the shipped list is not set over it.
 SELECT cost_ledger.set_price('openai', 'gpt-5', '{"input_tokens": 1, "output_tokens": 8}', '2026-01-01') IS NOT NULL AS set;
 SELECT cost_ledger.load_seed_prices() < (SELECT count(*) FROM first_load) AS fewer;
@@ -75,7 +91,7 @@ SELECT cost_ledger.create_ledger(currency => 'EUR');
 SELECT cost_ledger.load_seed_prices() > 1000 AS loaded;
 \set VERBOSITY default
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) VALUES ('2026-11-01', 'openai', 'gpt-4o', 1000000) RETURNING cost, pricing;
-INSERT INTO cost_ledger.exchange_rate (currency, valid_from, rate) VALUES ('USD', '2026-01-01', 0.90);
+INSERT INTO cost_ledger.exchange_rate (currency, valid_from, rate) VALUES ('USD', '2020-01-01', 0.90);
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) VALUES ('2026-11-01', 'openai', 'gpt-4o', 1000000) RETURNING cost, pricing;
 SELECT cost_ledger.load_seed_prices() > 1000 AS loaded;
 -- an exchange rate of later on is none yet

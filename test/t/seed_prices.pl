@@ -6,6 +6,7 @@
 # beside the source tree.
 
 use strict;
+use utf8;
 use warnings;
 use FindBin;
 use JSON::PP;
@@ -59,7 +60,7 @@ $node->stop;
 my $litellm = decode_json(slurp_file($file{litellm}));
 my %genai = map { $_->{id} => $_ } @{ decode_json(slurp_file($file{genai})) };
 my %genai_id = (bedrock => 'aws', fireworks_ai => 'fireworks', gemini => 'google', moonshot => 'moonshotai', together_ai => 'together', vertex_ai => 'google', xai => 'x-ai');
-my %litellm_provider = (gemini => [qw(gemini)], vertex_ai => ['vertex_ai-language-models'], bedrock => [qw(bedrock_converse bedrock)], cohere => [qw(cohere_chat cohere)]);
+my %litellm_provider = (vertex_ai => [qw(vertex_ai-language-models vertex_ai)], openai => [qw(openai text-completion-openai)], bedrock => [qw(bedrock_converse bedrock)], cohere => [qw(cohere_chat cohere)]);
 my %litellm_key = (input_tokens => 'input_cost_per_token', output_tokens => 'output_cost_per_token', cache_read_tokens => 'cache_read_input_token_cost',
 	cache_write_tokens => 'cache_creation_input_token_cost', cache_write_1h_tokens => 'cache_creation_input_token_cost_above_1hr',
 	input_audio_tokens => 'input_cost_per_audio_token', output_audio_tokens => 'output_cost_per_audio_token');
@@ -89,13 +90,13 @@ sub litellm_entry
 		  grep { ref $litellm->{$_} && ($litellm->{$_}{litellm_provider} // '') eq $theirs && /^(?:\Q$provider\E\/|\Q$theirs\E\/)?\Q$model\E(?:-\d{8}|-\d{4}-\d\d-\d\d)?$/ } keys %$litellm;
 		return $litellm->{ $names[0] } if @names;
 	}
-	return;
+	return {};
 }
 
 sub litellm_rate
 {
 	my ($entry, $meter) = @_;
-	return rate($entry->{search_context_cost_per_query}{search_context_size_medium} * 1000) if $meter eq 'web_search_requests';
+	return rate(($entry->{search_context_cost_per_query}{search_context_size_medium} // 0) * 1000) if $meter eq 'web_search_requests';
 	my $key = $litellm_key{$meter};
 	my @tiers = map { [ $entry->{$_} * 1e6, /_above_(\d+)k_tokens$/ && $1 * 1000 ] } sort grep { /^\Q$key\E_above_\d+k_tokens$/ } keys %$entry;
 	return rate(defined $entry->{$key} ? $entry->{$key} * 1e6 : undef, @tiers);
@@ -129,8 +130,7 @@ sub genai_rate
 }
 
 my %read;
-my (@wrong, %last);
-$last{"$_->{provider} $_->{model} " . ($_->{service_class} // '')} = $_ foreach @{ $seed->{prices} };
+my @wrong;
 foreach my $price (@{ $seed->{prices} })
 {
 	my $source = $price->{source} // $seed->{source};
@@ -158,8 +158,20 @@ note("rates found in genai-prices: $read{genai}, in LiteLLM's: $read{litellm}; p
 cmp_ok($read{litellm}, '>', 500, 'most of the list stands in both catalogues');
 is_deeply(\@wrong, [], 'and every rate that it has from them is the one they have');
 
-# A class is a share of the price beside it.
-my ($class) = @{ decode_json(slurp_file("$root/prices/models.json"))->{classes} };
-is($last{'anthropic claude-opus-5 batch'}{rates}{input_tokens}, $last{'anthropic claude-opus-5 '}{rates}{input_tokens} * $class->{factor}, 'a batch costs half');
+# A class is a share of the price beside it, meter by meter.
+my ($shares, @off) = (0);
+foreach my $price (grep { $_->{service_class} } @{ $seed->{prices} })
+{
+	my ($factor) = $price->{source} =~ /^([\d.]+) × standard/;
+	my ($beside) = grep { $_->{provider} eq $price->{provider} && $_->{model} eq $price->{model} && !$_->{service_class} && $_->{valid_from} le $price->{valid_from} } reverse @{ $seed->{prices} };
+	foreach my $meter (keys %{ $price->{rates} })
+	{
+		my ($share, $whole) = map { [ map { ref $_ ? $_->{price} : $_ } ref $_ eq 'ARRAY' ? @$_ : $_ ] } $price->{rates}{$meter}, $beside->{rates}{$meter};
+		push @off, "$price->{model} $meter" if rate(@$share[0], map { [ $_, 1 ] } @$share[1 .. $#$share]) ne rate($whole->[0] * $factor, map { [ $_ * $factor, 1 ] } @$whole[1 .. $#$whole]);
+		$shares++;
+	}
+}
+cmp_ok($shares, '>', 200, 'classes have rates');
+is_deeply(\@off, [], 'which are the share of standard that they say');
 
 done_testing();
