@@ -20,7 +20,7 @@ SELECT :'litellm'::jsonb AS litellm, :'genai'::jsonb AS genai, :'models'::jsonb 
 -- What prices/models.json asks for, each until the next of its model.
 CREATE TABLE wanted AS
 SELECT m.value ->> 'provider' AS provider, m.value ->> 'model' AS model, m.value -> 'rates' AS rates,
-       coalesce(m.value -> 'settled', '{}') AS settled, format('%s of %s', m.value ->> 'source', models ->> 'pages_read') AS source,
+       coalesce(m.value -> 'settled', '{}') AS settled, m.value ->> 'source' AS source,
        (m.value ->> 'valid_from')::timestamptz AS valid_from, (m.value ->> 'valid_to')::timestamptz AS valid_to,
        lead((m.value ->> 'valid_from')::timestamptz) OVER (PARTITION BY m.value -> 'provider', m.value -> 'model' ORDER BY m.value ->> 'valid_from') AS next_from
 FROM document, jsonb_array_elements(models -> 'prices') AS m;
@@ -113,6 +113,22 @@ FROM compared c
 WHERE NOT c.is_settled
   AND coalesce(nullif(jsonb_path_query_array(c.litellm, '$[*] ? (@.price > 0)'), '[]'), 'null') <> coalesce(nullif(jsonb_path_query_array(c.genai, '$[*] ? (@.price > 0)'), '[]'), 'null');
 
+-- Of a meter that was settled, one of them may say the same; else a page does.
+CREATE TABLE settled_by AS
+SELECT c.provider, c.model, c.valid_from, c.meter,
+       CASE WHEN s.lines IS NOT DISTINCT FROM c.litellm THEN 'LiteLLM alone' WHEN s.lines IS NOT DISTINCT FROM c.genai THEN 'genai-prices alone' ELSE w.source END AS source
+FROM wanted w
+JOIN (SELECT provider, model, valid_from, meter, litellm, genai FROM compared
+      UNION
+      -- a meter that neither has
+      SELECT w.provider, w.model, w.valid_from, k, NULL, NULL FROM wanted w, jsonb_object_keys(w.settled) k
+      WHERE NOT EXISTS (SELECT FROM compared c WHERE (c.provider, c.model, c.valid_from, c.meter) = (w.provider, w.model, w.valid_from, k))) AS c
+  ON (c.provider, c.model, c.valid_from) = (w.provider, w.model, w.valid_from) AND w.settled ? c.meter
+CROSS JOIN LATERAL (SELECT CASE WHEN w.settled -> c.meter <> 'null' THEN lines(w.settled, c.meter)
+                                ELSE (SELECT lines(l.rates - c.meter, c.meter) FROM litellm_price l
+                                      WHERE l.provider = w.provider AND l.model = w.model AND l.service_class = 'standard') END AS lines) AS s
+WHERE w.rates IS NULL;
+
 --
 -- The list.
 --
@@ -139,7 +155,10 @@ SELECT w.provider, w.model, greatest(w.valid_from, g.valid_from), least(w.next_f
         WHERE c.provider = w.provider AND c.model = w.model AND c.valid_from = w.valid_from AND c.is_in_both AND NOT c.is_settled
           AND NOT EXISTS (SELECT FROM differing x WHERE (x.provider, x.model, x.valid_from, x.meter) = (c.provider, c.model, c.valid_from, c.meter)))
        || jsonb_strip_nulls(w.settled),
-       CASE WHEN w.settled <> '{}' THEN format('LiteLLM of %s and genai-prices of %s; %s: %s', d.litellm_date, d.genai_date, (SELECT string_agg(k, ', ' ORDER BY k) FROM jsonb_object_keys(w.settled) k), w.source) END
+       (SELECT format('LiteLLM of %s and genai-prices of %s; %s', d.litellm_date, d.genai_date, string_agg(format('%s: %s', b.meters, b.source), '; ' ORDER BY b.meters))
+        FROM (SELECT string_agg(t.meter, ', ' ORDER BY t.meter) AS meters, t.source FROM settled_by t
+              WHERE (t.provider, t.model, t.valid_from) = (w.provider, w.model, w.valid_from) GROUP BY t.source) AS b
+        HAVING count(*) > 0)
 FROM wanted w
 CROSS JOIN document d
 JOIN genai_price g ON g.provider = w.provider AND g.model = w.model AND g.valid_from <= d.genai_date AND (g.valid_to IS NULL OR g.valid_to > d.genai_date)
@@ -172,11 +191,10 @@ $$;
 
 CREATE TABLE shared AS
 SELECT v.provider, v.model, c.service_class, greatest(v.valid_from, c.valid_from) AS valid_from, v.valid_to, share(v.rates, c.factor, c.meters) AS rates,
-       format('%s × standard: %s of %s', c.factor, c.source, d.models ->> 'pages_read') AS source, l.rates AS litellm,
+       format('%s × standard: %s', c.factor, c.source) AS source, l.rates AS litellm,
        l.rates IS NULL OR v.ends IS NOT NULL
        OR NOT EXISTS (SELECT FROM jsonb_object_keys(l.rates) m WHERE m ~ '^(input|output)_tokens$' AND lines(l.rates, m) -> 0 <> lines(share(v.rates, c.factor, c.meters), m) -> 0) AS is_agreed
 FROM class c
-CROSS JOIN document d
 JOIN version v ON v.provider = c.provider AND v.model ~ c.models AND (v.ends IS NULL OR v.ends > c.valid_from)
 LEFT JOIN litellm_price l ON l.provider = v.provider AND l.model = v.model AND l.service_class = c.service_class;
 
@@ -189,6 +207,10 @@ SELECT concat_ws(E'\t', w.provider, w.model, '', '', '',
                       ELSE 'not in genai-prices: model left out' END)
 FROM wanted w
 WHERE w.rates IS NULL AND NOT EXISTS (SELECT FROM compared c WHERE (c.provider, c.model, c.valid_from) = (w.provider, w.model, w.valid_from))
+UNION ALL
+SELECT concat_ws(E'\t', b.provider, b.model, b.meter, '', '', 'settled without a source')
+FROM settled_by b
+WHERE b.source IS NULL
 UNION ALL
 SELECT concat_ws(E'\t', s.provider, s.model, s.service_class, s.litellm, short(s.rates), 'class left out')
 FROM shared s

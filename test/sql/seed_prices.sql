@@ -14,7 +14,7 @@ CREATE TEMP TABLE first_version AS SELECT price_id FROM cost_ledger_internal.pri
 -- what is in it: every price has a source of a day or a page, and its currency
 SELECT count(DISTINCT (provider, model)) > 200 AS models, count(*) FILTER (WHERE service_class = 'batch') > 100 AS batch,
        count(*) FILTER (WHERE over_tokens > 0) > 50 AS tiers, count(*) FILTER (WHERE meter ~ '^cache_') > 300 AS cache,
-       bool_and(source ~ ' of \d{4}-\d\d-\d\d$') AS sources, bool_and(currency = 'USD') AS dollars
+       bool_and(source ~ ' of \d{4}-\d\d') AS sources, bool_and(currency = 'USD') AS dollars
 FROM cost_ledger.price_list;
 SELECT provider, count(DISTINCT model) > 0 AS models
 FROM (VALUES ('openai'), ('anthropic'), ('gemini'), ('vertex_ai'), ('mistral'), ('deepseek'), ('xai'), ('groq'), ('together_ai'),
