@@ -443,7 +443,8 @@ bound_texts(CallRow *row)
 		cl_check_length(VALUE(row, TRACE_URL), MAX_TEXT_LEN, call_columns[TRACE_URL].name);
 	for (int i = OTHER_USAGE; i <= TAGS; i++)
 	{
-		if (!ISNULL(row, i))
+		/* A response with pictures in it is no reason to lose a call. */
+		if (i != RAW_USAGE && !ISNULL(row, i))
 			cl_check_length(VALUE(row, i), MAX_JSON_LEN, call_columns[i].name);
 	}
 }
@@ -751,6 +752,21 @@ is_ledger_in_dollars(CallRow *row)
 }
 
 /*
+ * Of what is too long to be kept as it came, what it says of the usage.
+ */
+static void
+shorten_raw_usage(CallRow *row, const char *provider, int provider_len, const Usage *usage)
+{
+	Jsonb	   *kept;
+
+	if (!cl_is_longer(VALUE(row, RAW_USAGE), MAX_JSON_LEN))
+		return;
+	kept = cl_usage_core(DatumGetJsonbP(VALUE(row, RAW_USAGE)), provider, provider_len, usage);
+	VALUE(row, RAW_USAGE) = PointerGetDatum(kept);
+	ISNULL(row, RAW_USAGE) = kept == NULL;
+}
+
+/*
  * The row's usage, from the columns or from raw_usage, which then fills them.
  * False when there is nothing to price it by.
  */
@@ -797,6 +813,7 @@ read_usage(CallRow *row, Usage *usage)
 	provider = text_of(row, PROVIDER, &provider_len);
 	known = cl_usage_normalize(DatumGetJsonbP(VALUE(row, RAW_USAGE)), NULL,
 							   provider, provider_len, usage);
+	shorten_raw_usage(row, provider, provider_len, usage);
 	if (ISNULL(row, SERVICE_CLASS) && usage->service_class)
 		put(row, SERVICE_CLASS, cl_shorten_datum(CStringGetTextDatum(usage->service_class), MAX_LABEL_LEN));
 	if (ISNULL(row, REGION) && usage->region)

@@ -25,6 +25,12 @@
 /* Digits of a count, or of a quantity with its decimals, that is sent as text. */
 #define MAX_NUMBER_LEN 40
 
+/* The longest word for a size. */
+#define MAX_SIZE_LEN 20
+
+/* Meters without a column, of a call. */
+#define MAX_METERS 100
+
 /* A usage object while it is read. */
 typedef struct Reading
 {
@@ -276,6 +282,12 @@ add_quantity(Reading *reading, const char *name, Numeric quantity)
 {
 	Usage	   *usage = reading->usage;
 
+	/* Nobody sends these; rate cards have no such meters. */
+	if (strlen(name) >= NAMEDATALEN || usage->nother >= MAX_METERS)
+	{
+		reading->is_unexplained = true;
+		return;
+	}
 	quantity = cl_numeric_trim(quantity);
 	for (int i = 0; i < usage->nother; i++)
 	{
@@ -855,7 +867,8 @@ read_label(Reading *reading, const Rule *rule, const JsonbValue *value)
 				reading->usage->service_class = unconstify(char *, rule->name);
 			break;
 		default:					/* RULE_SEARCH_CONTEXT */
-			if (value->type == jbvString && value->val.string.len > 0)
+			if (value->type == jbvString && value->val.string.len > 0 &&
+				value->val.string.len <= MAX_SIZE_LEN)
 				reading->search_context = asc_tolower(value->val.string.val,
 													  value->val.string.len);
 			break;
@@ -1281,6 +1294,41 @@ cl_usage_normalize(Jsonb *raw, const char *format_name,
 			return false;
 	}
 	return cl_usage_divide(usage, &bad) && !cl_usage_is_empty(usage);
+}
+
+static Jsonb *
+copy_container(JsonbContainer *container)
+{
+	JsonbIterator *it = JsonbIteratorInit(container);
+	JsonbParseState *state = NULL;
+	JsonbValue	value;
+	JsonbValue *result = NULL;
+	JsonbIteratorToken token;
+
+	while ((token = JsonbIteratorNext(&it, &value, false)) != WJB_DONE)
+		result = pushJsonbValue(&state, token, token < WJB_BEGIN_ARRAY ? &value : NULL);
+	return JsonbValueToJsonb(result);
+}
+
+/*
+ * What is kept of an object that is too long: the usage object in it, or what
+ * was read of it.  NULL where that is nothing.
+ */
+Jsonb *
+cl_usage_core(Jsonb *raw, const char *provider, int provider_len, const Usage *usage)
+{
+	FoundUsage	found = {.format = FORMAT_UNKNOWN};
+	Jsonb	   *core;
+
+	if (JB_ROOT_IS_OBJECT(raw))
+		found = cl_find_usage(&raw->root, provider, provider_len);
+	if (found.format != FORMAT_UNKNOWN && found.usage != &raw->root)
+	{
+		core = copy_container(found.usage);
+		if (!cl_is_longer(PointerGetDatum(core), MAX_JSON_LEN))
+			return core;
+	}
+	return cl_usage_to_jsonb(usage, false);
 }
 
 /*

@@ -12,5 +12,7 @@
 extern bool cl_usage_normalize(Jsonb *raw, const char *format_name,
 							   const char *provider, int provider_len,
 							   Usage *usage);
+extern Jsonb *cl_usage_core(Jsonb *raw, const char *provider, int provider_len,
+							const Usage *usage);
 
 #endif							/* COST_LEDGER_USAGE_READ_H */

@@ -56,7 +56,6 @@ BEGIN
         WHEN 'output_db_cost_per_token' THEN 'output_tokens'
         WHEN 'input_cost_per_request' THEN 'requests'
         WHEN 'input_cost_per_query' THEN 'search_units'
-        WHEN 'output_cost_per_video_per_second' THEN 'output_seconds'
         WHEN 'ocr_cost_per_page' THEN 'pages'
         WHEN 'annotation_cost_per_page' THEN 'annotation_pages'
         WHEN 'ocr_cost_per_credit' THEN 'credits'
@@ -107,6 +106,8 @@ AS $$
         WHEN meter = 'input_images' AND raw ->> 'mode' IN ('image_generation', 'image_edit') AND NOT raw ? 'output_cost_per_image' THEN 'output_images'
         -- What is called an image here is a token of one, says OpenAI.
         WHEN meter = 'input_images' AND raw ->> 'mode' = 'realtime' THEN 'input_image_tokens'
+        -- A video's seconds are the seconds of what was made.
+        WHEN meter = 'output_video_seconds' AND NOT raw ? 'output_cost_per_second' THEN 'output_seconds'
         -- The duration that is transcribed is one, whichever side has its price.
         WHEN meter IN ('input_seconds', 'output_seconds') AND raw ->> 'mode' = 'audio_transcription' AND coalesce(raw -> 'input_cost_per_second', '0') = '0'
             THEN CASE meter WHEN 'input_seconds' THEN 'output_seconds' ELSE 'input_seconds' END
@@ -115,7 +116,7 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.litellm_meter(text, jsonb) IS
-    'The meter that a price of LiteLLM is for, which depends on the mode of its entry: calls report what images a model has made, what tokens of images it was shown, and how long a recording was.';
+    'The meter that a price of LiteLLM is for, which depends on the mode of its entry: calls report what images a model has made, what tokens of images it was shown, how long a video or a recording is.';
 
 CREATE FUNCTION cost_ledger_internal.litellm_rates(entry text, raw jsonb) RETURNS TABLE (
         path text[], kind text, meter text, service_class text, region text, currency text, rate jsonb, price numeric, factor numeric, value jsonb, note text)

@@ -151,7 +151,7 @@ FROM (VALUES ('{"prompt_tokens": 10, "completion_tokens": 5, "haptic_tokens": 1}
 -- contradictions, and what is no usage: recorded, not priced
 SELECT usage, cost_ledger.usage_status(usage) AS status
 FROM (VALUES ('{}'::jsonb), ('[]'), ('5'), ('null'), ('"prompt_tokens"'), ('{"tokens": [5]}'), ('{"usage": {}}'), ('{"usage": []}'),
-             ('{"usage": {"usage": {"usage": {"usage": {"prompt_tokens": 1}}}}}'),
+             ('{"usage": {"usage": {"usage": {"usage": {"usage": {"prompt_tokens": 1}}}}}}'),
              ('{"total_tokens": 120}'),
              ('{"prompt_tokens": null}'),
              ('{"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": 11}}'),
@@ -179,7 +179,7 @@ FROM (VALUES ('{"prompt_tokens": -1, "completion_tokens": 1}'::jsonb),
              ('{"prompt_tokens": "", "completion_tokens": 1}'),
              ('{"prompt_tokens": true, "completion_tokens": 1}'),
              ('{"prompt_tokens": {"a": 1}, "completion_tokens": 1}'),
-             ('{"prompt_tokens": 1e300, "completion_tokens": 1}'),
+             ('{"prompt_tokens": 1e30, "completion_tokens": 1}'),
              ('{"prompt_tokens": 1000000000001, "completion_tokens": 1}'),
              ('{"prompt_tokens": "1000000000000000000000000000000000000000000000", "completion_tokens": 1}'),
              ('{"prompt_tokens": 10, "completion_tokens": 1, "total_tokens": -1}'),
