@@ -256,7 +256,7 @@ BEGIN
         SELECT y.service_class, y.currency, 'output_images',
                y.rate || jsonb_build_object('price', trim_scale((y.rate ->> 'price')::numeric * size[1]::numeric * size[2]::numeric))
         FROM x y, regexp_match(entry, '(?:^|/)([0-9]{2,5})-x-([0-9]{2,5})/') AS size
-        WHERE y.kind = 'price' AND y.meter = 'input_pixels' AND y.price > 0 AND NOT EXISTS (SELECT FROM x z WHERE z.meter = 'output_images')
+        WHERE size IS NOT NULL AND y.kind = 'price' AND y.meter = 'input_pixels' AND y.price > 0 AND NOT EXISTS (SELECT FROM x z WHERE z.meter = 'output_images')
     )
     SELECT l.kind, l.service_class, l.region, l.currency, l.factor, l.path, l.value, l.note, l.rates
     FROM (SELECT x.kind, x.service_class, x.region, x.currency, x.factor, x.path, x.value, x.note, NULL::jsonb AS rates

@@ -87,13 +87,16 @@ is(query(q{
 	SELECT count(*) > 0, max(scale(number)) FROM stated WHERE scale(number) > 15}), 't|23', 'some have up to 23 decimals');
 
 # A line that is none of the document's would be invented.  Those there are: a
-# search of no stated size, and regions also found by their name.
+# search of no stated size, an image whose pixels are in the model's name, and
+# regions also found by their name.
 is(query(q{
 	SELECT count(*) FROM (
 		SELECT provider, model, service_class, meter, over_tokens, is_inclusive, unit_price, per FROM cost_ledger.price_list WHERE region = '' AND meter <> 'web_search_requests'
 		EXCEPT
-		SELECT c.provider, c.model, x.service_class, x.meter, coalesce((x.rate ->> 'over')::bigint, 0), coalesce((x.rate ->> 'inclusive')::boolean, false), x.price, (x.rate ->> 'per')::bigint
-		FROM litellm, jsonb_each(doc) AS e, cost_ledger_internal.litellm_rates(e.key, e.value) x, cost_ledger_internal.price_source s, cost_ledger_internal.price_origin o, cost_ledger_internal.price p, cost_ledger_internal.rate_card c
+		SELECT c.provider, c.model, x.service_class, m.meter, coalesce((x.rate ->> 'over')::bigint, 0), coalesce((x.rate ->> 'inclusive')::boolean, false), m.price, (x.rate ->> 'per')::bigint
+		FROM litellm, jsonb_each(doc) AS e, cost_ledger_internal.litellm_rates(e.key, e.value) x, cost_ledger_internal.price_source s, cost_ledger_internal.price_origin o, cost_ledger_internal.price p, cost_ledger_internal.rate_card c,
+		     regexp_match(e.key, '([0-9]+)-x-([0-9]+)/') AS size,
+		     LATERAL (VALUES (x.meter, x.price), (CASE WHEN x.meter = 'input_pixels' THEN 'output_images' END, x.price * size[1]::numeric * size[2]::numeric)) AS m (meter, price)
 		WHERE e.key NOT IN ('sample_spec', 'fallback_generalizations') AND x.kind = 'price' AND s.entry = e.key AND o.source_id = s.source_id AND p.price_id = o.price_id AND c.card_id = p.card_id) AS invented}),
 	'0', 'no line is of anything else');
 
