@@ -91,7 +91,8 @@ static const Clue clues[] = {
 	NUMBER("duration_seconds", FORMAT_VIDEO),
 	NUMBER("tokens", FORMAT_AI_SDK_EMBEDDING),
 	WITHIN("data", "b64_json", FORMAT_IMAGES),
-	WITHIN("data", "url", FORMAT_IMAGES),
+	{"data", "created", "url", false, false, FORMAT_IMAGES},
+	{"data", "object", "url", false, false, FORMAT_IMAGES},
 	WITHIN("predictions", "mimeType", FORMAT_IMAGES),
 	LIST("images", FORMAT_IMAGES),
 };
@@ -186,11 +187,12 @@ fits(JsonbContainer *object, const Clue *clue, bool in_capitals)
 	if (clue->within)
 	{
 		inner = first_object(value);
-		return inner && (*clue->within == '\0' ||
-						 clue_value(inner, clue->within, in_capitals, &buffer));
+		if (inner == NULL || (*clue->within != '\0' &&
+							  !clue_value(inner, clue->within, in_capitals, &buffer)))
+			return false;
 	}
-	if (value->type == jbvBinary)
-		return clue->is_list && json_array_of(value) != NULL;
+	else if (value->type == jbvBinary && !(clue->is_list && json_array_of(value)))
+		return false;
 	return clue->also == NULL || clue_value(object, clue->also, in_capitals, &buffer);
 }
 

@@ -248,6 +248,8 @@ INSERT INTO sent (shape, provider, usage, counts) VALUES
 ('Nova Canvas', 'bedrock', '{"images": ["aGk=", "aGk="], "error": null}', '{"output_images": 2}'),
 ('Imagen', 'vertex_ai', '{"predictions": [{"mimeType": "image/png", "bytesBase64Encoded": "aGk="}]}', '{"output_images": 1}'),
 ('the ledger''s meters', 'openai', '{"input_characters": 1200}', '{"input_characters": 1200}');
+INSERT INTO sent (shape, provider, usage, counts) VALUES
+('Together, pictures', 'together', '{"id": "i", "object": "list", "data": [{"index": 0, "url": "https://example.com/1"}]}', '{"output_images": 1}');
 INSERT INTO sent (shape, provider, usage, counts, status) VALUES
 ('Groq, several models', 'groq', '{"usage": {"prompt_tokens": 50, "completion_tokens": 20, "total_tokens": 70}, "usage_breakdown": {"models": [{"model": "m", "usage": {"prompt_tokens": 9}}]}}', '{"input_tokens": 50, "output_tokens": 20}', 'unexplained'),
 ('Text Generation Inference, without the prompt', 'huggingface', '{"details": {"generated_tokens": 12}}', '{"output_tokens": 12}', 'unexplained');
@@ -256,6 +258,8 @@ INSERT INTO sent (shape, provider, usage, counts, status) VALUES
 SELECT n, shape, usage, counts AS expected, cost_ledger.normalize_usage(usage, NULL, provider) AS counts, cost_ledger.usage_status(usage, NULL, provider) AS status
 FROM sent
 WHERE cost_ledger.normalize_usage(usage, NULL, provider) IS DISTINCT FROM counts OR cost_ledger.usage_status(usage, NULL, provider) <> status;
+-- addresses that are no pictures
+SELECT cost_ledger.usage_status('{"code": 200, "data": [{"title": "t", "url": "https://example.com", "content": "c"}]}') AS search_results;
 SELECT count(*) AS shapes, count(*) FILTER (WHERE status <> 'final') AS flagged FROM sent;
 
 -- a call that is recorded with them says the same
