@@ -15,6 +15,7 @@ OBJS = \
 	src/ledger.o \
 	src/as_owner.o \
 	src/key_space.o \
+	src/event_key.o \
 	src/visible.o \
 	src/price_cache.o \
 	src/pricing.o \
