@@ -72,10 +72,10 @@ LEDGER = \
 	sql/price/price.ledger.sql \
 	sql/price/import.ledger.sql \
 	sql/call/call.ledger.sql \
-	sql/call/rerate.ledger.sql \
 	sql/rollup/rollup.ledger.sql \
 	sql/rollup/quarantine.ledger.sql \
 	sql/call/retention.ledger.sql \
+	sql/call/rerate.ledger.sql \
 	sql/rollup/live.ledger.sql \
 	sql/budget/budget.ledger.sql \
 	sql/alert/alert.ledger.sql \
