@@ -413,8 +413,15 @@ sum_of_counts(Datum object, const char *column)
 static void
 shorten(CallRow *row, CallColumn column, int limit)
 {
-	if (!ISNULL(row, column))
-		VALUE(row, column) = cl_shorten_datum(VALUE(row, column), limit);
+	const char *value;
+
+	if (ISNULL(row, column))
+		return;
+	/* As nearly all are, and not worth a call. */
+	value = DatumGetPointer(VALUE(row, column));
+	if (VARATT_IS_4B_U(value) && VARSIZE_4B(value) - VARHDRSZ <= (Size) limit)
+		return;
+	VALUE(row, column) = cl_shorten_datum(VALUE(row, column), limit);
 }
 
 /*
