@@ -46,6 +46,7 @@ PIECES = \
 	sql/summary/summary.sql \
 	sql/rollup/rollup.sql \
 	sql/rollup/quarantine.sql \
+	sql/rollup/reversal.sql \
 	sql/ledger/ledger.sql \
 	sql/ledger/lock.sql \
 	sql/call/filter.sql \
@@ -53,6 +54,8 @@ PIECES = \
 	sql/call/partition.sql \
 	sql/call/retention.sql \
 	sql/call/rerate.sql \
+	sql/call/reattribute.sql \
+	sql/call/explain.sql \
 	sql/report/estimate.sql \
 	sql/report/spend_rate.sql \
 	sql/budget/budget.sql \
@@ -70,8 +73,10 @@ LEDGER = \
 	sql/grant/grant.ledger.sql \
 	sql/price/price.ledger.sql \
 	sql/price/import.ledger.sql \
+	sql/rollup/reversal.ledger.sql \
 	sql/call/call.ledger.sql \
 	sql/call/rerate.ledger.sql \
+	sql/call/reattribute.ledger.sql \
 	sql/rollup/rollup.ledger.sql \
 	sql/rollup/quarantine.ledger.sql \
 	sql/call/retention.ledger.sql \

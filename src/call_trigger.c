@@ -51,6 +51,8 @@ typedef enum CallColumn
 	RECORDED_XID,
 	PRICE_ID,
 	CORRECTS,
+	REVERSES,
+	RESTATES,
 	INPUT_TOKENS,				/* the token columns, in TokenMeter's order */
 	CACHE_READ_TOKENS,
 	CACHE_WRITE_TOKENS,
@@ -118,6 +120,8 @@ static const struct
 	[RECORDED_XID] = {"recorded_xid", XID8OID},
 	[PRICE_ID] = {"price_id", INT8OID},
 	[CORRECTS] = {"corrects", INT8OID},
+	[REVERSES] = {"reverses", INT8OID},
+	[RESTATES] = {"restates", INT8OID},
 	[INPUT_TOKENS] = {"input_tokens", INT8OID},
 	[CACHE_READ_TOKENS] = {"cache_read_tokens", INT8OID},
 	[CACHE_WRITE_TOKENS] = {"cache_write_tokens", INT8OID},
@@ -306,14 +310,16 @@ refuse_computed_column(CallColumn column)
 /*
  * Numbers the row.  No identity column: of one, a trigger could not tell an id
  * that was sent from one that was made.  A row that comes by replication keeps
- * the number it has.
+ * the number it has; pairs that move a call are numbered by who books them, so
+ * that each can name the other.
  */
 static void
 number_row(CallRow *row)
 {
 	if (ISNULL(row, CALL_ID))
 		put(row, CALL_ID, Int64GetDatum(nextval_internal(row->sequence, false)));
-	else if (SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
+	else if (SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA &&
+			 ISNULL(row, REVERSES) && ISNULL(row, RESTATES))
 		refuse_computed_column(CALL_ID);
 }
 
@@ -912,20 +918,38 @@ price_row(CallRow *row)
 }
 
 /*
- * A correction carries differences, not a call; only the ledger's owner books
- * one, and cost_ledger.correct_call() computes it.
+ * Whether the row is no call that somebody has made, but booked by the ledger
+ * about one: a correction, or half of a pair that moves or takes back a row.
  */
+static bool
+is_booked(const CallRow *row)
+{
+	return !ISNULL(row, CORRECTS) || !ISNULL(row, REVERSES) || !ISNULL(row, RESTATES);
+}
+
 static void
-check_correction(CallRow *row, Relation relation)
+check_booker(Relation relation)
 {
 	if (!has_privs_of_role(GetUserId(), relation->rd_rel->relowner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("only the owner of the ledger may book corrections"),
-				 errhint("Leave \"corrects\" out, or ask the owner to call cost_ledger.correct_call().")));
-	if (ISNULL(row, COST) || ISNULL(row, PRICING) ||
-		numeric_is_nan(DatumGetNumeric(VALUE(row, COST))) ||
-		numeric_is_inf(DatumGetNumeric(VALUE(row, COST))))
+				 errhint("Leave \"corrects\", \"reverses\" and \"restates\" out, or ask the owner to call cost_ledger.correct_call(), reattribute() or void_call().")));
+}
+
+/*
+ * What is booked is computed by the functions that book.  A correction carries
+ * differences; what is not known has none.
+ */
+static void
+check_booking(CallRow *row)
+{
+	if (ISNULL(row, PRICING) ||
+		(ISNULL(row, COST) && (text_equals(VALUE(row, PRICING), "priced") ||
+							   text_equals(VALUE(row, PRICING), "free"))) ||
+		(!ISNULL(row, COST) &&
+		 (numeric_is_nan(DatumGetNumeric(VALUE(row, COST))) ||
+		  numeric_is_inf(DatumGetNumeric(VALUE(row, COST))))))
 		ereport(ERROR,
 				(errcode(ERRCODE_CHECK_VIOLATION),
 				 errmsg("a correction needs a cost and a pricing status"),
@@ -940,6 +964,24 @@ check_correction(CallRow *row, Relation relation)
 	}
 	if (ISNULL(row, SERVICE_CLASS))
 		put(row, SERVICE_CLASS, row->standard);
+}
+
+/*
+ * A call that moves to a customer with other prices comes without a cost, and is
+ * priced as if it had come so.  Its columns were read from raw_usage already.
+ */
+static void
+price_restated(CallRow *row)
+{
+	Datum		usage_status = VALUE(row, USAGE_STATUS);
+	bool		has_status = !ISNULL(row, USAGE_STATUS);
+	bool		has_raw_usage = !ISNULL(row, RAW_USAGE);
+
+	ISNULL(row, RAW_USAGE) = true;
+	price_row(row);
+	ISNULL(row, RAW_USAGE) = !has_raw_usage;
+	if (has_status)
+		put(row, USAGE_STATUS, usage_status);
 }
 
 static TriggerData *
@@ -983,8 +1025,15 @@ cl_price_call(PG_FUNCTION_ARGS)
 	if (SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
 	{
 		clear_empty(row);
-		if (!ISNULL(row, CORRECTS))
-			check_correction(row, trigger->tg_relation);
+		if (is_booked(row))
+		{
+			check_booker(trigger->tg_relation);
+			if (!ISNULL(row, RESTATES))
+				bound_texts(row);
+			if (!ISNULL(row, RESTATES) && ISNULL(row, CORRECTS) && ISNULL(row, PRICING))
+				price_restated(row);
+			check_booking(row);
+		}
 		else
 		{
 			bytea	   *payload = NULL;

@@ -308,6 +308,27 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.budget_spend_query(text, text, text) IS
     'The query for what rows c of call, or of a view of it, for which a condition holds add to the balances of active budgets b for which another holds.';
 
+CREATE FUNCTION cost_ledger_internal.post_balances(condition text) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+BEGIN
+    IF EXISTS (SELECT FROM cost_ledger.budget b WHERE b.is_active) THEN
+        EXECUTE format('INSERT INTO cost_ledger_internal.budget_balance AS b (budget_id, entity, period_start, posted, unpriced_calls, first_at, last_at)
+                        %s
+                        ORDER BY 1, 2, 3
+                        ON CONFLICT (budget_id, entity, period_start) DO UPDATE SET
+                            posted = b.posted + excluded.posted, unpriced_calls = b.unpriced_calls + excluded.unpriced_calls,
+                            first_at = least(b.first_at, excluded.first_at), last_at = greatest(b.last_at, excluded.last_at)',
+                       cost_ledger_internal.budget_spend_query('cost_ledger.call', condition));
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.post_balances(text) IS
+    'Adds the rows c of call for which a condition holds to the balances of their budgets, in the order of the key.';
+
 CREATE FUNCTION cost_ledger_internal.post_spend(condition text) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -322,15 +343,7 @@ BEGIN
     IF exchanges THEN
         EXECUTE 'SELECT FROM cost_ledger_internal.hold h, cost_ledger.call c WHERE ' || exchanged || ' ORDER BY h.hold_id FOR UPDATE OF h';
     END IF;
-    IF EXISTS (SELECT FROM cost_ledger.budget b WHERE b.is_active) THEN
-        EXECUTE format('INSERT INTO cost_ledger_internal.budget_balance AS b (budget_id, entity, period_start, posted, unpriced_calls, first_at, last_at)
-                        %s
-                        ORDER BY 1, 2, 3
-                        ON CONFLICT (budget_id, entity, period_start) DO UPDATE SET
-                            posted = b.posted + excluded.posted, unpriced_calls = b.unpriced_calls + excluded.unpriced_calls,
-                            first_at = least(b.first_at, excluded.first_at), last_at = greatest(b.last_at, excluded.last_at)',
-                       cost_ledger_internal.budget_spend_query('cost_ledger.call', posted));
-    END IF;
+    PERFORM cost_ledger_internal.post_balances(posted);
     IF exchanges THEN
         EXECUTE 'UPDATE cost_ledger_internal.hold h
                  SET exchanged_at = clock_timestamp(), cost = c.cost, overrun = CASE WHEN c.cost > h.estimate THEN c.cost - h.estimate END
@@ -366,19 +379,103 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.unposted_spend_as_owner() IS
     'The body of unposted_spend().';
 
-CREATE FUNCTION cost_ledger_internal.recorded_condition(since timestamptz) RETURNS text
+CREATE FUNCTION cost_ledger_internal.posted_condition() RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     -- With a hold as soon as they are there, without one once they are in the
     -- rollups.
-    SELECT format('c.called_at >= %L AND ((c.hold_id IS NOT NULL AND c.corrects IS NULL) OR (cost_ledger_internal.is_consumed(c.recorded_xid, c.call_id, %L, %s)%s))',
-                  recorded_condition.since, s.snapshot, s.base_call_id, cost_ledger_internal.not_quarantined())
+    SELECT format('((c.hold_id IS NOT NULL AND c.corrects IS NULL) OR (cost_ledger_internal.is_consumed(c.recorded_xid, c.call_id, %L, %s)%s))',
+                  s.snapshot, s.base_call_id, cost_ledger_internal.not_quarantined())
     FROM cost_ledger_internal.rollup_state s
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.posted_condition() IS
+    'The rows c of call that balances have, or had until they were taken back.';
+
+CREATE FUNCTION cost_ledger_internal.recorded_condition(since timestamptz) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT format('c.called_at >= %L AND ', recorded_condition.since) || cost_ledger_internal.posted_condition() || cost_ledger_internal.standing()
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.recorded_condition(timestamptz) IS
     'The rows c of call since a time that balances have.';
+
+CREATE FUNCTION cost_ledger_internal.remake_balance(budget_id bigint, entity text, period_start timestamptz) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    SET DateStyle = 'ISO'
+AS $$
+#variable_conflict use_column
+DECLARE
+    labels jsonb;
+    balance record;
+    made record;
+BEGIN
+    SELECT b.scope || CASE WHEN b.each_of IS NULL THEN '{}' ELSE jsonb_build_object(b.each_of, remake_balance.entity) END INTO labels
+        FROM cost_ledger.budget b WHERE b.budget_id = remake_balance.budget_id;
+    SELECT s.* INTO balance FROM cost_ledger_internal.budget_balance s
+        WHERE s.budget_id = remake_balance.budget_id AND s.entity = remake_balance.entity AND s.period_start = remake_balance.period_start;
+    -- Of calls that are gone it is all that is left.
+    IF balance.first_at < (SELECT s.calls_from FROM cost_ledger_internal.rollup_state s) THEN
+        RETURN;
+    END IF;
+    EXECUTE format('SELECT q.* FROM (%s) q WHERE q.entity = %L AND q.period_start = %L',
+                   cost_ledger_internal.budget_spend_query(
+                       'cost_ledger.call',
+                       cost_ledger_internal.recorded_condition(balance.first_at) || format(' AND c.called_at <= %L', balance.last_at)
+                       || coalesce((SELECT string_agg(format(' AND cost_ledger_internal.shorten_id(c.%I) = cost_ledger_internal.shorten_id(%L)', e.key, e.value), '')
+                                    FROM jsonb_each_text(labels) e), ''),
+                       format('b.budget_id = %s', remake_balance.budget_id)),
+                   remake_balance.entity, remake_balance.period_start)
+        INTO made;
+    IF made.budget_id IS NULL AND balance.held = 0
+       AND NOT EXISTS (SELECT FROM cost_ledger_internal.hold_line l
+                       WHERE l.budget_id = remake_balance.budget_id AND l.entity = remake_balance.entity AND l.period_start = remake_balance.period_start) THEN
+        DELETE FROM cost_ledger_internal.budget_balance s
+            WHERE s.budget_id = remake_balance.budget_id AND s.entity = remake_balance.entity AND s.period_start = remake_balance.period_start;
+        RETURN;
+    END IF;
+    UPDATE cost_ledger_internal.budget_balance s SET first_at = made.first_at, last_at = made.last_at
+        WHERE s.budget_id = remake_balance.budget_id AND s.entity = remake_balance.entity AND s.period_start = remake_balance.period_start;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.remake_balance(bigint, text, timestamptz) IS
+    'When the first and the last call of a balance were, after some were taken out of it; without any it goes.';
+
+CREATE FUNCTION cost_ledger_internal.unpost_spend() RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+DECLARE
+    taken record;
+    balance record;
+BEGIN
+    IF NOT EXISTS (SELECT FROM cost_ledger.budget b WHERE b.is_active) THEN
+        RETURN;
+    END IF;
+    FOR taken IN EXECUTE cost_ledger_internal.budget_spend_query(
+            '(SELECT c.* FROM cost_ledger_internal.reversal v JOIN cost_ledger.call c ON c.called_at = v.called_at AND c.call_id = v.call_id WHERE v.is_due)',
+            cost_ledger_internal.posted_condition()) || ' ORDER BY 1, 2, 3' LOOP
+        UPDATE cost_ledger_internal.budget_balance s
+            SET posted = s.posted - taken.posted, unpriced_calls = s.unpriced_calls - taken.unpriced_calls
+            WHERE s.budget_id = taken.budget_id AND s.entity = taken.entity AND s.period_start = taken.period_start
+            RETURNING s.posted, s.unpriced_calls, s.first_at, s.last_at INTO balance;
+        IF balance.posted = 0 AND balance.unpriced_calls = 0
+           OR (taken.first_at <= balance.first_at OR taken.last_at >= balance.last_at)
+              AND EXISTS (SELECT FROM cost_ledger.budget b WHERE b.budget_id = taken.budget_id AND (b.metric = 'duration' OR b.period = 'total')) THEN
+            PERFORM cost_ledger_internal.remake_balance(taken.budget_id, taken.entity, taken.period_start);
+        END IF;
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.unpost_spend() IS
+    'Takes the rows of reversal that are due out of the balances that have them, in the order of the key. Where clocks of a duration begin or end with one, or nothing else is known to be left, the rest is looked at.';
 
 CREATE FUNCTION cost_ledger_internal.kept_from(budget_id bigint) RETURNS timestamptz
     LANGUAGE sql STABLE

@@ -48,7 +48,7 @@ BEGIN
                           SELECT jsonb_object_agg(m.meter, m.quantity)
                           FROM (SELECT o.key AS meter, sum(o.value::numeric) AS quantity
                                 FROM cost_ledger.call r, jsonb_each_text(r.other_usage) o
-                                WHERE r.called_at = c.called_at AND (r.call_id = c.call_id OR r.corrects = c.call_id)
+                                WHERE r.called_at = c.called_at AND (r.call_id = c.call_id OR r.corrects = c.call_id) AND r.reverses IS NULL
                                 GROUP BY o.key
                                 HAVING sum(o.value::numeric) <> 0 OR o.key = 'requests') m)
                       ELSE c.other_usage END, '{}'),
@@ -67,14 +67,16 @@ BEGIN
                    sum(x.output_tokens) AS output_tokens, sum(x.reasoning_tokens) AS reasoning_tokens,
                    bool_or(x.other_usage IS NOT NULL) AS has_other_usage
             FROM cost_ledger.call x
-            WHERE x.corrects IS NOT NULL AND x.called_at >= $1 AND x.called_at < $2 AND x.call_id <> ALL ($3)
+            WHERE x.corrects IS NOT NULL AND x.reverses IS NULL AND x.called_at >= $1 AND x.called_at < $2 AND x.call_id <> ALL ($3)
             GROUP BY x.called_at, x.corrects) k ON k.called_at = c.called_at AND k.corrects = c.call_id
-        WHERE c.corrects IS NULL AND c.called_at >= $1 AND c.called_at < $2 AND c.call_id <> ALL ($3) AND %1$s
+        WHERE c.corrects IS NULL AND c.called_at >= $1 AND c.called_at < $2 AND c.call_id <> ALL ($3)%3$s AND %1$s
         $query$,
         conditions[1],
         coalesce('CASE ' || (SELECT string_agg(format('WHEN %s THEN %s', m.condition, m.n), ' ' ORDER BY m.n)
                              FROM unnest(conditions[2:]) WITH ORDINALITY AS m (condition, n)) || ' END',
-                 'NULL::integer'))
+                 'NULL::integer'),
+        -- Corrections of a call stand and fall with it.
+        cost_ledger_internal.standing())
         USING range_start, range_end, coalesce(cost_ledger_internal.quarantined_ids(range_start, range_end), '{}');
 END
 $$;
@@ -184,7 +186,7 @@ BEGIN
         INTO columns, expressions
         FROM pg_attribute a
         WHERE a.attrelid = 'cost_ledger.call'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-          AND a.attname <> ALL ('{call_id,recorded_at,recorded_xid,event_key,input_tokens,cache_read_tokens,cache_write_tokens,cache_write_1h_tokens,output_tokens,reasoning_tokens,other_usage,raw_usage,cache_read_cost,cache_write_cost,output_cost,other_cost,reported_cost,avoided_cost,score,hold_id,duration_ms,retry_count,tool_calls,tool_calls_count,input_parts,accepted}'::name[]);
+          AND a.attname <> ALL ('{call_id,reverses,restates,recorded_at,recorded_xid,event_key,input_tokens,cache_read_tokens,cache_write_tokens,cache_write_1h_tokens,output_tokens,reasoning_tokens,other_usage,raw_usage,cache_read_cost,cache_write_cost,output_cost,other_cost,reported_cost,avoided_cost,score,hold_id,duration_ms,retry_count,tool_calls,tool_calls_count,input_parts,accepted}'::name[]);
     RETURN changes || format($query$, adjustments AS (
         INSERT INTO cost_ledger.call (%s)
         SELECT %s
