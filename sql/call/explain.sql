@@ -44,7 +44,7 @@ BEGIN
     END IF;
     -- The list has changed since: what is kept of how it was priced.
     RETURN QUERY
-        SELECT p.meter, p.quantity, l.unit_price, l.per, NULL::numeric, p.amount, v.currency, recorded.price_id, v.valid_from, v.valid_to,
+        SELECT p.meter, p.quantity::numeric, l.unit_price, l.per, NULL::numeric, p.amount, v.currency, recorded.price_id, v.valid_from, v.valid_to,
                format('as recorded, by price version %s: the price list says something else now', coalesce(recorded.price_id::text, '?'))
         FROM (VALUES ('input_tokens', recorded.input_tokens - coalesce(recorded.cache_read_tokens, 0) - coalesce(recorded.cache_write_tokens, 0)
                                           - coalesce(recorded.cache_write_1h_tokens, 0),

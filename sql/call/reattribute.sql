@@ -275,7 +275,7 @@ DECLARE
     batch bigint;
     new_labels jsonb := cost_ledger_internal.check_labels(reattribute.labels);
     moved jsonb;
-    found record;
+    chosen record;
     corrected record;
 BEGIN
     reattribute.filters := coalesce(nullif(reattribute.filters, 'null'), '{}');
@@ -294,28 +294,28 @@ BEGIN
            array_agg(m.old_labels) AS old_labels, array_agg(m.new_labels) AS new_labels,
            array_agg(m.provider) AS providers, array_agg(m.model) AS models, array_agg(m.old_cost) AS old_costs, array_agg(m.new_cost) AS new_costs,
            coalesce(array_agg(m.call_id) FILTER (WHERE m.is_repriced), '{}') AS repriced
-        INTO found
+        INTO chosen
         FROM cost_ledger_internal.calls_to_move(reattribute.range_start, reattribute.range_end, reattribute.filters, new_labels) m;
-    IF found.calls = 0 THEN
+    IF chosen.calls = 0 THEN
         RETURN;
     END IF;
     INSERT INTO cost_ledger.restatement_batch (batch_id, starts_at, ends_at, filters, labels, reason, calls, cost)
-        VALUES (batch, reattribute.range_start, reattribute.range_end, reattribute.filters, new_labels, reattribute.reason, found.calls, found.cost);
+        VALUES (batch, reattribute.range_start, reattribute.range_end, reattribute.filters, new_labels, reattribute.reason, chosen.calls, chosen.cost);
     -- What was corrected is corrected again, at the new customer's prices.
     FOR corrected IN
         SELECT b.called_at, b.call_id, b.usage
-        FROM unnest(found.called_at, found.call_ids) AS u (called_at, call_id)
+        FROM unnest(chosen.called_at, chosen.call_ids) AS u (called_at, call_id)
         CROSS JOIN LATERAL cost_ledger_internal.booked_calls(u.called_at, u.called_at + interval '1 microsecond', jsonb_build_object('call_id', u.call_id)) b
-        WHERE u.call_id = ANY (found.repriced) AND b.corrections > 0
+        WHERE u.call_id = ANY (chosen.repriced) AND b.corrections > 0
     LOOP
         moved := coalesce(moved, '[]') || jsonb_build_object('called_at', corrected.called_at, 'call_id', corrected.call_id, 'usage', corrected.usage);
     END LOOP;
-    PERFORM cost_ledger_internal.restate(found.called_at, found.call_ids, batch, new_labels, found.repriced);
+    PERFORM cost_ledger_internal.restate(chosen.called_at, chosen.call_ids, batch, new_labels, chosen.repriced);
     PERFORM cost_ledger_internal.correct_call((m ->> 'called_at')::timestamptz, (m ->> 'call_id')::bigint, m -> 'usage', reattribute.reason)
         FROM jsonb_array_elements(moved) m;
     RETURN QUERY
         SELECT u.call_id, u.called_at, u.provider, u.model, u.old_labels, u.new_labels, u.old_cost, u.new_cost, trim_scale(u.new_cost - u.old_cost), batch, v.restatement_id
-        FROM unnest(found.call_ids, found.called_at, found.providers, found.models, found.old_labels, found.new_labels, found.old_costs, found.new_costs)
+        FROM unnest(chosen.call_ids, chosen.called_at, chosen.providers, chosen.models, chosen.old_labels, chosen.new_labels, chosen.old_costs, chosen.new_costs)
             AS u (call_id, called_at, provider, model, old_labels, new_labels, old_cost, new_cost)
         JOIN cost_ledger_internal.reversal v ON v.called_at = u.called_at AND v.call_id = u.call_id
         ORDER BY u.called_at, u.call_id;
