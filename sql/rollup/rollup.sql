@@ -991,7 +991,7 @@ $$;
 COMMENT ON FUNCTION cost_ledger.check_rollups(timestamptz, timestamptz) IS
     'Makes every rollup anew from the rows of call that are in it, in one snapshot, and returns what differs: the rollup, the key, what is stored and what should be (NULL: no row). No rows: all is well. A month whose calls have vanished, dropped by something else than retention, is one row, of rollup "call". Calls in quarantine are left out, with a notice. Over a range of time, whole days of the reporting zone; by default over everything, which reads the whole ledger ten times.';
 
-CREATE FUNCTION cost_ledger_internal.put_right(rollup text, expected text, stored_condition text) RETURNS bigint
+CREATE FUNCTION cost_ledger_internal.put_right(rollup text, expected text, stored_condition text, touched text DEFAULT 'SELECT') RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     SET jit = off
@@ -1000,16 +1000,17 @@ DECLARE
     changed bigint;
 BEGIN
     EXECUTE format($query$
-        WITH expected AS MATERIALIZED (%2$s), stored AS MATERIALIZED (
-            SELECT %3$s, %4$s FROM cost_ledger_internal.rollup_%1$s r WHERE %5$s
+        WITH touched AS MATERIALIZED (%7$s), expected AS MATERIALIZED (%2$s), stored AS MATERIALIZED (
+            SELECT r.ctid AS place, %3$s, %4$s FROM cost_ledger_internal.rollup_%1$s r WHERE %5$s
         ), put AS (
             INSERT INTO cost_ledger_internal.rollup_%1$s (%3$s, %4$s)
-            TABLE expected EXCEPT ALL TABLE stored
+            TABLE expected EXCEPT ALL SELECT %3$s, %4$s FROM stored
             ON CONFLICT (%3$s) DO UPDATE SET %6$s
             RETURNING 1
         ), gone AS (
+            -- In a hash table, however many the planner expects.
             DELETE FROM cost_ledger_internal.rollup_%1$s r
-            WHERE %5$s AND NOT EXISTS (SELECT FROM expected e WHERE (%7$s))
+            WHERE r.ctid = ANY (ARRAY(SELECT s.place FROM stored s WHERE ((%8$s) IN (SELECT %8$s FROM expected e)) IS NOT TRUE))
             RETURNING 1
         )
         SELECT (SELECT count(*) FROM put) + (SELECT count(*) FROM gone)
@@ -1019,16 +1020,17 @@ BEGIN
         cost_ledger_internal.rollup_columns(rollup, false),
         stored_condition,
         cost_ledger_internal.rollup_columns(rollup, false, '%1$s = excluded.%1$s'),
-        -- A user_id may be NULL; no other key is.
-        (SELECT string_agg(format(CASE k WHEN 'user_id' THEN 'coalesce(e.%1$s = r.%1$s, e.%1$s IS NULL AND r.%1$s IS NULL)' ELSE 'e.%1$s = r.%1$s' END, k), ' AND ')
+        touched,
+        -- A user_id may be NULL, and is not empty; no other key is NULL.
+        (SELECT string_agg(CASE k WHEN 'user_id' THEN 'coalesce(user_id, '''')' ELSE k END, ', ')
          FROM unnest(string_to_array(cost_ledger_internal.stored_keys(rollup), ', ')) k))
         INTO changed;
     RETURN changed;
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger_internal.put_right(text, text, text) IS
-    'Makes the rows r of a rollup for which a condition holds what a query says they should be, and returns how many that changed.';
+COMMENT ON FUNCTION cost_ledger_internal.put_right(text, text, text, text) IS
+    'Makes the rows r of a rollup for which a condition holds what a query says they should be, and returns how many that changed. Both may ask another query, which is run once: touched.';
 
 CREATE FUNCTION cost_ledger.rebuild_rollups(
     range_start timestamptz DEFAULT '-infinity', range_end timestamptz DEFAULT 'infinity'

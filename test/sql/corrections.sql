@@ -24,6 +24,9 @@ SELECT n, CASE WHEN n <= 50 THEN 1 ELSE 2 END AS part,
        CASE WHEN n % 6 = 0 THEN n * 0.001 END AS reported_cost, CASE WHEN n % 4 = 0 THEN '{"tier": "free", "beta": true}'::jsonb END AS tags
 FROM generate_series(1, 100) AS n;
 CREATE TEMP TABLE meant AS TABLE sent;
+CREATE TEMP TABLE ranges AS VALUES (timestamptz '2024-03-01', timestamptz '2024-05-01'), (now() - interval '1 day', now() + interval '1 day');
+ALTER TABLE ranges RENAME column1 TO f;
+ALTER TABLE ranges RENAME column2 TO t;
 
 CREATE FUNCTION pg_temp.fill(rows regclass, part integer) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -55,7 +58,7 @@ BEGIN
     IF step > 4 THEN
         PERFORM cost_ledger.set_price('p', 'unknown', '{"input_tokens": 7}', '2024-01-01', replace => true);
     END IF;
-    PERFORM cost_ledger.rerate('2024-03-01', 'infinity', dry_run => false, reason => 'step ' || step);
+    PERFORM cost_ledger.rerate(r.f, r.t, dry_run => false, reason => 'step ' || step) FROM ranges r ORDER BY r.f;
 END
 $$;
 
@@ -97,8 +100,8 @@ BEGIN
     -- When the first call was is asked of a duration, and of what has no beginning.
     INSERT INTO seen SELECT state, 'inside', 'balance', to_jsonb(s) - CASE WHEN b.metric = 'duration' OR b.period = 'total' THEN '{}' ELSE '{first_at,last_at}'::text[] END
     FROM cost_ledger_internal.budget_balance s JOIN cost_ledger.budget b USING (budget_id);
-    INSERT INTO seen SELECT state, 'inside', 'what_if', to_jsonb(w) FROM cost_ledger.what_if('2024-03-01', 'infinity', '[{"from": {"model": "m0"}, "to": {"model": "m1"}}]') w;
-    INSERT INTO seen SELECT state, 'inside', 'billed_meters', to_jsonb(w) FROM cost_ledger.billed_meters('2024-03-01', 'infinity') w;
+    INSERT INTO seen SELECT state, 'inside', 'what_if', to_jsonb(w) FROM ranges r, cost_ledger.what_if(r.f, r.t, '[{"from": {"model": "m0"}, "to": {"model": "m1"}}]') w;
+    INSERT INTO seen SELECT state, 'inside', 'billed_meters', to_jsonb(w) FROM ranges r, cost_ledger.billed_meters(r.f, r.t) w;
     INSERT INTO seen SELECT state, 'inside', 'sample by ' || s, to_jsonb(w) FROM unnest('{user,run,session,customer,call}'::text[]) s, cost_ledger.feature_cost_sample('f1', '2024-03-01', 'infinity', s) w;
     INSERT INTO seen SELECT state, 'inside', 'check_rollups', to_jsonb(c) FROM cost_ledger.check_rollups() c;
     INSERT INTO seen SELECT state, 'inside', 'check_balances', to_jsonb(c) FROM cost_ledger.check_balances() c;
@@ -308,6 +311,12 @@ SELECT count(*) AS unpriced FROM cost_ledger.unpriced_call WHERE called_at = '20
 CALL cost_ledger.refresh();
 SELECT count(*) AS differences FROM cost_ledger.check_rollups();
 
+-- What is in quarantine cannot move.
+BEGIN;
+INSERT INTO cost_ledger_internal.quarantine (called_at, call_id, sqlstate, message) SELECT called_at, call_id, '22003', 'a test' FROM cost_ledger.call_detail WHERE event_key = 'moved';
+SELECT cost_ledger.void_call('moved', 'x');
+ROLLBACK;
+
 --
 -- explain_call(): what made the cost, and what was booked since
 --
@@ -389,9 +398,16 @@ SELECT count(*) AS differences FROM cost_ledger.check_balances();
 --
 -- Retention: what is left of a dropped month stays, and the log agrees with it.
 --
+-- A run that began in it keeps its beginning, and gives up what is taken back.
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, run_id, event_key) VALUES
+    ('2024-03-31 12:00Z', 'p', 'm2', 1000000, 'long', 'long 1'), ('2024-04-10 12:00Z', 'p', 'm2', 2000000, 'long', 'long 2'), ('2024-04-11 12:00Z', 'p', 'm2', 4000000, 'long', 'long 3');
+CALL cost_ledger.refresh();
 SELECT cost_ledger.set_retention(retain_calls => '1 month');
 SELECT partition, outcome FROM cost_ledger.apply_retention(as_of => '2024-05-15');
 SELECT count(*) AS unequal FROM cost_ledger.retention_check WHERE NOT is_equal;
+SELECT cost_ledger.void_call('long 2', 'x') IS NOT NULL AS taken_back;
+SELECT started_at, calls, cost, (SELECT d.cost FROM cost_ledger.cost_per_run_by_day d WHERE d.day = '2024-03-31') AS cost_of_day FROM cost_ledger.run_cost WHERE run_id = 'long';
+SELECT count(*) AS differences FROM cost_ledger.check_rollups();
 SELECT count(*) AS of_dropped_calls FROM cost_ledger_internal.reversal WHERE called_at < '2024-04-01';
 \set VERBOSITY sqlstate
 SELECT * FROM cost_ledger.reattribute('{"team": "team-a"}'::jsonb, '{"team": "a"}');
