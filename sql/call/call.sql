@@ -150,6 +150,49 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.find_call(timestamptz, bigint) IS
     'The row that stands for a call, which may be named as it was before it was moved; an error (P0002) if there is none.';
 
+CREATE FUNCTION cost_ledger_internal.corrected_cost(
+    called_at timestamptz, call_id bigint, usage jsonb, OUT cost numeric, OUT price_id bigint, OUT pricing text
+) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    original record;
+BEGIN
+    SELECT c.provider, c.model, c.service_class, c.region, c.customer, c.served_from, b.cost, b.pricing INTO original
+        FROM cost_ledger.call c
+        CROSS JOIN LATERAL (
+            SELECT sum(r.cost) AS cost, (array_agg(r.pricing ORDER BY r.call_id DESC))[1] AS pricing
+            FROM cost_ledger.call r
+            WHERE r.called_at = c.called_at AND (r.call_id = c.call_id OR r.corrects = c.call_id)) b
+        WHERE c.called_at = corrected_cost.called_at AND c.call_id = corrected_cost.call_id;
+    IF original.served_from = 'response_cache' THEN
+        cost := 0;
+        pricing := 'free';
+        RETURN;
+    END IF;
+    -- A full price does not become less than that; a call that has none is
+    -- counted right all the same, and priced as far as it can be.
+    cost := cost_ledger.cost_at(corrected_cost.called_at, original.provider, original.model, usage, original.service_class, original.region,
+                                strict => original.pricing NOT IN ('unpriced', 'partial'), customer => original.customer);
+    SELECT min(e.price_id), CASE WHEN corrected_cost.cost IS NULL THEN 'unpriced'
+                                 WHEN bool_or(e.amount IS NULL AND e.quantity <> 0) THEN 'partial'
+                                 WHEN bool_or(e.unit_price * e.multiplier <> 0) THEN 'priced' ELSE 'free' END
+        INTO price_id, pricing
+        FROM cost_ledger.explain_cost(corrected_cost.called_at, original.provider, original.model, usage,
+                                      original.service_class, original.region, original.customer) e;
+    -- A price that is gone lowers no cost.
+    IF cost IS NULL AND original.cost IS NOT NULL THEN
+        cost := original.cost;
+        pricing := original.pricing;
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.corrected_cost(timestamptz, bigint, jsonb) IS
+    'What a call costs with another usage, by the price list as it is now for its time, with the price and how far it is priced; an error (LC001) where less would be known than is.';
+
 CREATE FUNCTION cost_ledger_internal.correct_call(called_at timestamptz, call_id bigint, usage jsonb, reason text) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -157,7 +200,6 @@ CREATE FUNCTION cost_ledger_internal.correct_call(called_at timestamptz, call_id
 AS $$
 #variable_conflict use_column
 DECLARE
-    original record;
     corrected_cost numeric;
     corrected_price bigint;
     corrected_pricing text;
@@ -181,36 +223,8 @@ BEGIN
     -- so far from what should be.
     PERFORM cost_ledger_internal.take_lock('corrections');
     correct_call.call_id := cost_ledger_internal.find_call(correct_call.called_at, correct_call.call_id);
-    SELECT c.provider, c.model, c.service_class, c.region, c.customer, c.served_from, b.cost, b.pricing INTO original
-        FROM cost_ledger.call c
-        CROSS JOIN LATERAL (
-            SELECT sum(r.cost) AS cost, (array_agg(r.pricing ORDER BY r.call_id DESC))[1] AS pricing
-            FROM cost_ledger.call r
-            WHERE r.called_at = c.called_at AND (r.call_id = c.call_id OR r.corrects = c.call_id)) b
-        WHERE c.called_at = correct_call.called_at AND c.call_id = correct_call.call_id;
-
-    IF original.served_from = 'response_cache' THEN
-        corrected_cost := 0;
-        corrected_pricing := 'free';
-    ELSE
-        -- A full price does not become less than that; a call that has none is
-        -- counted right all the same, and priced as far as it can be.
-        corrected_cost := cost_ledger.cost_at(correct_call.called_at, original.provider, original.model, usage,
-                                              original.service_class, original.region,
-                                              strict => original.pricing NOT IN ('unpriced', 'partial'), customer => original.customer);
-        SELECT min(e.price_id), CASE WHEN corrected_cost IS NULL THEN 'unpriced'
-                                     WHEN bool_or(e.amount IS NULL AND e.quantity <> 0) THEN 'partial'
-                                     WHEN bool_or(e.unit_price * e.multiplier <> 0) THEN 'priced' ELSE 'free' END
-            INTO corrected_price, corrected_pricing
-            FROM cost_ledger.explain_cost(correct_call.called_at, original.provider, original.model, usage,
-                                          original.service_class, original.region, original.customer) e;
-    END IF;
-
-    -- A price that is gone lowers no cost.
-    IF corrected_cost IS NULL AND original.cost IS NOT NULL THEN
-        corrected_cost := original.cost;
-        corrected_pricing := original.pricing;
-    END IF;
+    SELECT k.cost, k.price_id, k.pricing INTO corrected_cost, corrected_price, corrected_pricing
+        FROM cost_ledger_internal.corrected_cost(correct_call.called_at, correct_call.call_id, usage) k;
     SELECT d.difference, d.is_same INTO difference, is_same
         FROM cost_ledger_internal.correction_of(correct_call.called_at, correct_call.call_id, usage, corrected_cost) d;
     IF is_same THEN
