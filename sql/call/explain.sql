@@ -113,17 +113,20 @@ BEGIN
                   HINT = 'Pass the call_id of a call, as call_detail has it, or the event key that it was recorded with, and its key_space; months that retention has dropped have none.';
     END IF;
     RETURN QUERY
-        SELECT 'recorded', c.call_id, c.recorded_at, e.*
+        SELECT 'recorded', c.call_id, o.recorded_at, e.*
         FROM cost_ledger.call c
+        -- A row that was moved came when the first of it did.
+        JOIN cost_ledger.call o ON o.called_at = c.called_at AND o.call_id = coalesce(c.restates, c.call_id)
         CROSS JOIN LATERAL cost_ledger_internal.explain_recorded(c.called_at, c.call_id) e
         WHERE c.called_at = shown.called_at AND c.call_id = shown.call_id;
     RETURN QUERY
         SELECT o.entry, o.call_id, o.recorded_at, NULL::text, NULL::numeric, NULL::numeric, NULL::bigint, NULL::numeric, o.amount, NULL::text, o.price_id,
                NULL::timestamptz, NULL::timestamptz, o.rule
         FROM (
-            SELECT CASE WHEN c.tags ? 'rerate_batch' THEN 'rerated' ELSE 'corrected' END AS entry, c.call_id, c.recorded_at, c.cost AS amount, c.price_id,
+            SELECT CASE WHEN c.tags ? 'rerate_batch' THEN 'rerated' ELSE 'corrected' END AS entry, c.call_id, f.recorded_at, c.cost AS amount, c.price_id,
                    coalesce((SELECT b.reason FROM cost_ledger.rerate_batch b WHERE b.batch_id::text = c.tags ->> 'rerate_batch'), c.tags ->> 'correction_reason') AS rule
             FROM cost_ledger.call c
+            JOIN cost_ledger.call f ON f.called_at = c.called_at AND f.call_id = coalesce(c.restates, c.call_id)
             WHERE c.called_at = shown.called_at AND c.corrects = shown.call_id AND c.reverses IS NULL
             UNION ALL
             -- Where it was before is not told to who sees only where it is.
