@@ -165,16 +165,16 @@ END;
 COMMENT ON FUNCTION cost_ledger.explain_call(bigint) IS
     'What a recorded call costs, and why. entry_id is the row of call. Rows with entry "recorded" are what made the cost when it came, a row per meter, as explain_cost() has them; where the price list says something else now, by parts (input, cache, output, other), with the price version that made it. Then, a row each, what was booked since: corrected and rerated, with the difference and the reason, moved, taken back. The sum of amount is what the call costs now, in the ledger''s currency; NULL amounts are of what has no rate. For who may see the call; of others there is none (P0002).';
 
-CREATE FUNCTION cost_ledger.explain_call(event_key text, key_space text DEFAULT '')
+CREATE FUNCTION cost_ledger.explain_call(event_key text, key_space text DEFAULT NULL)
     RETURNS TABLE (entry text, entry_id bigint, recorded_at timestamptz, meter text, quantity numeric, unit_price numeric, per bigint, multiplier numeric, amount numeric,
                    currency text, price_id bigint, valid_from timestamptz, valid_to timestamptz, rule text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT e.*
-    FROM cost_ledger_internal.explain_call(NULL, coalesce(explain_call.event_key, ''), explain_call.key_space, cost_ledger_internal.sees_all(),
+    FROM cost_ledger_internal.explain_call(NULL, coalesce(explain_call.event_key, ''), coalesce(explain_call.key_space, cost_ledger_internal.key_space()), cost_ledger_internal.sees_all(),
                                            cost_ledger_internal.seen_teams(), cost_ledger_internal.seen_customers()) e;
 END;
 
 COMMENT ON FUNCTION cost_ledger.explain_call(text, text) IS
-    'What the call that was recorded under an event key costs, and why, in the key_space of the role that sent it; see explain_call(bigint).';
+    'What the call that was recorded under an event key costs, and why, in the key_space of the role that sent it, left out the caller''s own; see explain_call(bigint).';

@@ -93,6 +93,7 @@ AS $$
         ('reattribute',              '{admin}'),
         ('void_call',                '{admin}'),
         ('explain_call',             '{all_readers}'),
+        ('recorded_call',            '{writer,gateway,all_readers}'),
         ('create_partitions',        '{}'),
         ('partition_digest',         '{}'),
         ('set_retention',            '{}'),

@@ -277,6 +277,7 @@ RETURNING call_id AS moved \gset
 SELECT count(*) AS moved FROM cost_ledger.reattribute('moved', '{"team": "after"}', 'x', dry_run => false);
 SELECT cost_ledger.correct_call('2024-04-03', :moved, '{"input_tokens": 3000000}', 'recount') IS NOT NULL AS corrected;
 SELECT team, calls, cost, adjustment_cost FROM cost_ledger.chargeback_by_month WHERE team IN ('before', 'after');
+SELECT r.call_id = :moved AS same_number, r.call ->> 'team' AS team FROM cost_ledger.recorded_call('moved') r;
 -- and moved with its correction, in a transaction of its own and back
 BEGIN;
 SELECT count(*) AS moved FROM cost_ledger.reattribute('{"team": "after"}'::jsonb, '{"team": "later"}', 'x', '2024-04-01', '2024-05-01', false);
