@@ -164,6 +164,28 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.restated_columns(jsonb) IS
     'The columns of call, and for each the expression over its row c, with its row v of reversal, for the row that takes it back and for the one in its place, which has these labels. $2 are the calls that are priced anew.';
 
+CREATE FUNCTION cost_ledger_internal.rows_of_calls(times timestamptz[], call_ids bigint[]) RETURNS TABLE (called_at timestamptz, of_call bigint, call_id bigint)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    -- Many calls may be of one time: never each of it with each.
+    SET enable_nestloop = off
+    SET jit = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY SELECT u.called_at, u.call_id, u.call_id FROM unnest(times, rows_of_calls.call_ids) AS u (called_at, call_id);
+    RETURN QUERY
+        SELECT c.called_at, c.corrects, c.call_id
+        FROM unnest(times, rows_of_calls.call_ids) AS u (called_at, call_id)
+        JOIN cost_ledger.call c ON c.called_at = u.called_at AND c.corrects = u.call_id
+        WHERE c.reverses IS NULL
+          AND c.called_at >= (SELECT min(t) FROM unnest(times) t) AND c.called_at <= (SELECT max(t) FROM unnest(times) t);
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.rows_of_calls(timestamptz[], bigint[]) IS
+    'The rows of calls: each itself, and its corrections.';
+
 CREATE FUNCTION cost_ledger_internal.begin_restating(reason text, what text) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -218,10 +240,9 @@ BEGIN
     INSERT INTO cost_ledger_internal.reversal (called_at, call_id, reversal_id, restatement_id, batch_id)
         SELECT r.called_at, r.call_id, nextval('cost_ledger.call_call_id_seq'),
                CASE WHEN restate.labels IS NOT NULL AND r.is_restated THEN nextval('cost_ledger.call_call_id_seq') END, restate.batch
-        FROM (SELECT c.called_at, c.call_id, c.corrects IS NULL OR u.call_id <> ALL (restate.repriced) AS is_restated
-              FROM unnest(restate.called_at, restate.call_ids) AS u (called_at, call_id)
-              JOIN cost_ledger.call c ON c.called_at = u.called_at AND (c.call_id = u.call_id OR c.corrects = u.call_id) AND c.reverses IS NULL
-              ORDER BY c.called_at, u.call_id, c.call_id) r;
+        FROM (SELECT s.called_at, s.call_id, s.call_id = s.of_call OR s.of_call <> ALL (restate.repriced) AS is_restated
+              FROM cost_ledger_internal.rows_of_calls(restate.called_at, restate.call_ids) s
+              ORDER BY s.called_at, s.of_call, s.call_id) r;
     PERFORM FROM cost_ledger_internal.quarantine q JOIN cost_ledger_internal.reversal v ON v.called_at = q.called_at AND v.call_id = q.call_id WHERE v.batch_id = restate.batch;
     IF FOUND THEN
         RAISE EXCEPTION 'a call in quarantine cannot be moved or taken back'

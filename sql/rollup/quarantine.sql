@@ -193,7 +193,8 @@ AS $$
 DECLARE
     wanted text := 'EXISTS (SELECT FROM cost_ledger_internal.quarantine q WHERE q.called_at = c.called_at AND q.call_id = c.call_id)'
                    || coalesce(' AND c.called_at = ' || quote_literal(release_quarantine.called_at), '')
-                   || coalesce(' AND c.call_id = ' || release_quarantine.call_id, '');
+                   || coalesce(' AND c.call_id = ' || release_quarantine.call_id, '')
+                   || cost_ledger_internal.standing();
     held record;
     outcome record;
     released bigint := 0;
