@@ -20,6 +20,7 @@
 #include "access/xact.h"
 #include "bounds.h"
 #include "call_trigger.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "commands/trigger.h"
@@ -31,6 +32,7 @@
 #include "key_space.h"
 #include "ledger.h"
 #include "miscadmin.h"
+#include "parser/parse_func.h"
 #include "pricing.h"
 #include "rollup.h"
 #include "utils/acl.h"
@@ -785,6 +787,8 @@ read_usage(CallRow *row, Usage *usage)
 		put(row, REPORTED_COST, NumericGetDatum(cl_round_money(usage->reported_cost)));
 	if (!known)
 	{
+		/* Nothing of it is believed, and nothing of it is in the row. */
+		memset(usage, 0, sizeof(Usage));
 		put(row, USAGE_STATUS, CStringGetTextDatum("unrecognized"));
 		return false;
 	}
@@ -802,14 +806,50 @@ read_usage(CallRow *row, Usage *usage)
 }
 
 /*
+ * The cost of a usage at the prices of the row's own time; returns the slice of
+ * prices, NULL where none was in force.
+ */
+static const PriceSlice *
+price_usage(const CallRow *row, const Usage *usage, CallCost *cost)
+{
+	PriceKey	key;
+	TimestampTz at = DatumGetTimestampTz(VALUE(row, CALLED_AT));
+	const PriceSlice *slice;
+
+	key.provider = text_of(row, PROVIDER, &key.provider_len);
+	key.model = text_of(row, MODEL, &key.model_len);
+	key.region = text_of(row, REGION, &key.region_len);
+	key.service_class = text_of(row, SERVICE_CLASS, &key.class_len);
+	key.customer = text_of(row, CUSTOMER, &key.customer_len);
+	slice = cl_price_cache_lookup(&key, at);
+	cl_price_usage(slice, usage, at, false, cost);
+	return slice;
+}
+
+/*
+ * As reports have it: is_failure() says which words mean one.
+ */
+static bool
+has_failed(const CallRow *row)
+{
+	Oid			type = TEXTOID;
+	List	   *name = list_make2(makeString(CL_INTERNAL_SCHEMA), makeString("is_failure"));
+
+	return !ISNULL(row, STATUS) &&
+		DatumGetBool(OidFunctionCall1Coll(LookupFuncName(name, 1, &type, false),
+										  DEFAULT_COLLATION_OID, VALUE(row, STATUS)));
+}
+
+/*
  * Fills cost, price_id and pricing.
  */
 static void
 price_row(CallRow *row)
 {
 	Usage		usage;
-	CallCost	cost = {PRICING_UNPRICED};
 	bool		has_usage = read_usage(row, &usage);
+	const PriceSlice *slice;
+	CallCost	cost;
 
 	if (!ISNULL(row, INPUT_PARTS))
 	{
@@ -832,22 +872,14 @@ price_row(CallRow *row)
 		return;
 	}
 
-	if (has_usage)
-	{
-		PriceKey	key;
-		TimestampTz at = DatumGetTimestampTz(VALUE(row, CALLED_AT));
-		const PriceSlice *slice;
-
-		key.provider = text_of(row, PROVIDER, &key.provider_len);
-		key.model = text_of(row, MODEL, &key.model_len);
-		key.region = text_of(row, REGION, &key.region_len);
-		key.service_class = text_of(row, SERVICE_CLASS, &key.class_len);
-		key.customer = text_of(row, CUSTOMER, &key.customer_len);
-		slice = cl_price_cache_lookup(&key, at);
-		cl_price_usage(slice, &usage, at, false, &cost);
-		if (slice)
-			put(row, PRICE_ID, Int64GetDatum(slice->price_id));
-	}
+	slice = price_usage(row, &usage, &cost);
+	/* No provider takes a fee for a request of which it has nothing to tell but that it failed. */
+	if (!has_usage && cost.amount && has_failed(row))
+		cost = (CallCost) {PRICING_UNPRICED};
+	if (slice && (has_usage || cost.amount))
+		put(row, PRICE_ID, Int64GetDatum(slice->price_id));
+	if (cost.is_tier_in_doubt)
+		put(row, USAGE_STATUS, CStringGetTextDatum("unexplained"));
 	if (cost.amount)
 	{
 		put(row, COST, NumericGetDatum(cost.amount));

@@ -137,7 +137,7 @@ BEGIN
     END IF;
     IF new.time_zone IS NOT NULL
        AND (TG_OP = 'INSERT' OR new.time_zone IS DISTINCT FROM old.time_zone)
-       AND NOT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = new.time_zone) THEN
+       AND NOT cost_ledger_internal.is_time_zone(new.time_zone) THEN
         RAISE EXCEPTION 'time zone "%" is not known', new.time_zone
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Use a name of pg_timezone_names, e.g. UTC, Europe/Berlin or Asia/Kolkata; NULL is the zone of the ledger.';
