@@ -20,7 +20,6 @@
 #include "access/xact.h"
 #include "bounds.h"
 #include "call_trigger.h"
-#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "commands/trigger.h"
@@ -32,7 +31,6 @@
 #include "key_space.h"
 #include "ledger.h"
 #include "miscadmin.h"
-#include "parser/parse_func.h"
 #include "pricing.h"
 #include "rollup.h"
 #include "utils/acl.h"
@@ -832,12 +830,25 @@ price_usage(const CallRow *row, const Usage *usage, CallCost *cost)
 static bool
 has_failed(const CallRow *row)
 {
-	Oid			type = TEXTOID;
-	List	   *name = list_make2(makeString(CL_INTERNAL_SCHEMA), makeString("is_failure"));
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TEXTOID};
+	Datum		status = VALUE(row, STATUS);
+	CallerIdentity caller;
+	bool		isnull;
+	bool		failed;
 
-	return !ISNULL(row, STATUS) &&
-		DatumGetBool(OidFunctionCall1Coll(LookupFuncName(name, 1, &type, false),
-										  DEFAULT_COLLATION_OID, VALUE(row, STATUS)));
+	if (ISNULL(row, STATUS))
+		return false;
+	caller = cl_become_owner(cl_ledger_relation("ledger"));
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to the executor");
+	cl_prepare_once(&plan, "SELECT cost_ledger_internal.is_failure($1)", 1, types);
+	if (SPI_execute_plan(plan, &status, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not ask whether a call has failed");
+	failed = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	cl_become_caller(caller);
+	return failed;
 }
 
 /*
@@ -873,7 +884,7 @@ price_row(CallRow *row)
 	}
 
 	slice = price_usage(row, &usage, &cost);
-	/* No provider takes a fee for a request of which it has nothing to tell but that it failed. */
+	/* A provider bills what it has worked on: it would tell of usage. */
 	if (!has_usage && cost.amount && has_failed(row))
 		cost = (CallCost) {PRICING_UNPRICED};
 	if (slice && (has_usage || cost.amount))

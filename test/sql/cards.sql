@@ -137,6 +137,15 @@ INSERT INTO cost_ledger.call (called_at, provider, model, status, served_from, r
     ('2026-11-18', 'p', 'per-call-and-token', 'timeout', NULL, NULL, 1000),
     ('2026-11-18', 'p', 'per-call', NULL, 'response_cache', NULL, NULL)
 RETURNING model, status, served_from, usage_status, input_tokens, cost, other_cost, pricing, price_id IS NOT NULL AS has_price;
+-- a writer, who may call nothing of the ledger, is asked no more of
+CREATE ROLE regress_cards_writer;
+SELECT cost_ledger.grant_writer('regress_cards_writer');
+SET ROLE regress_cards_writer;
+INSERT INTO cost_ledger.call (called_at, provider, model, status) VALUES ('2026-11-16', 'p', 'per-call', 'error'), ('2026-11-16', 'p', 'per-call', 'ok');
+RESET ROLE;
+SELECT status, cost, pricing FROM cost_ledger.call WHERE called_at = '2026-11-16' ORDER BY call_id;
+SELECT cost_ledger.revoke_writer('regress_cards_writer');
+DROP ROLE regress_cards_writer;
 -- the reports that price again agree: rerate() finds nothing, billed_meters() adds up to what is booked, what_if() knows the fee
 SELECT count(*) AS differ FROM cost_ledger.rerate('2026-11-18', '2026-11-19');
 SELECT * FROM cost_ledger.billed_meters('2026-11-18', '2026-11-19') ORDER BY model, meter;
