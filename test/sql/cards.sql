@@ -136,7 +136,7 @@ INSERT INTO cost_ledger.call (called_at, provider, model, status, served_from, r
     ('2026-11-18', 'p', 'per-call-and-token', 'timeout', NULL, NULL, NULL),
     ('2026-11-18', 'p', 'per-call-and-token', 'timeout', NULL, NULL, 1000),
     ('2026-11-18', 'p', 'per-call', NULL, 'response_cache', NULL, NULL)
-RETURNING model, status, served_from, usage_status, input_tokens, cost, other_cost, pricing, price_id IS NOT NULL AS has_price;
+RETURNING model, status, served_from, usage_status, input_tokens, cost, other_cost, avoided_cost, pricing, price_id IS NOT NULL AS has_price;
 -- a writer, who may call nothing of the ledger, is asked no more of
 CREATE ROLE regress_cards_writer;
 SELECT cost_ledger.grant_writer('regress_cards_writer');
