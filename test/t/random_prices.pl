@@ -84,7 +84,7 @@ sub rate_json
 my (@cards, @multipliers, %exchange, @statements);
 for my $model (map { "m$_" } 1 .. $models)
 {
-	my $is_free = chance(0.1) ? 0.98 : 0.05;
+	my $is_free = $model =~ /^m[12]$/ ? 1 : 0.05;
 	my @places;
 	for my $customer ('', 'acme') { for my $class ('standard', 'batch', 'flex') { for my $region ('', 'eu') { push @places, [ $customer, $class, $region ]; } } }
 	for my $place ($places[0], grep { chance(0.3) } @places[ 1 .. $#places ])
