@@ -28,6 +28,8 @@ OBJS = \
 	src/job.o \
 	src/guard.o \
 	src/limit.o \
+	src/time_zone.o \
+	src/similar.o \
 	src/sketch.o \
 	src/sketch_hooks.o \
 	src/summary.o \
@@ -51,6 +53,7 @@ PIECES = \
 	sql/summary/summary.sql \
 	sql/rollup/rollup.sql \
 	sql/rollup/quarantine.sql \
+	sql/rollup/reversal.sql \
 	sql/ledger/ledger.sql \
 	sql/ledger/lock.sql \
 	sql/call/filter.sql \
@@ -58,6 +61,8 @@ PIECES = \
 	sql/call/partition.sql \
 	sql/call/retention.sql \
 	sql/call/rerate.sql \
+	sql/call/reattribute.sql \
+	sql/call/explain.sql \
 	sql/report/estimate.sql \
 	sql/report/spend_rate.sql \
 	sql/budget/budget.sql \
@@ -75,11 +80,13 @@ LEDGER = \
 	sql/grant/grant.ledger.sql \
 	sql/price/price.ledger.sql \
 	sql/price/import.ledger.sql \
+	sql/rollup/reversal.ledger.sql \
 	sql/call/call.ledger.sql \
 	sql/rollup/rollup.ledger.sql \
 	sql/rollup/quarantine.ledger.sql \
 	sql/call/retention.ledger.sql \
 	sql/call/rerate.ledger.sql \
+	sql/call/reattribute.ledger.sql \
 	sql/rollup/live.ledger.sql \
 	sql/budget/budget.ledger.sql \
 	sql/alert/alert.ledger.sql \

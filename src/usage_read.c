@@ -52,6 +52,7 @@ typedef struct Reading
 	int64		text[NUM_TOKEN_COLUMNS];
 	/* Compaction: passes that the counts of the response leave out. */
 	int64		passes[NUM_TOKEN_METERS];
+	int64		least_pass;		/* input of the smallest pass that is told of */
 	const char *search_context;
 	bool		is_search_once; /* however many searches: billed for the prompt */
 	Numeric		cost;
@@ -399,22 +400,29 @@ read_lifetime(Reading *reading, JsonbContainer *element)
 	}
 }
 
+static void
+note_pass(Reading *reading, int64 input)
+{
+	if (input > 0 && (reading->least_pass == 0 || input < reading->least_pass))
+		reading->least_pass = input;
+}
+
 /*
  * One pass behind an Anthropic response.  The counts of the response are those
  * of its messages.  A compaction is billed beside them, to the same model; any
- * other pass (an advisor's) is another model's, which has no rate here.
+ * other pass (an advisor's) is another model's, which has no rate here.  Of
+ * both the smallest is kept: the provider chooses a context tier for each.
  */
 static void
 read_pass(Reading *reading, JsonbContainer *element)
 {
 	JsonbValue	buffer;
 	JsonbValue *type = json_value(element, "type", &buffer);
+	bool		is_message = json_is_word(type, "message");
 	Usage		usage;
 	Reading		pass;
 
-	if (json_is_word(type, "message"))
-		return;
-	if (!json_is_word(type, "compaction"))
+	if (!is_message && !json_is_word(type, "compaction"))
 	{
 		reading->is_unexplained = true;
 		return;
@@ -426,6 +434,9 @@ read_pass(Reading *reading, JsonbContainer *element)
 	pass.on_top = cl_formats[FORMAT_ANTHROPIC].on_top;
 	read_object(&pass, element, cl_anthropic_pass_rules);
 	finish(&pass);
+	note_pass(reading, usage.tokens[METER_INPUT]);
+	if (is_message)
+		return;
 	reading->is_unexplained |= pass.is_unexplained;
 	reading->is_unreadable |= pass.is_unreadable;
 	for (int i = 0; i < NUM_TOKEN_METERS; i++)
@@ -1195,6 +1206,9 @@ finish(Reading *reading)
 	}
 	check_total(reading, tokens[METER_INPUT] - before);
 
+	if (reading->least_pass > 0)
+		note_pass(reading, tokens[METER_INPUT]);
+	usage->least_pass = reading->least_pass;
 	for (int i = 0; i < NUM_TOKEN_METERS; i++)
 	{
 		if (reading->passes[i] > 0)

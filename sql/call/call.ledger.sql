@@ -12,6 +12,8 @@ CREATE TABLE cost_ledger.call (
     recorded_xid           xid8,
     price_id               bigint,
     corrects               bigint,
+    reverses               bigint,
+    restates               bigint,
     input_tokens           bigint,
     cache_read_tokens      bigint,
     cache_write_tokens     bigint,
@@ -129,13 +131,15 @@ COMMENT ON COLUMN cost_ledger.call.accepted IS 'Whether the outcome was accepted
 COMMENT ON COLUMN cost_ledger.call.duration_ms IS 'Duration of the call in milliseconds.';
 COMMENT ON COLUMN cost_ledger.call.hold_id IS 'Budget hold this call settles.';
 COMMENT ON COLUMN cost_ledger.call.corrects IS 'call_id of the call this row corrects: its counts and cost are differences, so that sums come out right. Rows with corrects are not calls.';
+COMMENT ON COLUMN cost_ledger.call.reverses IS 'call_id of the row, of the same called_at, that this row takes back: its counts and costs are the negatives, so that sums come out right. Neither of the two counts any more, in no report. Set by reattribute() and void_call().';
+COMMENT ON COLUMN cost_ledger.call.restates IS 'call_id of the row, of the same called_at, in whose place this row stands, as first recorded: the same with other labels. Set by reattribute().';
 COMMENT ON COLUMN cost_ledger.call.trace_url IS 'Link to the trace.';
 COMMENT ON COLUMN cost_ledger.call.tags IS 'Any other labels: flat object of name to value, no list and no object inside.';
 
 -- The rollups look for what they have not seen.  Rows lie nearly in the order of
 -- their transactions, so block ranges do, at a fraction of the space and time
--- of a btree.
-CREATE INDEX call_recorded_xid ON cost_ledger.call USING brin (recorded_xid cost_ledger_internal.xid8_minmax_ops) WITH (pages_per_range = 64);
+-- of a btree.  Numbers rise with them, so a call is found by its number alone.
+CREATE INDEX call_recorded_xid ON cost_ledger.call USING brin (recorded_xid cost_ledger_internal.xid8_minmax_ops, call_id) WITH (pages_per_range = 64);
 
 -- Nothing is lost for want of a partition.
 CREATE TABLE cost_ledger_internal.call_default PARTITION OF cost_ledger.call DEFAULT;
@@ -189,18 +193,20 @@ COMMENT ON COLUMN cost_ledger_internal.event_key.called_at IS 'Its called_at: wi
 CREATE VIEW cost_ledger_internal.seen_call AS
 SELECT c.*
 FROM cost_ledger.call c
-WHERE (SELECT cost_ledger_internal.sees_all())
-   OR c.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
-   OR c.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]);
+WHERE c.reverses IS NULL
+  AND NOT EXISTS (SELECT FROM cost_ledger_internal.reversal v WHERE v.called_at = c.called_at AND v.call_id = c.call_id)
+  AND ((SELECT cost_ledger_internal.sees_all())
+       OR c.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
+       OR c.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]));
 
-COMMENT ON VIEW cost_ledger_internal.seen_call IS 'The calls that the current role may see. Columns as in call.';
+COMMENT ON VIEW cost_ledger_internal.seen_call IS 'The calls and corrections that stand, as far as the current role may see them. Columns as in call.';
 
 CREATE VIEW cost_ledger.call_detail WITH (security_barrier = true) AS
 SELECT c.*, s.currency, c.call_id::text AS row_key
 FROM cost_ledger_internal.seen_call c
 CROSS JOIN cost_ledger_internal.report_setting s;
 
-COMMENT ON VIEW cost_ledger.call_detail IS 'Which calls are there? Every row of call that its reader may see: all, or those of the teams and customers granted.';
+COMMENT ON VIEW cost_ledger.call_detail IS 'Which calls are there, and which corrections? Every row of call that stands, of those that its reader may see: all, or those of the teams and customers granted. What reattribute() or void_call() has taken back is left out, and so is what took it back: those are in call itself, and in restatement.';
 
 -- Their columns are those of call, and so are their comments.
 DO $comments$

@@ -252,41 +252,41 @@ BEGIN
         FROM bounds b
         WHERE isfinite(b.bound)
     ), in_force AS (
-        SELECT s.slice_from, s.slice_to, v.*, e.rate
+        SELECT s.slice_from, s.slice_to, v.*, e.rate,
+               bool_or(v.customer <> '') OVER (PARTITION BY s.slice_from) AS has_customer,
+               bool_or(v.region <> '') OVER (PARTITION BY s.slice_from) AS has_region
         FROM slices s
         JOIN versions v ON v.valid_from <= s.slice_from AND (v.valid_to IS NULL OR s.slice_from < v.valid_to)
-        JOIN exchange e ON e.currency = v.currency AND e.valid_from <= s.slice_from AND (e.valid_to IS NULL OR s.slice_from < e.valid_to)
+        -- A price that no exchange rate makes known is there all the same: that
+        -- of a less specific card is another one.
+        LEFT JOIN exchange e ON e.currency = v.currency AND e.valid_from <= s.slice_from AND (e.valid_to IS NULL OR s.slice_from < e.valid_to)
         -- Standard rates stand in for a class only where the class is known to
         -- have a price: rates of its own, or a share of standard.
-        WHERE (v.service_class = effective_prices.service_class
-               OR EXISTS (SELECT FROM versions o
-                          WHERE o.service_class = effective_prices.service_class
-                            AND o.valid_from <= s.slice_from AND (o.valid_to IS NULL OR s.slice_from < o.valid_to))
-               OR EXISTS (SELECT FROM multipliers o
-                          WHERE o.service_class = effective_prices.service_class
-                            AND o.valid_from <= s.slice_from AND (o.valid_to IS NULL OR s.slice_from < o.valid_to)))
-          -- Nor does anything stand in for a more specific card that has a
-          -- price but no exchange rate: that price is not known.
-          AND NOT EXISTS (SELECT FROM versions o
-                          WHERE o.rank < v.rank
-                            AND o.valid_from <= s.slice_from AND (o.valid_to IS NULL OR s.slice_from < o.valid_to)
-                            AND NOT EXISTS (SELECT FROM exchange x
-                                            WHERE x.currency = o.currency
-                                              AND x.valid_from <= s.slice_from AND (x.valid_to IS NULL OR s.slice_from < x.valid_to)))
+        WHERE v.service_class = effective_prices.service_class
+           OR EXISTS (SELECT FROM versions o
+                      WHERE o.service_class = effective_prices.service_class
+                        AND o.valid_from <= s.slice_from AND (o.valid_to IS NULL OR s.slice_from < o.valid_to))
+           OR EXISTS (SELECT FROM multipliers o
+                      WHERE o.service_class = effective_prices.service_class
+                        AND o.valid_from <= s.slice_from AND (o.valid_to IS NULL OR s.slice_from < o.valid_to))
     )
     SELECT i.slice_from, i.slice_to, i.rank, i.price_id, i.valid_from, i.valid_to,
            l.meter, l.unit_price, l.per, i.rate * f.factor, l.over_tokens, l.is_inclusive, l.is_graduated,
            l.window_start, l.window_end, l.window_days, l.window_zone, i.currency,
-           concat(CASE WHEN i.customer <> '' THEN '; of customer ' || i.customer END,
-                  CASE WHEN i.service_class <> effective_prices.service_class THEN '; of class standard' END,
+           -- Whose the card is, where the call could have had another.
+           concat(CASE WHEN i.customer <> '' THEN '; of customer ' || i.customer WHEN i.has_customer THEN '; of any customer' END,
+                  CASE WHEN effective_prices.service_class <> 'standard' THEN '; of class ' || i.service_class END,
+                  CASE WHEN i.region <> '' THEN '; of region ' || i.region WHEN i.has_region THEN '; of any region' END,
                   effective_prices.name_rule,
-                  CASE WHEN i.rate <> 1 THEN format('; × %s from %s', trim_scale(i.rate), i.currency) END,
+                  CASE WHEN i.rate IS NULL THEN format('; no exchange rate for %s', i.currency)
+                       WHEN i.rate <> 1 THEN format('; × %s from %s', trim_scale(i.rate), i.currency) END,
                   f.rule)
     FROM in_force i
     JOIN cost_ledger_internal.price_line l ON l.price_id = i.price_id
     CROSS JOIN LATERAL (
-        -- A rate that is a region's, class's or customer's own already has in
-        -- it what a multiplier of that region, class or customer would do.
+        -- A rate on a card of a region, class or customer already has in it
+        -- what a multiplier of that region, class or customer would do; one
+        -- that stands on a less specific card has not.
         SELECT cost_ledger_internal.product(m.factor) AS factor,
                string_agg(format('; × %s %s', trim_scale(m.factor), m.name), '' ORDER BY m.name) FILTER (WHERE m.factor <> 1) AS rule
         FROM multipliers m
@@ -305,4 +305,4 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.effective_prices(text, text, text, text, text, text) IS
-    'What calls that use the rate cards of a provider and model (see find_rate_cards()) are priced at in a region and class and for a customer, for all times: slices of time within which nothing changes, in each the rate lines of all cards that apply, with everything they are multiplied by. The price cache of each backend is filled from it. No region and no customer are the empty string. name_rule goes into the rule.';
+    'What calls that use the rate cards of a provider and model (see find_rate_cards()) are priced at in a region and class and for a customer, for all times: slices of time within which nothing changes, in each the rate lines of all cards that apply, with everything they are multiplied by (NULL where there is no exchange rate for their currency); of two lines of a meter the one that comes first is tried first. The price cache of each backend is filled from it. No region and no customer are the empty string. name_rule goes into the rule.';

@@ -25,7 +25,7 @@ SELECT c.*
 FROM cost_ledger_internal.unconsumed_call c
 WHERE cost_ledger_internal.sees_all()
 UNION ALL
-SELECT c.called_at, c.call_id, c.recorded_at, c.corrects,
+SELECT c.called_at, c.call_id, c.recorded_at, c.corrects, c.restates,
        c.pricing, c.usage_status, c.cost, c.cache_read_cost, c.cache_write_cost, c.output_cost, c.other_cost, c.reported_cost,
        c.input_tokens, c.cache_read_tokens, c.cache_write_tokens, c.cache_write_1h_tokens, c.output_tokens, c.reasoning_tokens,
        c.retry_count, c.tool_calls_count, c.accepted, c.duration_ms,
@@ -37,6 +37,8 @@ FROM cost_ledger.call c
 -- and compile, for as many.  Of a time it can ask the histogram.
 WHERE c.called_at >= cost_ledger_internal.live_call_from()
   AND c.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q))
+  AND c.reverses IS NULL
+  AND NOT EXISTS (SELECT FROM cost_ledger_internal.reversal v WHERE v.called_at = c.called_at AND v.call_id = c.call_id)
   AND (c.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
        OR c.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]));
 
@@ -172,7 +174,7 @@ WITH tail AS (
            sum(c.cost) AS cost,
            sum(c.cost) FILTER (WHERE c.corrects IS NOT NULL) AS adjustment_cost,
            min(c.trace_url COLLATE "C") AS trace_url,
-           cost_ledger_internal.first_call(c.called_at, c.call_id, c.team, c.feature, c.customer, c.task_type, c.environment, c.user_id, c.agent, c.session_id)
+           cost_ledger_internal.first_call(c.called_at, coalesce(c.restates, c.call_id), c.team, c.feature, c.customer, c.task_type, c.environment, c.user_id, c.agent, c.session_id)
                FILTER (WHERE c.corrects IS NULL) AS labels
     FROM cost_ledger_internal.live_call_by_id c
     WHERE c.run_id IS NOT NULL
@@ -248,7 +250,7 @@ WITH tail AS (
            sum(c.cost) AS cost,
            sum(c.cost) FILTER (WHERE c.corrects IS NOT NULL) AS adjustment_cost,
            min(c.trace_url COLLATE "C") AS trace_url,
-           cost_ledger_internal.first_call(c.called_at, c.call_id, c.team, c.feature, c.customer, c.task_type, c.environment, c.user_id, c.agent, NULL)
+           cost_ledger_internal.first_call(c.called_at, coalesce(c.restates, c.call_id), c.team, c.feature, c.customer, c.task_type, c.environment, c.user_id, c.agent, NULL)
                FILTER (WHERE c.corrects IS NULL) AS labels
     FROM cost_ledger_internal.live_call_by_id c
     WHERE c.session_id IS NOT NULL

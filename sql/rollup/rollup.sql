@@ -285,7 +285,7 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.rollup_column() IS
     'The columns of the rollups: in which they are, the expression over rows c of call (of run_day: of rollup_run), and how two parts are put together (+, sum of which NULL is nothing, least, greatest, start: that of the part that began first, merge() or merge_labels()).';
 
-CREATE FUNCTION cost_ledger_internal.rollup_query(rollup text, condition text) RETURNS text
+CREATE FUNCTION cost_ledger_internal.rollup_query(rollup text, condition text, source text DEFAULT 'cost_ledger.call') RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -295,7 +295,7 @@ DECLARE
 BEGIN
     SELECT string_agg(replace(replace(c.expression,
                                       '@ZONE@', quote_literal((cost_ledger_internal.ledger()).time_zone)),
-                              '@LABELS@', format('cost_ledger_internal.first_call(c.called_at, c.call_id, c.team, c.feature, c.customer, c.task_type, c.environment, c.user_id, c.agent, %s) FILTER (WHERE c.corrects IS NULL)',
+                              '@LABELS@', format('cost_ledger_internal.first_call(c.called_at, coalesce(c.restates, c.call_id), c.team, c.feature, c.customer, c.task_type, c.environment, c.user_id, c.agent, %s) FILTER (WHERE c.corrects IS NULL)',
                                                  CASE WHEN rollup = 'run' THEN 'c.session_id' ELSE 'NULL' END))
                       || ' AS ' || c.column_name, ', ' ORDER BY c.number),
            string_agg(c.number_in_key::text, ', ' ORDER BY c.number) FILTER (WHERE c.is_key)
@@ -304,10 +304,10 @@ BEGIN
               FROM cost_ledger_internal.rollup_column() r
               WHERE rollup = ANY (r.rollups)) c;
     IF rollup = 'run_day' THEN
-        RETURN format('SELECT %s FROM (%s) c GROUP BY %s', columns, cost_ledger_internal.rollup_query('run', condition), keys);
+        RETURN format('SELECT %s FROM (%s) c GROUP BY %s', columns, cost_ledger_internal.rollup_query('run', condition, source), keys);
     END IF;
-    RETURN format('SELECT %s FROM cost_ledger.call c WHERE (%s)%s GROUP BY %s',
-                  columns, condition,
+    RETURN format('SELECT %s FROM %s c WHERE (%s)%s GROUP BY %s',
+                  columns, source, condition,
                   CASE rollup
                       WHEN 'run' THEN ' AND c.run_id IS NOT NULL'
                       WHEN 'session' THEN ' AND c.session_id IS NOT NULL'
@@ -318,8 +318,8 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger_internal.rollup_query(text, text) IS
-    'The query that makes a rollup of the rows c of call for which a condition holds.';
+COMMENT ON FUNCTION cost_ledger_internal.rollup_query(text, text, text) IS
+    'The query that makes a rollup of the rows c of call, or of a query for some of them, for which a condition holds.';
 
 CREATE FUNCTION cost_ledger_internal.rollup_merge(rollup text) RETURNS text
     LANGUAGE sql STABLE
@@ -378,7 +378,7 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.stored_keys(text) IS
     'The key columns of a rollup''s table.';
 
-CREATE FUNCTION cost_ledger_internal.expected_rows(rollup text, condition text) RETURNS text
+CREATE FUNCTION cost_ledger_internal.expected_rows(rollup text, condition text, source text DEFAULT 'cost_ledger.call') RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -386,14 +386,14 @@ AS $$
            THEN format('SELECT f.%s, k.key_id, %s FROM (%s) f LEFT JOIN cost_ledger_internal.rollup_key k ON k.fingerprint = md5(%s)::uuid',
                        rollup,
                        cost_ledger_internal.rollup_columns(rollup, false, 'f.%s'),
-                       cost_ledger_internal.rollup_query(rollup, condition),
+                       cost_ledger_internal.rollup_query(rollup, condition, source),
                        cost_ledger_internal.label_columns('quote_nullable(f.%s)', ' || '','' || '))
-           ELSE cost_ledger_internal.rollup_query(rollup, condition)
+           ELSE cost_ledger_internal.rollup_query(rollup, condition, source)
            END
 $$;
 
-COMMENT ON FUNCTION cost_ledger_internal.expected_rows(text, text) IS
-    'The query that makes the rows of a rollup''s table of the rows c of call for which a condition holds; the labels'' keys must be there.';
+COMMENT ON FUNCTION cost_ledger_internal.expected_rows(text, text, text) IS
+    'The query that makes the rows of a rollup''s table of the rows c of call, or of a query for some of them, for which a condition holds; the labels'' keys must be there.';
 
 CREATE FUNCTION cost_ledger_internal.ledger_snapshot(snapshot pg_snapshot, xid_offset bigint, own xid8) RETURNS pg_snapshot
     LANGUAGE sql IMMUTABLE
@@ -472,7 +472,6 @@ AS $$
 DECLARE
     rows text;
     put text;
-    days date[];
 BEGIN
     rows := CASE rollup WHEN 'user_day' THEN 'TABLE days' ELSE cost_ledger_internal.expected_rows(rollup, condition) END;
     put := format('INSERT INTO cost_ledger_internal.rollup_%1$s AS r (%2$s, %3$s) %4$s ON CONFLICT (%2$s) DO UPDATE SET %5$s',
@@ -494,7 +493,18 @@ BEGIN
         EXECUTE put;
         RETURN;
     END IF;
-    days := cost_ledger_internal.put_runs(put);
+    PERFORM cost_ledger_internal.remake_run_days(cost_ledger_internal.put_runs(put));
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.put_rollup(text, text) IS
+    'What consume() does for a rollup whose labels have their keys: minute, run (and with it run_day), session, user_day (and user_month).';
+
+CREATE FUNCTION cost_ledger_internal.remake_run_days(days date[]) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
     DELETE FROM cost_ledger_internal.rollup_run_day d WHERE d.day = ANY (days);
     EXECUTE format('INSERT INTO cost_ledger_internal.rollup_run_day (%s, %s)
                     SELECT %s FROM cost_ledger_internal.rollup_run c WHERE c.started_on = ANY ($1) GROUP BY c.started_on',
@@ -504,8 +514,8 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger_internal.put_rollup(text, text) IS
-    'What consume() does for a rollup whose labels have their keys: minute, run (and with it run_day), session, user_day (and user_month).';
+COMMENT ON FUNCTION cost_ledger_internal.remake_run_days(date[]) IS
+    'Makes days of rollup_run_day anew from rollup_run.';
 
 CREATE FUNCTION cost_ledger_internal.consume(condition text) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
@@ -698,6 +708,7 @@ DECLARE
     condition text;
     keep_from timestamptz := date_trunc('hour', now() - interval '2 days');
     batch record;
+    has_rows boolean;
 BEGIN
     -- Lock, then snapshot, then read: three statements.
     SELECT * INTO state FROM cost_ledger_internal.lock_rollups();
@@ -733,7 +744,12 @@ BEGIN
     END IF;
 
     batch := cost_ledger_internal.consume_batch(condition);
-    IF batch.consumed + batch.quarantined > 0 THEN
+    has_rows := batch.consumed + batch.quarantined > 0;
+    IF NOT has_rows THEN
+        -- Rows that take back others add nothing, and have been seen all the same.
+        EXECUTE format('SELECT EXISTS (SELECT FROM cost_ledger.call c WHERE %s)', condition) INTO has_rows;
+    END IF;
+    IF has_rows THEN
         UPDATE cost_ledger_internal.rollup_state s
             SET snapshot = target,
                 rows_consumed = s.rows_consumed + batch.consumed,
@@ -885,6 +901,7 @@ BEGIN
            ELSE (SELECT coalesce(string_agg(format(' AND NOT (c.called_at >= %L AND c.called_at < %L)', v.range_start, v.range_end), ''), '')
                  FROM cost_ledger_internal.vanished_month v
                  WHERE v.range_end > state.calls_from) END
+        || cost_ledger_internal.standing()
         || cost_ledger_internal.not_quarantined();
 END
 $$;
@@ -974,6 +991,47 @@ $$;
 COMMENT ON FUNCTION cost_ledger.check_rollups(timestamptz, timestamptz) IS
     'Makes every rollup anew from the rows of call that are in it, in one snapshot, and returns what differs: the rollup, the key, what is stored and what should be (NULL: no row). No rows: all is well. A month whose calls have vanished, dropped by something else than retention, is one row, of rollup "call". Calls in quarantine are left out, with a notice. Over a range of time, whole days of the reporting zone; by default over everything, which reads the whole ledger ten times.';
 
+CREATE FUNCTION cost_ledger_internal.put_right(rollup text, expected text, stored_condition text, touched text DEFAULT 'SELECT') RETURNS bigint
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+DECLARE
+    changed bigint;
+BEGIN
+    EXECUTE format($query$
+        WITH touched AS MATERIALIZED (%7$s), expected AS MATERIALIZED (%2$s), stored AS MATERIALIZED (
+            SELECT r.ctid AS place, %3$s, %4$s FROM cost_ledger_internal.rollup_%1$s r WHERE %5$s
+        ), put AS (
+            INSERT INTO cost_ledger_internal.rollup_%1$s (%3$s, %4$s)
+            TABLE expected EXCEPT ALL SELECT %3$s, %4$s FROM stored
+            ON CONFLICT (%3$s) DO UPDATE SET %6$s
+            RETURNING 1
+        ), gone AS (
+            -- In a hash table, however many the planner expects.
+            DELETE FROM cost_ledger_internal.rollup_%1$s r
+            WHERE r.ctid = ANY (ARRAY(SELECT s.place FROM stored s WHERE ((%8$s) IN (SELECT %8$s FROM expected e)) IS NOT TRUE))
+            RETURNING 1
+        )
+        SELECT (SELECT count(*) FROM put) + (SELECT count(*) FROM gone)
+        $query$,
+        rollup, expected,
+        cost_ledger_internal.stored_keys(rollup),
+        cost_ledger_internal.rollup_columns(rollup, false),
+        stored_condition,
+        cost_ledger_internal.rollup_columns(rollup, false, '%1$s = excluded.%1$s'),
+        touched,
+        -- A user_id may be NULL, and is not empty; no other key is NULL.
+        (SELECT string_agg(CASE k WHEN 'user_id' THEN 'coalesce(user_id, '''')' ELSE k END, ', ')
+         FROM unnest(string_to_array(cost_ledger_internal.stored_keys(rollup), ', ')) k))
+        INTO changed;
+    RETURN changed;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.put_right(text, text, text, text) IS
+    'Makes the rows r of a rollup for which a condition holds what a query says they should be, and returns how many that changed. Both may ask another query, which is run once: touched.';
+
 CREATE FUNCTION cost_ledger.rebuild_rollups(
     range_start timestamptz DEFAULT '-infinity', range_end timestamptz DEFAULT 'infinity'
 ) RETURNS bigint
@@ -998,34 +1056,12 @@ BEGIN
                    cost_ledger_internal.label_columns(),
                    cost_ledger_internal.consumed_condition('hour', range_start, range_end));
     FOREACH rollup IN ARRAY '{minute,hour,day,month,run,session,user_day,user_month,run_day}'::text[] LOOP
-        EXECUTE format($query$
-            WITH expected AS MATERIALIZED (
-                SELECT r.* FROM (%2$s) r WHERE %8$s
-            ), stored AS MATERIALIZED (
-                SELECT %3$s, %4$s FROM cost_ledger_internal.rollup_%1$s r WHERE %5$s
-            ), put AS (
-                INSERT INTO cost_ledger_internal.rollup_%1$s (%3$s, %4$s)
-                TABLE expected EXCEPT ALL TABLE stored
-                ON CONFLICT (%3$s) DO UPDATE SET %6$s
-                RETURNING 1
-            ), gone AS (
-                DELETE FROM cost_ledger_internal.rollup_%1$s r
-                WHERE %5$s AND NOT EXISTS (SELECT FROM expected e WHERE (%7$s))
-                RETURNING 1
-            )
-            SELECT (SELECT count(*) FROM put) + (SELECT count(*) FROM gone)
-            $query$,
+        changed := cost_ledger_internal.put_right(
             rollup,
-            cost_ledger_internal.expected_rows(rollup, cost_ledger_internal.consumed_condition(rollup, range_start, range_end)),
-            cost_ledger_internal.stored_keys(rollup),
-            cost_ledger_internal.rollup_columns(rollup, false),
-            cost_ledger_internal.stored_condition(rollup, range_start, range_end),
-            cost_ledger_internal.rollup_columns(rollup, false, '%1$s = excluded.%1$s'),
-            -- A user_id may be NULL; no other key is.
-            (SELECT string_agg(format(CASE k WHEN 'user_id' THEN 'coalesce(e.%1$s = r.%1$s, e.%1$s IS NULL AND r.%1$s IS NULL)' ELSE 'e.%1$s = r.%1$s' END, k), ' AND ')
-             FROM unnest(string_to_array(cost_ledger_internal.stored_keys(rollup), ', ')) k),
-            CASE rollup WHEN 'run_day' THEN cost_ledger_internal.stored_condition(rollup, range_start, range_end) ELSE 'true' END)
-            INTO changed;
+            format('SELECT r.* FROM (%s) r WHERE %s',
+                   cost_ledger_internal.expected_rows(rollup, cost_ledger_internal.consumed_condition(rollup, range_start, range_end)),
+                   CASE rollup WHEN 'run_day' THEN cost_ledger_internal.stored_condition(rollup, range_start, range_end) ELSE 'true' END),
+            cost_ledger_internal.stored_condition(rollup, range_start, range_end));
         IF changed > 0 THEN
             RAISE NOTICE 'rollup_%: % rows put right', rollup, changed;
         END IF;

@@ -173,6 +173,10 @@ SELECT count(cost_ledger.correct_call(c.called_at, c.call_id, '{"input_tokens": 
 SELECT count(cost_ledger.correct_call(c.called_at, c.call_id, w.usage || '{"seconds": 1000000000000}', 'was much')) FROM wide w, (SELECT * FROM cost_ledger.call WHERE model = 'wide' AND corrects IS NULL ORDER BY call_id LIMIT 3) c;
 SELECT cost_ledger.set_price('p', 'wide', '{"input_tokens": {"price": 999999999999.99999999999999999999, "per": 1}, "output_tokens": 1, "x": {"price": 999999999999, "per": 1}}', '2021-01-01', currency => 'EUR') > 0 AS is_set;
 SELECT count(*) > 0 AS rerated FROM cost_ledger.rerate(now() - interval '1 day', now() + interval '1 day', '{}', true, 'dearer');
+-- and what is moved or taken back
+SELECT count(*) > 0 AS moved FROM cost_ledger.reattribute('{}'::jsonb, jsonb_build_object('team', repeat('t', 2000), 'run_id', repeat('r', 2000), 'trace_url', repeat('u', 8192)), 'wide', dry_run => false);
+SELECT count(cost_ledger.void_call(c.called_at, c.call_id, repeat('why', 2000))) FROM (SELECT * FROM cost_ledger.call WHERE corrects IS NULL ORDER BY call_id LIMIT 3) c;
+SELECT count(e::text) > 0 AS explained FROM cost_ledger.call_detail c CROSS JOIN LATERAL cost_ledger.explain_call(c.call_id) e;
 CALL cost_ledger.refresh();
 CALL pg_temp.ask_everything();
 SELECT * FROM public.failure;
