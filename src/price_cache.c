@@ -50,6 +50,8 @@
 
 /* The parts of a key. */
 #define KEY_PARTS 5
+#define PROVIDER_PART 0
+#define MODEL_PART 1
 #define REGION_PART 2
 #define CLASS_PART 3
 #define CUSTOMER_PART 4
@@ -71,11 +73,12 @@ typedef enum FoundColumn
 	FOUND_MODEL,
 	FOUND_RULE,
 	FOUND_CUSTOMERS,
-	FOUND_VAIN_PROVIDERS,
-	FOUND_VAIN_MODELS
+	FOUND_VAIN_KEYS,
+	FOUND_VAIN_PROVIDER,
+	FOUND_VAIN_MODEL
 } FoundColumn;
 
-#define NUM_FOUND_COLUMNS ((int) FOUND_VAIN_MODELS + 1)
+#define NUM_FOUND_COLUMNS ((int) FOUND_VAIN_MODEL + 1)
 
 typedef struct CacheEntry
 {
@@ -402,25 +405,27 @@ run_query(SPIPlanPtr plan, Datum *arguments, const char *nulls, Snapshot snapsho
  * - the cards that apply, with all their versions and lines;
  * - of the customers' cards any one, since they matter by being there;
  * - cards under a name that comes before the one that is used: there were none,
- *   and the first to come is used instead.  LIMIT makes it an index lookup for
- *   each name, whatever the planner thinks of their number.
+ *   and the first to come is used instead.  The name that is used may be another
+ *   but for case, and then the very one comes before it.
  */
 static uint64
 fingerprint(const CacheEntry *entry, const Datum *key, Snapshot snapshot)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {
-		TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID, TEXTARRAYOID, TEXTARRAYOID
+		TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID, TEXTARRAYOID, TEXTOID, TEXTOID
 	};
 	Datum		arguments[] = {
 		entry->found[FOUND_PROVIDER], entry->found[FOUND_MODEL],
 		key[REGION_PART], key[CLASS_PART], key[CUSTOMER_PART],
 		BoolGetDatum(!entry->has_customers),
-		entry->found[FOUND_VAIN_PROVIDERS], entry->found[FOUND_VAIN_MODELS]
+		entry->found[FOUND_VAIN_KEYS],
+		entry->found[FOUND_VAIN_PROVIDER], entry->found[FOUND_VAIN_MODEL]
 	};
 	char		nulls[] = {
 		entry->is_null[FOUND_PROVIDER], entry->is_null[FOUND_MODEL], ' ', ' ', ' ', ' ',
-		entry->is_null[FOUND_VAIN_PROVIDERS], entry->is_null[FOUND_VAIN_MODELS]
+		entry->is_null[FOUND_VAIN_KEYS],
+		entry->is_null[FOUND_VAIN_PROVIDER], entry->is_null[FOUND_VAIN_MODEL]
 	};
 	uint64		sum = 0;
 
@@ -439,10 +444,15 @@ fingerprint(const CacheEntry *entry, const Datum *key, Snapshot snapshot)
 				 "WHERE $6 AND c.provider OPERATOR(pg_catalog.=) $1 AND c.model OPERATOR(pg_catalog.=) $2 "
 				 "AND c.customer OPERATOR(pg_catalog.<>) '' LIMIT 1) "
 				 "UNION ALL "
-				 "SELECT v.ctid, v.xmin, NULL, NULL, NULL, NULL "
-				 "FROM ROWS FROM (pg_catalog.unnest($7), pg_catalog.unnest($8)) AS n (provider, model), "
-				 "LATERAL (SELECT c.ctid, c.xmin FROM cost_ledger_internal.rate_card c "
-				 "WHERE c.provider OPERATOR(pg_catalog.=) n.provider AND c.model OPERATOR(pg_catalog.=) n.model LIMIT 1) AS v",
+				 "SELECT c.ctid, c.xmin, NULL, NULL, NULL, NULL "
+				 "FROM cost_ledger_internal.rate_card c "
+				 "WHERE pg_catalog.lower(c.provider) OPERATOR(pg_catalog.||) E'\\n' OPERATOR(pg_catalog.||) pg_catalog.lower(c.model) OPERATOR(pg_catalog.=) ANY ($7) "
+				 "AND ($6 OR c.customer OPERATOR(pg_catalog.=) '' OR c.customer OPERATOR(pg_catalog.=) $5) "
+				 "UNION ALL "
+				 "(SELECT c.ctid, c.xmin, NULL, NULL, NULL, NULL "
+				 "FROM cost_ledger_internal.rate_card c "
+				 "WHERE c.provider OPERATOR(pg_catalog.=) $8 AND c.model OPERATOR(pg_catalog.=) $9 "
+				 "AND ($6 OR c.customer OPERATOR(pg_catalog.=) '' OR c.customer OPERATOR(pg_catalog.=) $5) LIMIT 1)",
 				 lengthof(types), types);
 	run_query(plan, arguments, nulls, snapshot);
 
@@ -475,13 +485,14 @@ static void
 find_rate_cards(CacheEntry *entry, Datum *key, Snapshot snapshot)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {TEXTOID, TEXTOID};
+	Oid			types[] = {TEXTOID, TEXTOID, TEXTOID};
+	Datum		arguments[] = {key[PROVIDER_PART], key[MODEL_PART], key[CUSTOMER_PART]};
 	TupleDesc	descriptor;
 	MemoryContext old;
 
-	prepare_once(&plan, "SELECT * FROM cost_ledger_internal.find_rate_cards($1, $2)",
+	prepare_once(&plan, "SELECT * FROM cost_ledger_internal.find_rate_cards($1, $2, $3)",
 				 lengthof(types), types);
-	run_query(plan, key, NULL, snapshot);
+	run_query(plan, arguments, NULL, snapshot);
 	descriptor = SPI_tuptable->tupdesc;
 	if (descriptor->natts != NUM_FOUND_COLUMNS)
 		cl_refuse_other_version();

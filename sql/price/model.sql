@@ -1,69 +1,257 @@
 -- Models: how the name a call carries finds its rate card, and what all cards
 -- that apply to a call come to.  In PL/pgSQL, which keeps its plans for the
 -- session; a function in SQL would plan these statements at every call.
+--
+-- A name is looked for whole before anything is taken away from it, since what
+-- is taken away may be all that tells two cards apart; then less of its path at
+-- a time, and at each step what it may be called otherwise.  Upper and lower
+-- case are the same, but where two cards differ in nothing else.
 
-CREATE FUNCTION cost_ledger_internal.model_names(provider text, model text) RETURNS TABLE (
-        step integer, provider_name text, model_name text, rule text)
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 10
+CREATE FUNCTION cost_ledger_internal.provider_groups() RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN '{
+        openai openai.chat openai.responses openai.completion openai.embedding,
+        anthropic anthropic.messages claude,
+        aws.bedrock aws bedrock bedrock_converse amazon-bedrock amazon_bedrock amazon.bedrock aws_bedrock aws-bedrock,
+        gcp.gemini google gemini google-ai-studio gcp.gen_ai google_genai google-genai google-gla google.generative-ai google_generative_ai,
+        gcp.vertex_ai vertex_ai vertex google-vertex google_vertexai google_vertex google.vertex vertexai vertex-ai,
+        azure.ai.openai azure azure_openai azure-openai az.ai.openai azure_text,
+        azure.ai.inference azure_ai az.ai.inference azure-ai,
+        azure.ai.openai azure azure_openai azure-openai az.ai.openai azure_text azure.ai.inference azure_ai az.ai.inference azure-ai,
+        x_ai x-ai xai grok,
+        mistral_ai mistral mistralai mistral-ai,
+        cohere cohere_chat,
+        together_ai together together-ai togetherai together.ai,
+        fireworks_ai fireworks fireworks-ai fireworks.ai,
+        moonshot_ai moonshot moonshotai moonshot-ai,
+        perplexity perplexity_ai perplexity-ai,
+        deepseek deepseek_ai deepseek-ai,
+        voyage voyageai voyage_ai voyage-ai,
+        ibm.watsonx.ai watsonx watsonx_ai ibm,
+        amazon_nova amazon-nova,
+        zai z-ai z_ai z.ai,
+        zhipuai zhipu zhipu_ai zhipu-ai,
+        novita novita_ai novita-ai,
+        nebius nebius_ai nebius-ai,
+        nvidia_nim nvidia-nim nvidia,
+        jina_ai jina jina-ai jinaai,
+        lambda_ai lambda lambda-ai,
+        dashscope alibaba alibaba_cloud,
+        vercel_ai_gateway vercel-ai-gateway vercel,
+        github_copilot github-copilot,
+        friendliai friendli,
+        stability stability_ai stability-ai stabilityai,
+        black_forest_labs black-forest-labs,
+        ovhcloud ovh}';
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.provider_groups() IS
+    'Names of who sends one bill, each group with blanks between them: in the words of OpenTelemetry (first, where it has one), LiteLLM, genai-prices, Vercel''s AI SDK, Pydantic AI and LangChain. Azure is in three: its two halves, and both.';
+
+CREATE FUNCTION cost_ledger_internal.provider_names(provider text) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
     SET standard_conforming_strings = on
 AS $$
+DECLARE
+    -- LiteLLM has some of them in parts, by kind of model.
+    plain CONSTANT text := regexp_replace(regexp_replace(lower(provider COLLATE "C"), '^(vertex_ai|fireworks_ai)-.*$', '\1'), '^text-completion-', '');
+    names text[] := ARRAY[provider, plain];
+    g text;
 BEGIN
-    RETURN QUERY
-    -- The same provider under other names: OpenTelemetry's, and those of price
-    -- lists and gateways.
-    WITH providers AS (
-        SELECT 0 AS n, provider AS name
-        UNION ALL
-        SELECT w.n::integer, w.name
-        FROM (VALUES ('{aws.bedrock,aws,bedrock,bedrock_converse,amazon-bedrock}'::text[]),
-                     ('{gcp.gemini,google,gemini,google-ai-studio}'),
-                     ('{gcp.vertex_ai,vertex_ai,vertex,google-vertex}'),
-                     ('{azure.ai.openai,azure,azure_openai,azure_ai,az.ai.openai,azure.ai.inference}'),
-                     ('{x_ai,x-ai,xai}'),
-                     ('{mistral_ai,mistral,mistralai}'),
-                     ('{together_ai,together}'),
-                     ('{fireworks_ai,fireworks}'),
-                     ('{moonshot,moonshotai}'),
-                     ('{perplexity,perplexity_ai}')) AS g (names),
-             LATERAL unnest(g.names) WITH ORDINALITY AS w (name, n)
-        WHERE provider = ANY (g.names) AND w.name <> provider
-    ),
-    -- Each form takes away more of what hosts add to a name.
-    f AS (
-        SELECT b.bare, c.bedrock,
-               regexp_replace(b.bare, '(-\d{8}|-\d{4}-\d{2}-\d{2}|@\d{8}|@default|-latest)$', '') AS undated,
-               regexp_replace(c.bedrock, '(-\d{8}|-\d{4}-\d{2}-\d{2}|@\d{8}|-latest)$', '') AS bedrock_undated
-        FROM (SELECT regexp_replace(model, '^.*/', '') AS bare) AS b,
-             -- Only a name with region or vendor before it is Bedrock's: the end
-             -- of another's may be what tells two models apart.
-             LATERAL (SELECT regexp_replace(b.bare,
-                                 '^((us|eu|apac|ap|jp|au|ca|sa|me|global|us-gov)\.)?'
-                                 || '(anthropic|amazon|meta|mistral|cohere|ai21|deepseek|openai|qwen|stability|twelvelabs|writer|moonshot|minimax|google|nvidia|zai)\.'
-                                 || '(.*?)(-v\d+)?(:\d+)?(:\d+k)?$', '\4') AS bedrock) AS c
-    ), forms AS (
-        SELECT v.n, v.name, v.rule
-        FROM f, LATERAL (VALUES (1, model, 'the name itself'),
-                                (2, f.bare, 'without its path'),
-                                (3, f.bedrock, 'without Bedrock''s region, vendor and revision'),
-                                (4, f.undated, 'without its date'),
-                                (5, f.bedrock_undated, 'without Bedrock''s region, vendor, revision and date'),
-                                (6, lower(model), 'in lower case'),
-                                (7, lower(f.bare), 'without its path, in lower case'),
-                                (8, lower(f.undated), 'without its date, in lower case')) AS v (n, name, rule)
-    )
-    SELECT row_number() OVER (ORDER BY u.form, u.n)::integer, u.name, u.model_name,
-           concat_ws(', ', u.rule, CASE WHEN u.n > 0 THEN 'provider as ' || u.name END)
-    FROM (SELECT DISTINCT ON (p.name, f.name) p.n, p.name, f.n AS form, f.name AS model_name, f.rule
-          FROM providers p, forms f
-          WHERE f.name <> ''
-          ORDER BY p.name, f.name, f.n) AS u
-    ;
+    FOREACH g IN ARRAY cost_ledger_internal.provider_groups() LOOP
+        IF strpos(concat(' ', g, ' '), concat(' ', plain, ' ')) > 0 THEN
+            names := names || string_to_array(g, ' ');
+        END IF;
+    END LOOP;
+    RETURN names;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.provider_names(text) IS
+    'The names under which a provider''s rate cards may be, best first: its own, then those that others have for who sends the same bill. Some come twice.';
+
+CREATE FUNCTION cost_ledger_internal.provider_prefix(provider text, model text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    -- Hosts that make no models: before a path, none of these says whose model
+    -- it is, so it says who bills for it.
+    hosts CONSTANT text[] := '{azure,azure_ai,bedrock,bedrock_converse,vertex_ai,gemini,openrouter,groq,together_ai,fireworks_ai,cerebras,deepinfra,databricks,sagemaker,
+        replicate,watsonx,oci,snowflake,cloudflare,novita,nebius,sambanova,hyperbolic,nscale,ovhcloud,vercel_ai_gateway}';
+    prefix CONSTANT text := split_part(model, '/', 1);
+    name CONSTANT text := lower(prefix COLLATE "C");
+BEGIN
+    IF strpos(model, '/') > 1 AND (name = ANY (hosts) OR name = ANY (cost_ledger_internal.provider_names(provider))) THEN
+        RETURN prefix;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.provider_prefix(text, text) IS
+    'The first part of a model''s path where it says who bills: a name of the provider, or of a host that makes no models; NULL where it does not.';
+
+CREATE FUNCTION cost_ledger_internal.other_names(name text) RETURNS TABLE (form integer, other text, rule text)
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 5
+    SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
+AS $$
+DECLARE
+    dates CONSTANT text := '(-\d{8}|-\d{4}-\d{2}-\d{2}|@\d{8}|@default|-latest)(:[a-z]+)?$';
+    tuned CONSTANT text := CASE WHEN strpos(lower(name), 'ft:') > 0 THEN substring(name FROM '^(?:.*/)?[Ff][Tt]:[^:/]+(?=:)') END;
+    undated CONSTANT text := regexp_replace(coalesce(tuned, name), dates, '\2');
+    -- Only a name with region or vendor before it is Bedrock's: the end of
+    -- another's may be what tells two models apart.
+    bedrock CONSTANT text[] := CASE WHEN strpos(name, '.') > 0 THEN regexp_match(name,
+        '^(?:(?:us|eu|apac|ap|jp|au|ca|sa|me|global|us-gov)\.)?'
+        || '((?:anthropic|amazon|meta|mistral|cohere|ai21|deepseek|openai|qwen|stability|twelvelabs|writer|moonshot|moonshotai|minimax|google|nvidia|zai|luma)\.)'
+        || '(.*?)((?:-v\d+)?(?::\d+)?(?::\d+k)?)$') END;
+BEGIN
+    RETURN QUERY VALUES (0, name, NULL), (2, tuned, 'without owner and suffix');
+    IF bedrock IS NOT NULL THEN
+        RETURN QUERY VALUES (3, array_to_string(bedrock, ''), 'without Bedrock''s region'),
+                            (4, bedrock[1] || bedrock[2], 'without Bedrock''s region and revision'),
+                            (5, bedrock[2], 'without Bedrock''s region, vendor and revision'),
+                            (7, regexp_replace(bedrock[1] || bedrock[2], dates, ''), 'without Bedrock''s region, revision and date'),
+                            (8, regexp_replace(bedrock[2], dates, ''), 'without Bedrock''s region, vendor, revision and date');
+    END IF;
+    RETURN QUERY VALUES (6, undated, 'without its date'),
+                        (9, CASE WHEN right(name, 4) ~ '^[-@]0\d\d$' THEN left(name, -4) END, 'without its version');
+    -- OpenRouter's dated names say it the other way round.
+    IF strpos(undated, 'claude-') > 0 THEN
+        RETURN QUERY VALUES (10, regexp_replace(undated, '(^|/)claude-(\d+(?:\.\d+)?)-(opus|sonnet|haiku)', '\1claude-\3-\2'), 'without its date, the family before its version');
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.other_names(text) IS
+    'What a model may be called but by its name, and how each comes about, in the order of form: without owner and suffix of a fine-tuned model, Bedrock''s region, vendor and revision, its date, its version. The name itself is form 0; 1 is for aliases. NULL where there is none.';
+
+CREATE FUNCTION cost_ledger_internal.model_names(model text, prefix text) RETURNS TABLE (
+        depth integer, form integer, cut integer, name text, rule text)
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 10
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    rest text := model;
+    path text := NULL;
+BEGIN
+    -- No card has a longer name, and no path that makes sense has more parts.
+    IF octet_length(model) > 1024 THEN
+        RETURN;
+    END IF;
+    cut := 0;
+    LOOP
+        -- A provider's own prefix is no part of the name.
+        depth := cut - CASE WHEN cut > 0 AND prefix IS NOT NULL THEN 1 ELSE 0 END;
+        RETURN QUERY
+        SELECT model_names.depth, o.form, model_names.cut, o.other,
+               CASE WHEN path IS NULL AND o.form = 0 THEN 'the name itself' ELSE concat_ws(', ', path, o.rule) END
+        FROM cost_ledger_internal.other_names(rest) o
+        WHERE o.other <> '';
+        EXIT WHEN cut = 6 OR strpos(rest, '/') = 0;
+        cut := cut + 1;
+        rest := CASE WHEN cut < 6 THEN substr(rest, strpos(rest, '/') + 1) ELSE substring(rest FROM '[^/]*$') END;
+        path := format('without "%s"', left(model, length(model) - length(rest)));
+    END LOOP;
 END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.model_names(text, text) IS
-    'The names under which a call''s model may have a rate card, best first, and how each comes about.';
+    'The names by which a model may have a rate card, and how each comes about: first those of depth 0, the name as sent and that without its provider''s prefix, then with ever less of its path; of one depth by form, from the name itself (0; 1 is for aliases) to what takes most away.';
+
+CREATE FUNCTION cost_ledger_internal.model_aliases(providers text[], name text) RETURNS TABLE (to_provider text, to_model text, rule text)
+    LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 1
+    SET search_path = pg_catalog, pg_temp
+    -- Planning for each name would cost more than the query.
+    SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+    folded CONSTANT text := lower(name COLLATE "C");
+BEGIN
+    -- Exact ones, of which a catalogue has thousands, by their index.
+    RETURN QUERY
+    SELECT a.to_provider::text, a.to_model::text, format('alias: %s %s', a.match, a.pattern)
+    FROM (SELECT x.* FROM cost_ledger.model_alias x
+          WHERE lower(x.provider) = ANY (providers) AND x.match = 'exact' AND x.pattern IN (name, folded)
+          UNION ALL
+          SELECT x.* FROM cost_ledger.model_alias x
+          WHERE lower(x.provider) = ANY (providers) AND x.match IN ('prefix', 'suffix', 'contains', 'regex')
+            AND CASE x.match
+                    WHEN 'prefix' THEN starts_with(folded, x.pattern) OR name <> folded AND starts_with(name, x.pattern)
+                    WHEN 'suffix' THEN right(folded, length(x.pattern)) = x.pattern OR right(name, length(x.pattern)) = x.pattern
+                    WHEN 'contains' THEN strpos(folded, x.pattern) > 0 OR name <> folded AND strpos(name, x.pattern) > 0
+                    WHEN 'regex' THEN folded ~ x.pattern OR name <> folded AND name ~ x.pattern
+                END) AS a
+    ORDER BY a.priority DESC, length(a.pattern) DESC, array_position(providers, lower(a.provider)), a.match, a.pattern
+    LIMIT 1;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.model_aliases(text[], text) IS
+    'The alias of a name, as it is or in lower case, among those of the given providers (in lower case, best first, the empty string for any): of the highest priority, then of the longest pattern.';
+
+CREATE FUNCTION cost_ledger_internal.model_cards(provider text, model text, customer text) RETURNS TABLE (
+        step bigint, provider_name text, model_name text, rule text, key text, card_provider text, card_model text)
+    LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 50
+    SET search_path = pg_catalog, pg_temp
+    -- Planning for each name would cost more than the query.
+    SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    prefix CONSTANT text := cost_ledger_internal.provider_prefix(provider, model);
+    -- A prefix that says who bills says it more exactly than the provider.
+    providers CONSTANT text[] := ARRAY(
+        SELECT min(u.name) FILTER (WHERE u.n = 1)
+        FROM (SELECT p.name, lower(p.name COLLATE "C") AS folded, p.n AS place, row_number() OVER (PARTITION BY lower(p.name COLLATE "C") ORDER BY p.n) AS n
+              FROM unnest(cost_ledger_internal.provider_names(prefix) || cost_ledger_internal.provider_names(provider)) WITH ORDINALITY AS p (name, n)) AS u
+        GROUP BY u.folded
+        ORDER BY min(u.place));
+    folded CONSTANT text[] := ARRAY(SELECT lower(p.name COLLATE "C") FROM unnest(providers) WITH ORDINALITY AS p (name, n) ORDER BY p.n) || ARRAY[''];
+BEGIN
+    RETURN QUERY
+    WITH names AS MATERIALIZED (
+        SELECT m.* FROM cost_ledger_internal.model_names(model_cards.model, prefix) m
+    ), tried AS (
+        SELECT m.depth, m.form, m.cut, p.n, p.name AS provider_name, m.name AS model_name, m.rule
+        FROM names m, unnest(providers) WITH ORDINALITY AS p (name, n)
+        UNION ALL
+        SELECT m.depth, 1, m.cut, p.n, p.name, a.to_model, concat_ws(', ', CASE WHEN m.cut > 0 THEN m.rule END, a.rule)
+        FROM names m, cost_ledger_internal.model_aliases(folded, m.name) a,
+             unnest(CASE a.to_provider WHEN '' THEN providers ELSE ARRAY[a.to_provider] END) WITH ORDINALITY AS p (name, n)
+        WHERE m.form = 0
+    ), keyed AS MATERIALIZED (
+        SELECT DISTINCT ON (k.key) t.*, k.key
+        FROM tried t, LATERAL (SELECT concat(lower(t.provider_name COLLATE "C"), E'\n', lower(t.model_name COLLATE "C")) AS key) AS k
+        ORDER BY k.key, t.depth, t.form, t.cut, t.n
+    ), cards AS MATERIALIZED (
+        SELECT DISTINCT c.provider, c.model, lower(c.provider) || E'\n' || lower(c.model) AS key
+        FROM cost_ledger_internal.rate_card c
+        WHERE lower(c.provider) || E'\n' || lower(c.model) = ANY ((SELECT array_agg(k.key) FROM keyed k)::text[])
+          AND c.customer IN ('', model_cards.customer)
+    )
+    SELECT row_number() OVER (ORDER BY k.depth, k.form, k.cut, k.n), k.provider_name, k.model_name,
+           concat_ws(', ', k.rule,
+                     CASE WHEN k.form <> 1 AND lower(k.provider_name COLLATE "C") <> lower(model_cards.provider COLLATE "C") THEN 'provider as ' || k.provider_name END,
+                     CASE WHEN (c.provider, c.model) <> (k.provider_name, k.model_name) THEN 'upper and lower case aside' END),
+           k.key, c.provider::text, c.model::text
+    FROM keyed k
+    LEFT JOIN LATERAL (SELECT o.provider, o.model FROM cards o
+                       WHERE o.key = k.key
+                       ORDER BY o.provider <> k.provider_name, o.model <> k.model_name, o.provider, o.model LIMIT 1) AS c ON true
+    ORDER BY k.depth, k.form, k.cut, k.n;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.model_cards(text, text, text) IS
+    'Every name by which a model may have a rate card, best first, the rule that makes it, and the card that there is of it, of any customer''s or this one''s. key is the name as cards are looked up by it, whatever the case.';
 
 CREATE FUNCTION cost_ledger_internal.resolve_model(
     provider text, model text,
@@ -75,36 +263,13 @@ AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-    WITH tried AS (
-        -- A name of its own comes before any alias, and an alias before any
-        -- guess.
-        SELECT n.step * 2 - 1 AS n, n.provider_name, n.model_name, n.rule
-        FROM cost_ledger_internal.model_names(resolve_model.provider, resolve_model.model) n
-        UNION ALL
-        SELECT 2, coalesce(nullif(a.to_provider, ''), resolve_model.provider), a.to_model,
-               format('alias: %s %s', a.match, a.pattern)
-        FROM (SELECT *
-              FROM cost_ledger.model_alias a
-              WHERE a.provider IN ('', resolve_model.provider)
-                AND CASE a.match
-                        WHEN 'exact' THEN resolve_model.model = a.pattern
-                        WHEN 'prefix' THEN starts_with(resolve_model.model, a.pattern)
-                        WHEN 'suffix' THEN right(resolve_model.model, length(a.pattern)) = a.pattern
-                        WHEN 'contains' THEN strpos(resolve_model.model, a.pattern) > 0
-                        WHEN 'regex' THEN resolve_model.model ~ a.pattern
-                    END
-              ORDER BY a.priority DESC, length(a.pattern) DESC, a.provider DESC, a.match, a.pattern
-              LIMIT 1) AS a
-    ), found AS MATERIALIZED (
-        SELECT t.*, EXISTS (SELECT FROM cost_ledger_internal.rate_card c
-                            WHERE c.provider = t.provider_name AND c.model = t.model_name) AS is_known
-        FROM tried t
-    )
-    SELECT row_number() OVER (ORDER BY f.n)::integer, f.provider_name, f.model_name, f.rule, f.is_known,
-           f.is_known AND f.n = min(f.n) FILTER (WHERE f.is_known) OVER ()
-    FROM found f
-    ORDER BY f.n
-    ;
+    SELECT row_number() OVER (ORDER BY m.step)::integer, coalesce(m.card_provider, m.provider_name), coalesce(m.card_model, m.model_name), m.rule,
+           m.card_model IS NOT NULL, m.card_model IS NOT NULL AND m.step = min(m.step) FILTER (WHERE m.card_model IS NOT NULL) OVER ()
+    FROM cost_ledger_internal.model_cards(resolve_model.provider, resolve_model.model, '') m
+    -- Of a provider's other names those that have cards.
+    WHERE m.provider_name = resolve_model.provider
+       OR EXISTS (SELECT FROM cost_ledger_internal.rate_card c WHERE c.provider = coalesce(m.card_provider, m.provider_name))
+    ORDER BY m.step;
 END
 $$;
 
@@ -119,40 +284,54 @@ CREATE FUNCTION cost_ledger.resolve_model(
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger.resolve_model(text, text) IS
-    'How the model of a call finds its rate card: each name that is tried, in order, the rule that makes it, whether there is a card of that name, and the one that is used. A call''s own name is stored as it was sent.';
+    'How the model of a call finds its rate card: each name that is tried, in order, the rule that makes it, whether there is a card of that name, and the one that is used. Of the other names of a provider those are listed that have cards at all. A call''s own name is stored as it was sent.';
 
 CREATE FUNCTION cost_ledger_internal.find_rate_cards(
-    provider text, model text,
+    provider text, model text, customer text,
     OUT card_provider text, OUT card_model text, OUT rule text, OUT has_customers boolean,
-    OUT vain_providers text[], OUT vain_models text[]
+    OUT vain_keys text[], OUT vain_provider text, OUT vain_model text
 ) RETURNS record
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
+    -- Planning for each name would cost more than the query.
+    SET plan_cache_mode = force_generic_plan
 AS $$
+#variable_conflict use_column
 BEGIN
     -- Most names need no rule: theirs are not worked out.
     IF EXISTS (SELECT FROM cost_ledger_internal.rate_card c
-               WHERE c.provider = find_rate_cards.provider AND c.model = find_rate_cards.model) THEN
+               WHERE c.provider = find_rate_cards.provider AND c.model = find_rate_cards.model AND c.customer IN ('', find_rate_cards.customer)) THEN
         card_provider := find_rate_cards.provider;
         card_model := find_rate_cards.model;
     ELSE
-        SELECT max(r.priced_provider) FILTER (WHERE r.is_used), max(r.priced_model) FILTER (WHERE r.is_used),
-               format('; as %s, %s', max(r.priced_model) FILTER (WHERE r.is_used), max(r.rule) FILTER (WHERE r.is_used)),
-               array_agg(r.priced_provider ORDER BY r.step) FILTER (WHERE r.step < coalesce(r.used, r.step + 1)),
-               array_agg(r.priced_model ORDER BY r.step) FILTER (WHERE r.step < coalesce(r.used, r.step + 1))
-            INTO card_provider, card_model, rule, vain_providers, vain_models
-            FROM (SELECT t.*, max(t.step) FILTER (WHERE t.is_used) OVER () AS used
-                  FROM cost_ledger.resolve_model(find_rate_cards.provider, find_rate_cards.model) t) AS r;
+        WITH m AS MATERIALIZED (
+            SELECT x.*, min(x.step) FILTER (WHERE x.card_model IS NOT NULL) OVER () AS used
+            FROM cost_ledger_internal.model_cards(find_rate_cards.provider, find_rate_cards.model, find_rate_cards.customer) x
+        )
+        SELECT u.card_provider, u.card_model, format('; as %s, %s', u.card_model, u.rule),
+               (SELECT array_agg(v.key) FROM m v WHERE v.step < coalesce(v.used, v.step + 1)),
+               u.provider_name, u.model_name
+            INTO card_provider, card_model, rule, vain_keys, vain_provider, vain_model
+            FROM (SELECT 1) AS one
+            LEFT JOIN m u ON u.step = u.used;
+        IF (vain_provider, vain_model) IS NOT DISTINCT FROM (card_provider, card_model) THEN
+            vain_provider := NULL;
+            vain_model := NULL;
+        END IF;
     END IF;
     has_customers := EXISTS (SELECT FROM cost_ledger_internal.rate_card c
                              WHERE c.provider = card_provider AND c.model = card_model AND c.customer <> '')
+        OR EXISTS (SELECT FROM cost_ledger_internal.rate_card c
+                   WHERE lower(c.provider) || E'\n' || lower(c.model) = ANY (vain_keys) AND c.customer <> '')
+        OR EXISTS (SELECT FROM cost_ledger_internal.rate_card c
+                   WHERE c.provider = vain_provider AND c.model = vain_model AND c.customer <> '')
         OR EXISTS (SELECT FROM cost_ledger.price_multiplier m
                    WHERE m.provider = card_provider AND m.model IN ('', card_model) AND m.customer <> '');
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger_internal.find_rate_cards(text, text) IS
-    'Whose rate cards a model is priced by (see resolve_model()), NULL if there are none; how that comes about, for explain_cost(), NULL for the name itself; whether some customer has prices or multipliers of its own there: if not, the price cache needs no entry for each; and the names that come before, under which there is no card.';
+COMMENT ON FUNCTION cost_ledger_internal.find_rate_cards(text, text, text) IS
+    'Whose rate cards a model is priced by for a customer (see resolve_model()), NULL if there are none; how that comes about, for explain_cost(), NULL for the name itself; whether some customer has prices or multipliers of its own there: if not, the price cache needs no entry for each; and the names that come before, as keys and as the name that the card has but for case, under which there is no card.';
 
 CREATE AGGREGATE cost_ledger_internal.product(numeric) (
     SFUNC = numeric_mul, STYPE = numeric, INITCOND = '1', PARALLEL = SAFE
