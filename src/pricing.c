@@ -21,7 +21,11 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
+#include "utils/varlena.h"
 #include "visible.h"
+
+/* Of a quantity while nobody asks why; see cl_price_cache_why(). */
+#define NO_PRICE "no price is in force"
 
 /* A cost under way: in fixed point as long as it fits, then in numeric. */
 typedef struct Costing
@@ -174,7 +178,7 @@ price_count(Costing *costing, const char *meter, int64 count,
 	}
 	if (!is_taken || count > 0)
 		add_count(costing, meter, count, NULL,
-				  costing->slice ? "no rate for this meter" : "no price is in force");
+				  costing->slice ? "no rate for this meter" : NO_PRICE);
 }
 
 /*
@@ -212,7 +216,7 @@ price_fraction(Costing *costing, const char *meter, Numeric quantity,
 	costing->unpriced = true;
 	if (costing->want_lines)
 		explain(costing, meter, quantity, NULL,
-				costing->slice ? "no rate for this meter" : "no price is in force");
+				costing->slice ? "no rate for this meter" : NO_PRICE);
 }
 
 static CostPart
@@ -369,6 +373,16 @@ text_argument(FunctionCallInfo fcinfo, int number, const char *otherwise, int *l
 	return VARDATA_ANY(argument);
 }
 
+static void
+read_price_key(FunctionCallInfo fcinfo, int customer, PriceKey *key)
+{
+	key->provider = text_argument(fcinfo, 1, "", &key->provider_len);
+	key->model = text_argument(fcinfo, 2, "", &key->model_len);
+	key->service_class = text_argument(fcinfo, 4, "standard", &key->class_len);
+	key->region = text_argument(fcinfo, 5, "", &key->region_len);
+	key->customer = text_argument(fcinfo, customer, "", &key->customer_len);
+}
+
 static bool
 read_cost_request(FunctionCallInfo fcinfo, int customer, CostRequest *request)
 {
@@ -384,37 +398,61 @@ read_cost_request(FunctionCallInfo fcinfo, int customer, CostRequest *request)
 				 errhint("Pass the time the call was made.")));
 	cl_usage_from_jsonb(PG_GETARG_JSONB_P(3), &request->usage);
 
-	key->provider = text_argument(fcinfo, 1, "", &key->provider_len);
-	key->model = text_argument(fcinfo, 2, "", &key->model_len);
-	key->service_class = text_argument(fcinfo, 4, "standard", &key->class_len);
-	key->region = text_argument(fcinfo, 5, "", &key->region_len);
-	key->customer = text_argument(fcinfo, customer, "", &key->customer_len);
+	read_price_key(fcinfo, customer, key);
 	if (key->customer_len > 0)
 		cl_check_customer_visible(key->customer, key->customer_len);
 	request->slice = cl_price_cache_lookup(key, request->at);
 	return true;
 }
 
+/*
+ * The meters without a rate, with commas between them; NULL if all have one.
+ */
+static const char *
+meters_without_rate(const CallCost *cost)
+{
+	StringInfoData meters;
+
+	initStringInfo(&meters);
+	for (int i = 0; i < cost->nlines; i++)
+	{
+		const CostLine *line = &cost->lines[i];
+
+		/* A count of 0 needs no rate. */
+		if (line->line == NULL && !cl_numeric_is_zero(line->quantity))
+			appendStringInfo(&meters, "%s%s", meters.len > 0 ? ", " : "", line->meter);
+	}
+	return meters.len > 0 ? meters.data : NULL;
+}
+
 static void
 refuse_incomplete_price(const CostRequest *request)
 {
 	const PriceKey *key = &request->key;
+	CallCost	cost;
+	const char *meters;
 
 	if (request->slice == NULL)
+	{
+		const Unpriced *why = cl_price_cache_why(key, request->at);
+
 		ereport(ERROR,
 				(errcode(ERRCODE_CL_NO_PRICE),
-				 errmsg("no price is in force for model \"%.*s\" of \"%.*s\" at %s",
+				 errmsg("no price for model \"%.*s\" of \"%.*s\" at %s: %s",
 						key->model_len, key->model, key->provider_len, key->provider,
-						timestamptz_to_str(request->at)),
+						timestamptz_to_str(request->at), why->reason ? why->reason : NO_PRICE),
 				 errdetail("Service class is \"%.*s\", region is \"%.*s\".",
 						   key->class_len, key->service_class, key->region_len, key->region),
-				 errhint("Add one with cost_ledger.set_price().")));
+				 why->remedy ? errhint("%s", why->remedy) : 0));
+	}
+	cl_price_usage(request->slice, &request->usage, request->at, true, &cost);
+	meters = meters_without_rate(&cost);
 	ereport(ERROR,
 			(errcode(ERRCODE_CL_NO_PRICE),
-			 errmsg("the price of model \"%.*s\" of \"%.*s\" at %s has no rate for a meter of this usage",
+			 errmsg("the price of model \"%.*s\" of \"%.*s\" at %s has no rate for %s",
 					key->model_len, key->model, key->provider_len, key->provider,
-					timestamptz_to_str(request->at)),
-			 errhint("cost_ledger.explain_cost() shows which; set a price that has it with cost_ledger.set_price().")));
+					timestamptz_to_str(request->at), meters ? meters : "a usage without counts"),
+			 errhint("Set a price that has one with cost_ledger.set_price(); cost_ledger.explain_cost() shows how the others are priced.")));
 }
 
 PG_FUNCTION_INFO_V1(cl_cost_at);
@@ -456,6 +494,7 @@ cl_explain_cost(PG_FUNCTION_ARGS)
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	CostRequest request;
 	CallCost	cost;
+	const char *reason = NULL;
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (rsinfo->setDesc->natts != NUM_EXPLAIN_COLUMNS)
@@ -463,6 +502,8 @@ cl_explain_cost(PG_FUNCTION_ARGS)
 	if (!read_cost_request(fcinfo, 6, &request))
 		return (Datum) 0;
 	cl_price_usage(request.slice, &request.usage, request.at, true, &cost);
+	if (request.slice == NULL)
+		reason = cl_price_cache_why(&request.key, request.at)->reason;
 
 	for (int i = 0; i < cost.nlines; i++)
 	{
@@ -473,7 +514,7 @@ cl_explain_cost(PG_FUNCTION_ARGS)
 		memset(nulls, true, sizeof(nulls));
 		values[0] = CStringGetTextDatum(line->meter);
 		values[1] = NumericGetDatum(line->quantity);
-		values[10] = CStringGetTextDatum(line->rule);
+		values[10] = CStringGetTextDatum(reason ? reason : line->rule);
 		nulls[0] = nulls[1] = nulls[10] = false;
 		if (line->line)
 		{
@@ -491,4 +532,62 @@ cl_explain_cost(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+PG_FUNCTION_INFO_V1(cl_unpriced_reason);
+
+/*
+ * unpriced_reason(called_at, provider, model, usage, service_class, region,
+ * customer), for a call that its reader may see: no customer is checked
+ */
+Datum
+cl_unpriced_reason(PG_FUNCTION_ARGS)
+{
+	CostRequest request = {0};
+	PriceKey   *key = &request.key;
+	const char *reason;
+	CallCost	cost;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
+		PG_RETURN_NULL();
+	request.at = PG_GETARG_TIMESTAMPTZ(0);
+	read_price_key(fcinfo, 6, key);
+	request.slice = cl_price_cache_lookup(key, request.at);
+	if (request.slice == NULL)
+	{
+		reason = cl_price_cache_why(key, request.at)->reason;
+		PG_RETURN_TEXT_P(cstring_to_text(reason ? reason : NO_PRICE));
+	}
+	cl_usage_from_jsonb(PG_GETARG_JSONB_P(3), &request.usage);
+	cl_price_usage(request.slice, &request.usage, request.at, true, &cost);
+	reason = meters_without_rate(&cost);
+	if (reason)
+		reason = psprintf("no rate for %s", reason);
+	else
+		reason = cost.pricing == PRICING_UNPRICED ? "nothing was counted" : "it has a price by now: rerate() books it";
+	PG_RETURN_TEXT_P(cstring_to_text(reason));
+}
+
+PG_FUNCTION_INFO_V1(cl_edit_distance);
+
+/*
+ * edit_distance(name, other, most)
+ */
+Datum
+cl_edit_distance(PG_FUNCTION_ARGS)
+{
+	text	   *name = PG_GETARG_TEXT_PP(0);
+	text	   *other = PG_GETARG_TEXT_PP(1);
+	int			most = PG_GETARG_INT32(2);
+	int			distance;
+
+	/* What PostgreSQL's function takes. */
+	if (VARSIZE_ANY_EXHDR(name) > 255 || VARSIZE_ANY_EXHDR(other) > 255)
+		PG_RETURN_NULL();
+	distance = varstr_levenshtein_less_equal(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name),
+											 VARDATA_ANY(other), VARSIZE_ANY_EXHDR(other),
+											 1, 2, 2, most, false);
+	if (distance > most)
+		PG_RETURN_NULL();
+	PG_RETURN_INT32(distance);
 }

@@ -64,7 +64,7 @@ DECLARE
     g text;
 BEGIN
     FOREACH g IN ARRAY cost_ledger_internal.provider_groups() LOOP
-        IF strpos(concat(' ', g, ' '), concat(' ', plain, ' ')) > 0 THEN
+        IF strpos(' ' || g || ' ', ' ' || plain || ' ') > 0 THEN
             names := names || string_to_array(g, ' ');
         END IF;
     END LOOP;
@@ -197,61 +197,63 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.model_aliases(text[], text) IS
     'The alias of a name, as it is or in lower case, among those of the given providers (in lower case, best first, the empty string for any): of the highest priority, then of the longest pattern.';
 
-CREATE FUNCTION cost_ledger_internal.model_cards(provider text, model text, customer text) RETURNS TABLE (
-        step bigint, provider_name text, model_name text, rule text, key text, card_provider text, card_model text)
-    LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 50
-    SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION cost_ledger_internal.names_to_try(provider text, model text) RETURNS TABLE (
+        provider_name text, model_name text, rule text, key text)
+    LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 100
     -- Planning for each name would cost more than the query.
     SET plan_cache_mode = force_generic_plan
+    SET standard_conforming_strings = on
+    SET search_path = pg_catalog, pg_temp
 AS $$
-#variable_conflict use_column
 DECLARE
+    names text[] := cost_ledger_internal.provider_names(provider);
     prefix CONSTANT text := cost_ledger_internal.provider_prefix(provider, model);
-    -- A prefix that says who bills says it more exactly than the provider.
-    providers CONSTANT text[] := ARRAY(
-        SELECT min(u.name) FILTER (WHERE u.n = 1)
-        FROM (SELECT p.name, lower(p.name COLLATE "C") AS folded, p.n AS place, row_number() OVER (PARTITION BY lower(p.name COLLATE "C") ORDER BY p.n) AS n
-              FROM unnest(cost_ledger_internal.provider_names(prefix) || cost_ledger_internal.provider_names(provider)) WITH ORDINALITY AS p (name, n)) AS u
-        GROUP BY u.folded
-        ORDER BY min(u.place));
-    folded CONSTANT text[] := ARRAY(SELECT lower(p.name COLLATE "C") FROM unnest(providers) WITH ORDINALITY AS p (name, n) ORDER BY p.n) || ARRAY[''];
 BEGIN
+    -- A prefix that says who bills says it more exactly than the provider.
+    IF prefix IS NOT NULL THEN
+        names := cost_ledger_internal.provider_names(prefix) || CASE WHEN lower(prefix COLLATE "C") = ANY (names) THEN ARRAY[provider] ELSE names END;
+    END IF;
     RETURN QUERY
-    WITH names AS MATERIALIZED (
-        SELECT m.* FROM cost_ledger_internal.model_names(model_cards.model, prefix) m
-    ), tried AS (
-        SELECT m.depth, m.form, m.cut, p.n, p.name AS provider_name, m.name AS model_name, m.rule
-        FROM names m, unnest(providers) WITH ORDINALITY AS p (name, n)
-        UNION ALL
-        SELECT m.depth, 1, m.cut, p.n, p.name, a.to_model, concat_ws(', ', CASE WHEN m.cut > 0 THEN m.rule END, a.rule)
-        FROM names m, cost_ledger_internal.model_aliases(folded, m.name) a,
-             unnest(CASE a.to_provider WHEN '' THEN providers ELSE ARRAY[a.to_provider] END) WITH ORDINALITY AS p (name, n)
-        WHERE m.form = 0
-    ), keyed AS MATERIALIZED (
-        SELECT DISTINCT ON (k.key) t.*, k.key
-        FROM tried t, LATERAL (SELECT concat(lower(t.provider_name COLLATE "C"), E'\n', lower(t.model_name COLLATE "C")) AS key) AS k
-        ORDER BY k.key, t.depth, t.form, t.cut, t.n
-    ), cards AS MATERIALIZED (
-        SELECT DISTINCT c.provider, c.model, lower(c.provider) || E'\n' || lower(c.model) AS key
-        FROM cost_ledger_internal.rate_card c
-        WHERE lower(c.provider) || E'\n' || lower(c.model) = ANY ((SELECT array_agg(k.key) FROM keyed k)::text[])
-          AND c.customer IN ('', model_cards.customer)
+    WITH called AS MATERIALIZED (
+        SELECT m.* FROM cost_ledger_internal.model_names(names_to_try.model, prefix) m
     )
-    SELECT row_number() OVER (ORDER BY k.depth, k.form, k.cut, k.n), k.provider_name, k.model_name,
-           concat_ws(', ', k.rule,
-                     CASE WHEN k.form <> 1 AND lower(k.provider_name COLLATE "C") <> lower(model_cards.provider COLLATE "C") THEN 'provider as ' || k.provider_name END,
-                     CASE WHEN (c.provider, c.model) <> (k.provider_name, k.model_name) THEN 'upper and lower case aside' END),
-           k.key, c.provider::text, c.model::text
-    FROM keyed k
-    LEFT JOIN LATERAL (SELECT o.provider, o.model FROM cards o
-                       WHERE o.key = k.key
-                       ORDER BY o.provider <> k.provider_name, o.model <> k.model_name, o.provider, o.model LIMIT 1) AS c ON true
-    ORDER BY k.depth, k.form, k.cut, k.n;
+    SELECT t.provider_name, t.model_name,
+           concat_ws(', ', t.rule, CASE WHEN t.form <> 1 AND lower(t.provider_name COLLATE "C") <> lower(names_to_try.provider COLLATE "C") THEN 'provider as ' || t.provider_name END),
+           lower(t.provider_name COLLATE "C") || E'\n' || lower(t.model_name COLLATE "C")
+    FROM (SELECT m.depth, m.form, m.cut, p.n, p.name AS provider_name, m.name AS model_name, m.rule
+          FROM called m, unnest(names) WITH ORDINALITY AS p (name, n)
+          UNION ALL
+          SELECT m.depth, 1, m.cut, p.n, p.name, a.to_model, concat_ws(', ', CASE WHEN m.cut > 0 THEN m.rule END, a.rule)
+          FROM called m, cost_ledger_internal.model_aliases(names || ARRAY[lower(names_to_try.provider COLLATE "C"), ''], m.name) a,
+               unnest(CASE a.to_provider WHEN '' THEN names ELSE ARRAY[a.to_provider] END) WITH ORDINALITY AS p (name, n)
+          WHERE m.form = 0) AS t
+    ORDER BY t.depth, t.form, t.cut, t.n;
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger_internal.model_cards(text, text, text) IS
-    'Every name by which a model may have a rate card, best first, the rule that makes it, and the card that there is of it, of any customer''s or this one''s. key is the name as cards are looked up by it, whatever the case.';
+COMMENT ON FUNCTION cost_ledger_internal.names_to_try(text, text) IS
+    'Every name by which a model may have a rate card, best first, some more than once, and the rule that makes it. key is the name as cards are looked up by it, whatever the case.';
+
+CREATE FUNCTION cost_ledger_internal.card_of_name(
+    key text, provider_name text, model_name text, customer text, OUT provider text, OUT model text
+) RETURNS record
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET standard_conforming_strings = on
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    SELECT c.provider, c.model
+        INTO provider, model
+        FROM cost_ledger_internal.rate_card c
+        WHERE lower(c.provider) || E'\n' || lower(c.model) = card_of_name.key AND c.customer IN ('', card_of_name.customer)
+        ORDER BY c.provider <> provider_name, c.model <> model_name, c.provider, c.model
+        LIMIT 1;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.card_of_name(text, text, text, text) IS
+    'Provider and model of the rate card, of any customer''s or this one''s, that has a name, or has it but for case; NULL if there is none.';
 
 CREATE FUNCTION cost_ledger_internal.resolve_model(
     provider text, model text,
@@ -263,13 +265,23 @@ AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-    SELECT row_number() OVER (ORDER BY m.step)::integer, coalesce(m.card_provider, m.provider_name), coalesce(m.card_model, m.model_name), m.rule,
-           m.card_model IS NOT NULL, m.card_model IS NOT NULL AND m.step = min(m.step) FILTER (WHERE m.card_model IS NOT NULL) OVER ()
-    FROM cost_ledger_internal.model_cards(resolve_model.provider, resolve_model.model, '') m
-    -- Of a provider's other names those that have cards.
-    WHERE m.provider_name = resolve_model.provider
-       OR EXISTS (SELECT FROM cost_ledger_internal.rate_card c WHERE c.provider = coalesce(m.card_provider, m.provider_name))
-    ORDER BY m.step;
+    WITH tried AS MATERIALIZED (
+        SELECT DISTINCT ON (t.key) t.*
+        FROM cost_ledger_internal.names_to_try(resolve_model.provider, resolve_model.model) WITH ORDINALITY AS t (provider_name, model_name, rule, key, n)
+        ORDER BY t.key, t.n
+    ), found AS MATERIALIZED (
+        SELECT t.*, c.provider AS card_provider, c.model AS card_model
+        FROM tried t
+        LEFT JOIN LATERAL cost_ledger_internal.card_of_name(t.key, t.provider_name, t.model_name, '') c ON true
+        -- Of the provider's other names those that have cards at all.
+        WHERE lower(t.provider_name COLLATE "C") = lower(resolve_model.provider COLLATE "C")
+           OR EXISTS (SELECT FROM cost_ledger_internal.rate_card o WHERE lower(o.provider) = lower(t.provider_name COLLATE "C"))
+    )
+    SELECT row_number() OVER (ORDER BY m.n)::integer, coalesce(m.card_provider, m.provider_name), coalesce(m.card_model, m.model_name),
+           concat_ws(', ', m.rule, CASE WHEN (m.card_provider, m.card_model) <> (m.provider_name, m.model_name) THEN 'upper and lower case aside' END),
+           m.card_model IS NOT NULL, m.card_model IS NOT NULL AND m.n = min(m.n) FILTER (WHERE m.card_model IS NOT NULL) OVER ()
+    FROM found m
+    ORDER BY m.n;
 END
 $$;
 
@@ -284,7 +296,7 @@ CREATE FUNCTION cost_ledger.resolve_model(
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger.resolve_model(text, text) IS
-    'How the model of a call finds its rate card: each name that is tried, in order, the rule that makes it, whether there is a card of that name, and the one that is used. Of the other names of a provider those are listed that have cards at all. A call''s own name is stored as it was sent.';
+    'How the model of a call finds its rate card: each name that is tried, in order, the rule that makes it, whether there is a card of that name, and the one that is used. Of the other names of a provider those are tried that have cards at all. A call''s own name is stored as it was sent.';
 
 CREATE FUNCTION cost_ledger_internal.find_rate_cards(
     provider text, model text, customer text,
@@ -292,11 +304,17 @@ CREATE FUNCTION cost_ledger_internal.find_rate_cards(
     OUT vain_keys text[], OUT vain_provider text, OUT vain_model text
 ) RETURNS record
     LANGUAGE plpgsql STABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-    -- Planning for each name would cost more than the query.
     SET plan_cache_mode = force_generic_plan
+    SET standard_conforming_strings = on
+    SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+    providers text[];
+    models text[];
+    rules text[];
+    keys text[];
+    used integer;
 BEGIN
     -- Most names need no rule: theirs are not worked out.
     IF EXISTS (SELECT FROM cost_ledger_internal.rate_card c
@@ -304,19 +322,22 @@ BEGIN
         card_provider := find_rate_cards.provider;
         card_model := find_rate_cards.model;
     ELSE
-        WITH m AS MATERIALIZED (
-            SELECT x.*, min(x.step) FILTER (WHERE x.card_model IS NOT NULL) OVER () AS used
-            FROM cost_ledger_internal.model_cards(find_rate_cards.provider, find_rate_cards.model, find_rate_cards.customer) x
-        )
-        SELECT u.card_provider, u.card_model, format('; as %s, %s', u.card_model, u.rule),
-               (SELECT array_agg(v.key) FROM m v WHERE v.step < coalesce(v.used, v.step + 1)),
-               u.provider_name, u.model_name
-            INTO card_provider, card_model, rule, vain_keys, vain_provider, vain_model
-            FROM (SELECT 1) AS one
-            LEFT JOIN m u ON u.step = u.used;
-        IF (vain_provider, vain_model) IS NOT DISTINCT FROM (card_provider, card_model) THEN
-            vain_provider := NULL;
-            vain_model := NULL;
+        SELECT array_agg(t.provider_name), array_agg(t.model_name), array_agg(t.rule), array_agg(t.key)
+            INTO providers, models, rules, keys
+            FROM cost_ledger_internal.names_to_try(find_rate_cards.provider, find_rate_cards.model) t;
+        used := (SELECT min(array_position(keys, lower(c.provider) || E'\n' || lower(c.model)))
+                 FROM cost_ledger_internal.rate_card c
+                 WHERE lower(c.provider) || E'\n' || lower(c.model) = ANY (keys) AND c.customer IN ('', find_rate_cards.customer));
+        vain_keys := keys[:coalesce(used - 1, cardinality(keys))];
+        IF used IS NOT NULL THEN
+            SELECT c.provider, c.model INTO card_provider, card_model
+                FROM cost_ledger_internal.card_of_name(keys[used], providers[used], models[used], find_rate_cards.customer) c;
+            rule := concat_ws(', ', '; as ' || card_model, rules[used]);
+            IF (providers[used], models[used]) <> (card_provider, card_model) THEN
+                rule := rule || ', upper and lower case aside';
+                vain_provider := providers[used];
+                vain_model := models[used];
+            END IF;
         END IF;
     END IF;
     has_customers := EXISTS (SELECT FROM cost_ledger_internal.rate_card c
@@ -331,7 +352,7 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.find_rate_cards(text, text, text) IS
-    'Whose rate cards a model is priced by for a customer (see resolve_model()), NULL if there are none; how that comes about, for explain_cost(), NULL for the name itself; whether some customer has prices or multipliers of its own there: if not, the price cache needs no entry for each; and the names that come before, as keys and as the name that the card has but for case, under which there is no card.';
+    'Whose rate cards a model is priced by for a customer (see resolve_model()), NULL if there are none; how that comes about, for explain_cost(), NULL for the name itself; whether some customer has prices or multipliers of its own there: if not, the price cache needs no entry for each; and what is not there but would come before: cards of names, as keys, and of the very name where the card has it but for case.';
 
 CREATE AGGREGATE cost_ledger_internal.product(numeric) (
     SFUNC = numeric_mul, STYPE = numeric, INITCOND = '1', PARALLEL = SAFE
@@ -485,3 +506,182 @@ $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.effective_prices(text, text, text, text, text, text) IS
     'What calls that use the rate cards of a provider and model (see find_rate_cards()) are priced at in a region and class and for a customer, for all times: slices of time within which nothing changes, in each the rate lines of all cards that apply, with everything they are multiplied by. The price cache of each backend is filled from it. No region and no customer are the empty string. name_rule goes into the rule.';
+
+CREATE FUNCTION cost_ledger_internal.edit_distance(name text, other text, most integer) RETURNS integer
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cl_edit_distance';
+
+COMMENT ON FUNCTION cost_ledger_internal.edit_distance(text, text, integer) IS
+    'How far one name is from another (Levenshtein, as PostgreSQL guesses at columns): 1 for each character that the other has more, 2 for each it has less or another; NULL beyond the most that is asked for, and for names of more than 255 bytes.';
+
+CREATE FUNCTION cost_ledger_internal.nearest_names(provider text, model text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
+AS $$
+DECLARE
+    prefix CONSTANT text := cost_ledger_internal.provider_prefix(provider, model);
+    providers CONSTANT text[] := ARRAY(SELECT lower(p COLLATE "C") FROM unnest(cost_ledger_internal.provider_names(prefix) || cost_ledger_internal.provider_names(provider)) AS p);
+    name CONSTANT text := lower(CASE WHEN prefix IS NULL THEN model ELSE substr(model, length(prefix) + 2) END COLLATE "C");
+    last CONSTANT text := substring(name FROM '[^/]*$');
+BEGIN
+    RETURN (
+        SELECT string_agg(n.name, ', ' ORDER BY n.distance, n.name)
+        FROM (SELECT CASE WHEN k.is_own THEN k.model ELSE k.provider || '/' || k.model END AS name, d.distance
+              FROM (SELECT DISTINCT c.provider, c.model, lower(c.provider) = ANY (providers) AS is_own
+                    -- Looked through one by one, so not for ever.
+                    FROM (SELECT r.provider, r.model FROM cost_ledger_internal.rate_card r WHERE r.customer = '' LIMIT 20000) AS c) AS k,
+                   LATERAL (SELECT CASE WHEN k.is_own THEN cost_ledger_internal.edit_distance(name, lower(k.model), length(name))
+                                        -- Of others only what has the very name.
+                                        WHEN lower(k.model) IN (name, last) THEN 0 END AS distance) AS d
+              WHERE d.distance IS NOT NULL
+              ORDER BY d.distance, k.provider, k.model
+              LIMIT 3) AS n);
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.nearest_names(text, text) IS
+    'Up to three names that have prices and that a name without any may have meant: of its provider those that are not too far from it, and of others the same; NULL where there is none.';
+
+CREATE FUNCTION cost_ledger_internal.unpriced_card(
+    card_provider text, card_model text, region text, service_class text, customer text, OUT reason text, OUT remedy text
+) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    regions CONSTANT text[] := ARRAY(
+        SELECT DISTINCT c.region::text
+        FROM cost_ledger_internal.rate_card c
+        WHERE c.provider = card_provider AND c.model = card_model AND c.customer IN ('', unpriced_card.customer)
+        ORDER BY 1);
+    classes CONSTANT text[] := ARRAY(
+        SELECT c.service_class::text
+        FROM cost_ledger_internal.rate_card c
+        WHERE c.provider = card_provider AND c.model = card_model AND c.customer IN ('', unpriced_card.customer) AND c.region IN ('', unpriced_card.region)
+        UNION
+        SELECT m.service_class::text
+        FROM cost_ledger.price_multiplier m
+        WHERE m.provider = card_provider AND m.model IN ('', card_model) AND m.customer IN ('', unpriced_card.customer) AND m.region IN ('', unpriced_card.region)
+          AND m.service_class <> ''
+        ORDER BY 1);
+BEGIN
+    IF NOT regions && ARRAY['', unpriced_card.region] THEN
+        reason := format('no such region: %s; there are prices for: %s', coalesce(nullif(unpriced_card.region, ''), 'none given'), array_to_string(regions[:10], ', '));
+        remedy := 'Send the region with the call, or set a price for any with cost_ledger.set_price().';
+    ELSIF unpriced_card.service_class <> ALL (classes) THEN
+        reason := format('no such class: %s; there are prices for: %s', unpriced_card.service_class, array_to_string(classes[:10], ', '));
+        remedy := 'Set one with cost_ledger.set_price(…, service_class => …), or its share of standard with cost_ledger.set_multiplier().';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.unpriced_card(text, text, text, text, text) IS
+    'Whether a model that has rate cards has none, ever, for a region or class, and what there is instead; reason is NULL where it has.';
+
+CREATE FUNCTION cost_ledger_internal.unpriced_time(
+    at timestamptz, card_provider text, card_model text, region text, service_class text, customer text, OUT reason text, OUT remedy text
+) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    -- What it says may be copied into a statement.
+    SET datestyle = 'ISO, YMD'
+AS $$
+DECLARE
+    ledger_currency CONSTANT text := (SELECT l.currency FROM cost_ledger.ledger l);
+    gap record;
+    missing record;
+BEGIN
+    -- Of a class that has rates of its own, or a share of standard, these have
+    -- to be in force; and some card.
+    WITH versions AS (
+        SELECT v.service_class, v.valid_from, v.valid_to
+        FROM cost_ledger_internal.versions_of(card_provider, card_model, unpriced_time.region, unpriced_time.service_class, unpriced_time.customer) v
+    ), spans AS (
+        SELECT v.valid_from, v.valid_to, true AS is_class FROM versions v WHERE v.service_class = unpriced_time.service_class
+        UNION ALL
+        SELECT m.valid_from, m.valid_to, true
+        FROM cost_ledger_internal.multipliers_of(card_provider, card_model, unpriced_time.region, unpriced_time.service_class, unpriced_time.customer) m
+        WHERE m.service_class = unpriced_time.service_class
+        UNION ALL
+        SELECT v.valid_from, v.valid_to, false FROM versions v
+    )
+    SELECT k.is_class, max(s.valid_to) FILTER (WHERE s.valid_to <= at) AS ended, min(s.valid_from) FILTER (WHERE s.valid_from > at) AS begins
+        INTO gap
+        FROM (VALUES (true), (false)) AS k (is_class)
+        LEFT JOIN spans s ON s.is_class = k.is_class
+        GROUP BY k.is_class
+        HAVING NOT coalesce(bool_or(s.valid_from <= at AND (s.valid_to IS NULL OR s.valid_to > at)), false)
+        ORDER BY k.is_class DESC LIMIT 1;
+    IF FOUND THEN
+        reason := format('no version at that time%s: %s', CASE WHEN gap.is_class AND unpriced_time.service_class <> 'standard' THEN ' of class ' || unpriced_time.service_class END,
+                         coalesce(nullif(concat_ws(', ', 'the last ended at ' || gap.ended::text,
+                                                         CASE WHEN gap.ended IS NULL THEN 'the first' ELSE 'the next' END || ' begins at ' || gap.begins::text), ''),
+                                  'all are withdrawn'));
+        remedy := 'Set one that holds then with cost_ledger.set_price(): a back-dated one runs until the next begins.';
+        RETURN;
+    END IF;
+
+    SELECT v.currency, v.valid_from, min(e.valid_from) AS known_from
+        INTO missing
+        FROM cost_ledger_internal.versions_of(card_provider, card_model, unpriced_time.region, unpriced_time.service_class, unpriced_time.customer) v
+        LEFT JOIN cost_ledger.exchange_rate e ON e.currency = v.currency
+        WHERE v.currency <> ledger_currency AND v.valid_from <= at AND (v.valid_to IS NULL OR v.valid_to > at)
+        GROUP BY v.rank, v.currency, v.valid_from
+        HAVING coalesce(min(e.valid_from) > at, true)
+        ORDER BY v.rank LIMIT 1;
+    IF FOUND THEN
+        reason := format('no exchange rate for %s%s: INSERT INTO cost_ledger.exchange_rate (currency, valid_from, rate) VALUES (%L, %L, …)',
+                         missing.currency, ' before ' || missing.known_from::text, missing.currency, missing.valid_from);
+        remedy := format('The rate is what one %s is worth in %s, the ledger''s currency.', missing.currency, ledger_currency);
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.unpriced_time(timestamptz, text, text, text, text, text) IS
+    'Whether no version of a model''s prices for a region and class is in force at a time, or one is whose currency has no exchange rate; reason is NULL where neither is so.';
+
+CREATE FUNCTION cost_ledger_internal.why_unpriced(
+    at timestamptz, provider text, model text, region text, service_class text, customer text, card_provider text, card_model text,
+    OUT reason text, OUT remedy text, OUT holds_from timestamptz, OUT holds_to timestamptz
+) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    IF card_model IS NULL THEN
+        reason := concat('no such name', '; nearest: ' || cost_ledger_internal.nearest_names(provider, model));
+        remedy := 'Set a price with cost_ledger.set_price(), or lead the name to one that there is with a row of cost_ledger.model_alias.';
+        RETURN;
+    END IF;
+    SELECT c.reason, c.remedy INTO reason, remedy
+        FROM cost_ledger_internal.unpriced_card(card_provider, card_model, why_unpriced.region, why_unpriced.service_class, why_unpriced.customer) c;
+    IF reason IS NULL THEN
+        SELECT t.reason, t.remedy INTO reason, remedy
+            FROM cost_ledger_internal.unpriced_time(at, card_provider, card_model, why_unpriced.region, why_unpriced.service_class, why_unpriced.customer) t;
+    END IF;
+    SELECT max(b.bound) FILTER (WHERE b.bound <= at), min(b.bound) FILTER (WHERE b.bound > at)
+        INTO holds_from, holds_to
+        FROM (SELECT unnest(ARRAY[v.valid_from, v.valid_to])
+              FROM cost_ledger_internal.versions_of(card_provider, card_model, why_unpriced.region, why_unpriced.service_class, why_unpriced.customer) v
+              UNION ALL
+              SELECT m.valid_from
+              FROM cost_ledger_internal.multipliers_of(card_provider, card_model, why_unpriced.region, why_unpriced.service_class, why_unpriced.customer) m
+              UNION ALL
+              SELECT e.valid_from FROM cost_ledger.exchange_rate e) AS b (bound);
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.why_unpriced(timestamptz, text, text, text, text, text, text, text) IS
+    'Why a call of a model, whose rate cards are those of card_provider and card_model (NULL: it has none; see find_rate_cards()), has no price at a time: no such name, with the nearest; no such region or class, with those there are; no version at that time, with the next ones; or no exchange rate. remedy is a sentence for a hint. The same holds from holds_from (NULL: always) to holds_to. reason is NULL where there is a price.';
+
+CREATE FUNCTION cost_ledger_internal.unpriced_reason(
+    called_at timestamptz, provider text, model text, usage jsonb, service_class text, region text, customer text
+) RETURNS text
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cl_unpriced_reason';
+
+COMMENT ON FUNCTION cost_ledger_internal.unpriced_reason(timestamptz, text, text, jsonb, text, text, text) IS
+    'Why a call has no full price, by the prices that there are now: see why_unpriced(); or which of its meters have no rate. Each answer is worked out once for all calls of a backend that it holds for.';
