@@ -15,6 +15,7 @@ OBJS = \
 	src/ledger.o \
 	src/as_owner.o \
 	src/key_space.o \
+	src/event_key.o \
 	src/visible.o \
 	src/price_cache.o \
 	src/pricing.o \
@@ -43,6 +44,7 @@ PIECES = \
 	sql/price/import_litellm.sql \
 	sql/price/import_genai.sql \
 	sql/price/export.sql \
+	sql/price/seed.sql \
 	sql/summary/summary.sql \
 	sql/rollup/rollup.sql \
 	sql/rollup/quarantine.sql \
@@ -71,10 +73,10 @@ LEDGER = \
 	sql/price/price.ledger.sql \
 	sql/price/import.ledger.sql \
 	sql/call/call.ledger.sql \
-	sql/call/rerate.ledger.sql \
 	sql/rollup/rollup.ledger.sql \
 	sql/rollup/quarantine.ledger.sql \
 	sql/call/retention.ledger.sql \
+	sql/call/rerate.ledger.sql \
 	sql/rollup/live.ledger.sql \
 	sql/budget/budget.ledger.sql \
 	sql/alert/alert.ledger.sql \
@@ -113,7 +115,7 @@ $(OBJS): $(wildcard src/*.h) Makefile
 # The script is the pieces in order; three marker lines are replaced by the
 # ledger's own pieces, by the shipped price list, and by what help() knows: the
 # noun of an object is the folder of the piece that makes it.
-sql/$(EXTENSION)--$(EXTVERSION).sql: $(PIECES) $(LEDGER) prices/seed.csv cost_ledger.control Makefile
+sql/$(EXTENSION)--$(EXTVERSION).sql: $(PIECES) $(LEDGER) prices/seed.json cost_ledger.control Makefile
 	cat $(LEDGER) > $@.ledger
 	awk 'match($$0, /^CREATE (FUNCTION|PROCEDURE|AGGREGATE|TABLE|VIEW|TYPE) cost_ledger\.[a-z0-9_]+/) { \
 		name = substr($$0, 1, RLENGTH); sub(/.*\./, "", name); split(FILENAME, folder, "/"); \
@@ -121,7 +123,7 @@ sql/$(EXTENSION)--$(EXTVERSION).sql: $(PIECES) $(LEDGER) prices/seed.csv cost_le
 		END { print "" }' $(PIECES) $(LEDGER) > $@.nouns
 	cat $(PIECES) \
 	| sed -e '/^@LEDGER@$$/{r $@.ledger' -e 'd}' \
-	      -e '/^@SEED_PRICES@$$/{r prices/seed.csv' -e 'd}' \
+	      -e '/^@SEED_PRICES@$$/{r prices/seed.json' -e 'd}' \
 	      -e '/^@NOUNS@$$/{r $@.nouns' -e 'd}' \
 	      -e 's/@VERSION@/$(EXTVERSION)/g' > $@.new
 	rm $@.ledger $@.nouns

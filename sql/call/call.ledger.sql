@@ -30,6 +30,8 @@ CREATE TABLE cost_ledger.call (
     output_cost            numeric,
     other_cost             numeric,
     reported_cost          numeric,
+    avoided_cost           numeric,
+    score                  numeric,
     pricing                text NOT NULL DEFAULT nullif('', ''),
     usage_status           text,
     served_from            text NOT NULL DEFAULT 'model',
@@ -41,6 +43,7 @@ CREATE TABLE cost_ledger.call (
     status                 text,
     team                   text,
     feature                text,
+    flow                   text,
     customer               text,
     task_type              text,
     environment            text,
@@ -74,7 +77,7 @@ COMMENT ON COLUMN cost_ledger.call.call_id IS 'Identity of the row, given by the
 COMMENT ON COLUMN cost_ledger.call.called_at IS 'When the call was made: the instant it is priced at. Finite; now() if left out.';
 COMMENT ON COLUMN cost_ledger.call.recorded_at IS 'When the row was recorded (transaction start), set by the ledger.';
 COMMENT ON COLUMN cost_ledger.call.recorded_xid IS 'Top-level transaction that recorded the row, set by the ledger.';
-COMMENT ON COLUMN cost_ledger.call.event_key IS 'Idempotency key of the client. The same key with the same payload is recorded once, whatever called_at says; with another payload it is refused (SQLSTATE LC003).';
+COMMENT ON COLUMN cost_ledger.call.event_key IS 'Idempotency key of the client. The same key with the same payload (what was sent in the ledger''s own columns, however it is spelled) is recorded once, whatever called_at says; with another payload it is refused (SQLSTATE LC003). recorded_call() finds its call.';
 COMMENT ON COLUMN cost_ledger.call.provider IS 'Who bills the call (gen_ai.provider.name), e.g. anthropic.';
 COMMENT ON COLUMN cost_ledger.call.model IS 'Model name as sent; stored as it came.';
 COMMENT ON COLUMN cost_ledger.call.region IS 'Inference region, if it matters to the price.';
@@ -95,11 +98,14 @@ COMMENT ON COLUMN cost_ledger.call.cache_write_cost IS 'The part of cost for inp
 COMMENT ON COLUMN cost_ledger.call.output_cost IS 'The part of cost for output tokens; NULL for nothing. Set by the ledger.';
 COMMENT ON COLUMN cost_ledger.call.other_cost IS 'The part of cost for meters that are not tokens; NULL for nothing. Set by the ledger.';
 COMMENT ON COLUMN cost_ledger.call.reported_cost IS 'What the provider said it cost, kept beside cost, never instead of it.';
+COMMENT ON COLUMN cost_ledger.call.avoided_cost IS 'What an answer from the response cache would have cost, in the ledger''s currency: as sent, else, of one that has its usage, that usage at the price in force at called_at. NULL where unknown, also where some meter has no rate. Never part of cost.';
+COMMENT ON COLUMN cost_ledger.call.score IS 'Score of an evaluation: of this answer, or as its judge gave it. On your scale; it may be negative.';
 COMMENT ON COLUMN cost_ledger.call.price_id IS 'The price version that made the cost. Set by the ledger.';
 COMMENT ON COLUMN cost_ledger.call.pricing IS 'priced; free (at an explicit price of 0, or from the response cache); partial (some meter has no rate); unpriced (cost is NULL). Set by the ledger.';
 COMMENT ON COLUMN cost_ledger.call.customer IS 'Customer or tenant the call served.';
 COMMENT ON COLUMN cost_ledger.call.team IS 'Team that pays; NULL is reported as unallocated.';
 COMMENT ON COLUMN cost_ledger.call.feature IS 'Product feature the call served.';
+COMMENT ON COLUMN cost_ledger.call.flow IS 'User-visible flow the call was part of, e.g. onboarding or checkout: what the user set out to do, across features.';
 COMMENT ON COLUMN cost_ledger.call.task_type IS 'Workflow or kind of task, e.g. summarize_document.';
 COMMENT ON COLUMN cost_ledger.call.environment IS 'production, staging, ci, …';
 COMMENT ON COLUMN cost_ledger.call.user_id IS 'End user the call served.';
@@ -160,10 +166,11 @@ ALTER TABLE cost_ledger_internal.call_default ENABLE ALWAYS TRIGGER append_only_
 
 -- Idempotency has a table of its own: a unique index on a table partitioned
 -- by time would have to include the time, and a retry with a new timestamp
--- would then count twice.
+-- would then count twice.  How long a key may be, the trigger knows: a CHECK
+-- would be parsed anew for each of them.
 CREATE TABLE cost_ledger_internal.event_key (
     key_space  text COLLATE "C" NOT NULL,
-    event_key  text COLLATE "C" CHECK (octet_length(event_key) BETWEEN 1 AND 512),
+    event_key  text COLLATE "C" NOT NULL,
     payload    bytea NOT NULL,
     call_id    bigint NOT NULL,
     called_at  timestamptz NOT NULL,
@@ -173,7 +180,7 @@ CREATE TABLE cost_ledger_internal.event_key (
 COMMENT ON TABLE cost_ledger_internal.event_key IS 'Event keys seen, each with the call it recorded. Written by the ledger.';
 COMMENT ON COLUMN cost_ledger_internal.event_key.key_space IS 'The space of the role that sent it (grant_writer()); empty for the shared one.';
 COMMENT ON COLUMN cost_ledger_internal.event_key.event_key IS 'The client''s key.';
-COMMENT ON COLUMN cost_ledger_internal.event_key.payload IS 'SHA-256 of what the client sent, called_at left out.';
+COMMENT ON COLUMN cost_ledger_internal.event_key.payload IS 'SHA-256 of what the client sent in the ledger''s own columns, in one spelling, called_at left out.';
 COMMENT ON COLUMN cost_ledger_internal.event_key.call_id IS 'The call that was recorded.';
 COMMENT ON COLUMN cost_ledger_internal.event_key.called_at IS 'Its called_at: with call_id, the call''s primary key.';
 
