@@ -25,6 +25,8 @@ OBJS = \
 	src/job.o \
 	src/guard.o \
 	src/limit.o \
+	src/time_zone.o \
+	src/similar.o \
 	src/sketch.o \
 	src/sketch_hooks.o \
 	src/summary.o \

@@ -749,6 +749,8 @@ read_usage(CallRow *row, Usage *usage)
 		put(row, REPORTED_COST, NumericGetDatum(cl_round_money(usage->reported_cost)));
 	if (!known)
 	{
+		/* Nothing of it is believed, and nothing of it is in the row. */
+		memset(usage, 0, sizeof(Usage));
 		put(row, USAGE_STATUS, CStringGetTextDatum("unrecognized"));
 		return false;
 	}
@@ -763,6 +765,33 @@ read_usage(CallRow *row, Usage *usage)
 	if (usage->status)
 		put(row, USAGE_STATUS, CStringGetTextDatum(usage->status));
 	return true;
+}
+
+/*
+ * As reports have it: is_failure() says which words mean one.
+ */
+static bool
+has_failed(const CallRow *row)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TEXTOID};
+	Datum		status = VALUE(row, STATUS);
+	CallerIdentity caller;
+	bool		isnull;
+	bool		failed;
+
+	if (ISNULL(row, STATUS))
+		return false;
+	caller = cl_become_owner(cl_ledger_relation("ledger"));
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to the executor");
+	cl_prepare_once(&plan, "SELECT cost_ledger_internal.is_failure($1)", 1, types);
+	if (SPI_execute_plan(plan, &status, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not ask whether a call has failed");
+	failed = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	cl_become_caller(caller);
+	return failed;
 }
 
 /*
@@ -783,6 +812,10 @@ price_usage(const CallRow *row, const Usage *usage, CallCost *cost)
 	key.customer = text_of(row, CUSTOMER, &key.customer_len);
 	slice = cl_price_cache_lookup(&key, at);
 	cl_price_usage(slice, usage, at, false, cost);
+
+	/* A provider bills what it has worked on: it would tell of usage. */
+	if (cost->amount && cl_usage_is_empty(usage) && has_failed(row))
+		*cost = (CallCost) {PRICING_UNPRICED};
 	return slice;
 }
 
@@ -798,7 +831,7 @@ price_cached_answer(CallRow *row, const Usage *usage)
 
 	put(row, COST, NumericGetDatum(int64_to_numeric(0)));
 	put(row, PRICING, row->words[PRICING_FREE]);
-	if (usage == NULL || !ISNULL(row, AVOIDED_COST))
+	if (!ISNULL(row, AVOIDED_COST))
 		return;
 	price_usage(row, usage, &cost);
 	if (cost.pricing == PRICING_PRICED || cost.pricing == PRICING_FREE)
@@ -812,8 +845,9 @@ static void
 price_row(CallRow *row)
 {
 	Usage		usage;
-	CallCost	cost = {PRICING_UNPRICED};
 	bool		has_usage = read_usage(row, &usage);
+	const PriceSlice *slice;
+	CallCost	cost;
 
 	if (!ISNULL(row, INPUT_PARTS))
 	{
@@ -831,17 +865,15 @@ price_row(CallRow *row)
 
 	if (text_equals(VALUE(row, SERVED_FROM), "response_cache"))
 	{
-		price_cached_answer(row, has_usage ? &usage : NULL);
+		price_cached_answer(row, &usage);
 		return;
 	}
 
-	if (has_usage)
-	{
-		const PriceSlice *slice = price_usage(row, &usage, &cost);
-
-		if (slice)
-			put(row, PRICE_ID, Int64GetDatum(slice->price_id));
-	}
+	slice = price_usage(row, &usage, &cost);
+	if (slice && (has_usage || cost.amount))
+		put(row, PRICE_ID, Int64GetDatum(slice->price_id));
+	if (cost.is_tier_in_doubt)
+		put(row, USAGE_STATUS, CStringGetTextDatum("unexplained"));
 	if (cost.amount)
 	{
 		put(row, COST, NumericGetDatum(cost.amount));

@@ -268,7 +268,6 @@ read_line(HeapTuple tuple, PriceLine *line)
 
 	memset(line, 0, sizeof(PriceLine));
 	line->meter = TextDatumGetCString(column(tuple, METER, NULL));
-	line->rank = DatumGetInt32(column(tuple, RANK, NULL));
 	line->price_id = DatumGetInt64(column(tuple, PRICE_ID, NULL));
 	line->valid_from = DatumGetTimestampTz(column(tuple, VALID_FROM, NULL));
 	line->valid_to = column_end(tuple, VALID_TO);
@@ -279,11 +278,15 @@ read_line(HeapTuple tuple, PriceLine *line)
 	line->per = DatumGetInt64(column(tuple, PER, NULL));
 	for (int64 per = line->per; per >= 10; per /= 10)
 		line->per_digits++;
-	line->multiplier = DatumGetNumericCopy(column(tuple, MULTIPLIER, NULL));
-	line->price = cl_numeric_mul(line->unit_price, line->multiplier);
-	line->is_zero = cl_numeric_is_zero(line->price);
-	line->is_fixed = cl_fixed_from_numeric(line->price, &fixed) &&
-		fixed.scale + line->per_digits <= FIXED_MAX_SCALE;
+	value = column(tuple, MULTIPLIER, &line->is_unknown);
+	if (!line->is_unknown)
+	{
+		line->multiplier = DatumGetNumericCopy(value);
+		line->price = cl_numeric_mul(line->unit_price, line->multiplier);
+		line->is_zero = cl_numeric_is_zero(line->price);
+		line->is_fixed = cl_fixed_from_numeric(line->price, &fixed) &&
+			fixed.scale + line->per_digits <= FIXED_MAX_SCALE;
+	}
 
 	line->over_tokens = DatumGetInt64(column(tuple, OVER_TOKENS, NULL));
 	line->is_inclusive = DatumGetBool(column(tuple, IS_INCLUSIVE, NULL));
@@ -323,15 +326,11 @@ read_line(HeapTuple tuple, PriceLine *line)
 }
 
 /*
- * Puts the rates of a slice on one scale, and finds what each token meter is
- * priced by: at the most specific card that has a rate for it or for a meter
- * that stands in for it.
+ * Puts the rates of a slice on one scale.
  */
 static void
-finish_slice(PriceSlice *slice)
+scale_rates(PriceSlice *slice)
 {
-	slice->price_id = slice->lines[0].price_id;
-
 	for (int i = 0; i < slice->nlines; i++)
 	{
 		PriceLine  *line = &slice->lines[i];
@@ -352,33 +351,91 @@ finish_slice(PriceSlice *slice)
 			line->rate = fixed.mantissa;
 		}
 	}
+}
 
-	slice->requests = cl_price_find_meter(slice, METER_REQUESTS);
+/*
+ * Does a line price whatever comes to it, so that none after it is tried?
+ */
+static bool
+is_last_line(const PriceLine *line)
+{
+	return line->over_tokens == 0 && line->zone == NULL;
+}
+
+/*
+ * Finds what a meter is priced by, the first of meters: its own lines, of the
+ * most specific card first as all lines come, and after them those of the
+ * meters that stand in for it.
+ */
+static MeterPrice
+find_price(const PriceSlice *slice, const char *const *meters, int nmeters)
+{
+	MeterPrice	price = {0, palloc(nmeters * slice->nlines * sizeof(PriceLine *))};
+
+	for (int m = 0; m < nmeters; m++)
+	{
+		for (int i = 0; i < slice->nlines; i++)
+		{
+			const PriceLine *line = &slice->lines[i];
+
+			if (strcmp(line->meter, meters[m]) != 0)
+				continue;
+			price.lines[price.nlines++] = line;
+			if (is_last_line(line))
+				return price;
+		}
+	}
+	return price;
+}
+
+/*
+ * The same, in no more memory than it takes: for the cache to keep.
+ */
+static MeterPrice
+keep_price(const PriceSlice *slice, const char *const *meters, int nmeters)
+{
+	MeterPrice	found = find_price(slice, meters, nmeters);
+	MeterPrice	price = {found.nlines, NULL};
+
+	if (found.nlines > 0)
+	{
+		price.lines = palloc(found.nlines * sizeof(PriceLine *));
+		memcpy(price.lines, found.lines, found.nlines * sizeof(PriceLine *));
+	}
+	pfree(found.lines);
+	return price;
+}
+
+/*
+ * Makes a slice, whose lines are there, ready for calls.
+ */
+static void
+finish_slice(PriceSlice *slice)
+{
+	static const char *const requests = METER_REQUESTS;
+
+	slice->price_id = slice->lines[0].price_id;
+	for (int i = slice->nlines - 1; i >= 0; i--)
+	{
+		const PriceLine *line = &slice->lines[i];
+
+		if (!line->is_unknown)
+			slice->price_id = line->price_id;
+		if (!line->is_zero && strcmp(line->meter, METER_REQUESTS) != 0)
+			slice->has_counts = true;
+	}
+	scale_rates(slice);
+
+	slice->requests = keep_price(slice, &requests, 1);
 	for (int meter = 0; meter < NUM_TOKEN_METERS; meter++)
 	{
-		MeterPrice *price = &slice->tokens[meter];
-		int			tried[1 + MAX_FALLBACKS];
-		int			ntried;
+		const char *meters[1 + MAX_FALLBACKS] = {cl_token_meters[meter].name};
+		int			fallbacks[MAX_FALLBACKS];
+		int			n = cl_token_meter_fallbacks(meter, fallbacks);
 
-		tried[0] = meter;
-		ntried = 1 + cl_token_meter_fallbacks(meter, tried + 1);
-		for (int rank = 0; rank < 8 && price->nlines == 0; rank++)
-		{
-			for (int t = 0; t < ntried && price->nlines == 0; t++)
-			{
-				for (int i = 0; i < slice->nlines; i++)
-				{
-					const PriceLine *line = &slice->lines[i];
-
-					if (line->rank != rank ||
-						strcmp(line->meter, cl_token_meters[tried[t]].name) != 0)
-						continue;
-					if (price->nlines++ == 0)
-						price->lines = line;
-					price->meter = tried[t];
-				}
-			}
-		}
+		for (int i = 0; i < n; i++)
+			meters[1 + i] = cl_token_meters[fallbacks[i]].name;
+		slice->tokens[meter] = keep_price(slice, meters, 1 + n);
 	}
 }
 
@@ -903,22 +960,7 @@ cl_price_cache_why(const PriceKey *key, TimestampTz at)
 MeterPrice
 cl_price_find_meter(const PriceSlice *slice, const char *meter)
 {
-	MeterPrice	price = {0, NULL, -1};
-
-	/* Lines come by rank, so the first found is of the most specific card. */
-	for (int i = 0; i < slice->nlines; i++)
-	{
-		const PriceLine *line = &slice->lines[i];
-
-		if (strcmp(line->meter, meter) != 0)
-			continue;
-		if (price.nlines == 0)
-			price.lines = line;
-		else if (line->rank != price.lines->rank)
-			break;
-		price.nlines++;
-	}
-	return price;
+	return find_price(slice, &meter, 1);
 }
 
 /*

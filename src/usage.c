@@ -849,6 +849,7 @@ typedef struct Reading
 	int64		text[NUM_TOKEN_COLUMNS];
 	/* Compaction: passes that the counts of the response leave out. */
 	int64		passes[NUM_TOKEN_METERS];
+	int64		least_pass;		/* input of the smallest pass that is told of */
 	Numeric		cost;
 	bool		is_cost_clear;	/* what the account pays, in dollars */
 	bool		is_byok;
@@ -1063,22 +1064,29 @@ read_lifetime(Reading *reading, const Rule *rule, JsonbContainer *element)
 	}
 }
 
+static void
+note_pass(Reading *reading, int64 input)
+{
+	if (input > 0 && (reading->least_pass == 0 || input < reading->least_pass))
+		reading->least_pass = input;
+}
+
 /*
  * One pass behind an Anthropic response.  The counts of the response are those
  * of its messages.  A compaction is billed beside them, to the same model; any
- * other pass (an advisor's) is another model's, which has no rate here.
+ * other pass (an advisor's) is another model's, which has no rate here.  Of
+ * both the smallest is kept: the provider chooses a context tier for each.
  */
 static void
 read_pass(Reading *reading, JsonbContainer *element)
 {
 	JsonbValue	buffer;
 	JsonbValue *type = getKeyJsonValueFromContainer(element, "type", 4, &buffer);
+	bool		is_message = type != NULL && string_is(type, "message");
 	Usage		usage;
 	Reading		pass;
 
-	if (type != NULL && string_is(type, "message"))
-		return;
-	if (type == NULL || !string_is(type, "compaction"))
+	if (!is_message && (type == NULL || !string_is(type, "compaction")))
 	{
 		reading->is_unexplained = true;
 		return;
@@ -1089,6 +1097,9 @@ read_pass(Reading *reading, JsonbContainer *element)
 	pass.format = reading->format;
 	read_object(&pass, element, anthropic_pass_rules);
 	finish(&pass);
+	note_pass(reading, usage.tokens[METER_INPUT]);
+	if (is_message)
+		return;
 	reading->is_unexplained |= pass.is_unexplained;
 	for (int i = 0; i < NUM_TOKEN_METERS; i++)
 	{
@@ -1328,6 +1339,9 @@ finish(Reading *reading)
 			reading->is_unexplained = true;
 	}
 
+	if (reading->least_pass > 0)
+		note_pass(reading, tokens[METER_INPUT]);
+	usage->least_pass = reading->least_pass;
 	for (int i = 0; i < NUM_TOKEN_METERS; i++)
 	{
 		if (reading->passes[i] > 0)

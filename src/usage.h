@@ -69,6 +69,7 @@ typedef struct Usage
 	int			nmeters;		/* those from here on are neither given nor left */
 	int			nother;
 	OtherMeter *other;
+	int64		least_pass;		/* input of the smallest of several passes; 0: of one */
 	const char *status;			/* "unexplained" where the counts do not add up */
 	/* As the provider reported them, or NULL: */
 	char	   *service_class;	/* other than standard */

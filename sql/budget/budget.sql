@@ -137,7 +137,7 @@ BEGIN
     END IF;
     IF new.time_zone IS NOT NULL
        AND (TG_OP = 'INSERT' OR new.time_zone IS DISTINCT FROM old.time_zone)
-       AND NOT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = new.time_zone) THEN
+       AND NOT cost_ledger_internal.is_time_zone(new.time_zone) THEN
         RAISE EXCEPTION 'time zone "%" is not known', new.time_zone
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Use a name of pg_timezone_names, e.g. UTC, Europe/Berlin or Asia/Kolkata; NULL is the zone of the ledger.';
@@ -1080,12 +1080,14 @@ BEGIN
             call_id = coalesce(h.call_id, f.call_id),
             cost = CASE WHEN h.call_id IS NULL THEN f.cost ELSE h.cost END,
             overrun = CASE WHEN h.call_id IS NULL AND f.cost > h.estimate THEN f.cost - h.estimate ELSE h.overrun END,
-            provisional = CASE WHEN h.call_id IS NULL AND f.is_unpriced THEN h.estimate ELSE h.provisional END,
+            provisional = CASE WHEN h.call_id IS NULL AND f.is_unknown THEN greatest(h.estimate - coalesce(f.cost, 0), 0) ELSE h.provisional END,
             calls = h.calls + f.calls
         FROM (SELECT c.hold_id, count(*) AS calls, min(c.call_id) AS call_id,
                      (array_agg(c.cost ORDER BY c.call_id))[1] AS cost,
-                     -- A failure without a price has cost nothing anybody knows of.
-                     (array_agg(c.pricing = 'unpriced' AND NOT cost_ledger_internal.is_failure(c.status) ORDER BY c.call_id))[1] AS is_unpriced
+                     -- A failure without a price has cost nothing anybody knows of;
+                     -- a fee is no more than a part of what a success has.
+                     (array_agg((c.pricing = 'unpriced' OR c.pricing = 'partial' AND c.usage_status IN ('missing', 'unrecognized'))
+                                AND NOT cost_ledger_internal.is_failure(c.status) ORDER BY c.call_id))[1] AS is_unknown
               FROM unnest(settle_holds.called_at, settle_holds.call_ids) AS u (called_at, call_id)
               JOIN cost_ledger.call c ON c.called_at = u.called_at AND c.call_id = u.call_id
               GROUP BY c.hold_id) f
@@ -1108,7 +1110,7 @@ BEGIN
                              ELSE (cost_ledger_internal.budget_period(b.period, f.called_at, coalesce(b.time_zone, l.time_zone), b.week_start)).period_start
                END AS period_start,
                CASE b.metric
-                   WHEN 'cost' THEN coalesce(f.cost, p.provisional, 0)
+                   WHEN 'cost' THEN coalesce(f.cost, 0) + coalesce(p.provisional, 0)
                    WHEN 'tokens' THEN coalesce(f.input_tokens, 0) + coalesce(f.output_tokens, 0)
                    WHEN 'calls' THEN 1
                    WHEN 'tool_calls' THEN coalesce(f.tool_calls_count, 0)

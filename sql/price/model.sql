@@ -452,41 +452,40 @@ BEGIN
         FROM bounds b
         WHERE isfinite(b.bound)
     ), in_force AS (
-        SELECT s.slice_from, s.slice_to, v.*, e.rate
+        SELECT s.slice_from, s.slice_to, v.*, e.rate,
+               bool_or(v.customer <> '') OVER (PARTITION BY s.slice_from) AS has_customer,
+               bool_or(v.region <> '') OVER (PARTITION BY s.slice_from) AS has_region
         FROM slices s
         JOIN versions v ON v.valid_from <= s.slice_from AND (v.valid_to IS NULL OR s.slice_from < v.valid_to)
-        JOIN exchange e ON e.currency = v.currency AND e.valid_from <= s.slice_from AND (e.valid_to IS NULL OR s.slice_from < e.valid_to)
+        -- A price that no exchange rate makes known is there all the same: that
+        -- of a less specific card is another one.
+        LEFT JOIN exchange e ON e.currency = v.currency AND e.valid_from <= s.slice_from AND (e.valid_to IS NULL OR s.slice_from < e.valid_to)
         -- Standard rates stand in for a class only where the class is known to
         -- have a price: rates of its own, or a share of standard.
-        WHERE (v.service_class = effective_prices.service_class
-               OR EXISTS (SELECT FROM versions o
-                          WHERE o.service_class = effective_prices.service_class
-                            AND o.valid_from <= s.slice_from AND (o.valid_to IS NULL OR s.slice_from < o.valid_to))
-               OR EXISTS (SELECT FROM multipliers o
-                          WHERE o.service_class = effective_prices.service_class
-                            AND o.valid_from <= s.slice_from AND (o.valid_to IS NULL OR s.slice_from < o.valid_to)))
-          -- Nor does anything stand in for a more specific card that has a
-          -- price but no exchange rate: that price is not known.
-          AND NOT EXISTS (SELECT FROM versions o
-                          WHERE o.rank < v.rank
-                            AND o.valid_from <= s.slice_from AND (o.valid_to IS NULL OR s.slice_from < o.valid_to)
-                            AND NOT EXISTS (SELECT FROM exchange x
-                                            WHERE x.currency = o.currency
-                                              AND x.valid_from <= s.slice_from AND (x.valid_to IS NULL OR s.slice_from < x.valid_to)))
+        WHERE v.service_class = effective_prices.service_class
+           OR EXISTS (SELECT FROM versions o
+                      WHERE o.service_class = effective_prices.service_class
+                        AND o.valid_from <= s.slice_from AND (o.valid_to IS NULL OR s.slice_from < o.valid_to))
+           OR EXISTS (SELECT FROM multipliers o
+                      WHERE o.service_class = effective_prices.service_class
+                        AND o.valid_from <= s.slice_from AND (o.valid_to IS NULL OR s.slice_from < o.valid_to))
     )
     SELECT i.slice_from, i.slice_to, i.rank, i.price_id, i.valid_from, i.valid_to,
            l.meter, l.unit_price, l.per, i.rate * f.factor, l.over_tokens, l.is_inclusive, l.is_graduated,
            l.window_start, l.window_end, l.window_days, l.window_zone, i.currency,
-           concat(CASE WHEN i.customer <> '' THEN '; of customer ' || i.customer END,
-                  CASE WHEN i.service_class <> effective_prices.service_class THEN '; of class standard' END,
+           -- Whose the card is, where the call could have had another.
+           concat(CASE WHEN i.customer <> '' THEN '; of customer ' || i.customer WHEN i.has_customer THEN '; of any customer' END,
+                  CASE WHEN effective_prices.service_class <> 'standard' THEN '; of class ' || i.service_class END,
+                  CASE WHEN i.region <> '' THEN '; of region ' || i.region WHEN i.has_region THEN '; of any region' END,
                   effective_prices.name_rule,
                   CASE WHEN i.rate <> 1 THEN format('; × %s from %s', trim_scale(i.rate), i.currency) END,
                   f.rule)
     FROM in_force i
     JOIN cost_ledger_internal.price_line l ON l.price_id = i.price_id
     CROSS JOIN LATERAL (
-        -- A rate that is a region's, class's or customer's own already has in
-        -- it what a multiplier of that region, class or customer would do.
+        -- A rate on a card of a region, class or customer already has in it
+        -- what a multiplier of that region, class or customer would do; one
+        -- that stands on a less specific card has not.
         SELECT cost_ledger_internal.product(m.factor) AS factor,
                string_agg(format('; × %s %s', trim_scale(m.factor), m.name), '' ORDER BY m.name) FILTER (WHERE m.factor <> 1) AS rule
         FROM multipliers m
@@ -505,13 +504,13 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.effective_prices(text, text, text, text, text, text) IS
-    'What calls that use the rate cards of a provider and model (see find_rate_cards()) are priced at in a region and class and for a customer, for all times: slices of time within which nothing changes, in each the rate lines of all cards that apply, with everything they are multiplied by. The price cache of each backend is filled from it. No region and no customer are the empty string. name_rule goes into the rule.';
+    'What calls that use the rate cards of a provider and model (see find_rate_cards()) are priced at in a region and class and for a customer, for all times: slices of time within which nothing changes, in each the rate lines of all cards that apply, with everything they are multiplied by (NULL where there is no exchange rate for their currency); of two lines of a meter the one that comes first is tried first. The price cache of each backend is filled from it. No region and no customer are the empty string. name_rule goes into the rule.';
 
-CREATE FUNCTION cost_ledger_internal.edit_distance(name text, other text, most integer) RETURNS integer
+CREATE FUNCTION cost_ledger_internal.name_distance(name text, other text, most integer) RETURNS integer
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-    AS 'MODULE_PATHNAME', 'cl_edit_distance';
+    AS 'MODULE_PATHNAME', 'cl_name_distance';
 
-COMMENT ON FUNCTION cost_ledger_internal.edit_distance(text, text, integer) IS
+COMMENT ON FUNCTION cost_ledger_internal.name_distance(text, text, integer) IS
     'How far one name is from another (Levenshtein, as PostgreSQL guesses at columns): 1 for each character that the other has more, 2 for each it has less or another; NULL beyond the most that is asked for, and for names of more than 255 bytes.';
 
 CREATE FUNCTION cost_ledger_internal.nearest_names(provider text, model text) RETURNS text
@@ -531,7 +530,7 @@ BEGIN
               FROM (SELECT DISTINCT c.provider, c.model, lower(c.provider) = ANY (providers) AS is_own
                     -- Looked through one by one, so not for ever.
                     FROM (SELECT r.provider, r.model FROM cost_ledger_internal.rate_card r WHERE r.customer = '' LIMIT 20000) AS c) AS k,
-                   LATERAL (SELECT CASE WHEN k.is_own THEN cost_ledger_internal.edit_distance(name, lower(k.model), length(name))
+                   LATERAL (SELECT CASE WHEN k.is_own THEN cost_ledger_internal.name_distance(name, lower(k.model), length(name))
                                         -- Of others only what has the very name.
                                         WHEN lower(k.model) IN (name, last) THEN 0 END AS distance) AS d
               WHERE d.distance IS NOT NULL
@@ -585,13 +584,11 @@ CREATE FUNCTION cost_ledger_internal.unpriced_time(
 ) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
-    -- What it says may be copied into a statement.
+    -- As errors say it.
     SET datestyle = 'ISO, YMD'
 AS $$
 DECLARE
-    ledger_currency CONSTANT text := (SELECT l.currency FROM cost_ledger.ledger l);
     gap record;
-    missing record;
 BEGIN
     -- Of a class that has rates of its own, or a share of standard, these have
     -- to be in force; and some card.
@@ -620,27 +617,12 @@ BEGIN
                                                          CASE WHEN gap.ended IS NULL THEN 'the first' ELSE 'the next' END || ' begins at ' || gap.begins::text), ''),
                                   'all are withdrawn'));
         remedy := 'Set one that holds then with cost_ledger.set_price(): a back-dated one runs until the next begins.';
-        RETURN;
-    END IF;
-
-    SELECT v.currency, v.valid_from, min(e.valid_from) AS known_from
-        INTO missing
-        FROM cost_ledger_internal.versions_of(card_provider, card_model, unpriced_time.region, unpriced_time.service_class, unpriced_time.customer) v
-        LEFT JOIN cost_ledger.exchange_rate e ON e.currency = v.currency
-        WHERE v.currency <> ledger_currency AND v.valid_from <= at AND (v.valid_to IS NULL OR v.valid_to > at)
-        GROUP BY v.rank, v.currency, v.valid_from
-        HAVING coalesce(min(e.valid_from) > at, true)
-        ORDER BY v.rank LIMIT 1;
-    IF FOUND THEN
-        reason := format('no exchange rate for %s%s: INSERT INTO cost_ledger.exchange_rate (currency, valid_from, rate) VALUES (%L, %L, …)',
-                         missing.currency, ' before ' || missing.known_from::text, missing.currency, missing.valid_from);
-        remedy := format('The rate is what one %s is worth in %s, the ledger''s currency.', missing.currency, ledger_currency);
     END IF;
 END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.unpriced_time(timestamptz, text, text, text, text, text) IS
-    'Whether no version of a model''s prices for a region and class is in force at a time, or one is whose currency has no exchange rate; reason is NULL where neither is so.';
+    'Whether no version of a model''s prices for a region and class is in force at a time, and when the next ones begin; reason is NULL where one is.';
 
 CREATE FUNCTION cost_ledger_internal.why_unpriced(
     at timestamptz, provider text, model text, region text, service_class text, customer text, card_provider text, card_model text,
@@ -668,14 +650,12 @@ BEGIN
               FROM cost_ledger_internal.versions_of(card_provider, card_model, why_unpriced.region, why_unpriced.service_class, why_unpriced.customer) v
               UNION ALL
               SELECT m.valid_from
-              FROM cost_ledger_internal.multipliers_of(card_provider, card_model, why_unpriced.region, why_unpriced.service_class, why_unpriced.customer) m
-              UNION ALL
-              SELECT e.valid_from FROM cost_ledger.exchange_rate e) AS b (bound);
+              FROM cost_ledger_internal.multipliers_of(card_provider, card_model, why_unpriced.region, why_unpriced.service_class, why_unpriced.customer) m) AS b (bound);
 END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.why_unpriced(timestamptz, text, text, text, text, text, text, text) IS
-    'Why a call of a model, whose rate cards are those of card_provider and card_model (NULL: it has none; see find_rate_cards()), has no price at a time: no such name, with the nearest; no such region or class, with those there are; no version at that time, with the next ones; or no exchange rate. remedy is a sentence for a hint. The same holds from holds_from (NULL: always) to holds_to. reason is NULL where there is a price.';
+    'Why a call of a model, whose rate cards are those of card_provider and card_model (NULL: it has none; see find_rate_cards()), has no price at a time: no such name, with the nearest; no such region or class, with those there are; or no version at that time, with the next ones. remedy is a sentence for a hint. The same holds from holds_from (NULL: always) to holds_to. reason is NULL where there is a price.';
 
 CREATE FUNCTION cost_ledger_internal.unpriced_reason(
     called_at timestamptz, provider text, model text, usage jsonb, service_class text, region text, customer text
@@ -684,4 +664,4 @@ CREATE FUNCTION cost_ledger_internal.unpriced_reason(
     AS 'MODULE_PATHNAME', 'cl_unpriced_reason';
 
 COMMENT ON FUNCTION cost_ledger_internal.unpriced_reason(timestamptz, text, text, jsonb, text, text, text) IS
-    'Why a call has no full price, by the prices that there are now: see why_unpriced(); or which of its meters have no rate. Each answer is worked out once for all calls of a backend that it holds for.';
+    'Why a call has no full price, by the prices that there are now: see why_unpriced(); or which of its meters have no rate, or that their currency has no exchange rate. Each answer is worked out once for all calls of a backend that it holds for.';

@@ -63,7 +63,7 @@ SELECT cost_ledger.set_price('p', 'classy', '{"output_tokens": 20}', '2026-01-01
 SELECT cost_ledger.set_multiplier('p', 'flex', 0.5, '2026-01-01', service_class => 'flex');
 SELECT class, pg_temp.cost('classy', '{"input_tokens": 1000, "output_tokens": 1000, "reasoning_tokens": 1000}', service_class => class) AS cost
 FROM (VALUES ('standard'), ('batch'), ('flex'), ('priority')) AS v (class);
--- class reasoning is priced as the class's output before standard's reasoning
+-- reasoning has a rate of its own, though not of the class
 SELECT * FROM pg_temp.why('classy', '{"input_tokens": 2000, "output_tokens": 1000, "reasoning_tokens": 1000}', service_class => 'batch');
 SELECT * FROM pg_temp.why('classy', '{"input_tokens": 2000, "output_tokens": 1000, "reasoning_tokens": 1000}', service_class => 'flex');
 

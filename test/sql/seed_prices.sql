@@ -80,8 +80,10 @@ SELECT cost_ledger.load_seed_prices() > 1000 AS loaded;
 SELECT provider, model, cost_ledger.cost_at('2026-11-01', provider, model, '{"input_tokens": 1000000}') AS cost
 FROM (VALUES ('openai', 'gpt-4o'), ('openai', 'gpt-4o-2024-08-06'), ('gemini', 'gemini-2.5-pro'), ('groq', 'openai/gpt-oss-20b'), ('openai', 'gpt-4.1')) AS m (provider, model);
 -- a long list of them is cut short
+SET client_min_messages = warning;
 SELECT count(cost_ledger.set_price(l.provider, l.model, '{"input_tokens": 1}', '2026-11-01')) > 10 AS set
 FROM (SELECT DISTINCT provider, model FROM cost_ledger.price_list WHERE provider = 'anthropic') AS l;
+RESET client_min_messages;
 SELECT cost_ledger.load_seed_prices() > 1000 AS loaded;
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
 
