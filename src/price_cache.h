@@ -71,6 +71,13 @@ typedef struct PriceSlice
 	bool		has_counts;		/* something else costs, and has to be counted */
 } PriceSlice;
 
+/* Why a call has no price. */
+typedef struct Unpriced
+{
+	const char *reason;			/* for people, without a period; NULL: it has one */
+	const char *remedy;			/* a sentence, for a hint */
+} Unpriced;
+
 /* What the price of a call depends on, besides its time and usage. */
 typedef struct PriceKey
 {
@@ -88,6 +95,7 @@ typedef struct PriceKey
 
 extern void cl_price_cache_init(void);
 extern const PriceSlice *cl_price_cache_lookup(const PriceKey *key, TimestampTz at);
+extern const Unpriced *cl_price_cache_why(const PriceKey *key, TimestampTz at);
 extern MeterPrice cl_price_find_meter(const PriceSlice *slice, const char *meter);
 extern bool cl_price_line_in_window(const PriceLine *line, TimestampTz at);
 

@@ -24,6 +24,9 @@
 #include "utils/timestamp.h"
 #include "visible.h"
 
+/* Of a quantity while nobody asks why; see cl_price_cache_why(). */
+#define NO_PRICE "no price is in force"
+
 /* A cost under way: in fixed point as long as it fits, then in numeric. */
 typedef struct Costing
 {
@@ -75,6 +78,17 @@ add_exact(Costing *costing, Numeric quantity, const PriceLine *line)
 	*part = *part ? cl_numeric_add(*part, amount) : amount;
 }
 
+/*
+ * The statement that gives a price's currency an exchange rate, but for the
+ * rate.
+ */
+static const char *
+exchange_statement(const PriceLine *line)
+{
+	return psprintf("INSERT INTO cost_ledger.exchange_rate (currency, valid_from, rate) VALUES ('%s', '%s', …)",
+					line->currency, timestamptz_to_str(line->valid_from));
+}
+
 static void
 explain(Costing *costing, const char *meter, Numeric quantity,
 		const PriceLine *line, const char *rule)
@@ -99,7 +113,12 @@ explain(Costing *costing, const char *meter, Numeric quantity,
 						line->over_tokens, line->is_graduated ? "" : " input tokens");
 	if (line && line->zone)
 		rule = psprintf("%s; in its window of time", rule);
-	result->rule = line ? psprintf("%s%s", rule, line->rule) : rule;
+	if (line)
+		rule = psprintf("%s%s", rule, line->rule);
+	if (line && line->is_unknown)
+		rule = psprintf("%s; no exchange rate for %s: %s", rule, line->currency,
+						exchange_statement(line));
+	result->rule = rule;
 }
 
 /*
@@ -162,7 +181,7 @@ line_applies(Costing *costing, const PriceLine *line)
 static const char *
 no_rate(const Costing *costing)
 {
-	return costing->slice ? "no rate for this meter" : "no price is in force";
+	return costing->slice ? "no rate for this meter" : NO_PRICE;
 }
 
 /*
@@ -418,6 +437,16 @@ text_argument(FunctionCallInfo fcinfo, int number, const char *otherwise, int *l
 	return VARDATA_ANY(argument);
 }
 
+static void
+read_price_key(FunctionCallInfo fcinfo, int customer, PriceKey *key)
+{
+	key->provider = text_argument(fcinfo, 1, "", &key->provider_len);
+	key->model = text_argument(fcinfo, 2, "", &key->model_len);
+	key->service_class = text_argument(fcinfo, 4, "standard", &key->class_len);
+	key->region = text_argument(fcinfo, 5, "", &key->region_len);
+	key->customer = text_argument(fcinfo, customer, "", &key->customer_len);
+}
+
 static bool
 read_cost_request(FunctionCallInfo fcinfo, int customer, CostRequest *request)
 {
@@ -433,11 +462,7 @@ read_cost_request(FunctionCallInfo fcinfo, int customer, CostRequest *request)
 				 errhint("Pass the time the call was made.")));
 	cl_usage_from_jsonb(PG_GETARG_JSONB_P(3), &request->usage);
 
-	key->provider = text_argument(fcinfo, 1, "", &key->provider_len);
-	key->model = text_argument(fcinfo, 2, "", &key->model_len);
-	key->service_class = text_argument(fcinfo, 4, "standard", &key->class_len);
-	key->region = text_argument(fcinfo, 5, "", &key->region_len);
-	key->customer = text_argument(fcinfo, customer, "", &key->customer_len);
+	read_price_key(fcinfo, customer, key);
 	if (key->customer_len > 0)
 		cl_check_customer_visible(key->customer, key->customer_len);
 	request->slice = cl_price_cache_lookup(key, request->at);
@@ -445,49 +470,89 @@ read_cost_request(FunctionCallInfo fcinfo, int customer, CostRequest *request)
 }
 
 /*
- * Says what is missing to a full price, the first thing of several.
+ * The meters that have no rate, with commas between them; NULL if all have one.
+ * A count of 0 needs none.
+ */
+static const char *
+meters_without_rate(const CallCost *cost)
+{
+	StringInfoData meters;
+
+	initStringInfo(&meters);
+	for (int i = 0; i < cost->nlines; i++)
+	{
+		const CostLine *line = &cost->lines[i];
+
+		if (line->line == NULL && !cl_numeric_is_zero(line->quantity))
+			appendStringInfo(&meters, "%s%s", meters.len > 0 ? ", " : "", line->meter);
+	}
+	return meters.len > 0 ? meters.data : NULL;
+}
+
+/*
+ * The first line of a price that nothing says what its currency is worth; NULL
+ * if there is none.
+ */
+static const CostLine *
+line_without_exchange_rate(const CallCost *cost)
+{
+	for (int i = 0; i < cost->nlines; i++)
+	{
+		const CostLine *line = &cost->lines[i];
+
+		if (line->line && line->line->is_unknown && !cl_numeric_is_zero(line->quantity))
+			return line;
+	}
+	return NULL;
+}
+
+/*
+ * Says what is missing to a full price.
  */
 static void
 refuse_incomplete_price(const CostRequest *request)
 {
 	const PriceKey *key = &request->key;
-	const CostLine *missing = NULL;
+	const CostLine *unknown;
+	const char *meters;
 	CallCost	cost;
 
 	if (request->slice == NULL)
+	{
+		const Unpriced *why = cl_price_cache_why(key, request->at);
+
 		ereport(ERROR,
 				(errcode(ERRCODE_CL_NO_PRICE),
-				 errmsg("no price is in force for model \"%.*s\" of \"%.*s\" at %s",
+				 errmsg("no price for model \"%.*s\" of \"%.*s\" at %s: %s",
 						key->model_len, key->model, key->provider_len, key->provider,
-						timestamptz_to_str(request->at)),
+						timestamptz_to_str(request->at), why->reason ? why->reason : NO_PRICE),
 				 errdetail("Service class is \"%.*s\", region is \"%.*s\".",
 						   key->class_len, key->service_class, key->region_len, key->region),
-				 errhint("Add one with cost_ledger.set_price().")));
-	cl_price_usage(request->slice, &request->usage, request->at, true, &cost);
-	for (int i = 0; i < cost.nlines && missing == NULL; i++)
-	{
-		if (cost.lines[i].amount == NULL && !cl_numeric_is_zero(cost.lines[i].quantity))
-			missing = &cost.lines[i];
+				 why->remedy ? errhint("%s", why->remedy) : 0));
 	}
-	if (missing == NULL)
+	cl_price_usage(request->slice, &request->usage, request->at, true, &cost);
+	meters = meters_without_rate(&cost);
+	if (meters)
 		ereport(ERROR,
 				(errcode(ERRCODE_CL_NO_PRICE),
-				 errmsg("usage of model \"%.*s\" of \"%.*s\" is not known",
-						key->model_len, key->model, key->provider_len, key->provider),
-				 errhint("Pass the counts that its price has rates for, e.g. {\"input_tokens\": 1000, \"output_tokens\": 100}.")));
-	if (missing->line)
+				 errmsg("the price of model \"%.*s\" of \"%.*s\" at %s has no rate for %s",
+						key->model_len, key->model, key->provider_len, key->provider,
+						timestamptz_to_str(request->at), meters),
+				 errhint("Set a price that has it with cost_ledger.set_price(); cost_ledger.explain_cost() shows those in force.")));
+	unknown = line_without_exchange_rate(&cost);
+	if (unknown)
 		ereport(ERROR,
 				(errcode(ERRCODE_CL_NO_PRICE),
 				 errmsg("there is no exchange rate for %s at %s, in which meter \"%s\" of model \"%.*s\" of \"%.*s\" is priced",
-						missing->line->currency, timestamptz_to_str(request->at), missing->meter,
+						unknown->line->currency, timestamptz_to_str(request->at), unknown->meter,
 						key->model_len, key->model, key->provider_len, key->provider),
-				 errhint("Insert one into cost_ledger.exchange_rate, valid_from that time or before.")));
+				 errhint("Set one from that time or before, what one %s is worth in the ledger's currency: %s.",
+						 unknown->line->currency, exchange_statement(unknown->line))));
 	ereport(ERROR,
 			(errcode(ERRCODE_CL_NO_PRICE),
-			 errmsg("the price of model \"%.*s\" of \"%.*s\" at %s has no rate for meter \"%s\"",
-					key->model_len, key->model, key->provider_len, key->provider,
-					timestamptz_to_str(request->at), missing->meter),
-			 errhint("Set a price that has it with cost_ledger.set_price(); cost_ledger.explain_cost() shows those in force.")));
+			 errmsg("usage of model \"%.*s\" of \"%.*s\" is not known",
+					key->model_len, key->model, key->provider_len, key->provider),
+			 errhint("Pass the counts that its price has rates for, e.g. {\"input_tokens\": 1000, \"output_tokens\": 100}.")));
 }
 
 PG_FUNCTION_INFO_V1(cl_cost_at);
@@ -560,6 +625,7 @@ cl_explain_cost(PG_FUNCTION_ARGS)
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	CostRequest request;
 	CallCost	cost;
+	const char *reason = NULL;
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (rsinfo->setDesc->natts != NUM_EXPLAIN_COLUMNS)
@@ -567,6 +633,8 @@ cl_explain_cost(PG_FUNCTION_ARGS)
 	if (!read_cost_request(fcinfo, 6, &request))
 		return (Datum) 0;
 	cl_price_usage(request.slice, &request.usage, request.at, true, &cost);
+	if (request.slice == NULL)
+		reason = cl_price_cache_why(&request.key, request.at)->reason;
 
 	for (int i = 0; i < cost.nlines; i++)
 	{
@@ -577,7 +645,7 @@ cl_explain_cost(PG_FUNCTION_ARGS)
 		memset(nulls, true, sizeof(nulls));
 		values[0] = CStringGetTextDatum(line->meter);
 		values[1] = NumericGetDatum(line->quantity);
-		values[10] = CStringGetTextDatum(line->rule);
+		values[10] = CStringGetTextDatum(reason ? reason : line->rule);
 		nulls[0] = nulls[1] = nulls[10] = false;
 		if (line->line)
 		{
@@ -599,4 +667,43 @@ cl_explain_cost(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+PG_FUNCTION_INFO_V1(cl_unpriced_reason);
+
+/*
+ * unpriced_reason(called_at, provider, model, usage, service_class, region,
+ * customer), for a call that its reader may see: no customer is checked
+ */
+Datum
+cl_unpriced_reason(PG_FUNCTION_ARGS)
+{
+	CostRequest request = {0};
+	PriceKey   *key = &request.key;
+	const CostLine *unknown;
+	const char *reason;
+	CallCost	cost;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
+		PG_RETURN_NULL();
+	request.at = PG_GETARG_TIMESTAMPTZ(0);
+	read_price_key(fcinfo, 6, key);
+	request.slice = cl_price_cache_lookup(key, request.at);
+	if (request.slice == NULL)
+	{
+		reason = cl_price_cache_why(key, request.at)->reason;
+		PG_RETURN_TEXT_P(cstring_to_text(reason ? reason : NO_PRICE));
+	}
+	cl_usage_from_jsonb(PG_GETARG_JSONB_P(3), &request.usage);
+	cl_price_usage(request.slice, &request.usage, request.at, true, &cost);
+	reason = meters_without_rate(&cost);
+	unknown = line_without_exchange_rate(&cost);
+	if (reason)
+		reason = psprintf("no rate for %s", reason);
+	else if (unknown)
+		reason = psprintf("no exchange rate for %s: %s", unknown->line->currency,
+						  exchange_statement(unknown->line));
+	else
+		reason = cost.pricing == PRICING_UNPRICED ? "nothing was counted" : "it has a price by now: rerate() books it";
+	PG_RETURN_TEXT_P(cstring_to_text(reason));
 }

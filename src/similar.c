@@ -27,3 +27,28 @@ cl_edit_distance(PG_FUNCTION_ARGS)
 									   VARDATA_ANY(b), VARSIZE_ANY_EXHDR(b),
 									   1, 1, 1, false));
 }
+
+PG_FUNCTION_INFO_V1(cl_name_distance);
+
+/*
+ * name_distance(name, other, most): names grow by versions and dates, so what the
+ * other has more counts half
+ */
+Datum
+cl_name_distance(PG_FUNCTION_ARGS)
+{
+	text	   *name = PG_GETARG_TEXT_PP(0);
+	text	   *other = PG_GETARG_TEXT_PP(1);
+	int			most = PG_GETARG_INT32(2);
+	int			distance;
+
+	/* What PostgreSQL's function takes. */
+	if (VARSIZE_ANY_EXHDR(name) > 255 || VARSIZE_ANY_EXHDR(other) > 255)
+		PG_RETURN_NULL();
+	distance = varstr_levenshtein_less_equal(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name),
+											 VARDATA_ANY(other), VARSIZE_ANY_EXHDR(other),
+											 1, 2, 2, most, false);
+	if (distance > most)
+		PG_RETURN_NULL();
+	PG_RETURN_INT32(distance);
+}

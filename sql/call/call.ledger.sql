@@ -240,9 +240,13 @@ CROSS JOIN LATERAL (
     SELECT CASE
         WHEN c.usage_status IN ('missing', 'unrecognized')
             THEN 'usage is ' || c.usage_status
-        WHEN c.price_id IS NULL
-            THEN 'no price was in force'
-        ELSE 'no rate for a meter of the call'
+        ELSE cost_ledger_internal.unpriced_reason(
+            c.called_at, c.provider, c.model,
+            jsonb_strip_nulls(jsonb_build_object(
+                'input_tokens', c.input_tokens, 'cache_read_tokens', c.cache_read_tokens, 'cache_write_tokens', c.cache_write_tokens,
+                'cache_write_1h_tokens', c.cache_write_1h_tokens, 'output_tokens', c.output_tokens, 'reasoning_tokens', c.reasoning_tokens))
+            || coalesce(c.other_usage, '{}'),
+            c.service_class, c.region, c.customer)
     END AS reason) u
 WHERE c.pricing IN ('unpriced', 'partial')
   AND c.corrects IS NULL
@@ -251,7 +255,7 @@ WHERE c.pricing IN ('unpriced', 'partial')
                   FROM cost_ledger.call a
                   WHERE a.called_at = c.called_at AND a.corrects = c.call_id AND a.pricing IN ('priced', 'free'));
 
-COMMENT ON VIEW cost_ledger.unpriced_call IS 'Calls without a full price: unpriced ones have no cost, partial ones lack the cost of a meter. explain_cost() shows which; once there is a price, rerate() books it, and the call is no longer listed.';
+COMMENT ON VIEW cost_ledger.unpriced_call IS 'Calls without a full price: unpriced ones have no cost, partial ones lack the cost of a meter. reason says why; once there is a price, rerate() books it, and the call is no longer listed.';
 COMMENT ON COLUMN cost_ledger.unpriced_call.called_at IS 'When the call was made.';
 COMMENT ON COLUMN cost_ledger.unpriced_call.call_id IS 'The call.';
 COMMENT ON COLUMN cost_ledger.unpriced_call.pricing IS 'unpriced or partial.';
@@ -268,4 +272,4 @@ COMMENT ON COLUMN cost_ledger.unpriced_call.trace_url IS 'Link to the trace.';
 COMMENT ON COLUMN cost_ledger.unpriced_call.input_tokens IS 'All input tokens.';
 COMMENT ON COLUMN cost_ledger.unpriced_call.output_tokens IS 'All output tokens.';
 COMMENT ON COLUMN cost_ledger.unpriced_call.cost IS 'Cost of the meters that have a rate; NULL for an unpriced call.';
-COMMENT ON COLUMN cost_ledger.unpriced_call.reason IS 'Why it has no full price.';
+COMMENT ON COLUMN cost_ledger.unpriced_call.reason IS 'Why it has no full price, by the prices that there are now: no such name, with the nearest there are; no version at that time; no such class or region; no exchange rate, and how to set it; no rate for a meter, and which; or that there is a price by now, which rerate() books.';

@@ -597,6 +597,7 @@ BEGIN
         IF run.is_dry THEN
             RAISE EXCEPTION USING ERRCODE = 'LC099', MESSAGE = 'dry run';
         END IF;
+        ANALYZE cost_ledger_internal.rate_card, cost_ledger_internal.price, cost_ledger_internal.price_line, cost_ledger.model_alias; -- or names are looked for as if these were empty
     EXCEPTION
         WHEN SQLSTATE 'LC099' THEN
             NULL;

@@ -218,9 +218,8 @@ BEGIN
         WHERE d.key NOT IN ('sample_spec', 'fallback_generalizations')
     ), named AS (
         SELECT n.*,
-               CASE WHEN starts_with(n.key, n.litellm_provider || '/') THEN substr(n.key, length(n.litellm_provider) + 2)
-                    WHEN starts_with(n.key, n.provider || '/') THEN substr(n.key, length(n.provider) + 2)
-                    ELSE n.key END AS bare
+               CASE WHEN split_part(n.key, '/', 1) = ANY (cost_ledger_internal.provider_names(n.litellm_provider))
+                    THEN coalesce(nullif(substr(n.key, strpos(n.key, '/') + 1), ''), n.key) ELSE n.key END AS bare
         FROM entries n
     )
     -- Of two entries of one name the plainer has it, the other keeps its key.
