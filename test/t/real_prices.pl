@@ -60,9 +60,29 @@ my %litellm_meter = (
 	input_cost_per_audio_per_second => 'input_audio_seconds', input_cost_per_video_per_second => 'input_video_seconds',
 	output_cost_per_video_per_second => 'output_video_seconds', output_cost_per_second_1080p => 'output_seconds_1080p',
 	input_cost_per_character => 'input_characters', output_cost_per_character => 'output_characters',
-	input_cost_per_query => 'input_queries', input_cost_per_request => 'requests',
+	input_cost_per_query => 'search_units', input_cost_per_request => 'requests',
 	ocr_cost_per_page => 'pages', annotation_cost_per_page => 'annotation_pages', ocr_cost_per_credit => 'credits',
 	code_interpreter_cost_per_session => 'code_interpreter_sessions');
+
+# The meter of a price, which for pictures, videos and recordings depends on what
+# the model does.
+sub meter_of
+{
+	my ($entry, $key) = @_;
+	my $mode = $entry->{mode} // '';
+	if ($key eq 'input_cost_per_image')
+	{
+		return 'output_images' if $mode =~ /^image_(generation|edit)$/ && !exists $entry->{output_cost_per_image};
+		return 'input_image_tokens' if $mode eq 'realtime';
+	}
+	return 'output_seconds' if $key eq 'output_cost_per_video_per_second' && !exists $entry->{output_cost_per_second};
+	if ($mode eq 'audio_transcription' && !$entry->{input_cost_per_second})
+	{
+		return 'output_seconds' if $key eq 'input_cost_per_second';
+		return 'input_seconds' if $key eq 'output_cost_per_second';
+	}
+	return $litellm_meter{$key};
+}
 
 # Its rates for a class of calls of so many input tokens.
 sub litellm_rates
@@ -75,7 +95,7 @@ sub litellm_rates
 		return unless defined $price && !ref($price) || ref($price) eq 'Math::BigFloat' || ref($price) eq 'Math::BigInt';
 		return unless $key =~ s/$suffix{$class}$//;
 		my $over = $key =~ s/_above_(\d+)k_tokens$// ? $1 * 1000 : -1;
-		my $meter = $litellm_meter{$key} or return;
+		my $meter = meter_of($entry, $key) or return;
 		return if $entry->{litellm_provider} eq 'xai' ? $input < $over : $input <= $over;
 		return if exists $above{$meter} && $above{$meter} > $over;
 		($rate{$meter}, $above{$meter}) = ($price, $over);
