@@ -207,7 +207,7 @@ SELECT model, meter, outcome FROM cost_ledger.import_prices('{"gemini/g3": {"lit
 --
 -- Time zones are names of pg_timezone_names, and found without reading it.
 --
-SELECT count(*) > 500 AS names, count(*) FILTER (WHERE NOT cost_ledger_internal.is_time_zone(name)) AS refused FROM pg_timezone_names;
+SELECT count(*) > 100 AS names, count(*) FILTER (WHERE NOT cost_ledger_internal.is_time_zone(name)) AS refused FROM pg_timezone_names;
 SELECT name FROM unnest('{UTC,Europe/Berlin,EST5EDT,Etc/GMT+5,europe/berlin,EUROPE/BERLIN,Europe,Europe/,/Europe/Berlin,Europe//Berlin,./UTC,../zoneinfo/UTC,XYZ3,CET-1CEST,<+07>-7,UTC+3,GMT+5,Mars,tzdata.zi,"", UTC}'::text[]) AS n (name)
 WHERE cost_ledger_internal.is_time_zone(n.name) IS DISTINCT FROM EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = n.name);
 SELECT cost_ledger.set_price('p', 'zoned', '{"input_tokens": [3, {"price": 1, "from": "16:30", "to": "00:30", "zone": "CET-1CEST"}]}', '2026-01-01');
