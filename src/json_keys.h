@@ -6,6 +6,7 @@
 #ifndef COST_LEDGER_JSON_KEYS_H
 #define COST_LEDGER_JSON_KEYS_H
 
+#include "miscadmin.h"
 #include "utils/jsonb.h"
 
 /*
@@ -44,6 +45,23 @@ json_array_of(const JsonbValue *value)
 		!JsonContainerIsArray(value->val.binary.data))
 		return NULL;
 	return value->val.binary.data;
+}
+
+/*
+ * The next element of a list, in the caller's buffer; false after the last.
+ */
+static inline bool
+json_next_element(JsonbIterator **it, JsonbValue *element)
+{
+	JsonbIteratorToken token;
+
+	while ((token = JsonbIteratorNext(it, element, true)) != WJB_DONE)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (token == WJB_ELEM)
+			return true;
+	}
+	return false;
 }
 
 static inline JsonbContainer *

@@ -368,11 +368,10 @@ has_attributes(JsonbContainer *list)
 {
 	JsonbIterator *it = JsonbIteratorInit(list);
 	JsonbValue	element;
-	JsonbIteratorToken token;
 
-	while ((token = JsonbIteratorNext(&it, &element, true)) != WJB_DONE)
+	while (json_next_element(&it, &element))
 	{
-		JsonbContainer *object = token == WJB_ELEM ? json_object_of(&element) : NULL;
+		JsonbContainer *object = json_object_of(&element);
 		JsonbValue	buffer;
 		JsonbValue *key = object ? json_value(object, "key", &buffer) : NULL;
 

@@ -500,7 +500,6 @@ read_array(Reading *reading, const Rule *rule, const JsonbValue *value)
 	JsonbContainer *array = json_array_of(value);
 	JsonbIterator *it;
 	JsonbValue	element;
-	JsonbIteratorToken token;
 
 	if (array == NULL)
 	{
@@ -508,13 +507,10 @@ read_array(Reading *reading, const Rule *rule, const JsonbValue *value)
 		return;
 	}
 	it = JsonbIteratorInit(array);
-	while ((token = JsonbIteratorNext(&it, &element, true)) != WJB_DONE)
+	while (json_next_element(&it, &element))
 	{
 		JsonbContainer *object;
 
-		CHECK_FOR_INTERRUPTS();
-		if (token != WJB_ELEM)
-			continue;
 		object = json_object_of(&element);
 		if (object)
 			read_element(reading, rule, object);
@@ -615,17 +611,15 @@ read_output_items(Reading *reading, const JsonbValue *value)
 	JsonbContainer *array = json_array_of(value);
 	JsonbIterator *it;
 	JsonbValue	element;
-	JsonbIteratorToken token;
 	ItemCounts	counts = {0};
 	TextSet		containers = {0};
 
 	if (array == NULL)
 		return;
 	it = JsonbIteratorInit(array);
-	while ((token = JsonbIteratorNext(&it, &element, true)) != WJB_DONE)
+	while (json_next_element(&it, &element))
 	{
-		CHECK_FOR_INTERRUPTS();
-		if (token == WJB_ELEM && json_object_of(&element))
+		if (json_object_of(&element))
 			count_item(&counts, &containers, json_object_of(&element));
 	}
 	add_number(reading, "web_search_requests", counts.searches);
@@ -640,15 +634,13 @@ add_texts(TextSet *set, const JsonbValue *list)
 	JsonbContainer *array = json_array_of(list);
 	JsonbIterator *it;
 	JsonbValue	element;
-	JsonbIteratorToken token;
 
 	if (array == NULL)
 		return;
 	it = JsonbIteratorInit(array);
-	while ((token = JsonbIteratorNext(&it, &element, true)) != WJB_DONE)
+	while (json_next_element(&it, &element))
 	{
-		if (token == WJB_ELEM)
-			add_text(set, &element);
+		add_text(set, &element);
 	}
 }
 
@@ -662,14 +654,13 @@ is_grounded_on_map(JsonbContainer *grounding)
 	JsonbContainer *chunks = json_array_of(json_value(grounding, "groundingChunks", &buffer));
 	JsonbIterator *it;
 	JsonbValue	element;
-	JsonbIteratorToken token;
 
 	if (chunks == NULL)
 		return false;
 	it = JsonbIteratorInit(chunks);
-	while ((token = JsonbIteratorNext(&it, &element, true)) != WJB_DONE)
+	while (json_next_element(&it, &element))
 	{
-		if (token == WJB_ELEM && json_object_of(&element) &&
+		if (json_object_of(&element) &&
 			json_child(json_object_of(&element), "maps"))
 			return true;
 	}
@@ -686,20 +677,18 @@ read_candidates(Reading *reading, const JsonbValue *value)
 	JsonbContainer *array = json_array_of(value);
 	JsonbIterator *it;
 	JsonbValue	element;
-	JsonbIteratorToken token;
 	TextSet		queries = {0};
 	bool		has_map = false;
 
 	if (array == NULL)
 		return;
 	it = JsonbIteratorInit(array);
-	while ((token = JsonbIteratorNext(&it, &element, true)) != WJB_DONE)
+	while (json_next_element(&it, &element))
 	{
-		JsonbContainer *answer = token == WJB_ELEM ? json_object_of(&element) : NULL;
+		JsonbContainer *answer = json_object_of(&element);
 		JsonbContainer *grounding = answer ? json_child(answer, "groundingMetadata") : NULL;
 		JsonbValue	buffer;
 
-		CHECK_FOR_INTERRUPTS();
 		if (answer && grounding == NULL)
 			grounding = json_child(answer, "grounding_metadata");
 		if (grounding == NULL)
@@ -983,18 +972,16 @@ read_attributes(Reading *reading, JsonbContainer *list, const Rule *rules)
 	static const char *const types[] = {"intValue", "doubleValue", "stringValue"};
 	JsonbIterator *it = JsonbIteratorInit(list);
 	JsonbValue	element;
-	JsonbIteratorToken token;
 
-	while ((token = JsonbIteratorNext(&it, &element, true)) != WJB_DONE)
+	while (json_next_element(&it, &element))
 	{
-		JsonbContainer *object = token == WJB_ELEM ? json_object_of(&element) : NULL;
+		JsonbContainer *object = json_object_of(&element);
 		JsonbContainer *wrapper = object ? json_child(object, "value") : NULL;
 		JsonbValue	key;
 		JsonbValue	buffer;
 		JsonbValue *value = NULL;
 		const Rule *rule;
 
-		CHECK_FOR_INTERRUPTS();
 		if (wrapper == NULL || json_value(object, "key", &key) == NULL || key.type != jbvString)
 			continue;
 		for (int i = 0; i < (int) lengthof(types) && value == NULL; i++)
