@@ -317,17 +317,29 @@ number_row(CallRow *row)
 		refuse_computed_column(CALL_ID);
 }
 
+/* What the ledger computes. */
+static const CallColumn computed[] = {
+	RECORDED_AT, RECORDED_XID, PRICE_ID, COST, PRICING,
+	CACHE_READ_COST, CACHE_WRITE_COST, OUTPUT_COST, OTHER_COST
+};
+
+static bool
+is_computed(CallColumn column)
+{
+	for (int i = 0; i < (int) lengthof(computed); i++)
+	{
+		if (computed[i] == column)
+			return true;
+	}
+	return false;
+}
+
 /*
- * What the ledger computes, nobody sends.
+ * What is computed, nobody sends.
  */
 static void
 refuse_computed_columns(const CallRow *row)
 {
-	static const CallColumn computed[] = {
-		RECORDED_AT, RECORDED_XID, PRICE_ID, COST, PRICING,
-		CACHE_READ_COST, CACHE_WRITE_COST, OUTPUT_COST, OTHER_COST
-	};
-
 	for (int i = 0; i < (int) lengthof(computed); i++)
 	{
 		if (!ISNULL(row, computed[i]))
@@ -581,10 +593,8 @@ check_call(CallRow *row)
 static bool
 is_payload(CallColumn column)
 {
-	return column != CALL_ID && column != CALLED_AT && column != RECORDED_AT &&
-		column != RECORDED_XID && column != PRICE_ID && column != CORRECTS &&
-		!(column >= COST && column <= OTHER_COST) && column != PRICING &&
-		column != EVENT_KEY;
+	return column != CALL_ID && column != CALLED_AT && column != CORRECTS &&
+		column != EVENT_KEY && !is_computed(column);
 }
 
 /*

@@ -241,7 +241,7 @@ add_fraction(Costing *costing, const char *meter, Numeric quantity,
  */
 static void
 price_fraction(Costing *costing, const char *meter, Numeric quantity,
-			   MeterPrice price, const char *rule)
+			   MeterPrice price)
 {
 	for (int i = 0; i < price.nlines; i++)
 	{
@@ -256,12 +256,12 @@ price_fraction(Costing *costing, const char *meter, Numeric quantity,
 
 			if (!cl_numeric_is_negative(beyond))
 			{
-				add_fraction(costing, meter, beyond, line, rule);
+				add_fraction(costing, meter, beyond, line, "own rate");
 				quantity = threshold;
 			}
 			continue;
 		}
-		add_fraction(costing, meter, quantity, line, rule);
+		add_fraction(costing, meter, quantity, line, "own rate");
 		return;
 	}
 	add_fraction(costing, meter, quantity, NULL, no_rate(costing));
@@ -348,7 +348,7 @@ price_others(Costing *costing, const Usage *usage)
 		if (cl_numeric_to_int64(other->quantity, &count))
 			price_count(costing, other->name, count, price, "own rate");
 		else
-			price_fraction(costing, other->name, other->quantity, price, "own rate");
+			price_fraction(costing, other->name, other->quantity, price);
 	}
 	if (costing->slice && !is_counted)
 		price_request(costing);

@@ -506,13 +506,6 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.effective_prices(text, text, text, text, text, text) IS
     'What calls that use the rate cards of a provider and model (see find_rate_cards()) are priced at in a region and class and for a customer, for all times: slices of time within which nothing changes, in each the rate lines of all cards that apply, with everything they are multiplied by (NULL where there is no exchange rate for their currency); of two lines of a meter the one that comes first is tried first. The price cache of each backend is filled from it. No region and no customer are the empty string. name_rule goes into the rule.';
 
-CREATE FUNCTION cost_ledger_internal.name_distance(name text, other text, most integer) RETURNS integer
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-    AS 'MODULE_PATHNAME', 'cl_name_distance';
-
-COMMENT ON FUNCTION cost_ledger_internal.name_distance(text, text, integer) IS
-    'How far one name is from another (Levenshtein, as PostgreSQL guesses at columns): 1 for each character that the other has more, 2 for each it has less or another; NULL beyond the most that is asked for, and for names of more than 255 bytes.';
-
 CREATE FUNCTION cost_ledger_internal.nearest_names(provider text, model text) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -530,7 +523,8 @@ BEGIN
               FROM (SELECT DISTINCT c.provider, c.model, lower(c.provider) = ANY (providers) AS is_own
                     -- Looked through one by one, so not for ever.
                     FROM (SELECT r.provider, r.model FROM cost_ledger_internal.rate_card r WHERE r.customer = '' LIMIT 20000) AS c) AS k,
-                   LATERAL (SELECT CASE WHEN k.is_own THEN cost_ledger_internal.name_distance(name, lower(k.model), length(name))
+                   -- Names grow by versions and dates, so what another has more counts half.
+                   LATERAL (SELECT CASE WHEN k.is_own THEN cost_ledger_internal.name_distance(name, lower(k.model), 2, length(name))
                                         -- Of others only what has the very name.
                                         WHEN lower(k.model) IN (name, last) THEN 0 END AS distance) AS d
               WHERE d.distance IS NOT NULL

@@ -420,12 +420,12 @@ CREATE FUNCTION cost_ledger_internal.known_meters() RETURNS text[]
 COMMENT ON FUNCTION cost_ledger_internal.known_meters() IS
     'The meters that providers'' usage objects and price lists have here; a price may have others.';
 
-CREATE FUNCTION cost_ledger_internal.edit_distance(a text, b text) RETURNS integer
+CREATE FUNCTION cost_ledger_internal.name_distance(name text, other text, lost integer, most integer) RETURNS integer
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-    AS 'MODULE_PATHNAME', 'cl_edit_distance';
+    AS 'MODULE_PATHNAME', 'cl_name_distance';
 
-COMMENT ON FUNCTION cost_ledger_internal.edit_distance(text, text) IS
-    'How many characters have to be put in, taken out or replaced to make one name of the other (Levenshtein); names of at most 255 characters.';
+COMMENT ON FUNCTION cost_ledger_internal.name_distance(text, text, integer, integer) IS
+    'How far one name is from another (Levenshtein, as PostgreSQL guesses at columns): 1 for each character that the other has more, lost for each that it has less or otherwise; NULL beyond the most that is asked for, and for names of more than 255 bytes.';
 
 CREATE FUNCTION cost_ledger_internal.price_slips(new_prices bigint[], old_prices bigint[]) RETURNS TABLE (slip text, what text, rates text)
     LANGUAGE plpgsql STABLE
@@ -453,8 +453,9 @@ BEGIN
     LEFT JOIN LATERAL (
         SELECT k.name
         FROM unnest(cost_ledger_internal.known_meters()) AS k (name)
-        WHERE cost_ledger_internal.edit_distance(k.name, l.meter) <= length(l.meter) * 0.3
-        ORDER BY cost_ledger_internal.edit_distance(k.name, l.meter), left(k.name, 1) <> left(l.meter, 1), k.name
+        CROSS JOIN LATERAL (SELECT cost_ledger_internal.name_distance(k.name, l.meter, 1, floor(length(l.meter) * 0.3)::integer) AS distance) AS d
+        WHERE d.distance IS NOT NULL
+        ORDER BY d.distance, left(k.name, 1) <> left(l.meter, 1), k.name
         LIMIT 1) near ON true
     -- Sizes and resolutions change with every model.
     WHERE l.meter <> ALL (cost_ledger_internal.known_meters())
