@@ -1442,9 +1442,7 @@ BEGIN
         END IF;
         -- As calls have it: '' is none.
         IF e.value #>> '{}' <> '' THEN
-            wanted := wanted || jsonb_build_object(e.key, CASE WHEN e.key IN ('run_id', 'session_id', 'user_id', 'parent_run_id')
-                                                               THEN cost_ledger_internal.shorten_id(e.value #>> '{}')
-                                                               ELSE cost_ledger_internal.shorten_label(e.value #>> '{}') END);
+            wanted := wanted || jsonb_build_object(e.key, cost_ledger_internal.kept_label(e.key, e.value #>> '{}'));
         END IF;
     END LOOP;
     provider := coalesce(nullif(cost_ledger_internal.shorten_label(provider), ''), wanted ->> 'provider');

@@ -78,6 +78,17 @@ CREATE FUNCTION cost_ledger_internal.is_turn(operation text) RETURNS boolean
 COMMENT ON FUNCTION cost_ledger_internal.is_turn(text) IS
     'Whether a call of this operation is a step of a conversation or loop: it is none of retry, fallback, eval, judge, embedding, embeddings, rerank, moderation, background and routing, in any case.';
 
+CREATE FUNCTION cost_ledger_internal.call_facts() RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT '{event_key,raw_usage,reported_cost,avoided_cost,score,cache_read_cost,cache_write_cost,output_cost,other_cost,hold_id,duration_ms,
+             retry_count,tool_calls,tool_calls_count,input_parts,accepted}'::text[]
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.call_facts() IS
+    'Columns of call that tell of the call itself: a correction, which has its attribution and differences in usage and cost, leaves them empty.';
+
 CREATE FUNCTION cost_ledger_internal.correction_of(
     called_at timestamptz, call_id bigint, usage jsonb, cost numeric, OUT difference jsonb, OUT is_same boolean
 ) RETURNS record
@@ -124,22 +135,38 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.correction_of(timestamptz, bigint, jsonb, numeric) IS
     'What is missing from a call and its corrections so far to the usage and cost it should have: the differences, as columns of call; is_same where there is none.';
 
-CREATE FUNCTION cost_ledger_internal.standing_call_id(called_at timestamptz, call_id bigint) RETURNS bigint
+CREATE FUNCTION cost_ledger_internal.last_call_id(called_at timestamptz, call_id bigint) RETURNS bigint
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-    standing bigint := standing_call_id.call_id;
+    next_id bigint;
 BEGIN
     LOOP
-        SELECT v.restatement_id INTO standing
+        SELECT v.restatement_id INTO next_id
             FROM cost_ledger_internal.reversal v
-            WHERE v.called_at = standing_call_id.called_at AND v.call_id = standing_call_id.call_id;
-        EXIT WHEN NOT FOUND OR standing IS NULL;
-        standing_call_id.call_id := standing;
+            WHERE v.called_at = last_call_id.called_at AND v.call_id = last_call_id.call_id;
+        EXIT WHEN next_id IS NULL;
+        last_call_id.call_id := next_id;
     END LOOP;
-    RETURN CASE WHEN FOUND THEN NULL ELSE standing_call_id.call_id END;
+    RETURN last_call_id.call_id;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.last_call_id(timestamptz, bigint) IS
+    'The last row that stood for a call: itself, or the one that reattribute() has put in its place, whether it was taken back since or not.';
+
+CREATE FUNCTION cost_ledger_internal.standing_call_id(called_at timestamptz, call_id bigint) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    standing_call_id.call_id := cost_ledger_internal.last_call_id(standing_call_id.called_at, standing_call_id.call_id);
+    PERFORM FROM cost_ledger_internal.reversal v
+        WHERE v.called_at = standing_call_id.called_at AND v.call_id = standing_call_id.call_id;
+    RETURN CASE WHEN NOT FOUND THEN standing_call_id.call_id END;
 END
 $$;
 
@@ -222,12 +249,9 @@ BEGIN
     -- counted right all the same, and priced as far as it can be.
     cost := cost_ledger.cost_at(corrected_cost.called_at, original.provider, original.model, usage, original.service_class, original.region,
                                 strict => original.pricing NOT IN ('unpriced', 'partial'), customer => original.customer);
-    SELECT min(e.price_id), CASE WHEN corrected_cost.cost IS NULL THEN 'unpriced'
-                                 WHEN bool_or(e.amount IS NULL AND e.quantity <> 0) THEN 'partial'
-                                 WHEN bool_or(e.unit_price * e.multiplier <> 0) THEN 'priced' ELSE 'free' END
-        INTO price_id, pricing
-        FROM cost_ledger.explain_cost(corrected_cost.called_at, original.provider, original.model, usage,
-                                      original.service_class, original.region, original.customer) e;
+    SELECT p.price_id, p.pricing INTO price_id, pricing
+        FROM cost_ledger_internal.pricing_at(corrected_cost.called_at, original.provider, original.model, usage,
+                                             original.service_class, original.region, original.customer) p;
     -- A price that is gone lowers no cost.
     IF cost IS NULL AND original.cost IS NOT NULL THEN
         cost := original.cost;
@@ -291,17 +315,14 @@ BEGIN
                     RETURNING call_id', columns)
         INTO correction
         USING correct_call.called_at, correct_call.call_id,
-              difference || jsonb_build_object(
+              difference || (SELECT jsonb_object_agg(f, NULL::text) FROM unnest(cost_ledger_internal.call_facts()) AS f) || jsonb_build_object(
                   'corrects', correct_call.call_id, 'price_id', corrected_price, 'pricing', corrected_pricing,
                   'restates', NULL,
                   'usage_status', (SELECT CASE c.pricing WHEN 'partial' THEN 'completed' ELSE 'repriced' END FROM cost_ledger.call c
                                    WHERE c.called_at = correct_call.called_at AND c.call_id = correct_call.call_id
                                      AND c.pricing IN ('unpriced', 'partial') AND corrected_pricing IN ('priced', 'free')
                                      AND NOT EXISTS (SELECT FROM cost_ledger.call r
-                                                     WHERE r.called_at = c.called_at AND r.corrects = c.call_id AND r.usage_status IN ('repriced', 'completed'))),
-                  'event_key', NULL, 'raw_usage', NULL, 'reported_cost', NULL, 'avoided_cost', NULL, 'score', NULL,
-                  'cache_read_cost', NULL, 'cache_write_cost', NULL, 'output_cost', NULL, 'other_cost', NULL, 'hold_id', NULL, 'duration_ms', NULL,
-                  'retry_count', NULL, 'tool_calls', NULL, 'tool_calls_count', NULL, 'input_parts', NULL, 'accepted', NULL),
+                                                     WHERE r.called_at = c.called_at AND r.corrects = c.call_id AND r.usage_status IN ('repriced', 'completed')))),
               jsonb_build_object('correction_reason', reason);
     RETURN correction;
 END

@@ -99,14 +99,10 @@ BEGIN
             FROM cost_ledger.call c WHERE c.call_id = explain_call_as_owner.call_id;
     END IF;
     -- One that was taken back is shown as it was.
-    LOOP
-        SELECT c.called_at, c.call_id, c.team, c.customer, c.restates, v.reversal_id, v.restatement_id, v.batch_id INTO shown
-            FROM cost_ledger.call c
-            LEFT JOIN cost_ledger_internal.reversal v ON v.called_at = c.called_at AND v.call_id = c.call_id
-            WHERE c.called_at = asked.called_at AND c.call_id = asked.call_id;
-        EXIT WHEN shown.restatement_id IS NULL;
-        asked.call_id := shown.restatement_id;
-    END LOOP;
+    SELECT c.called_at, c.call_id, c.team, c.customer, c.restates, v.reversal_id, v.batch_id INTO shown
+        FROM cost_ledger.call c
+        LEFT JOIN cost_ledger_internal.reversal v ON v.called_at = c.called_at AND v.call_id = c.call_id
+        WHERE c.called_at = asked.called_at AND c.call_id = cost_ledger_internal.last_call_id(asked.called_at, asked.call_id);
     IF shown.call_id IS NULL OR NOT coalesce(sees_all OR shown.team = ANY (teams) OR shown.customer = ANY (customers), false) THEN
         RAISE EXCEPTION 'there is no such call'
             USING ERRCODE = 'no_data_found',

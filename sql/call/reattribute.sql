@@ -50,9 +50,8 @@ BEGIN
         -- As calls have them.
         checked := checked || jsonb_build_object(label.key, CASE
             WHEN label.key LIKE 'tags._%' THEN label.value
-            WHEN label.key IN ('user_id', 'session_id', 'run_id', 'parent_run_id') THEN to_jsonb(cost_ledger_internal.shorten_id(value))
             WHEN label.key = 'trace_url' THEN to_jsonb(value)
-            ELSE to_jsonb(cost_ledger_internal.shorten_label(value)) END);
+            ELSE to_jsonb(cost_ledger_internal.kept_label(label.key, value)) END);
     END LOOP;
     IF problem IS NOT NULL THEN
         RAISE EXCEPTION 'the new labels cannot be given to calls: %', problem
@@ -125,7 +124,6 @@ AS $$
 DECLARE
     measures constant text[] := '{input_tokens,cache_read_tokens,cache_write_tokens,cache_write_1h_tokens,output_tokens,reasoning_tokens,tool_calls_count,retry_count,
                                   cost,cache_read_cost,cache_write_cost,output_cost,other_cost,reported_cost,avoided_cost}';
-    facts constant text[] := '{duration_ms,accepted,score,usage_status,event_key,hold_id,raw_usage,tool_calls,input_parts}';
     priced constant text[] := '{cost,cache_read_cost,cache_write_cost,output_cost,other_cost,price_id,pricing}';
     tags text := 'c.tags';
     tag record;
@@ -143,7 +141,7 @@ BEGIN
                WHEN a.attname = 'other_usage' THEN '(SELECT jsonb_object_agg(o.key, -o.value::numeric) FROM jsonb_each_text(c.other_usage) o)'
                WHEN a.attname = 'tags' THEN 'coalesce(c.tags, ''{}'') || jsonb_build_object(''restatement_batch'', v.batch_id)'
                WHEN a.attname = ANY (measures) THEN '-c.' || a.attname
-               WHEN a.attname = ANY (facts) THEN 'NULL'
+               WHEN a.attname = ANY (cost_ledger_internal.call_facts() || 'usage_status'::text) THEN 'NULL'
                ELSE 'c.' || quote_ident(a.attname) END, ', ' ORDER BY a.attnum),
            string_agg(CASE
                WHEN a.attname = 'call_id' THEN 'v.restatement_id'
@@ -409,9 +407,8 @@ DECLARE
     booked record;
     reversal bigint;
 BEGIN
-    SELECT v.reversal_id INTO reversal
-        FROM cost_ledger_internal.reversal v
-        WHERE v.called_at = void_call.called_at AND v.call_id = void_call.call_id AND v.restatement_id IS NULL;
+    void_call.call_id := cost_ledger_internal.last_call_id(void_call.called_at, void_call.call_id);
+    PERFORM FROM cost_ledger_internal.reversal v WHERE v.called_at = void_call.called_at AND v.call_id = void_call.call_id;
     IF FOUND THEN
         RETURN NULL;
     END IF;
@@ -446,11 +443,6 @@ DECLARE
     known record;
 BEGIN
     known := cost_ledger_internal.known_call(void_call.event_key, void_call.key_space);
-    LOOP
-        EXIT WHEN NOT EXISTS (SELECT FROM cost_ledger_internal.reversal v
-                              WHERE v.called_at = known.called_at AND v.call_id = known.call_id AND v.restatement_id IS NOT NULL);
-        known.call_id := (SELECT v.restatement_id FROM cost_ledger_internal.reversal v WHERE v.called_at = known.called_at AND v.call_id = known.call_id);
-    END LOOP;
     RETURN cost_ledger_internal.void_call(known.called_at, known.call_id, reason);
 END
 $$;

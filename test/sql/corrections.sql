@@ -318,6 +318,12 @@ INSERT INTO cost_ledger_internal.quarantine (called_at, call_id, sqlstate, messa
 SELECT cost_ledger.void_call('moved', 'x');
 ROLLBACK;
 
+-- What was moved and taken back is taken back already, whichever number it is named by.
+BEGIN;
+SELECT cost_ledger.void_call('moved', 'x') IS NOT NULL AS taken_back;
+SELECT cost_ledger.void_call(k.called_at, k.call_id, 'again') IS NULL AS nothing_new FROM cost_ledger_internal.event_key k WHERE k.event_key = 'moved';
+ROLLBACK;
+
 --
 -- explain_call(): what made the cost, and what was booked since
 --
