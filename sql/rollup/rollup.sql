@@ -745,7 +745,7 @@ BEGIN
 
     batch := cost_ledger_internal.consume_batch(condition);
     has_rows := batch.consumed + batch.quarantined > 0;
-    IF NOT has_rows THEN
+    IF NOT has_rows AND EXISTS (SELECT FROM cost_ledger_internal.reversal) THEN
         -- Rows that take back others add nothing, and have been seen all the same.
         EXECUTE format('SELECT EXISTS (SELECT FROM cost_ledger.call c WHERE %s)', condition) INTO has_rows;
     END IF;
