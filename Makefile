@@ -23,6 +23,8 @@ OBJS = \
 	src/price_cache.o \
 	src/pricing.o \
 	src/rollup.o \
+	src/budget_definition.o \
+	src/budget_decision.o \
 	src/hold.o \
 	src/call_trigger.o \
 	src/job.o \

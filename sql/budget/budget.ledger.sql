@@ -91,9 +91,9 @@ CREATE TABLE cost_ledger_internal.budget_balance (
 COMMENT ON TABLE cost_ledger_internal.budget_balance IS 'What counts against each budget, by entity and period. Written by the ledger: calls with a hold at their commit, others by refresh().';
 COMMENT ON COLUMN cost_ledger_internal.budget_balance.budget_id IS 'The budget.';
 COMMENT ON COLUMN cost_ledger_internal.budget_balance.entity IS 'Value of the budget''s each_of column; empty for a budget without one.';
-COMMENT ON COLUMN cost_ledger_internal.budget_balance.period_start IS 'First instant of the period; -infinity for the period total. Of a rolling budget each minute with calls, and at -infinity what is held.';
+COMMENT ON COLUMN cost_ledger_internal.budget_balance.period_start IS 'First instant of the period; -infinity for the period total, and in every budget for what is held. Of a rolling budget each minute with calls.';
 COMMENT ON COLUMN cost_ledger_internal.budget_balance.posted IS 'What the ledger says was spent, in the unit of the budget''s metric.';
-COMMENT ON COLUMN cost_ledger_internal.budget_balance.held IS 'What open holds have reserved.';
+COMMENT ON COLUMN cost_ledger_internal.budget_balance.held IS 'What open holds have reserved, at -infinity: they count in every period, until they are over.';
 COMMENT ON COLUMN cost_ledger_internal.budget_balance.unpriced_calls IS 'Calls without a full price, whose cost is not or not wholly in posted.';
 COMMENT ON COLUMN cost_ledger_internal.budget_balance.first_at IS 'When the first of the calls was made.';
 COMMENT ON COLUMN cost_ledger_internal.budget_balance.last_at IS 'When the last was.';
@@ -102,6 +102,8 @@ CREATE TABLE cost_ledger_internal.hold (
     hold_id      uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     hold_key     text COLLATE "C" CONSTRAINT hold_key UNIQUE
                  CHECK (octet_length(hold_key) BETWEEN 1 AND 512),
+    run_id       text COLLATE "C",
+    parent_run_id text COLLATE "C",
     request      jsonb,
     estimate     numeric,
     answer       jsonb,
@@ -119,11 +121,14 @@ CREATE TABLE cost_ledger_internal.hold (
     is_unknown   boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 70);
 CREATE INDEX hold_provisional ON cost_ledger_internal.hold (call_id) WHERE provisional IS NOT NULL AND exchanged_at IS NULL;
+CREATE INDEX hold_run ON cost_ledger_internal.hold (run_id) WHERE parent_run_id IS NOT NULL;
 CREATE INDEX hold_open ON cost_ledger_internal.hold (expires_at) WHERE state = 'open';
 
 COMMENT ON TABLE cost_ledger_internal.hold IS 'Holds: what reserve() has granted, and what became of it. Written by the ledger.';
 COMMENT ON COLUMN cost_ledger_internal.hold.hold_id IS 'Identity of the hold: what the call carries that settles it.';
 COMMENT ON COLUMN cost_ledger_internal.hold.hold_key IS 'The client''s key of it; NULL for one that a call brought along unknown.';
+COMMENT ON COLUMN cost_ledger_internal.hold.run_id IS 'Run of the call it is for.';
+COMMENT ON COLUMN cost_ledger_internal.hold.parent_run_id IS 'The run above that, as the client said.';
 COMMENT ON COLUMN cost_ledger_internal.hold.request IS 'What was asked for: a retry must ask for the same.';
 COMMENT ON COLUMN cost_ledger_internal.hold.estimate IS 'What the call was expected to cost, in the ledger''s currency; NULL if nobody knew.';
 COMMENT ON COLUMN cost_ledger_internal.hold.answer IS 'What was answered, and is to a retry.';
@@ -147,7 +152,7 @@ CREATE TABLE cost_ledger_internal.hold_line (
     period_start  timestamptz NOT NULL,
     amount        numeric NOT NULL,
     expires_at    timestamptz NOT NULL,
-    PRIMARY KEY (hold_id, budget_id)
+    PRIMARY KEY (hold_id, budget_id, entity)
 );
 CREATE INDEX hold_line_balance ON cost_ledger_internal.hold_line (budget_id, entity, period_start, expires_at);
 
@@ -155,7 +160,7 @@ COMMENT ON TABLE cost_ledger_internal.hold_line IS 'What open holds have in held
 COMMENT ON COLUMN cost_ledger_internal.hold_line.hold_id IS 'The hold.';
 COMMENT ON COLUMN cost_ledger_internal.hold_line.budget_id IS 'The budget.';
 COMMENT ON COLUMN cost_ledger_internal.hold_line.entity IS 'Entity of the balance.';
-COMMENT ON COLUMN cost_ledger_internal.hold_line.period_start IS 'Period of the balance.';
+COMMENT ON COLUMN cost_ledger_internal.hold_line.period_start IS '-infinity, where the balance has what is held.';
 COMMENT ON COLUMN cost_ledger_internal.hold_line.amount IS 'How much is held, in the unit of the budget''s metric.';
 COMMENT ON COLUMN cost_ledger_internal.hold_line.expires_at IS 'From when it reserves nothing.';
 
@@ -188,6 +193,19 @@ CREATE TRIGGER check_budget
 CREATE TRIGGER start_budget
     AFTER INSERT OR UPDATE OR DELETE ON cost_ledger.budget
     FOR EACH ROW EXECUTE FUNCTION cost_ledger_internal.start_budget();
+-- What the backends know of budgets lives by these, ALWAYS as those of prices.
+CREATE TRIGGER budget_changed
+    AFTER INSERT OR UPDATE OR DELETE ON cost_ledger.budget
+    FOR EACH ROW EXECUTE FUNCTION cost_ledger_internal.budget_changed();
+CREATE TRIGGER budget_version_changed
+    AFTER INSERT OR UPDATE OR DELETE ON cost_ledger.budget_version
+    FOR EACH ROW EXECUTE FUNCTION cost_ledger_internal.budget_changed();
+CREATE TRIGGER pause_changed
+    AFTER INSERT OR UPDATE OR DELETE ON cost_ledger.pause
+    FOR EACH ROW EXECUTE FUNCTION cost_ledger_internal.budget_changed();
+ALTER TABLE cost_ledger.budget ENABLE ALWAYS TRIGGER budget_changed;
+ALTER TABLE cost_ledger.budget_version ENABLE ALWAYS TRIGGER budget_version_changed;
+ALTER TABLE cost_ledger.pause ENABLE ALWAYS TRIGGER pause_changed;
 CREATE TRIGGER check_scope
     BEFORE INSERT OR UPDATE ON cost_ledger.pause
     FOR EACH ROW EXECUTE FUNCTION cost_ledger_internal.check_scope();
@@ -290,7 +308,9 @@ CROSS JOIN LATERAL (
     FROM (SELECT s.entity, s.posted, s.held, s.unpriced_calls, s.first_at, s.last_at
           FROM cost_ledger_internal.budget_balance s
           WHERE s.budget_id = b.budget_id
-            AND (s.period_start = p.period_start OR (b.period = 'rolling' AND (s.period_start >= p.period_start OR s.held > 0)))
+            AND (s.period_start = p.period_start OR (b.period = 'rolling' AND s.period_start >= p.period_start)
+                 -- What is held stands apart from the periods.
+                 OR (s.period_start = '-infinity' AND s.held <> 0))
           UNION ALL
           SELECT s.entity, s.posted, 0, s.unpriced_calls, s.first_at, s.last_at
           FROM tail s

@@ -73,6 +73,13 @@ CREATE FUNCTION cost_ledger_internal.budget_period(
 COMMENT ON FUNCTION cost_ledger_internal.budget_period(text, timestamptz, text, integer, interval) IS
     'The minute, hour, day, week (from day week_start, 1 Monday … 7 Sunday), month or quarter of a time zone that an instant falls in: from period_start, inclusive, to period_end, exclusive. Every instant is in exactly one period, also where clocks change. total has no ends; rolling is the minutes that the last period_length touches. The zone of the session has no part in it.';
 
+CREATE FUNCTION cost_ledger_internal.budget_changed() RETURNS trigger
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'cl_budget_changed';
+
+COMMENT ON FUNCTION cost_ledger_internal.budget_changed() IS
+    'Trigger of budgets, their limits and pauses: tells every session, at commit, that what it knows of them is old.';
+
 CREATE FUNCTION cost_ledger_internal.budget_level(threshold numeric) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
@@ -180,12 +187,12 @@ BEGIN
     IF NOT coalesce(CASE WHEN array_ndims(new.thresholds) = 1
                          THEN cardinality(new.thresholds) <= 10
                               AND array_position(new.thresholds, NULL) IS NULL
-                              AND 0 < ALL (new.thresholds) AND 100 >= ALL (new.thresholds)
+                              AND 0 < ALL (new.thresholds) AND 10 >= ALL (new.thresholds)
                               AND NOT EXISTS (SELECT FROM unnest(new.thresholds) AS t (threshold) WHERE scale(trim_scale(threshold)) > 6)
                     END, false) THEN
         RAISE EXCEPTION 'budget thresholds % are not fractions of the limit', coalesce(new.thresholds::text, 'NULL')
             USING ERRCODE = 'numeric_value_out_of_range',
-                  HINT = 'Pass 1 to 10 fractions, each greater than 0 and at most 100, of at most six decimals: ARRAY[0.5, 0.8, 1.0] is 50, 80 and 100 percent.';
+                  HINT = 'Pass 1 to 10 fractions, each greater than 0 and at most 10, of at most six decimals: ARRAY[0.5, 0.8, 1.0] is 50, 80 and 100 percent, as is ''{50%,80%,100%}''.';
     END IF;
     IF new.actions IS NULL THEN
         new.actions := ARRAY(SELECT cost_ledger_internal.budget_level(t.threshold) FROM unnest(new.thresholds) WITH ORDINALITY AS t (threshold, n) ORDER BY t.n);
@@ -525,7 +532,7 @@ BEGIN
                        format('b.budget_id = %s', remake_balance.budget_id)),
                    remake_balance.entity, remake_balance.period_start)
         INTO made;
-    IF made.budget_id IS NULL AND balance.held = 0
+    IF made.budget_id IS NULL AND balance.held = 0 AND (balance.period_start > '-infinity' OR balance.entity <> '')
        AND NOT EXISTS (SELECT FROM cost_ledger_internal.hold_line l
                        WHERE l.budget_id = remake_balance.budget_id AND l.entity = remake_balance.entity AND l.period_start = remake_balance.period_start) THEN
         DELETE FROM cost_ledger_internal.budget_balance s
@@ -588,6 +595,73 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.kept_from(bigint) IS
     'Where the balances of a budget begin that is set now: with the period before the current one.';
 
+CREATE FUNCTION cost_ledger_internal.lock_balances() RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    -- Who asks meanwhile waits behind us no longer than this.
+    SET lock_timeout = '50ms'
+AS $$
+DECLARE
+    patience timestamptz := clock_timestamp() + interval '10 seconds';
+BEGIN
+    LOOP
+        BEGIN
+            PERFORM cost_ledger_internal.lock_rollups();
+            LOCK TABLE cost_ledger_internal.budget_balance IN SHARE ROW EXCLUSIVE MODE;
+            RETURN;
+        EXCEPTION WHEN lock_not_available THEN
+            IF clock_timestamp() > patience THEN
+                RAISE EXCEPTION 'a transaction that has reserved or settled is still open'
+                    USING ERRCODE = 'lock_not_available',
+                          HINT = 'Commit the transaction of reserve() before the call of the model; then set the budget again.';
+            END IF;
+        END;
+        PERFORM pg_sleep(0.2);
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.lock_balances() IS
+    'Has refresh() and settlements wait until the end of the transaction, so that none is between reading which budgets there are and writing their balances. While somebody else keeps it waiting, it lets the others by; after 10 seconds it gives up (55P03).';
+
+CREATE FUNCTION cost_ledger_internal.hold_again(budget_id bigint) RETURNS void
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH made AS (
+        INSERT INTO cost_ledger_internal.hold_line (hold_id, budget_id, entity, period_start, amount, expires_at)
+        SELECT DISTINCT ON (h.hold_id, n.entity) h.hold_id, b.budget_id, n.entity, '-infinity'::timestamptz, a.amount, h.expires_at
+        FROM cost_ledger.budget b
+        CROSS JOIN cost_ledger_internal.hold h
+        CROSS JOIN LATERAL (
+            SELECT '{"service_class": "standard"}' || (h.request -> 'labels')
+                   || jsonb_strip_nulls(jsonb_build_object('provider', h.request -> 'provider', 'model', m.model)) AS labels
+            FROM (SELECT h.request -> 'model' AS model UNION SELECT h.answer -> 'degrade_to' WHERE h.answer ->> 'decision' = 'degrade') m) l
+        CROSS JOIN LATERAL (SELECT coalesce(cost_ledger_internal.shorten_id(l.labels ->> b.each_of), '') COLLATE "C" AS entity) n
+        CROSS JOIN LATERAL (
+            SELECT CASE b.metric
+                WHEN 'cost' THEN h.estimate
+                WHEN 'tokens' THEN coalesce((h.request ->> 'input_tokens')::numeric, 0) + coalesce((h.request ->> 'max_output_tokens')::numeric, 0)
+                WHEN 'calls' THEN 1
+                WHEN 'concurrent_calls' THEN 1
+                WHEN 'turns' THEN cost_ledger_internal.is_turn(l.labels ->> 'operation')::integer
+            END AS amount) a
+        WHERE b.budget_id = hold_again.budget_id AND b.period <> 'request'
+          AND h.state = 'open' AND h.expires_at > clock_timestamp()
+          AND l.labels @> b.scope AND (b.each_of IS NULL OR l.labels ? b.each_of) AND a.amount > 0
+        RETURNING entity, amount
+    )
+    INSERT INTO cost_ledger_internal.budget_balance AS s (budget_id, entity, period_start, held)
+        SELECT hold_again.budget_id, m.entity, '-infinity', sum(m.amount)
+        FROM made m
+        GROUP BY m.entity
+        ORDER BY m.entity
+        ON CONFLICT (budget_id, entity, period_start) DO UPDATE SET held = excluded.held
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.hold_again(bigint) IS
+    'What open holds have reserved of a budget that is set now, by what reserve() was told of them.';
+
 CREATE FUNCTION cost_ledger_internal.start_budget_as_owner() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -600,8 +674,7 @@ DECLARE
 BEGIN
     IF TG_OP = 'DELETE' THEN
         -- Nor may anybody write a balance of it afterwards.
-        PERFORM cost_ledger_internal.lock_rollups();
-        LOCK TABLE cost_ledger_internal.budget_balance IN SHARE ROW EXCLUSIVE MODE;
+        PERFORM cost_ledger_internal.lock_balances();
         DELETE FROM cost_ledger_internal.hold_line l WHERE l.budget_id = old.budget_id;
         DELETE FROM cost_ledger_internal.budget_balance s WHERE s.budget_id = old.budget_id;
         RETURN NULL;
@@ -626,8 +699,7 @@ BEGIN
 
     -- Neither refresh() nor a settlement may be between reading which budgets
     -- there are and writing their balances.
-    PERFORM cost_ledger_internal.lock_rollups();
-    LOCK TABLE cost_ledger_internal.budget_balance IN SHARE ROW EXCLUSIVE MODE;
+    PERFORM cost_ledger_internal.lock_balances();
     DELETE FROM cost_ledger_internal.hold_line l WHERE l.budget_id = new.budget_id;
     DELETE FROM cost_ledger_internal.budget_balance s WHERE s.budget_id = new.budget_id;
     kept_from := cost_ledger_internal.kept_from(new.budget_id);
@@ -641,6 +713,7 @@ BEGIN
                                                   || coalesce((SELECT string_agg(format(' AND c.%I = %L', e.key, e.value), '') FROM jsonb_each_text(new.scope) e), ''),
                                                   format('b.budget_id = %s', new.budget_id),
                                                   CASE WHEN dropped_to IS NOT NULL THEN kept_from END));
+    PERFORM cost_ledger_internal.hold_again(new.budget_id);
     -- What was reached before anybody asked is recorded, and nobody is called.
     -- A new budget has no limit yet: its first version comes after it.
     PERFORM cost_ledger_internal.check_budgets(now(), new.budget_id);
@@ -656,7 +729,7 @@ CREATE FUNCTION cost_ledger_internal.start_budget() RETURNS trigger
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger_internal.start_budget() IS
-    'Trigger of budget: one that is new, counts otherwise or is switched on again starts with what was spent already in the period and the one before (as rollups have it, where retention has dropped the calls; else from then on, see budget_gap), and with nothing held; thresholds reached by that are seeded. Refresh and settlements wait meanwhile.';
+    'Trigger of budget: one that is new, counts otherwise or is switched on again starts with what was spent already in the period and the one before (as rollups have it, where retention has dropped the calls; else from then on, see budget_gap), and with what open holds have reserved; thresholds reached by that are seeded. Refresh and settlements wait meanwhile.';
 
 CREATE FUNCTION cost_ledger_internal.start_limit_as_owner() RETURNS trigger
     LANGUAGE plpgsql
@@ -1249,9 +1322,9 @@ BEGIN
 
     IF cardinality(lines.holds) > 0 THEN
         WITH gone AS (
-            DELETE FROM cost_ledger_internal.hold_line l WHERE l.hold_id = ANY (holds) RETURNING l.hold_id, l.budget_id
+            DELETE FROM cost_ledger_internal.hold_line l WHERE l.hold_id = ANY (holds) RETURNING l.hold_id, l.budget_id, l.entity
         )
-        SELECT coalesce(array_agg(g.hold_id::text || g.budget_id::text), '{}') INTO gone FROM gone g;
+        SELECT coalesce(array_agg(g.hold_id::text || g.budget_id::text || g.entity), '{}') INTO gone FROM gone g;
         -- Holds that have expired while we waited for the balances are late.
         IF lines.expires_at <= clock_timestamp() THEN
             UPDATE cost_ledger_internal.hold h SET is_late = true
@@ -1262,7 +1335,7 @@ BEGIN
             UPDATE cost_ledger_internal.budget_balance s SET held = s.held + t.amount
                 FROM (SELECT u.budget_id, u.entity, u.period_start, sum(u.amount) AS amount
                       FROM unnest(lines.holds, lines.budgets, lines.entities, lines.periods, lines.amounts) AS u (hold_id, budget_id, entity, period_start, amount)
-                      WHERE u.hold_id::text || u.budget_id::text <> ALL (gone)
+                      WHERE u.hold_id::text || u.budget_id::text || u.entity <> ALL (gone)
                       GROUP BY 1, 2, 3) t
                 WHERE s.budget_id = t.budget_id AND s.entity = t.entity AND s.period_start = t.period_start;
         END IF;
@@ -1284,7 +1357,7 @@ BEGIN
         JOIN (SELECT DISTINCT l.budget_id, l.entity, l.period_start FROM cost_ledger_internal.hold_line l WHERE l.hold_id = ANY (give_back.hold_ids)) l
             USING (budget_id, entity, period_start)
         ORDER BY s.budget_id, s.entity, s.period_start
-        FOR UPDATE OF s;
+        FOR NO KEY UPDATE OF s;
     WITH gone AS (
         DELETE FROM cost_ledger_internal.hold_line l WHERE l.hold_id = ANY (give_back.hold_ids)
         RETURNING l.budget_id, l.entity, l.period_start, l.amount
@@ -1305,6 +1378,8 @@ AS $$
 DECLARE
     expired uuid[];
 BEGIN
+    -- Not while a budget is set, which reads what is held.
+    LOCK TABLE cost_ledger_internal.budget_balance IN ROW EXCLUSIVE MODE;
     -- Those that are being settled are no business of ours.
     expired := ARRAY(SELECT h.hold_id FROM cost_ledger_internal.hold h
                      WHERE h.state = 'open' AND h.expires_at <= clock_timestamp()
@@ -1358,6 +1433,35 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.prune_holds(timestamptz, bigint) IS
     'Forgets max_holds holds that are over for as long as set_retention() says, and returns how many. Estimates that still stand in for a price are kept.';
 
+CREATE FUNCTION cost_ledger_internal.depth_of_run(run_id text) RETURNS integer
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    depth integer := 0;
+    run text := depth_of_run.run_id;
+    parent text;
+BEGIN
+    LOOP
+        SELECT r.parent_run_id INTO parent FROM cost_ledger_internal.rollup_run r WHERE r.run_id = run;
+        IF parent IS NULL THEN
+            SELECT h.parent_run_id INTO parent
+                FROM cost_ledger_internal.hold h
+                WHERE h.run_id = run AND h.parent_run_id IS NOT NULL
+                ORDER BY h.created_at LIMIT 1;
+        END IF;
+        -- A circle has no depth; this ends it.
+        EXIT WHEN parent IS NULL OR depth = 1000;
+        depth := depth + 1;
+        run := parent;
+    END LOOP;
+    RETURN depth;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.depth_of_run(text) IS
+    'As run_depth(), but by what reserve() has been told of runs too, before refresh() has seen a call of theirs.';
+
 CREATE FUNCTION cost_ledger_internal.reserve(
     hold_key           text,
     labels             jsonb,
@@ -1370,356 +1474,17 @@ CREATE FUNCTION cost_ledger_internal.reserve(
     check_only         boolean
 ) RETURNS TABLE (
         decision text, hold_id uuid, budget_id bigint, reason text, spent numeric, held numeric, limit_amount numeric,
-        resets_at timestamptz, retry_after interval, degrade_to text)
-    LANGUAGE plpgsql VOLATILE ROWS 1
+        resets_at timestamptz, retry_after interval, degrade_to text, estimate_held numeric)
+    LANGUAGE c VOLATILE ROWS 1
     SET search_path = pg_catalog, pg_temp
     SET standard_conforming_strings = on
     SET jit = off
-    -- Every step is a look-up by index, whatever the statistics say: planning
-    -- anew would be most of the work.
-    SET plan_cache_mode = force_generic_plan
+    -- Every step is a look-up by index, whatever the statistics say.
     SET enable_seqscan = off
     SET enable_bitmapscan = off
-AS $$
-#variable_conflict use_column
-DECLARE
-    -- The soft ones, from the weakest.
-    soft constant text[] := '{allow,warn,throttle,degrade}';
-    at timestamptz := clock_timestamp();
-    soon timestamptz;
-    wanted jsonb := '{}';
-    keys text[];
-    request jsonb;
-    known record;
-    b record;
-    e record;
-    asked numeric;
-    hard numeric;
-    hard_action text;
-    first_minute timestamptz;
-    level integer;
-    now_posted numeric;
-    now_held numeric;
-    is_granted boolean;
-    action text;
-    strength integer := 0;
-    ratio numeric := -1;
-    lines bigint[] := '{}';
-    line_entities text[] := '{}';
-    line_periods timestamptz[] := '{}';
-    line_amounts numeric[] := '{}';
-    made boolean;
-BEGIN
-    IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RAISE EXCEPTION 'budgets are reserved at READ COMMITTED only'
-            USING ERRCODE = 'invalid_transaction_state',
-                  HINT = 'SET default_transaction_isolation = ''read committed''; or BEGIN ISOLATION LEVEL READ COMMITTED;';
-    END IF;
-    check_only := coalesce(check_only, false);
-    IF NOT check_only AND coalesce(octet_length(reserve.hold_key), 0) NOT BETWEEN 1 AND 512 THEN
-        RAISE EXCEPTION 'a hold needs a key of 1 to 512 bytes'
-            USING ERRCODE = 'invalid_parameter_value',
-                  HINT = 'Pass a key that is the same in every retry of this request, e.g. its request_id.';
-    END IF;
-    IF coalesce(jsonb_typeof(reserve.labels), 'object') <> 'object' THEN
-        RAISE EXCEPTION 'labels are not a JSON object'
-            USING ERRCODE = 'invalid_parameter_value',
-                  HINT = 'Write {"team": "search", "user_id": "u1"}: what the call will carry.';
-    END IF;
-    IF NOT coalesce(estimate BETWEEN 0 AND 1e30 AND scale(estimate) <= 100, true) OR input_tokens < 0 OR max_output_tokens < 0
-       OR NOT coalesce(ttl > interval '0' AND ttl <= interval '7 days', false) THEN
-        RAISE EXCEPTION 'estimate, tokens or ttl of a reservation are out of range'
-            USING ERRCODE = 'numeric_value_out_of_range',
-                  HINT = 'An estimate is from 0 to 1e30, with at most 100 decimals; token counts are not negative; ttl is more than 0 and at most 7 days.';
-    END IF;
-    FOR e IN SELECT l.key, l.value FROM jsonb_each(coalesce(reserve.labels, '{}')) l LOOP
-        IF e.key <> ALL (cost_ledger_internal.budget_columns() || '{parent_run_id,cohort,step,region,request_id,tool,depth}'::text[])
-           OR jsonb_typeof(e.value) IN ('object', 'array') THEN
-            RAISE EXCEPTION 'label "%" is not one of a call, or no text', e.key
-                USING ERRCODE = 'invalid_parameter_value',
-                      HINT = format('The labels are columns of the call: %s, parent_run_id, cohort, step, region, request_id, tool; and depth.',
-                                    array_to_string(cost_ledger_internal.budget_columns(), ', '));
-        END IF;
-        -- As calls have it: '' is none.
-        IF e.value #>> '{}' <> '' THEN
-            wanted := wanted || jsonb_build_object(e.key, cost_ledger_internal.kept_label(e.key, e.value #>> '{}'));
-        END IF;
-    END LOOP;
-    provider := coalesce(nullif(cost_ledger_internal.shorten_label(provider), ''), wanted ->> 'provider');
-    model := coalesce(nullif(cost_ledger_internal.shorten_label(model), ''), wanted ->> 'model');
-    request := jsonb_strip_nulls(jsonb_build_object('labels', wanted, 'estimate', estimate, 'provider', provider, 'model', model,
-                                                    'input_tokens', input_tokens, 'max_output_tokens', max_output_tokens, 'ttl', ttl));
-    wanted := jsonb_strip_nulls(jsonb_build_object('service_class', 'standard') || wanted || jsonb_build_object('provider', provider, 'model', model));
-
-    -- The kill switch is before everything.
-    SELECT p.reason, p.until INTO known
-        FROM cost_ledger.pause p
-        WHERE p.resumed_at IS NULL AND (p.until IS NULL OR p.until > at)
-          AND cost_ledger_internal.matches_filter(wanted, p.scope)
-        ORDER BY p.pause_id LIMIT 1;
-    IF FOUND THEN
-        decision := 'stop';
-        reason := 'paused: ' || known.reason;
-        resets_at := known.until;
-        retry_after := known.until - at;
-        RETURN NEXT;
-        RETURN;
-    END IF;
-
-    IF NOT check_only THEN
-        SELECT h.hold_id, h.request, h.answer, h.state, h.expires_at INTO known FROM cost_ledger_internal.hold h WHERE h.hold_key = reserve.hold_key;
-        made := FOUND;
-    END IF;
-
-    IF made IS NOT TRUE THEN
-        IF estimate IS NULL AND model IS NOT NULL AND provider IS NOT NULL AND num_nonnulls(input_tokens, max_output_tokens) > 0 THEN
-            estimate := cost_ledger.cost_at(at, provider, model,
-                                            jsonb_build_object('input_tokens', coalesce(input_tokens, 0), 'output_tokens', coalesce(max_output_tokens, 0)),
-                                            wanted ->> 'service_class', wanted ->> 'region', customer => wanted ->> 'customer');
-        END IF;
-        keys := ARRAY(SELECT '' UNION ALL SELECT l.key || '=' || cost_ledger_internal.shorten_id(l.value) FROM jsonb_each_text(wanted) l);
-        -- Nobody sets a budget between our reading of it and our holding.
-        IF NOT check_only THEN
-            LOCK TABLE cost_ledger_internal.budget_balance IN ROW EXCLUSIVE MODE;
-            at := clock_timestamp();
-        END IF;
-        soon := at + interval '1 second';
-        FOR b IN
-            SELECT b.budget_id, b.name, b.metric, b.period, b.each_of, v.limit_amount, v.thresholds, v.actions, v.degrade_to,
-                   n.entity, CASE WHEN b.period = 'rolling' THEN '-infinity' ELSE p.period_start END AS period_start,
-                   p.period_start AS window_start, p.period_end,
-                   s.budget_id IS NOT NULL AS is_known, coalesce(s.posted, 0) AS posted, coalesce(s.held, 0) AS held,
-                   coalesce(x.expired, 0) AS expired, coalesce(x.expiring, 0) AS expiring, s.first_at
-            FROM cost_ledger.budget b
-            CROSS JOIN LATERAL (
-                SELECT v.* FROM cost_ledger.budget_version v
-                WHERE v.budget_id = b.budget_id AND v.valid_from <= at AND (v.valid_to IS NULL OR v.valid_to > at)
-                ORDER BY v.version DESC LIMIT 1) v
-            CROSS JOIN LATERAL (SELECT coalesce(cost_ledger_internal.shorten_id(wanted ->> b.each_of), '') COLLATE "C" AS entity) n
-            CROSS JOIN LATERAL cost_ledger_internal.budget_period(b.period, at, coalesce(b.time_zone, (SELECT l.time_zone FROM cost_ledger.ledger l)), b.week_start, b.period_length) p
-            -- LIMIT: looked up one by one, whatever the statistics say.
-            LEFT JOIN LATERAL (
-                SELECT s.* FROM cost_ledger_internal.budget_balance s
-                WHERE s.budget_id = b.budget_id AND s.entity = n.entity
-                  AND s.period_start = CASE WHEN b.period = 'rolling' THEN '-infinity' ELSE p.period_start END
-                LIMIT 1) s ON true
-            LEFT JOIN LATERAL (
-                SELECT sum(i.amount) FILTER (WHERE i.expires_at <= at) AS expired, sum(i.amount) AS expiring
-                FROM cost_ledger_internal.hold_line i
-                WHERE i.budget_id = s.budget_id AND i.entity = s.entity AND i.period_start = s.period_start AND i.expires_at <= soon) x ON true
-            WHERE b.match_key = ANY (keys) AND b.is_active
-              AND wanted @> b.scope AND (b.each_of IS NULL OR wanted ? b.each_of)
-            ORDER BY b.budget_id
-        LOOP
-            -- Thresholds ascend: the first that refuses is the limit.
-            hard := 'Infinity';
-            FOR i IN 1 .. cardinality(b.actions) LOOP
-                IF b.actions[i] IN ('stop', 'defer') THEN
-                    hard := b.thresholds[i] * b.limit_amount;
-                    hard_action := b.actions[i];
-                    EXIT;
-                END IF;
-            END LOOP;
-            now_posted := b.posted;
-            IF b.period = 'rolling' THEN
-                SELECT b.posted + coalesce(sum(m.posted), 0), min(m.period_start) FILTER (WHERE m.posted > 0) INTO now_posted, first_minute
-                    FROM cost_ledger_internal.budget_balance m
-                    WHERE m.budget_id = b.budget_id AND m.entity = b.entity AND m.period_start >= b.window_start;
-            END IF;
-            now_held := b.held - b.expired;
-            is_granted := true;
-            CASE b.metric
-                WHEN 'cost' THEN asked := coalesce(estimate, 0);
-                WHEN 'tokens' THEN asked := coalesce(input_tokens, 0)::numeric + coalesce(max_output_tokens, 0);
-                WHEN 'calls' THEN asked := 1;
-                WHEN 'concurrent_calls' THEN asked := 1;
-                WHEN 'turns' THEN asked := cost_ledger_internal.is_turn(wanted ->> 'operation')::integer;
-                ELSE asked := 0;
-            END CASE;
-            -- What is no turn is not stopped for turns.
-            CONTINUE WHEN b.metric = 'turns' AND asked = 0;
-
-            IF b.metric = 'depth' THEN
-                now_posted := coalesce(CASE WHEN wanted ->> 'depth' ~ '^\d{1,9}$' THEN (wanted ->> 'depth')::numeric END,
-                                       CASE WHEN wanted ? 'parent_run_id' THEN 1 + cost_ledger_internal.run_depth(wanted ->> 'parent_run_id')
-                                            ELSE cost_ledger_internal.run_depth(wanted ->> 'run_id') END);
-                is_granted := now_posted <= hard;
-            ELSIF b.metric = 'duration' THEN
-                now_posted := coalesce(greatest(extract(epoch FROM at - b.first_at), 0), 0);
-                is_granted := now_posted < hard;
-                IF NOT b.is_known AND NOT check_only THEN
-                    -- The time runs from the first call that was asked for.
-                    INSERT INTO cost_ledger_internal.budget_balance (budget_id, entity, period_start, first_at, last_at)
-                        VALUES (b.budget_id, b.entity, b.period_start, at, at)
-                        ON CONFLICT DO NOTHING;
-                END IF;
-            ELSIF b.period = 'request' THEN
-                is_granted := asked <= hard;
-                now_posted := 0;
-                now_held := asked;
-            ELSIF asked = 0 THEN
-                is_granted := now_posted + now_held < hard;
-            ELSIF now_posted + (CASE WHEN check_only THEN now_held ELSE b.held - b.expiring END) + asked > hard THEN
-                -- As of this statement's snapshot there is no room, holds left out
-                -- that have expired by then: nothing has to be locked to say so.
-                is_granted := false;
-            ELSIF check_only THEN
-                now_held := now_held + asked;
-            ELSIF b.period = 'rolling' THEN
-                INSERT INTO cost_ledger_internal.budget_balance (budget_id, entity, period_start)
-                    VALUES (b.budget_id, b.entity, b.period_start)
-                    ON CONFLICT DO NOTHING;
-                -- Who posts to a minute for a hold has the gate too.
-                PERFORM FROM cost_ledger_internal.budget_balance s
-                    WHERE s.budget_id = b.budget_id AND s.entity = b.entity AND s.period_start = b.period_start FOR UPDATE;
-                FOR attempt IN 1 .. 2 LOOP
-                    IF b.expired > 0 OR attempt = 2 THEN
-                        PERFORM cost_ledger_internal.sweep_holds(b.budget_id, b.entity, b.period_start, clock_timestamp());
-                    END IF;
-                    SELECT coalesce(sum(m.posted), 0), coalesce(sum(m.held), 0) INTO now_posted, now_held
-                        FROM cost_ledger_internal.budget_balance m
-                        WHERE m.budget_id = b.budget_id AND m.entity = b.entity AND (m.period_start >= b.window_start OR m.period_start = b.period_start);
-                    is_granted := now_posted + now_held + asked <= hard;
-                    EXIT WHEN is_granted;
-                END LOOP;
-                IF is_granted THEN
-                    UPDATE cost_ledger_internal.budget_balance s SET held = s.held + asked
-                        WHERE s.budget_id = b.budget_id AND s.entity = b.entity AND s.period_start = b.period_start;
-                    now_held := now_held + asked;
-                END IF;
-            ELSE
-                -- The guard: who comes second waits, and sees what the first
-                -- has left.
-                FOR attempt IN 1 .. 2 LOOP
-                    INSERT INTO cost_ledger_internal.budget_balance AS s (budget_id, entity, period_start, held)
-                        VALUES (b.budget_id, b.entity, b.period_start, asked)
-                        ON CONFLICT (budget_id, entity, period_start) DO UPDATE SET held = s.held + excluded.held
-                            WHERE s.posted + s.held + excluded.held <= hard
-                        RETURNING s.posted, s.held INTO now_posted, now_held;
-                    is_granted := FOUND;
-                    EXIT WHEN is_granted OR attempt = 2;
-                    -- Expired holds may be in the way.
-                    PERFORM cost_ledger_internal.sweep_holds(b.budget_id, b.entity, b.period_start, clock_timestamp());
-                END LOOP;
-                IF is_granted AND b.expired > 0 THEN
-                    -- Not in the way, but neither do they count for a level.
-                    PERFORM cost_ledger_internal.sweep_holds(b.budget_id, b.entity, b.period_start, clock_timestamp());
-                END IF;
-                IF NOT is_granted OR b.expired > 0 THEN
-                    SELECT s.posted, s.held INTO now_posted, now_held
-                        FROM cost_ledger_internal.budget_balance s
-                        WHERE s.budget_id = b.budget_id AND s.entity = b.entity AND s.period_start = b.period_start;
-                END IF;
-            END IF;
-
-            IF NOT is_granted THEN
-                decision := hard_action;
-                budget_id := b.budget_id;
-                spent := now_posted;
-                held := CASE WHEN b.period = 'request' THEN 0 ELSE now_held END;
-                limit_amount := hard;
-                degrade_to := b.degrade_to;
-                reason := format('budget "%s"%s: %s of %s spent%s, %s more asked for', b.name,
-                                 CASE WHEN b.each_of IS NOT NULL THEN format(' of %s %s', b.each_of, left(b.entity, 100)) END,
-                                 trim_scale(round(spent, 12)), trim_scale(hard),
-                                 CASE WHEN held <> 0 THEN format(' and %s held', trim_scale(held)) END, trim_scale(asked));
-                resets_at := CASE WHEN b.period = 'rolling' THEN first_minute + (b.period_end - b.window_start)
-                                  WHEN isfinite(b.period_end) THEN b.period_end END;
-                retry_after := resets_at - at;
-                EXIT;
-            END IF;
-
-            IF asked > 0 AND b.period <> 'request' AND NOT check_only THEN
-                lines := lines || b.budget_id;
-                line_entities := line_entities || b.entity;
-                line_periods := line_periods || b.period_start;
-                line_amounts := line_amounts || asked;
-            END IF;
-            -- The strongest thing that is asked for decides; of equals, the
-            -- budget that is nearest to its end is named.
-            level := 1;
-            FOR i IN 1 .. cardinality(b.actions) LOOP
-                EXIT WHEN b.thresholds[i] * b.limit_amount > now_posted + now_held;
-                level := greatest(level, array_position(soft, b.actions[i]));
-            END LOOP;
-            IF (level, (now_posted + now_held) / b.limit_amount) > (strength, ratio) THEN
-                strength := level;
-                ratio := (now_posted + now_held) / b.limit_amount;
-                decision := soft[strength];
-                budget_id := b.budget_id;
-                spent := now_posted;
-                held := CASE WHEN b.period = 'request' THEN 0 ELSE now_held END;
-                limit_amount := CASE WHEN hard < 'Infinity' THEN hard ELSE b.limit_amount END;
-                degrade_to := CASE WHEN decision = 'degrade' THEN b.degrade_to END;
-                resets_at := CASE WHEN b.period <> 'rolling' AND isfinite(b.period_end) THEN b.period_end END;
-                reason := CASE WHEN strength > 1 THEN format('budget "%s": %s of %s spent or held', b.name, trim_scale(round(spent + held, 12)), trim_scale(limit_amount)) END;
-            END IF;
-        END LOOP;
-
-        IF is_granted IS NOT FALSE THEN
-            decision := coalesce(decision, 'allow');
-            IF check_only THEN
-                RETURN NEXT;
-                RETURN;
-            END IF;
-            hold_id := gen_random_uuid();
-            INSERT INTO cost_ledger_internal.hold AS h (hold_id, hold_key, request, estimate, answer, created_at, expires_at)
-                VALUES (hold_id, reserve.hold_key, request, estimate,
-                        jsonb_build_object('decision', decision, 'budget_id', budget_id, 'reason', reason, 'spent', spent, 'held', held, 'limit_amount', limit_amount,
-                                           'resets_at', resets_at, 'degrade_to', degrade_to),
-                        at, at + ttl)
-                ON CONFLICT ON CONSTRAINT hold_key DO NOTHING;
-            IF FOUND THEN
-                INSERT INTO cost_ledger_internal.hold_line (hold_id, budget_id, entity, period_start, amount, expires_at)
-                    SELECT reserve.hold_id, l.budget_id, l.entity, l.period_start, l.amount, at + ttl
-                    FROM unnest(lines, line_entities, line_periods, line_amounts) AS l (budget_id, entity, period_start, amount);
-                RETURN NEXT;
-                RETURN;
-            END IF;
-        END IF;
-
-        -- All or nothing.
-        IF cardinality(lines) > 0 THEN
-            UPDATE cost_ledger_internal.budget_balance s SET held = s.held - l.amount
-                FROM unnest(lines, line_entities, line_periods, line_amounts) AS l (budget_id, entity, period_start, amount)
-                WHERE s.budget_id = l.budget_id AND s.entity = l.entity AND s.period_start = l.period_start;
-        END IF;
-        IF check_only THEN
-            RETURN NEXT;
-            RETURN;
-        END IF;
-        -- The same request in another session may have come first, and what
-        -- was in the way may be its own hold.
-        SELECT h.hold_id, h.request, h.answer, h.state, h.expires_at INTO known FROM cost_ledger_internal.hold h WHERE h.hold_key = reserve.hold_key;
-        IF NOT FOUND THEN
-            RETURN NEXT;
-            RETURN;
-        END IF;
-    END IF;
-
-    -- A retry.
-    IF known.request IS DISTINCT FROM request THEN
-        RAISE EXCEPTION 'hold key "%" has already been used for another request', reserve.hold_key
-            USING ERRCODE = 'LC003',
-                  HINT = 'Send a retry with the same arguments, and a new request with a new key.';
-    ELSIF known.state IN ('released', 'expired') OR (known.state = 'open' AND known.expires_at <= at) THEN
-        RAISE EXCEPTION 'the hold of key "%" is over', reserve.hold_key
-            USING ERRCODE = 'LC003',
-                  HINT = 'It was released or has expired: reserve again with a new key.';
-    END IF;
-    hold_id := known.hold_id;
-    decision := known.answer ->> 'decision';
-    budget_id := (known.answer ->> 'budget_id')::bigint;
-    reason := known.answer ->> 'reason';
-    spent := (known.answer ->> 'spent')::numeric;
-    held := (known.answer ->> 'held')::numeric;
-    limit_amount := (known.answer ->> 'limit_amount')::numeric;
-    resets_at := (known.answer ->> 'resets_at')::timestamptz;
-    retry_after := NULL;
-    degrade_to := known.answer ->> 'degrade_to';
-    RETURN NEXT;
-END
-$$;
+    SET enable_hashjoin = off
+    SET enable_mergejoin = off
+    AS 'MODULE_PATHNAME', 'cl_reserve';
 
 COMMENT ON FUNCTION cost_ledger_internal.reserve(text, jsonb, numeric, text, text, bigint, bigint, interval, boolean) IS
     'cost_ledger.reserve(), with the rights of the ledger''s owner.';
@@ -1736,7 +1501,7 @@ CREATE FUNCTION cost_ledger.reserve(
     check_only         boolean DEFAULT false
 ) RETURNS TABLE (
         decision text, hold_id uuid, budget_id bigint, reason text, spent numeric, held numeric, limit_amount numeric,
-        resets_at timestamptz, retry_after interval, degrade_to text)
+        resets_at timestamptz, retry_after interval, degrade_to text, estimate_held numeric)
     LANGUAGE c VOLATILE ROWS 1
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
@@ -1767,6 +1532,8 @@ AS $$
 DECLARE
     id uuid;
 BEGIN
+    -- Not while a budget is set, which reads what is held.
+    LOCK TABLE cost_ledger_internal.budget_balance IN ROW EXCLUSIVE MODE;
     UPDATE cost_ledger_internal.hold h SET state = 'released', ended_at = clock_timestamp()
         WHERE h.hold_key = release.hold_key AND h.state = 'open'
         RETURNING h.hold_id INTO id;

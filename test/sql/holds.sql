@@ -144,13 +144,16 @@ SELECT cost_ledger.set_budget('w-month', '{"team": "w"}', 'month', 100) > 0 AS a
 SELECT pg_temp.ask('w1', '{"team": "w"}', 6);
 -- the shortest refuses; the others hold nothing of it
 SELECT pg_temp.ask('w2', '{"team": "w"}', 5);
+-- what is held stands apart from periods, and what is spent in its own
+SELECT b.name, s.posted, s.held, s.period_start
+FROM cost_ledger_internal.budget_balance s JOIN cost_ledger.budget b USING (budget_id) WHERE b.is_active ORDER BY 1;
+SELECT pg_temp.call('w1', 'w', 4);
 SELECT b.name, s.posted, s.held,
        s.period_start = CASE b.name WHEN 'w-month' THEN date_trunc('month', now())
                                     WHEN 'w-day' THEN date_trunc('day', now(), 'Pacific/Kiritimati')
                                     WHEN 'w-week' THEN (date_trunc('week', now() AT TIME ZONE 'America/New_York' + interval '1 day') - interval '1 day') AT TIME ZONE 'America/New_York'
-                                    ELSE '-infinity' END AS in_its_period
-FROM cost_ledger_internal.budget_balance s JOIN cost_ledger.budget b USING (budget_id) WHERE b.is_active ORDER BY 1;
-SELECT pg_temp.call('w1', 'w', 4);
+                                    ELSE greatest(s.period_start, date_trunc('minute', now()) - interval '1 minute') END AS in_its_period
+FROM cost_ledger_internal.budget_balance s JOIN cost_ledger.budget b USING (budget_id) WHERE b.is_active AND s.posted <> 0 ORDER BY 1;
 SELECT * FROM balance ORDER BY 1;
 SELECT * FROM cost_ledger.check_balances();
 
@@ -284,11 +287,12 @@ INSERT INTO cost_ledger.budget (name, scope, period, match_key) SELECT 'm' || n,
 INSERT INTO cost_ledger.budget_version (budget_id, version, limit_amount, actions) SELECT budget_id, 1, 10, '{warn,throttle,stop}' FROM cost_ledger.budget WHERE name ~ '^m[0-9]';
 RESET session_replication_role;
 ANALYZE cost_ledger.budget, cost_ledger.budget_version;
--- counted from here
+-- known from the first decision on; counted from here
+SELECT pg_temp.ask('m', '{"team": "m8"}', 1);
 SELECT pg_stat_force_next_flush();
 BEGIN;
 SELECT pg_temp.ask('m' || n, jsonb_build_object('team', 'm' || n * 1000), n) FROM generate_series(9, 11) n ORDER BY n;
-SELECT relname, seq_tup_read AS scanned, idx_tup_fetch < 100 AS few FROM pg_stat_xact_user_tables
+SELECT relname, seq_tup_read AS scanned, idx_tup_fetch AS found FROM pg_stat_xact_user_tables
 WHERE schemaname = 'cost_ledger' AND relname IN ('budget', 'budget_version') ORDER BY 1;
 COMMIT;
 SELECT * FROM balance ORDER BY 1;

@@ -1,0 +1,88 @@
+/*-------------------------------------------------------------------------
+ * budget_definition.h
+ *	  Which budgets there are, kept by each backend.
+ *-------------------------------------------------------------------------
+ */
+#ifndef COST_LEDGER_BUDGET_DEFINITION_H
+#define COST_LEDGER_BUDGET_DEFINITION_H
+
+#include "datatype/timestamp.h"
+#include "utils/numeric.h"
+
+typedef enum BudgetMetric
+{
+	METRIC_COST,
+	METRIC_TOKENS,
+	METRIC_CALLS,
+	METRIC_TOOL_CALLS,
+	METRIC_TURNS,
+	METRIC_CONCURRENT_CALLS,
+	METRIC_DURATION,
+	METRIC_DEPTH
+} BudgetMetric;
+
+/* What a threshold asks for, from the weakest; from ACTION_DEFER on, no call. */
+typedef enum BudgetAction
+{
+	ACTION_ALLOW,
+	ACTION_WARN,
+	ACTION_THROTTLE,
+	ACTION_DEGRADE,
+	ACTION_DEFER,
+	ACTION_STOP
+} BudgetAction;
+
+/* A label of a call, or what a scope asks of it. */
+typedef struct BudgetLabel
+{
+	const char *name;
+	const char *value;
+	const char *key;			/* name=value, as match_key has it */
+} BudgetLabel;
+
+typedef struct BudgetThreshold
+{
+	Numeric		amount;
+	BudgetAction action;
+} BudgetThreshold;
+
+/* A version of a limit. */
+typedef struct BudgetLimit
+{
+	TimestampTz valid_from;
+	TimestampTz valid_to;
+	Numeric		amount;
+	int			nthresholds;
+	BudgetThreshold *thresholds;	/* ascending */
+	char	   *degrade_to;		/* or NULL */
+} BudgetLimit;
+
+typedef struct BudgetDefinition
+{
+	int64		budget_id;
+	char	   *match_key;
+	char	   *name;
+	BudgetMetric metric;
+	char	   *period;
+	int64		period_length;	/* of a rolling one, in microseconds; else 0 */
+	char	   *time_zone;
+	int			week_start;
+	char	   *each_of;		/* or NULL */
+	int			nscope;
+	BudgetLabel *scope;
+	int			nlimits;
+	BudgetLimit *limits;		/* the highest version first */
+	bool		is_request;		/* a limit of each request: no balance */
+	bool		is_open;		/* its one balance is there, and had room */
+	TimestampTz period_start;	/* of the period that was last asked for */
+	TimestampTz period_end;
+} BudgetDefinition;
+
+extern void cl_budget_init(void);
+extern void cl_load_budgets(void);
+extern bool cl_has_pauses(void);
+extern BudgetDefinition *cl_find_budgets(const char *match_key, int *nfound);
+extern BudgetLimit *cl_budget_limit(const BudgetDefinition *budget, TimestampTz at);
+extern void cl_budget_period(BudgetDefinition *budget, TimestampTz at);
+
+#endif							/* COST_LEDGER_BUDGET_DEFINITION_H */
