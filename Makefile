@@ -19,6 +19,11 @@ OBJS = \
 	src/price_cache.o \
 	src/pricing.o \
 	src/rollup.o \
+	src/measure.o \
+	src/delta.o \
+	src/period.o \
+	src/put.o \
+	src/consume.o \
 	src/hold.o \
 	src/call_trigger.o \
 	src/job.o \

@@ -34,7 +34,6 @@
 
 /* Arguments of the aggregate: the state, the call's time and id, its labels. */
 #define FIRST_LABEL_ARG 3
-#define NUM_LABELS 8
 
 /* Fields of call_labels: the labels, then the first call, then "later". */
 #define FIELD_CALLED_AT NUM_LABELS
@@ -42,36 +41,23 @@
 #define FIELD_LATER (NUM_LABELS + 2)
 #define NUM_FIELDS (NUM_LABELS + 3)
 
-/* One label: whose it is. */
-typedef struct Label
-{
-	Datum		value;			/* text; 0 while no call has said it */
-	TimestampTz called_at;
-	int64		call_id;
-} Label;
-
-typedef struct CallLabels
-{
-	Label		labels[NUM_LABELS];
-} CallLabels;
-
 /* As stored in "later", without padding: a label that is not the first call's. */
 #define LATER_SIZE (1 + 2 * (int) sizeof(int64))
 
-static bool
-is_earlier(TimestampTz at, int64 id, const Label *label)
+bool
+cl_is_earlier(TimestampTz called_at, int64 call_id, const Label *label)
 {
-	return label->value == 0 || at < label->called_at ||
-		(at == label->called_at && id < label->call_id);
+	return label->value == 0 || called_at < label->called_at ||
+		(called_at == label->called_at && call_id < label->call_id);
 }
 
 /*
- * call_labels of a state; NULL where no label was said.
+ * A row of call_labels, whose descriptor is blessed; NULL where no label was
+ * said.
  */
-static Datum
-labels_to_row(const CallLabels *state, FunctionCallInfo fcinfo, bool *isnull)
+Datum
+cl_labels_datum(const CallLabels *state, TupleDesc descriptor, bool *isnull)
 {
-	TupleDesc	descriptor;
 	Datum		values[NUM_FIELDS] = {0};
 	bool		nulls[NUM_FIELDS];
 	char		later[VARHDRSZ + NUM_LABELS * LATER_SIZE];
@@ -82,7 +68,7 @@ labels_to_row(const CallLabels *state, FunctionCallInfo fcinfo, bool *isnull)
 	{
 		const Label *label = &state->labels[i];
 
-		if (label->value != 0 && (first == NULL || is_earlier(label->called_at, label->call_id, first)))
+		if (label->value != 0 && (first == NULL || cl_is_earlier(label->called_at, label->call_id, first)))
 			first = label;
 	}
 	*isnull = first == NULL;
@@ -117,6 +103,14 @@ labels_to_row(const CallLabels *state, FunctionCallInfo fcinfo, bool *isnull)
 		nulls[FIELD_LATER] = false;
 	}
 
+	return HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls));
+}
+
+static Datum
+labels_to_row(const CallLabels *state, FunctionCallInfo fcinfo, bool *isnull)
+{
+	TupleDesc	descriptor;
+
 	if (fcinfo->flinfo->fn_extra == NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
@@ -128,7 +122,7 @@ labels_to_row(const CallLabels *state, FunctionCallInfo fcinfo, bool *isnull)
 		fcinfo->flinfo->fn_extra = BlessTupleDesc(CreateTupleDescCopy(descriptor));
 		MemoryContextSwitchTo(old);
 	}
-	return HeapTupleGetDatum(heap_form_tuple(fcinfo->flinfo->fn_extra, values, nulls));
+	return cl_labels_datum(state, fcinfo->flinfo->fn_extra, isnull);
 }
 
 /*
@@ -181,7 +175,7 @@ add_row(CallLabels *state, HeapTupleHeader row)
 	{
 		Label	   *label = &state->labels[i];
 
-		if (!nulls[i] && is_earlier(called_at[i], call_id[i], label))
+		if (!nulls[i] && cl_is_earlier(called_at[i], call_id[i], label))
 		{
 			label->value = values[i];
 			label->called_at = called_at[i];
@@ -221,7 +215,7 @@ cl_first_call_trans(PG_FUNCTION_ARGS)
 		Label	   *label = &state->labels[i];
 		MemoryContext old;
 
-		if (PG_ARGISNULL(FIRST_LABEL_ARG + i) || !is_earlier(called_at, call_id, label))
+		if (PG_ARGISNULL(FIRST_LABEL_ARG + i) || !cl_is_earlier(called_at, call_id, label))
 			continue;
 		/* The time only moves back, so little is copied twice. */
 		old = MemoryContextSwitchTo(context);
