@@ -68,6 +68,8 @@ typedef enum CallColumn
 	OUTPUT_COST,
 	OTHER_COST,
 	REPORTED_COST,
+	AVOIDED_COST,
+	SCORE,
 	PRICING,
 	USAGE_STATUS,
 	SERVED_FROM,
@@ -79,6 +81,7 @@ typedef enum CallColumn
 	STATUS,
 	TEAM,
 	FEATURE,
+	FLOW,
 	CUSTOMER,
 	TASK_TYPE,
 	ENVIRONMENT,
@@ -132,6 +135,8 @@ static const struct
 	[OUTPUT_COST] = {"output_cost", NUMERICOID},
 	[OTHER_COST] = {"other_cost", NUMERICOID},
 	[REPORTED_COST] = {"reported_cost", NUMERICOID},
+	[AVOIDED_COST] = {"avoided_cost", NUMERICOID},
+	[SCORE] = {"score", NUMERICOID},
 	[PRICING] = {"pricing", TEXTOID},
 	[USAGE_STATUS] = {"usage_status", TEXTOID},
 	[SERVED_FROM] = {"served_from", TEXTOID},
@@ -143,6 +148,7 @@ static const struct
 	[STATUS] = {"status", TEXTOID},
 	[TEAM] = {"team", TEXTOID},
 	[FEATURE] = {"feature", TEXTOID},
+	[FLOW] = {"flow", TEXTOID},
 	[CUSTOMER] = {"customer", TEXTOID},
 	[TASK_TYPE] = {"task_type", TEXTOID},
 	[ENVIRONMENT] = {"environment", TEXTOID},
@@ -356,11 +362,13 @@ clear_empty(CallRow *row)
 }
 
 static void
-refuse_negative(const char *name)
+refuse_number(CallColumn column)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-			 errmsg("\"%s\" must not be negative, NaN or infinite", name),
+			 errmsg(column == SCORE ? "\"%s\" must not be NaN or infinite" :
+					"\"%s\" must not be negative, NaN or infinite",
+					call_columns[column].name),
 			 errhint("Leave it out where it is not known.")));
 }
 
@@ -473,6 +481,25 @@ check_tags(CallRow *row)
 }
 
 /*
+ * A cost that somebody states is not negative; a score may be.
+ */
+static void
+check_decimal(CallRow *row, CallColumn column)
+{
+	Numeric		value;
+
+	if (ISNULL(row, column))
+		return;
+	value = DatumGetNumeric(VALUE(row, column));
+	if (numeric_is_nan(value) || numeric_is_inf(value) ||
+		(column != SCORE && cl_numeric_is_negative(value)))
+		refuse_number(column);
+	if (!cl_is_money(value))
+		refuse_large(call_columns[column].name);
+	put(row, column, NumericGetDatum(cl_round_money(value)));
+}
+
+/*
  * Everything about a row that is not usage and can be wrong by itself.
  */
 static void
@@ -497,26 +524,18 @@ check_call(CallRow *row)
 	for (int i = 0; i < (int) lengthof(counts); i++)
 	{
 		if (!ISNULL(row, counts[i]) && DatumGetInt32(VALUE(row, counts[i])) < 0)
-			refuse_negative(call_columns[counts[i]].name);
+			refuse_number(counts[i]);
 	}
 	if (!ISNULL(row, DURATION_MS))
 	{
 		double		duration = DatumGetFloat8(VALUE(row, DURATION_MS));
 
 		if (!(duration >= 0) || isinf(duration))
-			refuse_negative("duration_ms");
+			refuse_number(DURATION_MS);
 	}
-	if (!ISNULL(row, REPORTED_COST))
-	{
-		Numeric		reported = DatumGetNumeric(VALUE(row, REPORTED_COST));
-
-		if (numeric_is_nan(reported) || numeric_is_inf(reported) ||
-			cl_numeric_is_negative(reported))
-			refuse_negative("reported_cost");
-		if (!cl_is_money(reported))
-			refuse_large("reported_cost");
-		put(row, REPORTED_COST, NumericGetDatum(cl_round_money(reported)));
-	}
+	check_decimal(row, REPORTED_COST);
+	check_decimal(row, AVOIDED_COST);
+	check_decimal(row, SCORE);
 	if (ISNULL(row, SERVED_FROM))
 		put(row, SERVED_FROM, row->model);
 	if (!text_equals(VALUE(row, SERVED_FROM), "model") &&
@@ -802,6 +821,46 @@ read_usage(CallRow *row, Usage *usage)
 }
 
 /*
+ * The cost of a usage at the prices of the row's own time; returns the slice of
+ * prices, NULL where none was in force.
+ */
+static const PriceSlice *
+price_usage(const CallRow *row, const Usage *usage, CallCost *cost)
+{
+	PriceKey	key;
+	TimestampTz at = DatumGetTimestampTz(VALUE(row, CALLED_AT));
+	const PriceSlice *slice;
+
+	key.provider = text_of(row, PROVIDER, &key.provider_len);
+	key.model = text_of(row, MODEL, &key.model_len);
+	key.region = text_of(row, REGION, &key.region_len);
+	key.service_class = text_of(row, SERVICE_CLASS, &key.class_len);
+	key.customer = text_of(row, CUSTOMER, &key.customer_len);
+	slice = cl_price_cache_lookup(&key, at);
+	cl_price_usage(slice, usage, at, false, cost);
+	return slice;
+}
+
+/*
+ * An answer from the application's own cache costs nothing.  Its usage is that
+ * of the answer it repeats, so its price is what has been avoided; a part of
+ * that price would be a number that looks whole.
+ */
+static void
+price_cached_answer(CallRow *row, const Usage *usage)
+{
+	CallCost	cost = {PRICING_UNPRICED};
+
+	put(row, COST, NumericGetDatum(int64_to_numeric(0)));
+	put(row, PRICING, row->words[PRICING_FREE]);
+	if (usage == NULL || !ISNULL(row, AVOIDED_COST))
+		return;
+	price_usage(row, usage, &cost);
+	if (cost.pricing == PRICING_PRICED || cost.pricing == PRICING_FREE)
+		put(row, AVOIDED_COST, NumericGetDatum(cost.amount));
+}
+
+/*
  * Fills cost, price_id and pricing.
  */
 static void
@@ -827,24 +886,14 @@ price_row(CallRow *row)
 
 	if (text_equals(VALUE(row, SERVED_FROM), "response_cache"))
 	{
-		put(row, COST, NumericGetDatum(int64_to_numeric(0)));
-		put(row, PRICING, row->words[PRICING_FREE]);
+		price_cached_answer(row, has_usage ? &usage : NULL);
 		return;
 	}
 
 	if (has_usage)
 	{
-		PriceKey	key;
-		TimestampTz at = DatumGetTimestampTz(VALUE(row, CALLED_AT));
-		const PriceSlice *slice;
+		const PriceSlice *slice = price_usage(row, &usage, &cost);
 
-		key.provider = text_of(row, PROVIDER, &key.provider_len);
-		key.model = text_of(row, MODEL, &key.model_len);
-		key.region = text_of(row, REGION, &key.region_len);
-		key.service_class = text_of(row, SERVICE_CLASS, &key.class_len);
-		key.customer = text_of(row, CUSTOMER, &key.customer_len);
-		slice = cl_price_cache_lookup(&key, at);
-		cl_price_usage(slice, &usage, at, false, &cost);
 		if (slice)
 			put(row, PRICE_ID, Int64GetDatum(slice->price_id));
 	}
@@ -881,7 +930,7 @@ check_correction(CallRow *row, Relation relation)
 				(errcode(ERRCODE_CHECK_VIOLATION),
 				 errmsg("a correction needs a cost and a pricing status"),
 				 errhint("Use cost_ledger.correct_call(), which computes them.")));
-	for (int i = COST; i <= REPORTED_COST; i++)
+	for (int i = COST; i <= SCORE; i++)
 	{
 		if (!ISNULL(row, i) && !cl_is_cost(DatumGetNumeric(VALUE(row, i))))
 			ereport(ERROR,

@@ -8,7 +8,7 @@ CREATE FUNCTION cost_ledger_internal.budget_columns() RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT '{run_id,session_id,user_id,api_key,customer,agent,feature,team,task_type,model,provider,operation,service_class,environment}'::text[]
+    SELECT '{run_id,session_id,user_id,api_key,customer,agent,flow,feature,team,task_type,model,provider,operation,service_class,environment}'::text[]
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.budget_columns() IS
@@ -1012,7 +1012,7 @@ BEGIN
                f.called_at
         FROM (SELECT c.*, jsonb_strip_nulls(jsonb_build_object(
                          'run_id', c.run_id, 'session_id', c.session_id, 'user_id', c.user_id, 'api_key', c.api_key, 'customer', c.customer,
-                         'agent', c.agent, 'feature', c.feature, 'team', c.team, 'task_type', c.task_type, 'model', c.model,
+                         'agent', c.agent, 'flow', c.flow, 'feature', c.feature, 'team', c.team, 'task_type', c.task_type, 'model', c.model,
                          'provider', c.provider, 'operation', c.operation, 'service_class', c.service_class, 'environment', c.environment)) AS labels
               FROM unnest(settle_holds.called_at, settle_holds.call_ids) AS u (called_at, call_id)
               JOIN cost_ledger.call c ON c.called_at = u.called_at AND c.call_id = u.call_id

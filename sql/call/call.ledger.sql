@@ -30,6 +30,8 @@ CREATE TABLE cost_ledger.call (
     output_cost            numeric,
     other_cost             numeric,
     reported_cost          numeric,
+    avoided_cost           numeric,
+    score                  numeric,
     pricing                text NOT NULL DEFAULT nullif('', ''),
     usage_status           text,
     served_from            text NOT NULL DEFAULT 'model',
@@ -41,6 +43,7 @@ CREATE TABLE cost_ledger.call (
     status                 text,
     team                   text,
     feature                text,
+    flow                   text,
     customer               text,
     task_type              text,
     environment            text,
@@ -95,11 +98,14 @@ COMMENT ON COLUMN cost_ledger.call.cache_write_cost IS 'The part of cost for inp
 COMMENT ON COLUMN cost_ledger.call.output_cost IS 'The part of cost for output tokens; NULL for nothing. Set by the ledger.';
 COMMENT ON COLUMN cost_ledger.call.other_cost IS 'The part of cost for meters that are not tokens; NULL for nothing. Set by the ledger.';
 COMMENT ON COLUMN cost_ledger.call.reported_cost IS 'What the provider said it cost, kept beside cost, never instead of it.';
+COMMENT ON COLUMN cost_ledger.call.avoided_cost IS 'What an answer from the response cache would have cost, in the ledger''s currency: as sent, else, of one that has its usage, that usage at the price in force at called_at. NULL where unknown, also where some meter has no rate. Never part of cost.';
+COMMENT ON COLUMN cost_ledger.call.score IS 'Score of an evaluation: of this answer, or as its judge gave it. On your scale; it may be negative.';
 COMMENT ON COLUMN cost_ledger.call.price_id IS 'The price version that made the cost. Set by the ledger.';
 COMMENT ON COLUMN cost_ledger.call.pricing IS 'priced; free (at an explicit price of 0, or from the response cache); partial (some meter has no rate); unpriced (cost is NULL). Set by the ledger.';
 COMMENT ON COLUMN cost_ledger.call.customer IS 'Customer or tenant the call served.';
 COMMENT ON COLUMN cost_ledger.call.team IS 'Team that pays; NULL is reported as unallocated.';
 COMMENT ON COLUMN cost_ledger.call.feature IS 'Product feature the call served.';
+COMMENT ON COLUMN cost_ledger.call.flow IS 'User-visible flow the call was part of, e.g. onboarding or checkout: what the user set out to do, across features.';
 COMMENT ON COLUMN cost_ledger.call.task_type IS 'Workflow or kind of task, e.g. summarize_document.';
 COMMENT ON COLUMN cost_ledger.call.environment IS 'production, staging, ci, …';
 COMMENT ON COLUMN cost_ledger.call.user_id IS 'End user the call served.';

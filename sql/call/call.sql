@@ -158,7 +158,7 @@ BEGIN
                                      AND c.pricing IN ('unpriced', 'partial')
                                      AND NOT EXISTS (SELECT FROM cost_ledger.call r
                                                      WHERE r.called_at = c.called_at AND r.corrects = c.call_id AND r.usage_status IN ('repriced', 'completed'))),
-                  'event_key', NULL, 'raw_usage', NULL, 'reported_cost', NULL,
+                  'event_key', NULL, 'raw_usage', NULL, 'reported_cost', NULL, 'avoided_cost', NULL, 'score', NULL,
                   'cache_read_cost', NULL, 'cache_write_cost', NULL, 'output_cost', NULL, 'other_cost', NULL, 'hold_id', NULL, 'duration_ms', NULL,
                   'retry_count', NULL, 'tool_calls', NULL, 'tool_calls_count', NULL, 'input_parts', NULL, 'accepted', NULL),
               jsonb_build_object('correction_reason', reason);

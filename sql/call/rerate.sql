@@ -184,7 +184,7 @@ BEGIN
         INTO columns, expressions
         FROM pg_attribute a
         WHERE a.attrelid = 'cost_ledger.call'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-          AND a.attname <> ALL ('{call_id,recorded_at,recorded_xid,event_key,input_tokens,cache_read_tokens,cache_write_tokens,cache_write_1h_tokens,output_tokens,reasoning_tokens,other_usage,raw_usage,cache_read_cost,cache_write_cost,output_cost,other_cost,reported_cost,hold_id,duration_ms,retry_count,tool_calls,tool_calls_count,input_parts,accepted}'::name[]);
+          AND a.attname <> ALL ('{call_id,recorded_at,recorded_xid,event_key,input_tokens,cache_read_tokens,cache_write_tokens,cache_write_1h_tokens,output_tokens,reasoning_tokens,other_usage,raw_usage,cache_read_cost,cache_write_cost,output_cost,other_cost,reported_cost,avoided_cost,score,hold_id,duration_ms,retry_count,tool_calls,tool_calls_count,input_parts,accepted}'::name[]);
     RETURN changes || format($query$, adjustments AS (
         INSERT INTO cost_ledger.call (%s)
         SELECT %s

@@ -29,7 +29,7 @@ SELECT c.called_at, c.call_id, c.recorded_at, c.corrects,
        c.pricing, c.usage_status, c.cost, c.cache_read_cost, c.cache_write_cost, c.output_cost, c.other_cost, c.reported_cost,
        c.input_tokens, c.cache_read_tokens, c.cache_write_tokens, c.cache_write_1h_tokens, c.output_tokens, c.reasoning_tokens,
        c.retry_count, c.tool_calls_count, c.accepted, c.duration_ms,
-       c.team, c.feature, c.customer, c.task_type, c.environment,
+       c.team, c.feature, c.flow, c.customer, c.task_type, c.environment,
        c.provider, c.model, c.service_class, c.operation, c.status, c.served_from,
        c.user_id, c.api_key, c.agent, c.session_id, c.run_id, c.parent_run_id, c.trace_url, c.hold_id::text AS hold_id
 FROM cost_ledger.call c

@@ -57,7 +57,35 @@ INSERT INTO cost_ledger.call (called_at, provider, model, output_tokens, usage_s
 VALUES ('2026-01-02', 'openai', 'gpt-x', 10, 'partial', '{"search": 2, "fetch": 1}', '{"history": 60, "new_input": 40}', 100, 0.0001, true, '{"experiment": "b"}')
 RETURNING cost, reported_cost, usage_status, tool_calls_count;
 
+-- what an answer from the response cache would have cost: as sent, else its usage at the price of its time; a part of that is no price
+INSERT INTO cost_ledger.call (called_at, provider, model, served_from, input_tokens, output_tokens, raw_usage, other_usage, avoided_cost)
+VALUES ('2026-01-02', 'openai', 'gpt-x', 'response_cache', 1000000, 100000, NULL, NULL, NULL),                                   -- 2 + 0.8
+       ('2026-02-02', 'openai', 'gpt-x', 'response_cache', NULL, NULL, '{"prompt_tokens": 1000000, "completion_tokens": 100000}', NULL, NULL), -- 1 + 0.4
+       ('2026-02-02', 'openai', 'gpt-x', 'response_cache', 1000000, 100000, NULL, NULL, 0.70),
+       ('2026-02-02', 'openai', 'gpt-x', 'response_cache', NULL, NULL, NULL, NULL, 0.7),
+       ('2026-02-02', 'openai', 'gpt-x', 'response_cache', NULL, NULL, NULL, NULL, NULL),
+       ('2026-02-02', 'openai', 'gpt-x', 'response_cache', 1000000, 100000, NULL, '{"images": 2}', NULL),                        -- no rate for images
+       ('2026-02-02', 'openai', 'gpt-99', 'response_cache', 1000000, 100000, NULL, NULL, NULL),                                  -- no such price
+       ('2026-02-02', 'local', 'llama', 'response_cache', 1000000, 100000, NULL, NULL, NULL),                                    -- at an explicit rate of 0
+       ('2026-02-02', 'openai', 'gpt-x', 'model', 1000000, 100000, NULL, NULL, NULL),
+       ('2026-02-02', 'openai', 'gpt-x', 'model', 1000000, 100000, NULL, NULL, 0)                                                -- as gateways send it with every call
+RETURNING model, served_from, cost, pricing, price_id IS NOT NULL AS has_price, avoided_cost;
+
+-- a flow is a label; scores are on any scale
+INSERT INTO cost_ledger.call (called_at, provider, model, flow, operation, score, input_tokens)
+VALUES ('2026-05-02', 'openai', 'gpt-x', 'checkout', 'eval', 0.875, 1000000), ('2026-05-02', 'openai', 'gpt-x', '', 'eval', -1.5, 1000000),
+       ('2026-05-02', 'openai', 'gpt-x', 'checkout', NULL, NULL, 1000000)
+RETURNING flow, score, cost;
+SELECT sum(calls) AS calls, sum(real_cost) AS real_cost FROM cost_ledger.what_if('2026-05-01', '2026-06-01', filters => '{"flow": "check*"}');
+SELECT flow, count(*), avg(score) AS mean_score FROM cost_ledger.call_detail WHERE called_at >= '2026-05-01' AND called_at < '2026-06-01' GROUP BY flow ORDER BY flow;
+
 -- refused, with what to do
+INSERT INTO cost_ledger.call (provider, model, score) VALUES ('openai', 'gpt-x', 'NaN');
+INSERT INTO cost_ledger.call (provider, model, score) VALUES ('openai', 'gpt-x', '-Infinity');
+INSERT INTO cost_ledger.call (provider, model, score) VALUES ('openai', 'gpt-x', -1000000000000);
+INSERT INTO cost_ledger.call (provider, model, avoided_cost) VALUES ('openai', 'gpt-x', -0.01);
+INSERT INTO cost_ledger.call (provider, model, avoided_cost) VALUES ('openai', 'gpt-x', 'NaN');
+INSERT INTO cost_ledger.call (provider, model, avoided_cost) VALUES ('openai', 'gpt-x', 1000000000000);
 INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('openai', 'gpt-x', -1);
 INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('openai', 'gpt-x', 1000000000001);
 INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('openai', 'gpt-x', 9223372036854775808);
@@ -184,11 +212,11 @@ INSERT INTO cost_ledger.call DEFAULT VALUES;
 --
 -- What comes in empty is NULL, and an object that was made a string is unwrapped.
 --
-INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, region, service_class, operation, status, team, feature, customer, task_type, environment, user_id, cohort, api_key,
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, region, service_class, operation, status, team, feature, flow, customer, task_type, environment, user_id, cohort, api_key,
                               agent, step, session_id, run_id, parent_run_id, request_id, tool, event_key, trace_url, usage_status, served_from, pricing)
-SELECT '2026-02-02', 'openai', 'gpt-x', 1000, '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '' FROM generate_series(1, 2)
+SELECT '2026-02-02', 'openai', 'gpt-x', 1000, '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '' FROM generate_series(1, 2)
 RETURNING cost, pricing, service_class, served_from,
-          num_nonnulls(region, operation, status, team, feature, customer, task_type, environment, user_id, cohort, api_key, agent, step, session_id, run_id, parent_run_id, request_id, tool, event_key, trace_url, usage_status) AS said;
+          num_nonnulls(region, operation, status, team, feature, flow, customer, task_type, environment, user_id, cohort, api_key, agent, step, session_id, run_id, parent_run_id, request_id, tool, event_key, trace_url, usage_status) AS said;
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, raw_usage, other_usage, tool_calls, input_parts, tags)
 VALUES ('2026-02-02', 'openai', 'gpt-x', 1000, 'null', 'null', 'null', 'null', 'null'), ('2026-02-02', 'openai', 'gpt-x', 1000, '""', '"null"', '" "', '"null"', '""')
 RETURNING cost, num_nonnulls(raw_usage, other_usage, tool_calls, input_parts, tags) AS said;

@@ -357,6 +357,19 @@ SELECT cost_ledger.check_budgets() > 0 AS alerted, cost_ledger.check_budgets() A
 SELECT budget, entity, threshold, level, spent, limit_amount, currency FROM cost_ledger.unacknowledged_alert
 WHERE budget IN ('turns', 'tools', 'hour', 'tokens', 'calls') ORDER BY 1, 2, 3;
 
+-- by flow: calls with a hold, calls that refresh() has not seen, and paused ones
+SELECT cost_ledger.set_budget('flows', '{"feature": "f10"}', 'total', 5, each_of => 'flow') + cost_ledger.set_budget('a flow', '{"feature": "f10", "flow": "checkout"}', 'total', 4) > 0 AS set;
+SELECT pg_temp.ask('q29', '{"feature": "f10", "flow": "checkout"}', 2), pg_temp.ask('q30', '{"feature": "f10", "flow": "search"}', 5), pg_temp.ask('q31', '{"feature": "f10"}', 6);
+INSERT INTO cost_ledger.call (provider, model, input_tokens, feature, flow, hold_id)
+VALUES ('openai', 'm', 1500000, 'f10', 'checkout', (SELECT hold_id FROM cost_ledger_internal.hold WHERE hold_key = 'q29')), ('openai', 'm', 1000000, 'f10', 'checkout', NULL);
+SELECT name, entity, spent, held FROM cost_ledger.budget_status WHERE name IN ('flows', 'a flow') ORDER BY name, entity;
+CALL cost_ledger.refresh();
+SELECT pg_temp.ask('q32', '{"feature": "f10", "flow": "checkout"}', 1.5), pg_temp.ask('q33', '{"feature": "f10", "flow": "checkout"}', 0.1), pg_temp.ask('q34', '{"feature": "f10", "flow": "search"}', 0.1);
+SELECT cost_ledger.pause('{"flow": "search"}', 'looked at') > 0 AS paused;
+SELECT pg_temp.ask('q35', '{"feature": "f10", "flow": "search"}', 0), pg_temp.ask('q36', '{"feature": "f10", "flow": "help"}', 0);
+SELECT cost_ledger.resume('{"flow": "search"}') AS resumed;
+SELECT * FROM cost_ledger.check_balances();
+
 -- minutes that no window sees any more go
 INSERT INTO cost_ledger_internal.budget_balance (budget_id, period_start, posted)
     SELECT b.budget_id, date_trunc('minute', now() - v.ago), 1 FROM cost_ledger.budget b, (VALUES (interval '24 hours'), ('26 hours')) AS v (ago) WHERE b.name = 'hour';

@@ -36,12 +36,13 @@ INSERT INTO cost_ledger.call (provider, model, raw_usage) VALUES
     RETURNING input_tokens, usage_status, reported_cost;
 -- a call is not lost over what is left of a binary fraction
 INSERT INTO cost_ledger.call (provider, model, reported_cost) VALUES ('p', 'm', 0.00000165000000000000010000000000000001) RETURNING reported_cost;
+INSERT INTO cost_ledger.call (provider, model, avoided_cost, score) VALUES ('p', 'm', 0.00000165000000000000010000000000000001, -0.123456789012345678901234) RETURNING avoided_cost, score;
 -- nor over a name: its beginning, and what tells it from others
-INSERT INTO cost_ledger.call (provider, model, region, service_class, operation, status, team, feature, customer, task_type, environment, cohort, api_key, agent, step, request_id, tool,
+INSERT INTO cost_ledger.call (provider, model, region, service_class, operation, status, team, feature, flow, customer, task_type, environment, cohort, api_key, agent, step, request_id, tool,
                               user_id, session_id, run_id, parent_run_id)
-SELECT n, n, n, n, n, n, n, n, n, n, n, n, n, n, n, n, n, n, n, n, n FROM (VALUES (repeat('é', 600)), (repeat('é', 599) || 'e'), (repeat('x', 1024)), (repeat('"', 10000000))) AS v (n)
-RETURNING octet_length(provider) AS provider, right(model, 34) AS model, ARRAY[provider, region, service_class, operation, status, team, feature, customer, task_type, environment, cohort, api_key, agent, step, request_id, tool]
-          = array_fill(model, '{16}') AS labels_alike, octet_length(user_id) AS user_id, ARRAY[session_id, run_id, parent_run_id] = array_fill(user_id, '{3}') AS ids_alike;
+SELECT n, n, n, n, n, n, n, n, n, n, n, n, n, n, n, n, n, n, n, n, n, n FROM (VALUES (repeat('é', 600)), (repeat('é', 599) || 'e'), (repeat('x', 1024)), (repeat('"', 10000000))) AS v (n)
+RETURNING octet_length(provider) AS provider, right(model, 34) AS model, ARRAY[provider, region, service_class, operation, status, team, feature, flow, customer, task_type, environment, cohort, api_key, agent, step, request_id, tool]
+          = array_fill(model, '{17}') AS labels_alike, octet_length(user_id) AS user_id, ARRAY[session_id, run_id, parent_run_id] = array_fill(user_id, '{3}') AS ids_alike;
 INSERT INTO cost_ledger.call (provider, model, raw_usage) VALUES ('anthropic', 'm', jsonb_build_object('input_tokens', 1, 'output_tokens', 1, 'inference_geo', repeat('x', 2000), 'service_tier', repeat('x', 2000)))
     RETURNING octet_length(region) AS region, octet_length(service_class) <= 1024 AS service_class;
 -- a budget of such a name finds its calls, and a reservation the budget
@@ -75,10 +76,10 @@ SELECT jsonb_build_object('input_tokens', 1000000000000, 'output_tokens', 100000
        '{"other_usage": {"seconds": 1000000000000, "x": 999999999999.99999999999999999999}}'::jsonb AS other,
        '{"attempt": 2147483647, "retry_count": 2147483647, "tool_calls_count": 2147483647, "tool_calls": {"grep": 2147483647}, "input_parts": {"all": 1000000000000}, "accepted": true}'::jsonb AS counts,
        '{"duration_ms": 1.7e308}'::jsonb AS duration,
-       '{"reported_cost": 999999999999.99999999999999999999}'::jsonb AS reported,
-       (SELECT jsonb_object_agg(k, l.quotes) FROM label l, unnest('{region,operation,status,team,feature,customer,task_type,environment,cohort,api_key,agent,step,request_id,tool}'::text[]) k) AS quotes,
-       (SELECT jsonb_object_agg(k, l.crabs) FROM label l, unnest('{region,operation,status,team,feature,customer,task_type,environment,cohort,api_key,agent,step,request_id,tool}'::text[]) k) AS crabs,
-       (SELECT jsonb_object_agg(k, l.name) FROM label l, unnest('{region,operation,status,team,feature,customer,task_type,environment,cohort,api_key,agent,step,request_id,tool}'::text[]) k)
+       '{"reported_cost": 999999999999.99999999999999999999, "avoided_cost": 999999999999.99999999999999999999, "score": -999999999999.99999999999999999999}'::jsonb AS reported,
+       (SELECT jsonb_object_agg(k, l.quotes) FROM label l, unnest('{region,operation,status,team,feature,flow,customer,task_type,environment,cohort,api_key,agent,step,request_id,tool}'::text[]) k) AS quotes,
+       (SELECT jsonb_object_agg(k, l.crabs) FROM label l, unnest('{region,operation,status,team,feature,flow,customer,task_type,environment,cohort,api_key,agent,step,request_id,tool}'::text[]) k) AS crabs,
+       (SELECT jsonb_object_agg(k, l.name) FROM label l, unnest('{region,operation,status,team,feature,flow,customer,task_type,environment,cohort,api_key,agent,step,request_id,tool}'::text[]) k)
            || (SELECT jsonb_object_agg(k, l.id) FROM label l, unnest('{user_id,session_id,run_id,parent_run_id}'::text[]) k) || (SELECT jsonb_build_object('trace_url', repeat(l.name, 8)) FROM label l) AS names;
 CREATE FUNCTION pg_temp.insert_call(sent jsonb) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -88,7 +89,7 @@ $$;
 -- each by itself, and the other end of each
 SELECT count(pg_temp.insert_call(jsonb_build_object('provider', 'p', 'model', 'wide', 'called_at', now() - interval '1 minute') || v.sent))
 FROM wide w, LATERAL (VALUES (w.usage), (w.other), (w.usage || w.counts), (w.duration), (w.reported), (w.quotes), (w.crabs), (w.names),
-                             (jsonb_build_object('called_at', '1970-01-01Z')), (jsonb_build_object('called_at', '2199-12-31 23:59:59.999999Z') || w.duration),
+                             (w.usage || '{"served_from": "response_cache"}'), (jsonb_build_object('called_at', '1970-01-01Z')), (jsonb_build_object('called_at', '2199-12-31 23:59:59.999999Z') || w.duration),
                              ('{"input_tokens": 0, "duration_ms": 5e-324, "reported_cost": 0.00000000000000000001, "other_usage": {"seconds": 0.000000000000000000000000000000000001}}'),
                              (jsonb_build_object('tags', jsonb_build_object('x', repeat('x', 1048000)))),
                              (jsonb_build_object('other_usage', (SELECT jsonb_object_agg('meter_' || i, 1000000000000) FROM generate_series(1, 20000) i))),
