@@ -24,6 +24,7 @@ OBJS = \
 	src/period.o \
 	src/put.o \
 	src/consume.o \
+	src/run_tree.o \
 	src/hold.o \
 	src/call_trigger.o \
 	src/job.o \
@@ -51,6 +52,7 @@ PIECES = \
 	sql/summary/summary.sql \
 	sql/rollup/rollup.sql \
 	sql/rollup/quarantine.sql \
+	sql/rollup/check.sql \
 	sql/ledger/ledger.sql \
 	sql/ledger/lock.sql \
 	sql/call/filter.sql \

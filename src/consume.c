@@ -64,6 +64,8 @@ typedef enum CallColumn
 	CALL_OUTPUT_COST,
 	CALL_OTHER_COST,
 	CALL_REPORTED_COST,
+	CALL_AVOIDED_COST,
+	CALL_SCORE,
 	CALL_INPUT_TOKENS,
 	CALL_CACHE_READ_TOKENS,
 	CALL_CACHE_WRITE_TOKENS,
@@ -103,6 +105,8 @@ static const char *const column_names[NUM_CALL_COLUMNS] = {
 	[CALL_OUTPUT_COST] = "output_cost",
 	[CALL_OTHER_COST] = "other_cost",
 	[CALL_REPORTED_COST] = "reported_cost",
+	[CALL_AVOIDED_COST] = "avoided_cost",
+	[CALL_SCORE] = "score",
 	[CALL_INPUT_TOKENS] = "input_tokens",
 	[CALL_CACHE_READ_TOKENS] = "cache_read_tokens",
 	[CALL_CACHE_WRITE_TOKENS] = "cache_write_tokens",
@@ -116,6 +120,7 @@ static const char *const column_names[NUM_CALL_COLUMNS] = {
 	[FIRST_CUBE_LABEL + CUBE_TEAM] = "team",
 	[FIRST_CUBE_LABEL + CUBE_FEATURE] = "feature",
 	[FIRST_CUBE_LABEL + CUBE_CUSTOMER] = "customer",
+	[FIRST_CUBE_LABEL + CUBE_FLOW] = "flow",
 	[FIRST_CUBE_LABEL + CUBE_TASK_TYPE] = "task_type",
 	[FIRST_CUBE_LABEL + CUBE_ENVIRONMENT] = "environment",
 	[FIRST_CUBE_LABEL + CUBE_PROVIDER] = "provider",
@@ -378,6 +383,7 @@ measure_counts(Call *call, const Subject *combination)
 	counts[TOOL_CALLS] = call->nulls[TOOL_CALLS_COUNT] ? 0 : DatumGetInt32(call->values[TOOL_CALLS_COUNT]);
 	counts[ACCEPTED_CALLS] = !call->nulls[ACCEPTED] && DatumGetBool(call->values[ACCEPTED]);
 	counts[REJECTED_CALLS] = !call->nulls[ACCEPTED] && !DatumGetBool(call->values[ACCEPTED]);
+	counts[SCORED_CALLS] = !call->nulls[CALL_SCORE];
 	for (int i = 0; i <= CALL_REASONING_TOKENS - CALL_INPUT_TOKENS; i++)
 		counts[INPUT_TOKENS + i] = count_or_zero(call, CALL_INPUT_TOKENS + i);
 }
@@ -395,6 +401,8 @@ measure_amounts(Call *call)
 		{CALL_OUTPUT_COST, OUTPUT_COST},
 		{CALL_OTHER_COST, OTHER_COST},
 		{CALL_REPORTED_COST, REPORTED_COST},
+		{CALL_AVOIDED_COST, AVOIDED_COST},
+		{CALL_SCORE, SCORE},
 	};
 
 	for (int i = 0; i < (int) lengthof(amounts); i++)
@@ -473,8 +481,6 @@ add_other_labels(Pass *pass, const Call *call)
 		char		name[NAMEDATALEN];
 
 		add_to(&pass->total_days, call->periods.day, find_label(pass, column_names[column], call->values[column], nothing), call);
-		if (call->nulls[column])
-			continue;
 		snprintf(name, sizeof(name), "%s of payer", column_names[column]);
 		add_to(&pass->total_months, cl_month_of(call->periods.day), find_label(pass, name, call->values[column], payer), call);
 	}

@@ -30,6 +30,7 @@ const char *const cl_count_names[NUM_COUNTS] = {
 	[TOOL_CALLS] = "tool_calls",
 	[ACCEPTED_CALLS] = "accepted_calls",
 	[REJECTED_CALLS] = "rejected_calls",
+	[SCORED_CALLS] = "scored_calls",
 	[INPUT_TOKENS] = "input_tokens",
 	[CACHE_READ_TOKENS] = "cache_read_tokens",
 	[CACHE_WRITE_TOKENS] = "cache_write_tokens",
@@ -47,6 +48,8 @@ const char *const cl_amount_names[NUM_AMOUNTS] = {
 	[ADJUSTMENT_COST] = "adjustment_cost",
 	[REPORTED_COST] = "reported_cost",
 	[COST_WITHOUT_RUN] = "cost_without_run",
+	[AVOIDED_COST] = "avoided_cost",
+	[SCORE] = "score",
 };
 
 /*

@@ -283,6 +283,8 @@ static struct
 	FullTransactionId from;
 	ArrayType  *xids;			/* in TopMemoryContext */
 	int64		base_call_id;
+	FullTransactionId partial_xid;	/* invalid where none is partly in */
+	int64		partial_call_id;
 }			state;
 
 /*
@@ -475,7 +477,8 @@ read_state(void)
 		elog(ERROR, "could not connect to the executor");
 	cl_prepare_once(&plan,
 					"SELECT pg_catalog.pg_snapshot_xmax(s.snapshot), "
-					"ARRAY(SELECT x FROM pg_catalog.pg_snapshot_xip(s.snapshot) x), s.base_call_id "
+					"ARRAY(SELECT x FROM pg_catalog.pg_snapshot_xip(s.snapshot) x), s.base_call_id, "
+					"s.partial_xid, s.partial_call_id "
 					"FROM cost_ledger_internal.rollup_state s",
 					0, NULL);
 	if (SPI_execute_plan(plan, NULL, NULL, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
@@ -487,6 +490,10 @@ read_state(void)
 	state.from = DatumGetFullTransactionId(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull));
 	xids = DatumGetArrayTypeP(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &isnull));
 	state.base_call_id = DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 3, &isnull));
+	state.partial_xid = DatumGetFullTransactionId(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 4, &isnull));
+	if (isnull)
+		state.partial_xid = InvalidFullTransactionId;
+	state.partial_call_id = DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 5, &isnull));
 	if (state.xids)
 		pfree(state.xids);
 	state.xids = MemoryContextAlloc(TopMemoryContext, VARSIZE(xids));
@@ -501,6 +508,7 @@ read_state(void)
 PG_FUNCTION_INFO_V1(cl_consumed_to);
 PG_FUNCTION_INFO_V1(cl_unconsumed_xids);
 PG_FUNCTION_INFO_V1(cl_unconsumed_base);
+PG_FUNCTION_INFO_V1(cl_partly_consumed);
 
 Datum
 cl_consumed_to(PG_FUNCTION_ARGS)
@@ -522,6 +530,19 @@ cl_unconsumed_base(PG_FUNCTION_ARGS)
 {
 	read_state();
 	PG_RETURN_INT64(state.base_call_id);
+}
+
+/*
+ * Of a row without a number too: it is no part of any transaction.
+ */
+Datum
+cl_partly_consumed(PG_FUNCTION_ARGS)
+{
+	read_state();
+	if (PG_ARGISNULL(0) || !FullTransactionIdIsValid(state.partial_xid) ||
+		!FullTransactionIdEquals(DatumGetFullTransactionId(PG_GETARG_DATUM(0)), state.partial_xid))
+		PG_RETURN_INT64(PG_INT64_MIN);
+	PG_RETURN_INT64(state.partial_call_id);
 }
 
 /*

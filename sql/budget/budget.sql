@@ -372,8 +372,8 @@ CREATE FUNCTION cost_ledger_internal.recorded_condition(since timestamptz) RETUR
 AS $$
     -- With a hold as soon as they are there, without one once they are in the
     -- rollups.
-    SELECT format('c.called_at >= %L AND ((c.hold_id IS NOT NULL AND c.corrects IS NULL) OR (cost_ledger_internal.is_consumed(c.recorded_xid, c.call_id, %L, %s)%s))',
-                  recorded_condition.since, s.snapshot, s.base_call_id, cost_ledger_internal.not_quarantined())
+    SELECT format('c.called_at >= %L AND ((c.hold_id IS NOT NULL AND c.corrects IS NULL) OR (cost_ledger_internal.is_consumed(c.recorded_xid, c.call_id, %L, %s, %L, %L)%s))',
+                  recorded_condition.since, s.snapshot, s.base_call_id, s.partial_xid, s.partial_call_id, cost_ledger_internal.not_quarantined())
     FROM cost_ledger_internal.rollup_state s
 $$;
 

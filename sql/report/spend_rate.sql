@@ -56,7 +56,7 @@ AS $$
     CROSS JOIN LATERAL (
         SELECT CASE WHEN count(*) FILTER (WHERE c.weeks = 4 AND c.is_known) = 1 THEN (sum(c.cost) - min(c.cost) - max(c.cost)) / 2 END AS usual
         FROM (SELECT k.weeks, coalesce(sum(b.cost), 0) AS cost,
-                     EXISTS (SELECT FROM cost_ledger_internal.rollup_day d WHERE d.day <= (k.hour AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date) AS is_known
+                     EXISTS (SELECT FROM cost_ledger_internal.live_total_day d WHERE d.label = 'all' AND d.day <= (k.hour AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date) AS is_known
               FROM (SELECT w.weeks, min(w.hour) AS hour FROM weeks w GROUP BY w.weeks) k
               LEFT JOIN before b ON b.weeks = k.weeks AND (s.team IS NULL OR b.team = s.team)
               GROUP BY k.weeks, k.hour) c) u
