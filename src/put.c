@@ -286,8 +286,17 @@ store_parts(Relation relation, const Column *columns, Part **parts, uint64 num_p
 	return store;
 }
 
+static void
+connect_executor(void)
+{
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to the executor");
+}
+
 /*
- * Runs a statement that reads rows of a table's type from "delta".
+ * Runs a statement that reads rows of a table's type from "delta".  Whoever calls
+ * this has a connection of his own, whose memory it takes: what is registered must
+ * not outlive that.
  */
 static void
 execute_with_delta(SPIPlanPtr *plan, const char *statement, Oid relation, Tuplestorestate *store, uint64 num_rows)
@@ -343,6 +352,7 @@ cl_put_parts(RollupTable table, Part **parts, uint64 num_parts)
 
 	if (num_parts == 0)
 		return;
+	connect_executor();
 	relation = table_open(cl_ledger_relation(table_names[table]), RowExclusiveLock);
 	columns = palloc(RelationGetDescr(relation)->natts * sizeof(Column));
 	for (int i = 0; i < RelationGetDescr(relation)->natts; i++)
@@ -352,6 +362,7 @@ cl_put_parts(RollupTable table, Part **parts, uint64 num_parts)
 					   upsert_statement(relation, columns), RelationGetRelid(relation), store, num_parts);
 	tuplestore_end(store);
 	table_close(relation, NoLock);
+	SPI_finish();
 }
 
 static int
@@ -434,6 +445,7 @@ cl_find_ids(const char *table, const Table *table_of_subjects, int num_values)
 
 	if (num_subjects == 0)
 		return;
+	connect_executor();
 	relation = table_open(cl_ledger_relation(table), RowExclusiveLock);
 	oid = RelationGetRelid(relation);
 	store = store_subjects(relation, subjects, num_subjects, num_values);
@@ -458,9 +470,9 @@ cl_find_ids(const char *table, const Table *table_of_subjects, int num_values)
 
 		subjects[number]->id = DatumGetInt32(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
 	}
-	SPI_freetuptable(SPI_tuptable);
 	tuplestore_end(store);
 	table_close(relation, NoLock);
+	SPI_finish();
 }
 
 /*
@@ -479,6 +491,7 @@ cl_find_run_days(const Table *runs, MemoryContext context, ArrayBuildState **day
 
 	if (cl_table_size(runs) == 0)
 		return;
+	connect_executor();
 	relation = table_open(cl_ledger_relation("rollup_run"), RowExclusiveLock);
 	columns = palloc(RelationGetDescr(relation)->natts * sizeof(Column));
 	for (int i = 0; i < RelationGetDescr(relation)->natts; i++)
@@ -499,7 +512,7 @@ cl_find_run_days(const Table *runs, MemoryContext context, ArrayBuildState **day
 		if (!isnull)
 			*days = accumArrayResult(*days, day, false, DATEOID, context);
 	}
-	SPI_freetuptable(SPI_tuptable);
 	tuplestore_end(store);
 	table_close(relation, NoLock);
+	SPI_finish();
 }
