@@ -49,6 +49,7 @@ PIECES = \
 	sql/price/import_litellm.sql \
 	sql/price/import_genai.sql \
 	sql/price/export.sql \
+	sql/price/seed.sql \
 	sql/summary/summary.sql \
 	sql/rollup/rollup.sql \
 	sql/rollup/quarantine.sql \
@@ -120,7 +121,7 @@ $(OBJS): $(wildcard src/*.h) Makefile
 # The script is the pieces in order; three marker lines are replaced by the
 # ledger's own pieces, by the shipped price list, and by what help() knows: the
 # noun of an object is the folder of the piece that makes it.
-sql/$(EXTENSION)--$(EXTVERSION).sql: $(PIECES) $(LEDGER) prices/seed.csv cost_ledger.control Makefile
+sql/$(EXTENSION)--$(EXTVERSION).sql: $(PIECES) $(LEDGER) prices/seed.json cost_ledger.control Makefile
 	cat $(LEDGER) > $@.ledger
 	awk 'match($$0, /^CREATE (FUNCTION|PROCEDURE|AGGREGATE|TABLE|VIEW|TYPE) cost_ledger\.[a-z0-9_]+/) { \
 		name = substr($$0, 1, RLENGTH); sub(/.*\./, "", name); split(FILENAME, folder, "/"); \
@@ -128,7 +129,7 @@ sql/$(EXTENSION)--$(EXTVERSION).sql: $(PIECES) $(LEDGER) prices/seed.csv cost_le
 		END { print "" }' $(PIECES) $(LEDGER) > $@.nouns
 	cat $(PIECES) \
 	| sed -e '/^@LEDGER@$$/{r $@.ledger' -e 'd}' \
-	      -e '/^@SEED_PRICES@$$/{r prices/seed.csv' -e 'd}' \
+	      -e '/^@SEED_PRICES@$$/{r prices/seed.json' -e 'd}' \
 	      -e '/^@NOUNS@$$/{r $@.nouns' -e 'd}' \
 	      -e 's/@VERSION@/$(EXTVERSION)/g' > $@.new
 	rm $@.ledger $@.nouns

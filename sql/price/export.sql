@@ -136,7 +136,10 @@ BEGIN
     END IF;
     IF jsonb_typeof(doc) IS DISTINCT FROM 'object' OR NOT doc ?| '{prices,multipliers,aliases}'
        OR EXISTS (SELECT FROM jsonb_each(CASE WHEN jsonb_typeof(doc) = 'object' THEN doc - 'format' END) AS d
-                  WHERE d.key NOT IN ('prices', 'multipliers', 'aliases') OR jsonb_typeof(d.value) <> 'array') THEN
+                  WHERE CASE WHEN d.key IN ('prices', 'multipliers', 'aliases') THEN jsonb_typeof(d.value) <> 'array'
+                             -- what holds for prices that do not say it themselves
+                             WHEN d.key IN ('currency', 'source') THEN jsonb_typeof(d.value) <> 'string'
+                             ELSE true END) THEN
         RAISE EXCEPTION 'the document is not a cost_ledger price list'
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'It is an array of prices, or {"prices": […], "multipliers": […], "aliases": […]}: what cost_ledger.export_prices() gives.';
@@ -166,14 +169,14 @@ BEGIN
             WHEN 'prices' THEN
                 model := e ->> 'model';
                 service_class := coalesce(e ->> 'service_class', 'standard');
-                currency := coalesce(e ->> 'currency', (cost_ledger_internal.ledger()).currency);
+                currency := coalesce(e ->> 'currency', doc ->> 'currency', (cost_ledger_internal.ledger()).currency);
                 entry := concat_ws(' ', provider, model, nullif(region, ''), service_class, nullif(customer, ''), e ->> 'valid_from');
                 kind := 'raw';
                 name := NULL;
                 value := e;
                 RETURN NEXT;
                 kind := 'price';
-                name := e ->> 'source';
+                name := coalesce(e ->> 'source', doc ->> 'source');
                 value := e -> 'rates';
             WHEN 'multipliers' THEN
                 kind := 'multiplier';

@@ -537,35 +537,3 @@ CREATE FUNCTION cost_ledger_internal.load_price_list() RETURNS trigger
 
 COMMENT ON FUNCTION cost_ledger_internal.load_price_list() IS
     'Trigger of price_list: sets every price that the statement has brought.';
-
-CREATE FUNCTION cost_ledger_internal.load_seed_prices() RETURNS bigint
-    LANGUAGE plpgsql VOLATILE
-    SET search_path = pg_catalog, pg_temp
-    SET standard_conforming_strings = on
-AS $load_seed_prices$
-DECLARE
-    loaded bigint;
-BEGIN
-    -- The shipped file has neither quotes nor commas inside a field.
-    INSERT INTO cost_ledger.price_list
-            (provider, model, region, service_class, meter, unit_price, per, currency, valid_from, valid_to, source)
-        SELECT f[1], f[2], f[3], f[4], f[5], f[6]::numeric, f[7]::bigint, f[8], f[9]::timestamptz, nullif(f[10], '')::timestamptz, f[11]
-        FROM (SELECT string_to_array(line, ',') AS f
-              FROM regexp_split_to_table(btrim($csv$
-@SEED_PRICES@
-$csv$, E'\n'), E'\n') WITH ORDINALITY AS l (line, number)
-              WHERE number > 1) AS fields;
-    GET DIAGNOSTICS loaded = ROW_COUNT;
-    RETURN loaded;
-END
-$load_seed_prices$;
-
-COMMENT ON FUNCTION cost_ledger_internal.load_seed_prices() IS
-    'cost_ledger.load_seed_prices(), with the rights of the ledger''s owner.';
-
-CREATE FUNCTION cost_ledger.load_seed_prices() RETURNS bigint
-    LANGUAGE c VOLATILE
-    AS 'MODULE_PATHNAME', 'cl_as_owner';
-
-COMMENT ON FUNCTION cost_ledger.load_seed_prices() IS
-    'Loads the price list that ships with cost_ledger (prices/seed.csv: list prices of well-known models, with the date from which each is known) and returns the number of rates in it. Loading it again changes nothing.';
