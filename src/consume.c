@@ -434,9 +434,12 @@ measure_amounts(Call *call)
 static Part *
 add_to(Table *table, int64 bucket, Subject *subject, const Call *call)
 {
+	/* What it adds lives as long as the part. */
+	MemoryContext old = MemoryContextSwitchTo(table->context);
 	Part	   *part = cl_find_part(table, bucket, subject);
 
 	cl_add_measures(&part->measures, &call->measures);
+	MemoryContextSwitchTo(old);
 	return part;
 }
 
