@@ -754,11 +754,13 @@ start_delta(Pass *pass)
 		&pass->combinations, &pass->labels, &pass->run_ids, &pass->session_ids, &pass->user_ids, &pass->minutes, &pass->hours,
 		&pass->days, &pass->total_days, &pass->total_months, &pass->user_days, &pass->sessions, &pass->runs
 	};
+	MemoryContext old;
 
 	for (int i = 0; i < (int) lengthof(tables); i++)
 		*tables[i] = cl_make_table(pass->delta);
-	MemoryContextSwitchTo(pass->delta);
+	old = MemoryContextSwitchTo(pass->delta);
 	initStringInfo(&pass->key);
+	MemoryContextSwitchTo(old);
 }
 
 /*
@@ -781,6 +783,7 @@ put_delta(Pass *pass)
 	AtEOXact_GUC(false, settings);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(pass->delta);
+	start_delta(pass);
 }
 
 /* ----------
@@ -803,10 +806,13 @@ start_pass(Pass *pass)
 	bool		isnull;
 	HeapTuple	row;
 
+	/* What is too old for a rollup goes first, so that nothing is added to it. */
+	if (SPI_execute("SELECT cost_ledger_internal.drop_old_buckets()", false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not drop old buckets");
 	cl_prepare_once(&plan,
 					"SELECT s.minutes_from, s.hours_from, s.days_from, l.time_zone "
 					"FROM cost_ledger_internal.rollup_state s CROSS JOIN cost_ledger.ledger l", 0, NULL);
-	if (SPI_execute_plan(plan, NULL, NULL, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+	if (SPI_execute_plan(plan, NULL, NULL, false, 1) != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "could not read the state of the rollups");
 	row = SPI_tuptable->vals[0];
 	pass->minutes_from = DatumGetTimestampTz(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
@@ -817,6 +823,7 @@ start_pass(Pass *pass)
 	find_function("is_failure", &pass->is_failure);
 	pass->kept = CurrentMemoryContext;
 	pass->delta = AllocSetContextCreate(CurrentMemoryContext, "cost_ledger new calls", ALLOCSET_DEFAULT_SIZES);
+	start_delta(pass);
 }
 
 static Portal
@@ -832,34 +839,45 @@ open_calls(const char *condition)
 	return SPI_cursor_open_with_args(NULL, query.data, 0, NULL, NULL, NULL, true, CURSOR_OPT_NO_SCROLL);
 }
 
+/*
+ * Adds up the calls that have been fetched.
+ */
+static void
+add_fetched(Pass *pass, SPITupleTable *fetched)
+{
+	MemoryContext each = AllocSetContextCreate(CurrentMemoryContext, "cost_ledger calls", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(each);
+
+	for (uint64 i = 0; i < fetched->numvals; i++)
+		add_call(pass, fetched->vals[i], fetched->tupdesc);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(each);
+	SPI_freetuptable(fetched);
+}
+
 static void
 add_calls(Pass *pass, const char *condition)
 {
 	Portal		calls = open_calls(condition);
-	MemoryContext each = AllocSetContextCreate(CurrentMemoryContext, "cost_ledger calls", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = CurrentMemoryContext;
 
-	start_delta(pass);
 	for (;;)
 	{
-		MemoryContextSwitchTo(old);
+		SPITupleTable *fetched;
+
 		SPI_cursor_fetch(calls, true, FETCH_CALLS);
+		fetched = SPI_tuptable;
 		if (SPI_processed == 0)
 			break;
-		MemoryContextSwitchTo(each);
-		for (uint64 i = 0; i < SPI_processed; i++)
-			add_call(pass, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
-		SPI_freetuptable(SPI_tuptable);
-		MemoryContextReset(each);
+		if (pass->delta == NULL)
+			start_pass(pass);
+		add_fetched(pass, fetched);
 		CHECK_FOR_INTERRUPTS();
 		if (MemoryContextMemAllocated(pass->delta, true) > MAX_MEMORY)
-		{
 			put_delta(pass);
-			start_delta(pass);
-		}
 	}
 	SPI_cursor_close(calls);
-	put_delta(pass);
+	if (pass->delta != NULL)
+		put_delta(pass);
 }
 
 PG_FUNCTION_INFO_V1(cl_labels_fingerprint);

@@ -19,17 +19,24 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.checked_range(text, timestamptz, timestamptz) IS
     'A range of time, made whole minutes, hours, days, weeks or months of the reporting zone.';
 
+-- PL/pgSQL, which plans anew when a partition has been dropped.
 CREATE FUNCTION cost_ledger_internal.kept_times(rollup text) RETURNS tstzmultirange
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    kept_from timestamptz;
+BEGIN
     -- Nothing whose calls are gone, dropped or vanished; nothing that has been
     -- removed from the rollup for its age.
-    SELECT tstzmultirange(tstzrange(greatest(s.calls_from, CASE rollup WHEN 'minute' THEN s.minutes_from WHEN 'hour' THEN s.hours_from
-                                                                       WHEN 'day' THEN s.days_from::timestamp AT TIME ZONE l.time_zone END), NULL))
+    SELECT greatest(s.calls_from, CASE rollup WHEN 'minute' THEN s.minutes_from WHEN 'hour' THEN s.hours_from
+                                              WHEN 'day' THEN s.days_from::timestamp AT TIME ZONE l.time_zone END)
+        INTO kept_from
+        FROM cost_ledger_internal.rollup_state s, cost_ledger.ledger l;
+    RETURN tstzmultirange(tstzrange(kept_from, NULL))
            - coalesce((SELECT range_agg(tstzrange(v.range_start, v.range_end))
-                       FROM cost_ledger_internal.vanished_month v WHERE v.range_end > s.calls_from), '{}')
-    FROM cost_ledger_internal.rollup_state s, cost_ledger.ledger l
+                       FROM cost_ledger_internal.vanished_month v WHERE v.range_end > kept_from), '{}');
+END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.kept_times(text) IS

