@@ -546,12 +546,13 @@ cl_partly_consumed(PG_FUNCTION_ARGS)
 }
 
 /*
- * How much of a table the calls are that refresh() has not seen: as many as come
- * in a minute or so, however big the table is.  Its histogram, which is older
- * than they are, would have the planner expect a hundredth of it, and plan, and
- * compile, for as many.
+ * How much of a partition the calls are that refresh() has not seen: few, however
+ * big it is.  There are as many partitions as months, and a minute's calls are in
+ * one or two of them.  The histogram, which is older than they are, would have the
+ * planner expect a hundredth of each, and plan, and compile, for as many; so would
+ * a thousand of each, which a bitmap would fetch from as many pages.
  */
-#define EXPECTED_TAIL 1000.0
+#define EXPECTED_TAIL 50.0
 
 PG_FUNCTION_INFO_V1(cl_tail_selectivity);
 Datum
