@@ -65,11 +65,7 @@ COMMENT ON VIEW cost_ledger_internal.consumed_measure IS 'What the rows of call 
 
 CREATE VIEW cost_ledger_internal.unconsumed_measure AS
 SELECT m.*
-FROM cost_ledger_internal.call_measure m
-WHERE (m.recorded_xid OPERATOR(cost_ledger_internal.>) cost_ledger_internal.consumed_to()
-       OR m.recorded_xid = ANY (cost_ledger_internal.unconsumed_xids())
-       OR (m.recorded_xid IS NULL AND m.call_id > cost_ledger_internal.unconsumed_base()))
-  AND m.call_id > cost_ledger_internal.partly_consumed(m.recorded_xid);
+FROM cost_ledger_internal.unconsumed_measures() m;
 
 COMMENT ON VIEW cost_ledger_internal.unconsumed_measure IS 'What rows of call add to the rollups that are not in them yet: those of unconsumed_call. Columns as in call_measure.';
 
