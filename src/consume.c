@@ -772,8 +772,12 @@ put_delta(Pass *pass)
 	MemoryContext old = MemoryContextSwitchTo(pass->delta);
 	int			settings = NewGUCNestLevel();
 
-	/* Rows are looked up by their keys, also where a table was empty when the statement was planned. */
+	/*
+	 * Rows are looked up by their keys, also where a table was empty when the
+	 * statement was planned, and one index as good as another.
+	 */
 	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("enable_indexonlyscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	cl_find_ids("rollup_key", &pass->combinations, NUM_CUBE_LABELS);
 	put_cube(pass);
 	add_totals(pass);

@@ -295,6 +295,7 @@ CREATE FUNCTION cost_ledger_internal.run_depth_as_owner(run_id text) RETURNS int
     LANGUAGE sql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off
+    SET enable_indexonlyscan = off
 AS $$
     SELECT coalesce((SELECT r.depth FROM cost_ledger_internal.rollup_run r WHERE r.run_id = run_depth_as_owner.run_id), 0)
 $$;
@@ -315,6 +316,7 @@ CREATE FUNCTION cost_ledger_internal.place_runs(run_ids text[], parent_run_ids t
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off
+    SET enable_indexonlyscan = off
     SET jit = off
 AS $$
 DECLARE
@@ -352,6 +354,7 @@ CREATE FUNCTION cost_ledger_internal.root_runs(run_ids text[]) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off
+    SET enable_indexonlyscan = off
     SET jit = off
 AS $$
 BEGIN
@@ -384,6 +387,7 @@ CREATE FUNCTION cost_ledger_internal.moved_runs_as_owner()
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off
+    SET enable_indexonlyscan = off
     SET jit = off
 AS $$
     SELECT p.*
@@ -452,6 +456,7 @@ CREATE FUNCTION cost_ledger_internal.make_run_days(days date[]) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off
+    SET enable_indexonlyscan = off
     SET jit = off
 AS $$
 BEGIN
