@@ -284,16 +284,17 @@ BEGIN
                                      AND b.period <> 'request' AND b.metric NOT IN ('concurrent_calls', 'depth')
                                      AND f.labels @> b.scope AND (b.each_of IS NULL OR f.labels ? b.each_of)
             CROSS JOIN cost_ledger.ledger l
-        ), periods AS MATERIALIZED (
-            SELECT d.period, d.time_zone, d.week_start, d.bucket,
-                   CASE WHEN d.period = 'rolling' THEN d.bucket
-                        ELSE (cost_ledger_internal.budget_period(d.period, d.bucket, d.time_zone, d.week_start)).period_start END AS period_start
-            FROM (SELECT DISTINCT f.period, f.time_zone, f.week_start, f.bucket FROM found f) d
         )
-        SELECT f.budget_id, f.entity, p.period_start,
+        -- Of each bucket the period is asked for once.  Windows, not a join, of which
+        -- the planner, which knows nothing of how many there are, might compare each
+        -- with each.
+        SELECT f.budget_id, f.entity, f.period_start,
                sum(f.posted) AS posted, sum(f.unpriced_calls)::bigint AS unpriced_calls, min(f.first_at) AS first_at, max(f.last_at) AS last_at
-        FROM found f
-        JOIN periods p USING (period, time_zone, week_start, bucket)
+        FROM (SELECT f.*,
+                     max(CASE WHEN f.period = 'rolling' THEN f.bucket
+                              WHEN f.number = 1 THEN (cost_ledger_internal.budget_period(f.period, f.bucket, f.time_zone, f.week_start)).period_start END)
+                         OVER (PARTITION BY f.period, f.time_zone, f.week_start, f.bucket) AS period_start
+              FROM (SELECT f.*, row_number() OVER (PARTITION BY f.period, f.time_zone, f.week_start, f.bucket) AS number FROM found f) f) f
         GROUP BY 1, 2, 3
         $query$,
         unit,
