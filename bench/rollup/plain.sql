@@ -83,8 +83,7 @@ BEGIN
         FROM plain.day d
         GROUP BY 1, d.key_id';
 
-    FOR bucket IN VALUES ('day', '(c.called_at AT TIME ZONE ''UTC'')::date'), ('week', 'date_trunc(''week'', c.called_at AT TIME ZONE ''UTC'')::date'),
-                         ('month', 'date_trunc(''month'', c.called_at AT TIME ZONE ''UTC'')::date') LOOP
+    FOR bucket IN VALUES ('day', '(c.called_at AT TIME ZONE ''UTC'')::date') LOOP
         EXECUTE 'INSERT INTO plain.total_' || bucket.column1 || ' (' || bucket.column1 || ', label_id, calls, priced_calls, unpriced_calls, corrections, retries, tool_calls,
                 accepted_calls, rejected_calls, ' || token_columns || ', cost, adjustment_cost, reported_cost, cost_without_run)
             SELECT c.bucket, k.label_id, c.calls, c.priced_calls, c.unpriced_calls, c.corrections, c.retries, c.tool_calls,
@@ -122,6 +121,16 @@ BEGIN
                       (c.agent), (c.step), (c.tool), (c.api_key), (c.cohort))) c
             JOIN cost_ledger_internal.rollup_label k
               ON k.fingerprint = cost_ledger_internal.labels_fingerprint(c.label, c.value, c.provider, c.service_class, c.served_from, NULL, NULL)';
+    END LOOP;
+
+    FOR bucket IN VALUES ('week', 'd.day - (d.day - date ''1900-01-01'') % 7'), ('month', 'date_trunc(''month'', d.day::timestamp)::date') LOOP
+        EXECUTE 'INSERT INTO plain.total_' || bucket.column1 || ' (' || bucket.column1 || ', label_id, calls, priced_calls, unpriced_calls, corrections, retries, tool_calls,
+                accepted_calls, rejected_calls, ' || token_columns || ', cost, adjustment_cost, reported_cost, cost_without_run)
+            SELECT ' || bucket.column2 || ', d.label_id, sum(d.calls), sum(d.priced_calls), sum(d.unpriced_calls), sum(d.corrections),
+                   sum(d.retries), sum(d.tool_calls), sum(d.accepted_calls), sum(d.rejected_calls), ' || regexp_replace(token_columns, '(\w+)', 'sum(d.\1)', 'g') || ',
+                   sum(d.cost), sum(d.adjustment_cost), sum(d.reported_cost), sum(d.cost_without_run)
+            FROM plain.total_day d
+            GROUP BY 1, d.label_id';
     END LOOP;
 
     FOR bucket IN VALUES ('run'), ('session') LOOP

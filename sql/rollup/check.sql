@@ -250,43 +250,40 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.checked_sessions(tstzrange, tstzmultirange) IS
     'The sessions that a range of time concerns, and all of whose calls can still be there.';
 
-CREATE FUNCTION cost_ledger_internal.expected_place(
-    run_id text, parent_run_id text, OUT root_run_id text, OUT depth integer, OUT is_circular boolean
-) RETURNS record
-    LANGUAGE plpgsql STABLE
+CREATE FUNCTION cost_ledger_internal.circular_runs() RETURNS TABLE (run_id text, head text)
+    LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    passed text[] := ARRAY[expected_place.run_id];
-    parent text := expected_place.parent_run_id;
-    circle text[];
-BEGIN
-    -- Up, to a run without a parent, or to one that has been passed.
-    WHILE parent IS NOT NULL AND parent <> ALL (passed) LOOP
-        passed := passed || parent;
-        parent := (SELECT r.parent_run_id FROM cost_ledger_internal.rollup_run r WHERE r.run_id = passed[cardinality(passed)]);
-    END LOOP;
-    circle := CASE WHEN parent IS NOT NULL THEN passed[array_position(passed, parent):] ELSE '{}' END;
-    is_circular := run_id = ANY (circle);
-    root_run_id := coalesce((SELECT min(c COLLATE "C") FROM unnest(circle) c), passed[cardinality(passed)]);
-    depth := array_position(passed, root_run_id) - 1;
-    IF depth = 0 THEN
-        root_run_id := NULL;
-    END IF;
-END
+    -- Up from each run that says it is the head of a circle.
+    WITH RECURSIVE walk (head, run_id) AS (
+        SELECT r.run_id, r.parent_run_id
+        FROM cost_ledger_internal.rollup_run r
+        WHERE r.is_circular AND r.root_run_id IS NULL AND r.parent_run_id IS NOT NULL
+        UNION
+        SELECT w.head, p.parent_run_id
+        FROM walk w
+        JOIN cost_ledger_internal.rollup_run p ON p.run_id = w.run_id
+        WHERE w.run_id <> w.head AND p.parent_run_id IS NOT NULL
+    )
+    SELECT w.run_id, w.head
+    FROM walk w
+    JOIN (SELECT h.head FROM walk h GROUP BY h.head HAVING bool_or(h.run_id = h.head) AND min(h.run_id) = h.head) t ON t.head = w.head
 $$;
 
-COMMENT ON FUNCTION cost_ledger_internal.expected_place(text, text) IS
-    'Where a run should be among runs, by the parents that rollup_run says.';
+COMMENT ON FUNCTION cost_ledger_internal.circular_runs() IS
+    'The runs of circles of parents that rollup_run knows, each with the smallest of its circle.';
 
 CREATE FUNCTION cost_ledger_internal.expected_run(wanted tstzrange, kept tstzmultirange) RETURNS TABLE (key jsonb, measures jsonb)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
+    -- A run is one below its parent, but for the head of a circle: if that is true
+    -- of all, all are where they belong.
     SELECT jsonb_build_object('run_id', e.run_id),
-           jsonb_strip_nulls(to_jsonb(e)) - 'run_id'
-           || CASE WHEN e.parent_run_id IS NULL THEN '{"depth": 0, "is_circular": false}'
-                   ELSE (SELECT jsonb_strip_nulls(to_jsonb(p)) FROM cost_ledger_internal.expected_place(e.run_id, e.parent_run_id) p) END
+           jsonb_strip_nulls(to_jsonb(e) || jsonb_build_object(
+               'root_run_id', CASE WHEN c.head IS DISTINCT FROM e.run_id THEN coalesce(p.root_run_id, e.parent_run_id) END,
+               'depth', CASE WHEN e.parent_run_id IS NULL OR c.head = e.run_id THEN 0 ELSE coalesce(p.depth, 0) + 1 END,
+               'is_circular', c.head IS NOT NULL)) - 'run_id'
     FROM (
         SELECT m.run_id COLLATE "C" AS run_id, min(m.parent_run_id COLLATE "C") AS parent_run_id, min(m.called_at) AS started_at,
                (min(m.called_at) AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS started_on, max(m.ended_at) AS ended_at,
@@ -304,6 +301,8 @@ AS $$
         FROM cost_ledger_internal.consumed_measure m
         WHERE m.run_id IN (SELECT w.id FROM cost_ledger_internal.checked_runs(wanted, kept) w)
         GROUP BY 1) e
+    LEFT JOIN cost_ledger_internal.rollup_run p ON p.run_id = e.parent_run_id
+    LEFT JOIN cost_ledger_internal.circular_runs() c ON c.run_id = e.run_id
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.expected_run(tstzrange, tstzmultirange) IS
@@ -598,9 +597,9 @@ BEGIN
     PERFORM cost_ledger_internal.make_keys(range_start - interval '1 month', range_end + interval '1 month');
     FOREACH rollup IN ARRAY cost_ledger_internal.checked_rollups() LOOP
         total := total + cost_ledger_internal.put_right(rollup, range_start, range_end);
-        -- Of a run whose parents were put right, the place is known only now.
+        -- Where runs are among runs is known when all are there.
         IF rollup = 'run' THEN
-            total := total + cost_ledger_internal.put_right(rollup, range_start, range_end);
+            PERFORM cost_ledger_internal.root_runs(ARRAY(SELECT r.run_id FROM cost_ledger_internal.rollup_run r WHERE r.parent_run_id IS NOT NULL));
         END IF;
     END LOOP;
     RETURN total;

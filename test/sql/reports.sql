@@ -351,6 +351,19 @@ SELECT r.relname, a.attname, format_type(a.atttypid, a.atttypmod) AS not_for_eve
       AND a.atttypid NOT IN ('text'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'double precision'::regtype,
                              'timestamptz'::regtype, 'date'::regtype, 'boolean'::regtype)
     ORDER BY r.relname, a.attnum;
+-- The seam: what people read knows no table of rollups, but for what tells how these
+-- are, and the last column of what it reads says on which node a row is.
+SELECT DISTINCT v.relname AS view, t.relname AS reads
+FROM pg_rewrite r
+JOIN pg_class v ON v.oid = r.ev_class AND v.relnamespace = 'cost_ledger'::regnamespace
+JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
+JOIN pg_class t ON t.oid = d.refobjid AND t.relname LIKE 'rollup\_%'
+WHERE v.relname NOT IN ('rollup_status', 'retention_check')
+ORDER BY 1, 2;
+SELECT c.relname
+FROM pg_class c
+JOIN LATERAL (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = c.oid ORDER BY a.attnum DESC LIMIT 1) l ON l.attname <> 'node'
+WHERE c.relnamespace = 'cost_ledger_internal'::regnamespace AND c.relname LIKE 'live\_%' AND c.relname NOT LIKE 'live\_call%' AND c.relkind = 'v';
 -- The zone is looked up once per query, never once per row.
 DO $$
 DECLARE
