@@ -15,6 +15,7 @@ OBJS = \
 	src/ledger.o \
 	src/as_owner.o \
 	src/key_space.o \
+	src/event_key.o \
 	src/visible.o \
 	src/price_cache.o \
 	src/pricing.o \
@@ -79,10 +80,10 @@ LEDGER = \
 	sql/price/price.ledger.sql \
 	sql/price/import.ledger.sql \
 	sql/call/call.ledger.sql \
-	sql/call/rerate.ledger.sql \
 	sql/rollup/rollup.ledger.sql \
 	sql/rollup/quarantine.ledger.sql \
 	sql/call/retention.ledger.sql \
+	sql/call/rerate.ledger.sql \
 	sql/rollup/live.ledger.sql \
 	sql/budget/budget.ledger.sql \
 	sql/alert/alert.ledger.sql \

@@ -3,8 +3,8 @@
  *	  What happens to a call on its way into the ledger.
  *
  * In this order: the row is numbered, what is empty in it becomes NULL, it is
- * checked, its usage is read, it is priced at its own time, its event key is
- * claimed (a replay ends there), and the columns that belong to the ledger are
+ * checked, its event key is claimed (a replay ends there), its usage is read, it
+ * is priced at its own time, and the columns that belong to the ledger are
  * filled.  The row is refused only for what cannot be a fact; a call without a
  * price is recorded as one.
  *
@@ -23,12 +23,10 @@
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "commands/trigger.h"
-#include "common/cryptohash.h"
-#include "common/sha2.h"
+#include "event_key.h"
 #include "fmgr.h"
 #include "hold.h"
 #include "json_column.h"
-#include "key_space.h"
 #include "ledger.h"
 #include "miscadmin.h"
 #include "pricing.h"
@@ -38,7 +36,6 @@
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 #include "utils/rel.h"
-#include "utils/rls.h"
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
@@ -62,6 +59,7 @@ typedef enum CallColumn
 	TOOL_CALLS_COUNT,
 	RETRY_COUNT,
 	ATTEMPT,
+	ACCEPTED,
 	COST,
 	CACHE_READ_COST,			/* in CostPart's order */
 	CACHE_WRITE_COST,
@@ -129,6 +127,7 @@ static const struct
 	[TOOL_CALLS_COUNT] = {"tool_calls_count", INT4OID},
 	[RETRY_COUNT] = {"retry_count", INT4OID},
 	[ATTEMPT] = {"attempt", INT4OID},
+	[ACCEPTED] = {"accepted", BOOLOID},
 	[COST] = {"cost", NUMERICOID},
 	[CACHE_READ_COST] = {"cache_read_cost", NUMERICOID},
 	[CACHE_WRITE_COST] = {"cache_write_cost", NUMERICOID},
@@ -199,7 +198,6 @@ typedef struct CallRow
 	Oid			sequence;		/* of call_id */
 	int			natts;
 	int			index[NUM_CALL_COLUMNS];	/* attribute number - 1 */
-	bool	   *own;			/* per attribute: not part of the payload */
 	Datum	   *values;
 	bool	   *nulls;
 	Datum		words[PRICING_PRICED + 1];	/* names of Pricing, as text */
@@ -251,7 +249,6 @@ make_call_row(Relation relation, MemoryContext context)
 
 	row->sequence = cl_ledger_relation("call_call_id_seq");
 	row->natts = descriptor->natts;
-	row->own = palloc0(row->natts * sizeof(bool));
 	row->values = palloc(row->natts * sizeof(Datum));
 	row->nulls = palloc(row->natts * sizeof(bool));
 	for (int i = 0; i < NUM_CALL_COLUMNS; i++)
@@ -272,10 +269,6 @@ make_call_row(Relation relation, MemoryContext context)
 							name, RelationGetRelationName(relation)),
 					 errhint("The ledger's own columns must keep their types.")));
 	}
-
-	/* A replay differs in these without being another event. */
-	row->own[row->index[CALL_ID]] = true;
-	row->own[row->index[CALLED_AT]] = true;
 
 	for (int i = 0; i <= PRICING_PRICED; i++)
 		row->words[i] = CStringGetTextDatum(cl_pricing_name(i));
@@ -420,8 +413,15 @@ sum_of_counts(Datum object, const char *column)
 static void
 shorten(CallRow *row, CallColumn column, int limit)
 {
-	if (!ISNULL(row, column))
-		VALUE(row, column) = cl_shorten_datum(VALUE(row, column), limit);
+	const char *value;
+
+	if (ISNULL(row, column))
+		return;
+	/* As nearly all are, and not worth a call. */
+	value = DatumGetPointer(VALUE(row, column));
+	if (VARATT_IS_4B_U(value) && VARSIZE_4B(value) - VARHDRSZ <= (Size) limit)
+		return;
+	VALUE(row, column) = cl_shorten_datum(VALUE(row, column), limit);
 }
 
 /*
@@ -567,142 +567,87 @@ check_call(CallRow *row)
 }
 
 /*
- * SHA-256 of what the client sent: every column but the ledger's own and
- * called_at, each with its number and length.
+ * What the ledger gives or computes itself is no part of what a client sent; a
+ * retry may have another time, and its key is known to be the same.
+ */
+static bool
+is_payload(CallColumn column)
+{
+	return column != CALL_ID && column != CALLED_AT && column != RECORDED_AT &&
+		column != RECORDED_XID && column != PRICE_ID && column != CORRECTS &&
+		!(column >= COST && column <= OTHER_COST) && column != PRICING &&
+		column != EVENT_KEY;
+}
+
+/*
+ * A word that says what is meant without it.
+ */
+static bool
+is_implied(const CallRow *row, CallColumn column)
+{
+	switch (column)
+	{
+		case SERVED_FROM:
+			return text_equals(VALUE(row, column), "model");
+		case USAGE_STATUS:
+			return text_equals(VALUE(row, column), "final");
+		case SERVICE_CLASS:
+			return ISNULL(row, RAW_USAGE) && text_equals(VALUE(row, column), "standard");
+		default:
+			return false;
+	}
+}
+
+/*
+ * Digest of what the client sent, in one spelling.  Columns that users have
+ * added are theirs: a default of one says nothing about the event.
  */
 static bytea *
-payload_hash(const CallRow *row, TupleDesc descriptor)
+digest_payload(const CallRow *row)
 {
-	bytea	   *result = palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
-	pg_cryptohash_ctx *context = pg_cryptohash_create(PG_SHA256);
-	bool		good = context != NULL && pg_cryptohash_init(context) >= 0;
+	StringInfoData payload;
 
-	for (int i = 0; good && i < row->natts; i++)
+	initStringInfo(&payload);
+	for (int i = 0; i < NUM_CALL_COLUMNS; i++)
 	{
-		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
-		const void *data;
-		Datum		value = row->values[i];
-		int32		head[2];
-
-		/* A NULL adds nothing, so that a column added later changes no hash. */
-		if (row->own[i] || row->nulls[i] || attribute->attisdropped)
-			continue;
-		if (attribute->attlen == -1)
-		{
-			value = PointerGetDatum(PG_DETOAST_DATUM_PACKED(value));
-			data = VARDATA_ANY(DatumGetPointer(value));
-			head[1] = VARSIZE_ANY_EXHDR(DatumGetPointer(value));
-		}
-		else if (attribute->attbyval)
-		{
-			data = &value;
-			head[1] = sizeof(Datum);
-		}
-		else
-		{
-			data = DatumGetPointer(value);
-			head[1] = attribute->attlen > 0 ? attribute->attlen : (int) strlen(data) + 1;
-		}
-		/* By name, not by number: partitions may number differently. */
-		head[0] = strlen(NameStr(attribute->attname));
-		good = pg_cryptohash_update(context, (uint8 *) head, sizeof(head)) >= 0 &&
-			pg_cryptohash_update(context, (uint8 *) NameStr(attribute->attname), head[0]) >= 0 &&
-			pg_cryptohash_update(context, data, head[1]) >= 0;
+		if (!ISNULL(row, i) && is_payload(i) && !is_implied(row, i))
+			cl_payload_add(&payload, call_columns[i].name, call_columns[i].type, VALUE(row, i));
 	}
-	good = good && pg_cryptohash_final(context, (uint8 *) VARDATA(result),
-									   PG_SHA256_DIGEST_LENGTH) >= 0;
-	if (context)
-		pg_cryptohash_free(context);
-	if (!good)
-		elog(ERROR, "could not compute a SHA-256 hash");
-	SET_VARSIZE(result, VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
-	return result;
+	return cl_payload_digest(&payload);
 }
 
-/*
- * Whether a key that is taken has recorded an event of this payload, and as
- * which call.
- */
-static bool
-is_same_event(Datum *arguments, Oid *types, const char *key, int64 *call_id)
-{
-	static SPIPlanPtr plan = NULL;
-	TupleDesc	descriptor;
-	bytea	   *payload = DatumGetByteaPP(arguments[2]);
-	bytea	   *before;
-	bool		isnull;
-
-	cl_prepare_once(&plan,
-					"SELECT k.payload, k.call_id FROM cost_ledger_internal.event_key k "
-					"WHERE k.key_space OPERATOR(pg_catalog.=) $1 AND k.event_key OPERATOR(pg_catalog.=) $2",
-					2, types);
-	if (SPI_execute_plan(plan, arguments, NULL, false, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not look up an event key");
-	if (SPI_processed != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("event key \"%s\" was removed while it was looked up", key),
-				 errhint("Retry the transaction.")));
-	descriptor = SPI_tuptable->tupdesc;
-	before = DatumGetByteaPP(SPI_getbinval(SPI_tuptable->vals[0], descriptor, 1, &isnull));
-	*call_id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], descriptor, 2, &isnull));
-	return VARSIZE_ANY_EXHDR(before) == PG_SHA256_DIGEST_LENGTH &&
-		memcmp(VARDATA_ANY(before), VARDATA_ANY(payload), PG_SHA256_DIGEST_LENGTH) == 0;
-}
-
-/*
- * Whose call has used a key is told to those who may read every call.
- */
 static void
-refuse_other_event(const char *key, int64 call_id)
+refuse_other_event(const CallRow *row, TupleDesc descriptor, const EventKeyClaim *claim)
 {
-	Oid			call = cl_ledger_relation("call");
-	bool		may_read = pg_class_aclcheck(call, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
-		check_enable_rls(call, GetUserId(), true) != RLS_ENABLED;
+	Datum		columns[NUM_CALL_COLUMNS];
+	int			ncolumns = 0;
+	HeapTuple	tuple = heap_form_tuple(descriptor, row->values, row->nulls);
 
-	ereport(ERROR,
-			(errcode(ERRCODE_CL_EVENT_KEY_CONFLICT),
-			 errmsg("event key \"%s\" has already recorded another call", key),
-			 may_read ? errdetail("It belongs to call " INT64_FORMAT ".", call_id) : 0,
-			 errhint("Send a retry with the same payload and a new event with a new key; to correct a recorded call use cost_ledger.correct_call().")));
+	for (int i = 0; i < NUM_CALL_COLUMNS; i++)
+	{
+		if (is_payload(i))
+			columns[ncolumns++] = CStringGetTextDatum(call_columns[i].name);
+	}
+	cl_refuse_other_event(VALUE(row, EVENT_KEY), claim,
+						  heap_copy_tuple_as_datum(tuple, descriptor), descriptor->tdtypeid,
+						  PointerGetDatum(construct_array(columns, ncolumns, TEXTOID, -1, false, TYPALIGN_INT)));
 }
 
 /*
- * Claims the row's event key in the space of the role that inserts.  False when
- * the same event is already recorded: then there is nothing to insert.  Waits
- * for another transaction that has claimed the key and not ended.
+ * Claims the row's event key.  False when the same event is already recorded:
+ * then there is nothing to insert.  What was sent is all that counts, so before
+ * the ledger fills anything.
  */
 static bool
-claim_event_key(const CallRow *row, bytea *payload)
+claim_event_key(const CallRow *row, TupleDesc descriptor)
 {
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {TEXTOID, TEXTOID, BYTEAOID, INT8OID, TIMESTAMPTZOID};
-	Datum		arguments[] = {
-		PointerGetDatum(cl_key_space()), VALUE(row, EVENT_KEY), PointerGetDatum(payload),
-		VALUE(row, CALL_ID), VALUE(row, CALLED_AT)
-	};
-	char	   *key = TextDatumGetCString(VALUE(row, EVENT_KEY));
-	CallerIdentity caller = cl_become_owner(cl_ledger_relation("event_key"));
-	bool		is_claimed;
-	bool		is_same = false;
-	int64		call_id = 0;
+	EventKeyClaim claim = cl_claim_event_key(VALUE(row, EVENT_KEY), digest_payload(row),
+											 DatumGetInt64(VALUE(row, CALL_ID)),
+											 DatumGetTimestampTz(VALUE(row, CALLED_AT)));
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to the executor");
-	cl_prepare_once(&plan,
-					"INSERT INTO cost_ledger_internal.event_key (key_space, event_key, payload, call_id, called_at) "
-					"VALUES ($1, $2, $3, $4, $5) ON CONFLICT (key_space, event_key) DO NOTHING",
-					5, types);
-	if (SPI_execute_plan(plan, arguments, NULL, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not claim an event key");
-	is_claimed = SPI_processed == 1;
-	if (!is_claimed)
-		is_same = is_same_event(arguments, types, key, &call_id);
-	SPI_finish();
-	cl_become_caller(caller);
-	if (!is_claimed && !is_same)
-		refuse_other_event(key, call_id);
-	return is_claimed;
+	if (!claim.is_claimed && !claim.is_same)
+		refuse_other_event(row, descriptor, &claim);
+	return claim.is_claimed;
 }
 
 /*
@@ -987,16 +932,12 @@ cl_price_call(PG_FUNCTION_ARGS)
 			check_correction(row, trigger->tg_relation);
 		else
 		{
-			bytea	   *payload = NULL;
-
 			refuse_computed_columns(row);
-			if (!ISNULL(row, EVENT_KEY))
-				payload = payload_hash(row, descriptor);
 			check_call(row);
 			bound_texts(row);
-			price_row(row);
-			if (payload && !claim_event_key(row, payload))
+			if (!ISNULL(row, EVENT_KEY) && !claim_event_key(row, descriptor))
 				return PointerGetDatum(NULL);	/* a replay: nothing happens */
+			price_row(row);
 			if (!ISNULL(row, HOLD_ID))
 				cl_note_settlement(DatumGetTimestampTz(VALUE(row, CALLED_AT)),
 								   DatumGetInt64(VALUE(row, CALL_ID)));

@@ -121,6 +121,21 @@ cl_key_space(void)
 	return known_space;
 }
 
+PG_FUNCTION_INFO_V1(cl_key_space_name);
+
+/*
+ * key_space() → text
+ */
+Datum
+cl_key_space_name(PG_FUNCTION_ARGS)
+{
+	text	   *space = cl_key_space();
+	text	   *result = palloc(VARSIZE(space));
+
+	memcpy(result, space, VARSIZE(space));
+	PG_RETURN_TEXT_P(result);
+}
+
 PG_FUNCTION_INFO_V1(cl_grant_changed);
 
 /*

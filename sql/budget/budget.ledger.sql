@@ -66,6 +66,15 @@ COMMENT ON COLUMN cost_ledger.budget_version.valid_to IS 'Until when; NULL witho
 COMMENT ON COLUMN cost_ledger.budget_version.reason IS 'Why it was set, where somebody said.';
 COMMENT ON COLUMN cost_ledger.budget_version.set_by IS 'The role that set it.';
 
+CREATE TABLE cost_ledger_internal.budget_gap (
+    budget_id    bigint PRIMARY KEY REFERENCES cost_ledger.budget ON DELETE CASCADE,
+    counts_from  timestamptz NOT NULL
+);
+
+COMMENT ON TABLE cost_ledger_internal.budget_gap IS 'Budgets that began without what was spent before: retention had dropped the calls, and no rollup is kept by what they count. Written by the ledger.';
+COMMENT ON COLUMN cost_ledger_internal.budget_gap.budget_id IS 'The budget.';
+COMMENT ON COLUMN cost_ledger_internal.budget_gap.counts_from IS 'Calls made before this are not in its balances.';
+
 -- Half of each page is left free for new versions of hot rows.
 CREATE TABLE cost_ledger_internal.budget_balance (
     budget_id       bigint NOT NULL,
@@ -248,6 +257,7 @@ SELECT b.budget_id, b.name, b.metric,
        v.version, b.period,
        z.time_zone,
        p.period_start AS starts_at, p.period_end AS ends_at,
+       g.counts_from,
        CASE WHEN b.metric = 'cost' THEN (SELECT l.currency FROM cost_ledger.ledger l) END AS currency,
        v.limit_amount,
        u.spent,
@@ -273,6 +283,7 @@ CROSS JOIN LATERAL (
     ORDER BY v.version DESC LIMIT 1) v
 CROSS JOIN LATERAL (SELECT coalesce(b.time_zone, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS time_zone) z
 CROSS JOIN LATERAL cost_ledger_internal.budget_period(b.period, now(), z.time_zone, b.week_start, b.period_length) p
+LEFT JOIN cost_ledger_internal.budget_gap g ON g.budget_id = b.budget_id AND g.counts_from > p.period_start
 CROSS JOIN LATERAL (
     SELECT s.entity, sum(s.posted) AS posted, sum(s.held) AS held, sum(s.unpriced_calls)::bigint AS unpriced_calls,
            min(s.first_at) AS first_at, max(s.last_at) AS last_at
@@ -330,6 +341,7 @@ COMMENT ON COLUMN cost_ledger.budget_status.period IS 'minute, hour, day, week, 
 COMMENT ON COLUMN cost_ledger.budget_status.time_zone IS 'Zone of the period: the budget''s own, or the ledger''s.';
 COMMENT ON COLUMN cost_ledger.budget_status.starts_at IS 'First instant of the current period; -infinity for total.';
 COMMENT ON COLUMN cost_ledger.budget_status.ends_at IS 'First instant after it, when spend begins at 0 again; infinity for total.';
+COMMENT ON COLUMN cost_ledger.budget_status.counts_from IS 'Calls made before this were dropped by retention before the budget was set, and are not in spent; NULL: nothing of the period is missing.';
 COMMENT ON COLUMN cost_ledger.budget_status.currency IS 'ISO 4217 code of the amounts of a cost; NULL for other metrics.';
 COMMENT ON COLUMN cost_ledger.budget_status.limit_amount IS 'What may be spent in the period.';
 COMMENT ON COLUMN cost_ledger.budget_status.spent IS 'What was spent in it so far, unrounded; unpriced calls come on top.';

@@ -238,23 +238,73 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.brings_price(text) IS
     'The condition that the row c of call brings the price for which an estimate has stood in: that of the hold so called.';
 
-CREATE FUNCTION cost_ledger_internal.budget_spend_query(relation text, condition text, budget_condition text DEFAULT 'true') RETURNS text
+-- A budget that asks for what rollups are not kept by, such as a user, gets
+-- nothing of this: its label is NULL here.  What an estimate has stood in for is
+-- not known of a dropped call.
+CREATE FUNCTION cost_ledger_internal.dropped_spend_query(columns text[], kept_by text, dropped_from timestamptz) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT format($query$
+                        UNION ALL
+                        SELECT r.at, %1$s coalesce(sum(r.cost), 0), coalesce(sum(r.input_tokens), 0) + coalesce(sum(r.output_tokens), 0), sum(r.calls)::bigint,
+                               coalesce(sum(r.tool_calls), 0)::bigint,
+                               coalesce(sum(r.calls) FILTER (WHERE cost_ledger_internal.is_turn(k.operation)), 0)::bigint,
+                               coalesce(sum(r.unpriced_calls), 0)::bigint, min(r.at), max(r.at)
+                        FROM (SELECT r.*, %2$s AS at FROM cost_ledger_internal.rollup_%3$s r) r
+                        JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
+                        WHERE r.at >= %4$L AND r.at < %5$L
+                        GROUP BY %1$s r.at$query$,
+        (SELECT string_agg(CASE WHEN c.name = ANY (cost_ledger_internal.rollup_labels()) THEN format('k.%I, ', c.name) ELSE 'NULL::text, ' END, '' ORDER BY c.n)
+         FROM unnest(columns) WITH ORDINALITY AS c (name, n)),
+        CASE k.kept_by WHEN 'month' THEN 'cost_ledger_internal.day_start(r.month, (SELECT l.time_zone FROM cost_ledger.ledger l))'
+                       -- A rolling window has it until its last minute leaves.
+                       WHEN 'day' THEN 'cost_ledger_internal.day_start(r.day + 1, (SELECT l.time_zone FROM cost_ledger.ledger l)) - interval ''1 minute'''
+                       ELSE 'r.hour + interval ''59 minutes''' END,
+        k.kept_by, dropped_from, s.calls_from)
+    FROM cost_ledger_internal.rollup_state s
+    -- By the hour as long as hours are kept.
+    CROSS JOIN LATERAL (SELECT CASE WHEN dropped_spend_query.kept_by = 'hour' AND dropped_from < s.hours_from THEN 'day'
+                                    ELSE dropped_spend_query.kept_by END AS kept_by) k
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.dropped_spend_query(text[], text, timestamptz) IS
+    'The part of budget_spend_query() that is from rollups by month, or by hour or day: what calls that retention has dropped added up to, by the labels that are in columns.';
+
+CREATE FUNCTION cost_ledger_internal.rollup_labels() RETURNS text[]
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT array_agg(a.attname::text)
+    FROM pg_attribute a
+    WHERE a.attrelid = 'cost_ledger_internal.rollup_key'::regclass AND a.attnum > 0 AND NOT a.attisdropped
+      AND a.attname = ANY (cost_ledger_internal.budget_columns())
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.rollup_labels() IS
+    'Columns that a budget can be limited to, and that rollups are kept by.';
+
+CREATE FUNCTION cost_ledger_internal.budget_spend_query(
+    relation text, condition text, budget_condition text DEFAULT 'true', dropped_from timestamptz DEFAULT NULL
+) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     columns text[];
     unit text;
+    kept_by text;
 BEGIN
     -- Only what some budget asks for keeps groups apart.
     EXECUTE format($query$
         SELECT array_agg(DISTINCT u.name) FILTER (WHERE u.name <> ''),
-               CASE WHEN bool_or(b.period IN ('minute', 'rolling')) THEN '1 minute' ELSE '15 minutes' END
+               CASE WHEN bool_or(b.period IN ('minute', 'rolling')) THEN '1 minute' ELSE '15 minutes' END,
+               CASE WHEN bool_and(b.period = 'total') THEN 'month' ELSE 'hour' END
         FROM cost_ledger.budget b
         CROSS JOIN LATERAL (SELECT jsonb_object_keys(b.scope) UNION ALL SELECT coalesce(b.each_of, '')) AS u (name)
         WHERE b.is_active AND (%s)
         $query$, budget_condition)
-        INTO columns, unit;
+        INTO columns, unit, kept_by;
     RETURN format($query$
         WITH found AS MATERIALIZED (
             SELECT b.budget_id, b.period, coalesce(b.time_zone, l.time_zone) AS time_zone, b.week_start, f.bucket,
@@ -277,7 +327,7 @@ BEGIN
                         LEFT JOIN cost_ledger_internal.hold p ON c.hold_id IS NOT NULL AND p.call_id = c.call_id
                                                     AND p.provisional IS NOT NULL AND p.exchanged_at IS NULL
                         WHERE %7$s
-                        GROUP BY %3$s 1) f
+                        GROUP BY %3$s 1%10$s) f
                   OFFSET 0) f
             CROSS JOIN LATERAL unnest(ARRAY['' %4$s]) AS k (key)
             JOIN cost_ledger.budget b ON b.match_key = k.key AND b.is_active AND (%8$s)
@@ -302,12 +352,13 @@ BEGIN
         (SELECT string_agg(format('c.%I, ', c), '') FROM unnest(columns) c),
         (SELECT string_agg(format(', %L || cost_ledger_internal.shorten_id(f.%I)', c || '=', c), '') FROM unnest(columns) c),
         (SELECT string_agg(format('%L, f.%I', c, c), ', ') FROM unnest(columns) c),
-        relation, condition, budget_condition, cost_ledger_internal.brings_price('x'));
+        relation, condition, budget_condition, cost_ledger_internal.brings_price('x'),
+        CASE WHEN dropped_from IS NOT NULL THEN cost_ledger_internal.dropped_spend_query(columns, kept_by, dropped_from) ELSE '' END);
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger_internal.budget_spend_query(text, text, text) IS
-    'The query for what rows c of call, or of a view of it, for which a condition holds add to the balances of active budgets b for which another holds.';
+COMMENT ON FUNCTION cost_ledger_internal.budget_spend_query(text, text, text, timestamptz) IS
+    'The query for what rows c of call, or of a view of it, for which a condition holds add to the balances of active budgets b for which another holds; with dropped_from, also for what calls since then added that retention has dropped, as far as rollups are kept by what the budgets ask for.';
 
 CREATE FUNCTION cost_ledger_internal.post_spend(condition text) RETURNS void
     LANGUAGE plpgsql VOLATILE
@@ -372,14 +423,58 @@ CREATE FUNCTION cost_ledger_internal.recorded_condition(since timestamptz) RETUR
     SET search_path = pg_catalog, pg_temp
 AS $$
     -- With a hold as soon as they are there, without one once they are in the
-    -- rollups.
-    SELECT format('c.called_at >= %L AND ((c.hold_id IS NOT NULL AND c.corrects IS NULL) OR (cost_ledger_internal.is_consumed(c.recorded_xid, c.call_id, %L, %s, %L, %L)%s))',
-                  recorded_condition.since, s.snapshot, s.base_call_id, s.partial_xid, s.partial_call_id, cost_ledger_internal.not_quarantined())
+    -- rollups; which are what is read of the time that retention has dropped.
+    SELECT format('c.called_at >= %L AND ((c.hold_id IS NOT NULL AND c.corrects IS NULL) OR (%s%s))%s',
+                  recorded_condition.since, r.is_consumed, cost_ledger_internal.not_quarantined(),
+                  CASE WHEN s.calls_from > recorded_condition.since THEN format(' AND (c.called_at >= %L OR %s IS NOT TRUE)', s.calls_from, r.is_consumed) ELSE '' END)
     FROM cost_ledger_internal.rollup_state s
+    CROSS JOIN LATERAL (SELECT format('cost_ledger_internal.is_consumed(c.recorded_xid, c.call_id, %L, %s, %L, %L)', s.snapshot, s.base_call_id, s.partial_xid, s.partial_call_id) AS is_consumed) r
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.recorded_condition(timestamptz) IS
-    'The rows c of call since a time that balances have.';
+    'The rows c of call since a time that balances have; of the time that retention has dropped, those that are not in the rollups.';
+
+CREATE FUNCTION cost_ledger_internal.dropped_since(since timestamptz) RETURNS timestamptz
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT s.calls_from
+    FROM cost_ledger_internal.rollup_state s
+    WHERE EXISTS (SELECT FROM cost_ledger.retention_log r WHERE r.ends_at > dropped_since.since AND r.rows > 0)
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.dropped_since(timestamptz) IS
+    'Up to when retention has dropped calls that were made since a time; NULL where it has not.';
+
+CREATE FUNCTION cost_ledger_internal.is_in_rollups(scope jsonb, each_of text, metric text) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT is_in_rollups.metric IN ('cost', 'tokens', 'calls', 'tool_calls', 'turns')
+           AND is_in_rollups.scope - cost_ledger_internal.rollup_labels() = '{}'
+           AND (is_in_rollups.each_of IS NULL OR is_in_rollups.each_of = ANY (cost_ledger_internal.rollup_labels()))
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.is_in_rollups(jsonb, text, text) IS
+    'Whether what a budget counts can be told from the rollups, where the calls are gone.';
+
+CREATE FUNCTION cost_ledger_internal.note_gap(budget_id bigint, name text, counts_from timestamptz) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    DELETE FROM cost_ledger_internal.budget_gap g WHERE g.budget_id = note_gap.budget_id;
+    IF counts_from IS NOT NULL THEN
+        INSERT INTO cost_ledger_internal.budget_gap (budget_id, counts_from) VALUES (note_gap.budget_id, note_gap.counts_from);
+        RAISE NOTICE 'budget "%" counts calls made from % on', name, counts_from
+            USING DETAIL = 'Earlier ones were dropped by retention, and the rollups do not say what this budget counts.',
+                  HINT = 'budget_status.counts_from shows it as long as it matters.';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.note_gap(bigint, text, timestamptz) IS
+    'Writes down, and says, that a budget lacks what was spent before a time; NULL: it does not.';
 
 CREATE FUNCTION cost_ledger_internal.kept_from(budget_id bigint) RETURNS timestamptz
     LANGUAGE sql STABLE
@@ -406,6 +501,7 @@ CREATE FUNCTION cost_ledger_internal.start_budget_as_owner() RETURNS trigger
 AS $$
 DECLARE
     kept_from timestamptz;
+    dropped_to timestamptz;
 BEGIN
     IF TG_OP = 'DELETE' THEN
         -- Nor may anybody write a balance of it afterwards.
@@ -440,11 +536,16 @@ BEGIN
     DELETE FROM cost_ledger_internal.hold_line l WHERE l.budget_id = new.budget_id;
     DELETE FROM cost_ledger_internal.budget_balance s WHERE s.budget_id = new.budget_id;
     kept_from := cost_ledger_internal.kept_from(new.budget_id);
+    dropped_to := CASE WHEN new.period <> 'request' AND new.metric NOT IN ('concurrent_calls', 'depth')
+                       THEN cost_ledger_internal.dropped_since(kept_from) END;
+    PERFORM cost_ledger_internal.note_gap(new.budget_id, new.name,
+        CASE WHEN NOT cost_ledger_internal.is_in_rollups(new.scope, new.each_of, new.metric) THEN dropped_to END);
     EXECUTE format('INSERT INTO cost_ledger_internal.budget_balance (budget_id, entity, period_start, posted, unpriced_calls, first_at, last_at) %s',
                    cost_ledger_internal.budget_spend_query('cost_ledger.call',
                                                   cost_ledger_internal.recorded_condition(kept_from)
                                                   || coalesce((SELECT string_agg(format(' AND c.%I = %L', e.key, e.value), '') FROM jsonb_each_text(new.scope) e), ''),
-                                                  format('b.budget_id = %s', new.budget_id)));
+                                                  format('b.budget_id = %s', new.budget_id),
+                                                  CASE WHEN dropped_to IS NOT NULL THEN kept_from END));
     -- What was reached before anybody asked is recorded, and nobody is called.
     -- A new budget has no limit yet: its first version comes after it.
     PERFORM cost_ledger_internal.check_budgets(now(), new.budget_id);
@@ -460,7 +561,7 @@ CREATE FUNCTION cost_ledger_internal.start_budget() RETURNS trigger
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger_internal.start_budget() IS
-    'Trigger of budget: one that is new, counts otherwise or is switched on again starts with what was spent already in the period and the one before, and with nothing held; thresholds reached by that are seeded. Refresh and settlements wait meanwhile.';
+    'Trigger of budget: one that is new, counts otherwise or is switched on again starts with what was spent already in the period and the one before (as rollups have it, where retention has dropped the calls; else from then on, see budget_gap), and with nothing held; thresholds reached by that are seeded. Refresh and settlements wait meanwhile.';
 
 CREATE FUNCTION cost_ledger_internal.start_limit_as_owner() RETURNS trigger
     LANGUAGE plpgsql
@@ -489,30 +590,42 @@ CREATE FUNCTION cost_ledger.check_balances()
     SET row_security = off
     SET jit = off
 AS $$
+DECLARE
+    kept_from timestamptz := (SELECT min(cost_ledger_internal.kept_from(b.budget_id)) FROM cost_ledger.budget b WHERE b.is_active);
+    dropped_to timestamptz := cost_ledger_internal.dropped_since(kept_from);
 BEGIN
     PERFORM cost_ledger_internal.ledger();
     PERFORM cost_ledger_internal.tell_of_quarantine();
     RETURN QUERY EXECUTE format($query$
-        WITH expected AS MATERIALIZED (%s),
+        WITH expected AS MATERIALIZED (%1$s),
         lines AS (SELECT l.budget_id, l.entity, l.period_start, sum(l.amount) AS amount FROM cost_ledger_internal.hold_line l GROUP BY 1, 2, 3),
-        kept AS MATERIALIZED (SELECT b.budget_id, cost_ledger_internal.kept_from(b.budget_id) AS since FROM cost_ledger.budget b WHERE b.is_active)
-        SELECT budget_id, entity, period_start, coalesce(s.posted, 0), coalesce(e.posted, 0), coalesce(s.held, 0), coalesce(l.amount, 0)
+        kept AS MATERIALIZED (
+            SELECT b.budget_id, cost_ledger_internal.kept_from(b.budget_id) AS since,
+                   b.period = 'total' AND cost_ledger_internal.is_in_rollups(b.scope, b.each_of, b.metric) AS is_in_rollups
+            FROM cost_ledger.budget b WHERE b.is_active)
+        SELECT budget_id, entity, period_start, coalesce(s.posted, 0), x.posted, coalesce(s.held, 0), coalesce(l.amount, 0)
         FROM cost_ledger_internal.budget_balance s
         FULL JOIN expected e USING (budget_id, entity, period_start)
         FULL JOIN lines l USING (budget_id, entity, period_start)
         JOIN kept k USING (budget_id)
+        -- Nobody can tell any more what calls that are gone have added up to.
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN t.is_known THEN coalesce(e.posted, 0) ELSE coalesce(s.posted, 0) END AS posted,
+                   CASE WHEN t.is_known THEN coalesce(e.unpriced_calls, 0) ELSE coalesce(s.unpriced_calls, 0) END AS unpriced_calls
+            FROM (SELECT period_start >= %2$L OR k.is_in_rollups AS is_known) t) x
         WHERE (period_start >= k.since OR period_start = '-infinity')
           AND (coalesce(s.posted, 0), coalesce(s.unpriced_calls, 0), coalesce(s.held, 0))
-              IS DISTINCT FROM (coalesce(e.posted, 0), coalesce(e.unpriced_calls, 0), coalesce(l.amount, 0))
+              IS DISTINCT FROM (x.posted, x.unpriced_calls, coalesce(l.amount, 0))
         ORDER BY 1, 2, 3
         $query$,
-        cost_ledger_internal.budget_spend_query('cost_ledger.call',
-                                       cost_ledger_internal.recorded_condition((SELECT min(cost_ledger_internal.kept_from(b.budget_id)) FROM cost_ledger.budget b WHERE b.is_active))));
+        cost_ledger_internal.budget_spend_query('cost_ledger.call', cost_ledger_internal.recorded_condition(kept_from), 'true',
+                                                CASE WHEN dropped_to IS NOT NULL THEN kept_from END),
+        coalesce(dropped_to, '-infinity'));
 END
 $$;
 
 COMMENT ON FUNCTION cost_ledger.check_balances() IS
-    'Makes the balances of active budgets anew, of the current period and the one before, from the rows of call that are in them and from the lines of open holds, in one snapshot, and returns what differs. No rows: all is well. Calls in quarantine are left out, with a notice.';
+    'Makes the balances of active budgets anew, of the current period and the one before, from the rows of call that are in them and from the lines of open holds, in one snapshot, and returns what differs. No rows: all is well. Of a period that reaches into time that retention has dropped, only holds are compared, unless rollups have what the budget counts. Calls in quarantine are left out, with a notice.';
 
 CREATE FUNCTION cost_ledger_internal.is_history(budget_id bigint, version integer) RETURNS boolean
     LANGUAGE sql STABLE
@@ -667,7 +780,7 @@ CREATE FUNCTION cost_ledger.set_budget(
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger.set_budget(text, jsonb, text, numeric, numeric[], text, text, text, text[], text, integer, interval, text) IS
-    'Sets a budget, new or known by its name, and returns its budget_id. scope names what it limits by columns of the call, {"team": "search", "model": "…"}: all of them must match; {} is every call. period is request, minute, hour, day, week, month, quarter or total in time_zone (NULL: the ledger''s), weeks from day week_start (1 Monday … 7 Sunday); rolling, the last period_length; run or session, for each of them. limit_amount is in the unit of metric: cost (in the ledger''s currency), tokens, calls, tool_calls, turns, concurrent_calls, duration (seconds) or depth. each_of is a column of the call each value of which has the limit for itself. thresholds are fractions of limit_amount at which an alert is raised; actions what each asks for: warn, throttle, degrade (to the model degrade_to), defer or stop. A changed limit is a new version, which alerts anew; the same again changes nothing. A budget that is new, counts otherwise or is switched on again starts with what was spent in the period already; thresholds reached by that are recorded as alerts of kind seeded, without a message.';
+    'Sets a budget, new or known by its name, and returns its budget_id. scope names what it limits by columns of the call, {"team": "search", "model": "…"}: all of them must match; {} is every call. period is request, minute, hour, day, week, month, quarter or total in time_zone (NULL: the ledger''s), weeks from day week_start (1 Monday … 7 Sunday); rolling, the last period_length; run or session, for each of them. limit_amount is in the unit of metric: cost (in the ledger''s currency), tokens, calls, tool_calls, turns, concurrent_calls, duration (seconds) or depth. each_of is a column of the call each value of which has the limit for itself. thresholds are fractions of limit_amount at which an alert is raised; actions what each asks for: warn, throttle, degrade (to the model degrade_to), defer or stop. A changed limit is a new version, which alerts anew; the same again changes nothing. A budget that is new, counts otherwise or is switched on again starts with what was spent in the period already, also by calls that retention has dropped, unless it is limited by what rollups are not kept by (user_id, run_id, session_id, api_key, agent): then a NOTICE, and budget_status.counts_from, say from when on it counts; thresholds reached by that are recorded as alerts of kind seeded, without a message.';
 
 CREATE FUNCTION cost_ledger_internal.raise_budget(name text, limit_amount numeric, until timestamptz, reason text) RETURNS integer
     LANGUAGE plpgsql VOLATILE

@@ -77,7 +77,7 @@ COMMENT ON COLUMN cost_ledger.call.call_id IS 'Identity of the row, given by the
 COMMENT ON COLUMN cost_ledger.call.called_at IS 'When the call was made: the instant it is priced at. Finite; now() if left out.';
 COMMENT ON COLUMN cost_ledger.call.recorded_at IS 'When the row was recorded (transaction start), set by the ledger.';
 COMMENT ON COLUMN cost_ledger.call.recorded_xid IS 'Top-level transaction that recorded the row, set by the ledger.';
-COMMENT ON COLUMN cost_ledger.call.event_key IS 'Idempotency key of the client. The same key with the same payload is recorded once, whatever called_at says; with another payload it is refused (SQLSTATE LC003).';
+COMMENT ON COLUMN cost_ledger.call.event_key IS 'Idempotency key of the client. The same key with the same payload (what was sent in the ledger''s own columns, however it is spelled) is recorded once, whatever called_at says; with another payload it is refused (SQLSTATE LC003). recorded_call() finds its call.';
 COMMENT ON COLUMN cost_ledger.call.provider IS 'Who bills the call (gen_ai.provider.name), e.g. anthropic.';
 COMMENT ON COLUMN cost_ledger.call.model IS 'Model name as sent; stored as it came.';
 COMMENT ON COLUMN cost_ledger.call.region IS 'Inference region, if it matters to the price.';
@@ -166,10 +166,11 @@ ALTER TABLE cost_ledger_internal.call_default ENABLE ALWAYS TRIGGER append_only_
 
 -- Idempotency has a table of its own: a unique index on a table partitioned
 -- by time would have to include the time, and a retry with a new timestamp
--- would then count twice.
+-- would then count twice.  How long a key may be, the trigger knows: a CHECK
+-- would be parsed anew for each of them.
 CREATE TABLE cost_ledger_internal.event_key (
     key_space  text COLLATE "C" NOT NULL,
-    event_key  text COLLATE "C" CHECK (octet_length(event_key) BETWEEN 1 AND 512),
+    event_key  text COLLATE "C" NOT NULL,
     payload    bytea NOT NULL,
     call_id    bigint NOT NULL,
     called_at  timestamptz NOT NULL,
@@ -179,7 +180,7 @@ CREATE TABLE cost_ledger_internal.event_key (
 COMMENT ON TABLE cost_ledger_internal.event_key IS 'Event keys seen, each with the call it recorded. Written by the ledger.';
 COMMENT ON COLUMN cost_ledger_internal.event_key.key_space IS 'The space of the role that sent it (grant_writer()); empty for the shared one.';
 COMMENT ON COLUMN cost_ledger_internal.event_key.event_key IS 'The client''s key.';
-COMMENT ON COLUMN cost_ledger_internal.event_key.payload IS 'SHA-256 of what the client sent, called_at left out.';
+COMMENT ON COLUMN cost_ledger_internal.event_key.payload IS 'SHA-256 of what the client sent in the ledger''s own columns, in one spelling, called_at left out.';
 COMMENT ON COLUMN cost_ledger_internal.event_key.call_id IS 'The call that was recorded.';
 COMMENT ON COLUMN cost_ledger_internal.event_key.called_at IS 'Its called_at: with call_id, the call''s primary key.';
 

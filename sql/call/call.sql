@@ -15,6 +15,52 @@ CREATE FUNCTION cost_ledger_internal.refuse_change() RETURNS trigger
 COMMENT ON FUNCTION cost_ledger_internal.refuse_change() IS
     'Trigger of append-only tables: refuses UPDATE, DELETE and TRUNCATE (23001).';
 
+-- The server's log is all that outlives the transaction of a refused row, and
+-- no place for a megabyte of usage.
+CREATE FUNCTION cost_ledger_internal.event_conflict(
+    refused jsonb, call_id bigint, called_at timestamptz, columns text[], OUT difference text, OUT payload text
+) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    recorded jsonb := (SELECT to_jsonb(c) FROM cost_ledger.call c
+                       WHERE c.called_at = event_conflict.called_at AND c.call_id = event_conflict.call_id);
+    sent jsonb := (SELECT jsonb_object_agg(e.key, e.value) FROM jsonb_each(refused - 'call_id') e WHERE e.value <> 'null');
+BEGIN
+    payload := CASE WHEN length(sent::text) > 8000 THEN left(sent::text, 8000) || '…' ELSE sent::text END;
+    IF recorded IS NULL THEN
+        difference := 'That call was dropped by retention, or is not visible in this transaction.';
+        RETURN;
+    END IF;
+    -- What was left out is no difference where the ledger has filled it.
+    SELECT left(string_agg(format('%s was %s and is %s', d.name, coalesce(left(d.was::text, 200), 'left out'), coalesce(left(d.now::text, 200), 'left out')),
+                           '; ' ORDER BY d.position), 4000) || '.'
+        INTO difference
+        FROM (SELECT c.name, c.position, nullif(recorded -> c.name, 'null') AS was, sent -> c.name AS now
+              FROM unnest(columns) WITH ORDINALITY AS c (name, position)) d
+        WHERE d.was IS DISTINCT FROM d.now
+          AND (d.now IS NOT NULL
+               OR NOT CASE d.name
+                          WHEN 'avoided_cost' THEN true
+                          WHEN 'usage_status' THEN d.was ?| '{missing,unexplained,unrecognized}'
+                          WHEN 'service_class' THEN d.was ? 'standard' OR recorded -> 'raw_usage' <> 'null'
+                          ELSE recorded -> 'raw_usage' <> 'null' AND (right(d.name, 7) = '_tokens' OR d.name IN ('other_usage', 'region', 'reported_cost'))
+                      END);
+    difference := coalesce(difference, 'They differ in a word that the ledger fills in where it is left out.');
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.event_conflict(jsonb, bigint, timestamptz, text[]) IS
+    'What a refused row, as it was sent, has otherwise than the call that was recorded under its event key, in the columns of its payload: 4,000 characters at most; and the row itself, 8,000 at most.';
+
+CREATE FUNCTION cost_ledger_internal.key_space() RETURNS text
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'cl_key_space_name';
+
+COMMENT ON FUNCTION cost_ledger_internal.key_space() IS
+    'The space that event keys of the current role are in; empty for the shared one.';
+
 -- What the words of a call mean, written down once.  Parsed already, and plain SQL,
 -- so that the planner puts them where they are asked.
 CREATE FUNCTION cost_ledger_internal.is_failure(status text) RETURNS boolean
@@ -204,3 +250,66 @@ CREATE FUNCTION cost_ledger.correct_call(event_key text, usage jsonb, reason tex
 
 COMMENT ON FUNCTION cost_ledger.correct_call(text, jsonb, text, text) IS
     'Corrects the usage of the call that was recorded under an event key, in the key_space of the role that sent it; see correct_call(timestamptz, bigint, jsonb, text).';
+
+-- By the key to the call's primary key, and so to one partition.  Whose call it
+-- is decides its sender's space, or what the caller may see of calls anyway.
+CREATE FUNCTION cost_ledger_internal.recorded_call_as_owner(
+    event_key text, key_space text, sees_all boolean, teams text[], customers text[], sees_returned boolean
+) RETURNS TABLE (call_id bigint, called_at timestamptz, cost numeric, pricing text, is_dropped boolean, call jsonb)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET row_security = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    known record;
+    recorded record;
+    is_seen boolean;
+BEGIN
+    SELECT k.call_id, k.called_at INTO known
+        FROM cost_ledger_internal.event_key k
+        WHERE k.key_space = recorded_call_as_owner.key_space AND k.event_key = recorded_call_as_owner.event_key;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    SELECT c.* INTO recorded FROM cost_ledger.call c WHERE c.called_at = known.called_at AND c.call_id = known.call_id;
+    is_seen := recorded_call_as_owner.sees_all OR coalesce(recorded.team = ANY (teams), false) OR coalesce(recorded.customer = ANY (customers), false);
+    IF is_seen OR sees_returned THEN
+        RETURN QUERY SELECT known.call_id, known.called_at, recorded.cost, recorded.pricing, recorded.call_id IS NULL,
+                            CASE WHEN is_seen AND recorded.call_id IS NOT NULL
+                                 THEN (SELECT jsonb_object_agg(e.key, e.value) FROM jsonb_each(to_jsonb(recorded)) e WHERE e.value <> 'null') END;
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.recorded_call_as_owner(text, text, boolean, text[], text[], boolean) IS
+    'The body of recorded_call().';
+
+CREATE FUNCTION cost_ledger_internal.recorded_call(
+    event_key text, key_space text, sees_all boolean, teams text[], customers text[], sees_returned boolean
+) RETURNS TABLE (call_id bigint, called_at timestamptz, cost numeric, pricing text, is_dropped boolean, call jsonb)
+    LANGUAGE c STABLE ROWS 1
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
+
+COMMENT ON FUNCTION cost_ledger_internal.recorded_call(text, text, boolean, text[], text[], boolean) IS
+    'cost_ledger.recorded_call() for who sees all, or only these teams and customers, or no more than INSERT … RETURNING gives back.';
+
+CREATE FUNCTION cost_ledger.recorded_call(event_key text, key_space text DEFAULT NULL)
+    RETURNS TABLE (call_id bigint, called_at timestamptz, cost numeric, pricing text, is_dropped boolean, call jsonb)
+    LANGUAGE sql STABLE ROWS 1
+    SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT r.*
+    FROM (SELECT cost_ledger_internal.key_space() AS own, coalesce(recorded_call.key_space, cost_ledger_internal.key_space()) AS space) k
+    -- What was sent into a space of one's own is one's own.
+    CROSS JOIN LATERAL cost_ledger_internal.recorded_call(
+        recorded_call.event_key, k.space,
+        CASE WHEN k.space = k.own AND k.own <> '' THEN true ELSE cost_ledger_internal.sees_all() END,
+        CASE WHEN k.space = k.own AND k.own <> '' THEN '{}' ELSE cost_ledger_internal.seen_teams() END,
+        CASE WHEN k.space = k.own AND k.own <> '' THEN '{}' ELSE cost_ledger_internal.seen_customers() END,
+        k.space = k.own AND has_column_privilege('cost_ledger.call', 'call_id', 'SELECT') AND has_column_privilege('cost_ledger.call', 'called_at', 'SELECT')
+            AND has_column_privilege('cost_ledger.call', 'cost', 'SELECT') AND has_column_privilege('cost_ledger.call', 'pricing', 'SELECT')) r;
+END;
+
+COMMENT ON FUNCTION cost_ledger.recorded_call(text, text) IS
+    'The call that an event key has recorded, found by its key: one row, none where the key is new. key_space is that of the role that sent it, left out the caller''s own. call has every column of the call that is not NULL, by name; jsonb_populate_record(NULL::cost_ledger.call, call) makes a row of it again. is_dropped: retention has dropped the call, and call_id and called_at are all that is left. Who has a key space of its own sees what was sent into it; who reads all calls, those of any space; a reader of a team or customer, its calls; a writer of the shared space, what INSERT … RETURNING gives it, without call. Nobody sees anything else: then there is no row.';

@@ -33,18 +33,7 @@ CREATE TRIGGER append_only_truncate
     FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger_internal.refuse_change();
 
 CREATE VIEW cost_ledger.rerate_batch_summary WITH (security_barrier = true) AS
-SELECT b.batch_id, b.created_at, b.created_by, b.reason,
-       a.month,
-       cost_ledger_internal.day_start(a.month, s.time_zone) AS starts_at,
-       cost_ledger_internal.day_start((a.month + interval '1 month')::date, s.time_zone) AS ends_at,
-       a.month + interval '1 month' <= now() AT TIME ZONE s.time_zone AS is_complete,
-       coalesce(a.team, '(unallocated)') AS team,
-       a.team IS NOT NULL AS is_allocated,
-       a.provider, a.model,
-       a.calls, a.charges, a.credits, a.amount,
-       s.currency,
-       jsonb_build_array(b.batch_id, a.month, a.team, a.provider, a.model)::text AS row_key
-FROM (
+WITH adjustment AS (
     SELECT (c.tags ->> 'rerate_batch')::bigint AS batch_id,
            date_trunc('month', c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS month,
            c.team, c.provider, c.model,
@@ -55,21 +44,45 @@ FROM (
     FROM cost_ledger_internal.seen_call c
     WHERE c.corrects IS NOT NULL
       AND jsonb_typeof(c.tags -> 'rerate_batch') = 'number'
-    GROUP BY 1, 2, c.team, c.provider, c.model) a
+    GROUP BY 1, 2, c.team, c.provider, c.model
+)
+SELECT b.batch_id, b.created_at, b.created_by, b.reason,
+       a.month,
+       cost_ledger_internal.day_start(a.month, s.time_zone) AS starts_at,
+       cost_ledger_internal.day_start((a.month + interval '1 month')::date, s.time_zone) AS ends_at,
+       a.month + interval '1 month' <= now() AT TIME ZONE s.time_zone AS is_complete,
+       CASE WHEN NOT a.is_dropped THEN coalesce(a.team, '(unallocated)') END AS team,
+       CASE WHEN NOT a.is_dropped THEN a.team IS NOT NULL END AS is_allocated,
+       a.provider, a.model,
+       a.calls, a.charges, a.credits, a.amount,
+       a.is_dropped,
+       s.currency,
+       jsonb_build_array(b.batch_id, a.month, a.team, a.provider, a.model)::text AS row_key
+FROM (
+    SELECT d.*, false AS is_dropped FROM adjustment d
+    UNION ALL
+    -- Whose they were went with them.
+    SELECT r.batch_id, NULL, NULL, NULL, NULL, r.calls - coalesce(d.calls, 0), NULL, NULL, r.amount - coalesce(d.amount, 0), true
+    FROM cost_ledger.rerate_batch r
+    LEFT JOIN (SELECT x.batch_id, sum(x.calls)::bigint AS calls, sum(x.amount) AS amount FROM adjustment x GROUP BY x.batch_id) d USING (batch_id)
+    WHERE (SELECT cost_ledger_internal.sees_all())
+      AND r.calls > coalesce(d.calls, 0)
+      AND EXISTS (SELECT FROM cost_ledger.retention_log g WHERE g.starts_at < r.ends_at AND g.ends_at > r.starts_at AND g.rows > 0)) a
 JOIN cost_ledger.rerate_batch b ON b.batch_id = a.batch_id
 CROSS JOIN cost_ledger_internal.report_setting s;
 
-COMMENT ON VIEW cost_ledger.rerate_batch_summary IS 'What has each re-rating changed, for whom? One row per batch, month, team, provider and model; all rows of a batch together are its amount.';
+COMMENT ON VIEW cost_ledger.rerate_batch_summary IS 'What has each re-rating changed, for whom? One row per batch, month, team, provider and model, and one for what retention has dropped of a batch; all rows of a batch together are its amount.';
 COMMENT ON COLUMN cost_ledger.rerate_batch_summary.batch_id IS 'The batch.';
 COMMENT ON COLUMN cost_ledger.rerate_batch_summary.created_at IS 'When it was booked.';
 COMMENT ON COLUMN cost_ledger.rerate_batch_summary.created_by IS 'The role that booked it.';
 COMMENT ON COLUMN cost_ledger.rerate_batch_summary.reason IS 'Why it was done.';
-COMMENT ON COLUMN cost_ledger.rerate_batch_summary.month IS 'First day of the month of the calls, in the reporting zone.';
-COMMENT ON COLUMN cost_ledger.rerate_batch_summary.team IS 'Team that pays; (unallocated) for calls without one.';
-COMMENT ON COLUMN cost_ledger.rerate_batch_summary.is_allocated IS 'Whether the calls have a team; false only for (unallocated).';
+COMMENT ON COLUMN cost_ledger.rerate_batch_summary.month IS 'First day of the month of the calls, in the reporting zone; NULL of what was dropped by retention.';
+COMMENT ON COLUMN cost_ledger.rerate_batch_summary.team IS 'Team that pays; (unallocated) for calls without one; NULL of what was dropped by retention.';
+COMMENT ON COLUMN cost_ledger.rerate_batch_summary.is_allocated IS 'Whether the calls have a team; false only for (unallocated), NULL of what was dropped by retention.';
 COMMENT ON COLUMN cost_ledger.rerate_batch_summary.provider IS 'Who bills the calls.';
 COMMENT ON COLUMN cost_ledger.rerate_batch_summary.model IS 'Model name as sent.';
 COMMENT ON COLUMN cost_ledger.rerate_batch_summary.calls IS 'Calls that got an adjustment.';
 COMMENT ON COLUMN cost_ledger.rerate_batch_summary.charges IS 'Sum of the adjustments above 0, in the ledger''s currency, exact.';
 COMMENT ON COLUMN cost_ledger.rerate_batch_summary.credits IS 'Sum of the adjustments below 0, in the ledger''s currency, exact.';
-COMMENT ON COLUMN cost_ledger.rerate_batch_summary.amount IS 'charges + credits.';
+COMMENT ON COLUMN cost_ledger.rerate_batch_summary.amount IS 'charges + credits; of what was dropped by retention, what the others leave of the amount of the batch.';
+COMMENT ON COLUMN cost_ledger.rerate_batch_summary.is_dropped IS 'Whether the row is what retention has dropped of the batch: only the owner and readers of all calls have it.';

@@ -83,48 +83,77 @@ COMMENT ON FUNCTION cost_ledger_internal.booked_calls(timestamptz, timestamptz, 
     'What is booked for each call of a range of time (end exclusive), its corrections and adjustments included: usage as it is known now, in the ledger''s convention; cost, the sum of all its rows (NULL while nothing has a price); price_id and pricing of the last of them. filters is a filter of calls (call_condition()); marks is a list of such filters; mark is the number of the first that holds.';
 
 CREATE FUNCTION cost_ledger_internal.billed_meters(
-    range_start timestamptz, range_end timestamptz, filters jsonb
+    range_start timestamptz, range_end timestamptz, filters jsonb, currency text
 ) RETURNS TABLE (model text, meter text, quantity numeric, amount numeric, is_unpriced boolean)
-    LANGUAGE sql STABLE ROWS 10
+    LANGUAGE plpgsql STABLE ROWS 10
     SET search_path = pg_catalog, pg_temp
     SET jit = off
 AS $$
-    WITH booked AS (
-        SELECT b.*
-        FROM cost_ledger_internal.booked_calls(billed_meters.range_start, billed_meters.range_end, billed_meters.filters) b
-        WHERE b.served_from = 'model'
-    ), metered AS (
-        SELECT b.model, e.meter, sum(e.quantity) AS quantity, sum(e.amount) AS amount,
-               bool_or(e.amount IS NULL AND e.quantity <> 0) AS is_unpriced
-        FROM booked b
-        CROSS JOIN LATERAL (
-            -- A part without a rate of its own is billed with what it is
-            -- priced as; explain_cost() says so in its rule.
-            SELECT coalesce(substring(x.rule FROM '^no rate of its own: priced as ([a-z0-9_]+)'), x.meter) AS meter,
-                   x.quantity, x.amount
-            FROM cost_ledger.explain_cost(b.called_at, b.provider, b.model, b.usage, b.service_class, b.region, b.customer) x) e
-        GROUP BY b.model, e.meter
-    )
-    SELECT m.model, m.meter, m.quantity, m.amount, m.is_unpriced
-    FROM metered m
-    UNION ALL
-    SELECT t.model, '(not rerated)', NULL, t.cost - coalesce(m.amount, 0), false
-    FROM (SELECT b.model, coalesce(sum(b.cost), 0) AS cost FROM booked b GROUP BY b.model) t
-    LEFT JOIN (SELECT x.model, sum(x.amount) AS amount FROM metered x GROUP BY x.model) m USING (model)
-    WHERE t.cost <> coalesce(m.amount, 0)
+#variable_conflict use_column
+BEGIN
+    billed_meters.filters := coalesce(nullif(billed_meters.filters, 'null'), '{}');
+    billed_meters.currency := nullif(billed_meters.currency, (cost_ledger_internal.ledger()).currency);
+    IF billed_meters.currency !~ '^[A-Z]{3}$' THEN
+        RAISE EXCEPTION 'currency "%" is no ISO 4217 code', left(billed_meters.currency, 100)
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Write EUR, or leave it out for the currency of the ledger.';
+    END IF;
+    -- Checks the arguments, and finds nothing.
+    PERFORM FROM cost_ledger_internal.booked_calls(billed_meters.range_start, billed_meters.range_end, billed_meters.filters || '{"call_id": []}');
+    PERFORM cost_ledger_internal.call_condition(billed_meters.filters);
+    PERFORM cost_ledger_internal.refuse_dropped(billed_meters.range_start, billed_meters.range_end, billed_meters.filters);
+    RETURN QUERY
+        WITH billed AS (
+            SELECT b.model, e.meter, e.quantity,
+                   -- As it came, unless another currency is asked for: a quotient
+                   -- has more digits.
+                   CASE WHEN billed_meters.currency IS NULL THEN e.amount ELSE e.amount / r.rate END AS amount,
+                   CASE WHEN coalesce(e.n, 1) = 1 THEN CASE WHEN billed_meters.currency IS NULL THEN b.cost ELSE b.cost / r.rate END END AS cost
+            FROM cost_ledger_internal.booked_calls(billed_meters.range_start, billed_meters.range_end, billed_meters.filters) b
+            LEFT JOIN LATERAL (
+                -- A part without a rate of its own is billed with what it is
+                -- priced as; explain_cost() says so in its rule.
+                SELECT coalesce(substring(x.rule FROM '^no rate of its own: priced as ([a-z0-9_]+)'), x.meter) AS meter,
+                       x.quantity, x.amount, x.n
+                FROM cost_ledger.explain_cost(b.called_at, b.provider, b.model, b.usage, b.service_class, b.region, b.customer) WITH ORDINALITY AS
+                     x (meter, quantity, unit_price, per, multiplier, amount, currency, price_id, valid_from, valid_to, rule, n)) e ON true
+            LEFT JOIN LATERAL (
+                SELECT x.rate
+                FROM cost_ledger.exchange_rate x
+                WHERE x.currency = billed_meters.currency AND x.valid_from <= b.called_at
+                ORDER BY x.valid_from DESC
+                LIMIT 1) r ON billed_meters.currency IS NOT NULL
+            WHERE b.served_from = 'model'
+        ), added AS (
+            SELECT b.model, b.meter, GROUPING(b.meter) = 1 AS is_rest, sum(b.quantity) AS quantity, sum(b.amount) AS amount,
+                   bool_or(b.amount IS NULL AND b.quantity <> 0) AS is_unpriced,
+                   coalesce(sum(b.cost), 0) - coalesce(sum(b.amount), 0) AS rest
+            FROM billed b
+            GROUP BY GROUPING SETS ((b.model, b.meter), (b.model))
+        )
+        SELECT a.model, CASE WHEN a.is_rest THEN '(not rerated)' ELSE a.meter END,
+               CASE WHEN NOT a.is_rest THEN a.quantity END,
+               CASE WHEN a.is_rest THEN a.rest ELSE a.amount END,
+               NOT a.is_rest AND a.is_unpriced
+        FROM added a
+        WHERE CASE WHEN NOT a.is_rest THEN a.meter IS NOT NULL
+                   -- Quotients differ in their last digit.
+                   WHEN billed_meters.currency IS NOT NULL THEN round(a.rest, 9) <> 0
+                   ELSE a.rest <> 0 END;
+END
 $$;
 
-COMMENT ON FUNCTION cost_ledger_internal.billed_meters(timestamptz, timestamptz, jsonb) IS
+COMMENT ON FUNCTION cost_ledger_internal.billed_meters(timestamptz, timestamptz, jsonb, text) IS
     'cost_ledger.billed_meters(), with the rights of the ledger''s owner.';
 
 CREATE FUNCTION cost_ledger.billed_meters(
-    range_start timestamptz, range_end timestamptz, filters jsonb DEFAULT '{}'
+    range_start timestamptz, range_end timestamptz, filters jsonb DEFAULT '{}', currency text DEFAULT NULL
 ) RETURNS TABLE (model text, meter text, quantity numeric, amount numeric, is_unpriced boolean)
     LANGUAGE c STABLE ROWS 10
     AS 'MODULE_PATHNAME', 'cl_as_owner_for_reader';
 
-COMMENT ON FUNCTION cost_ledger.billed_meters(timestamptz, timestamptz, jsonb) IS
-    'What the calls of a range of time (end exclusive) are billed for: quantity and amount per model as sent and meter, by the price list as it is now, in the ledger''s currency, corrections included. Quantities are disjoint: parts with a rate of their own are taken out of their total, others are in it. is_unpriced: some of the quantity has no rate, and amount lacks it. Where calls are booked at other prices than the list now has, the meter "(not rerated)" is the difference, so that the amounts of a model add up to its cost; rerate() brings it to 0. filters is a filter of calls: {"provider": "openai", "model": "gpt-5*", "team": ["search", "chat"], "environment": {"not": "ci"}, "customer": null, "tags": {"tier": "gold"}}. Calls served from response_cache are left out.';
+COMMENT ON FUNCTION cost_ledger.billed_meters(timestamptz, timestamptz, jsonb, text) IS
+    'What the calls of a range of time (end exclusive) are billed for: quantity and amount per model as sent and meter, by the price list as it is now, corrections included, in the ledger''s currency, or in another: each amount / the exchange rate in force at its call''s time, which for prices in that currency is what they say. Quantities are disjoint: parts with a rate of their own are taken out of their total, others are in it. is_unpriced: some of the quantity has no rate, or no exchange rate, and amount lacks it. Where calls are booked at other prices than the list now has, the meter "(not rerated)" is the difference, so that the amounts of a model add up to its cost; rerate() brings it to 0. filters is a filter of calls: {"provider": "openai", "model": "gpt-5*", "team": ["search", "chat"], "environment": {"not": "ci"}, "customer": null, "tags": {"tier": "gold"}}. Calls served from response_cache are left out. A range in which retention has dropped calls is refused (22023), unless filters name calls.';
 
 CREATE FUNCTION cost_ledger_internal.rerate_query(batch bigint) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -376,6 +405,7 @@ BEGIN
     what_if.filters := coalesce(nullif(what_if.filters, 'null'), '{}');
     PERFORM FROM cost_ledger_internal.booked_calls(what_if.range_start, what_if.range_end, what_if.filters || '{"call_id": []}', marks);
     PERFORM cost_ledger_internal.call_condition(what_if.filters);
+    PERFORM cost_ledger_internal.refuse_dropped(what_if.range_start, what_if.range_end, what_if.filters);
 
     -- A call in quarantine may be of any time, and no day is infinitely far away.
     SELECT min(c.called_at), max(c.called_at) INTO first_call, last_call
@@ -444,4 +474,4 @@ CREATE FUNCTION cost_ledger.what_if(
     AS 'MODULE_PATHNAME', 'cl_as_owner_for_reader';
 
 COMMENT ON FUNCTION cost_ledger.what_if(timestamptz, timestamptz, jsonb, numeric, jsonb, timestamptz) IS
-    'What the calls of a range of time (end exclusive) would have cost on other models, classes or regions, or with another share of input tokens read from the cache, per team and feature beside what they cost. mapping is a list of rules of which the first that holds counts: [{"from": {"model": "claude-opus-4"}, "to": {"provider": "anthropic", "model": "claude-sonnet-4-5"}}, {"from": {"operation": "eval"}, "to": {"service_class": "batch"}}]; "from" is a filter as filters is, what "to" leaves out stays. Calls without a rule keep their cost. cache_hit_ratio is cache reads per input token; cache writes stay as far as reads leave room. Prices are those of each call''s own time, or of priced_at. real_cost and what_if_cost, in the ledger''s currency, are of the calls whose full cost both ways is known; the others are counted in unpriced_calls. ratio = what_if_cost / real_cost; is_allocated is false where team or feature is (unallocated).';
+    'What the calls of a range of time (end exclusive) would have cost on other models, classes or regions, or with another share of input tokens read from the cache, per team and feature beside what they cost. mapping is a list of rules of which the first that holds counts: [{"from": {"model": "claude-opus-4"}, "to": {"provider": "anthropic", "model": "claude-sonnet-4-5"}}, {"from": {"operation": "eval"}, "to": {"service_class": "batch"}}]; "from" is a filter as filters is, what "to" leaves out stays. Calls without a rule keep their cost. cache_hit_ratio is cache reads per input token; cache writes stay as far as reads leave room. Prices are those of each call''s own time, or of priced_at. real_cost and what_if_cost, in the ledger''s currency, are of the calls whose full cost both ways is known; the others are counted in unpriced_calls. ratio = what_if_cost / real_cost; is_allocated is false where team or feature is (unallocated). A range in which retention has dropped calls is refused (22023), unless filters name calls.';

@@ -344,10 +344,12 @@ BEGIN
         RAISE EXCEPTION 'calls made before % were dropped by retention', dropped_to
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'What is in the rollups of them stays as it is; see retention_log.',
-                  HINT = format('Start the range at %L; calls that were recorded for that time since can be named: filters => ''{"call_id": [1, 2]}''.', dropped_to);
+                  HINT = format('Start the range at %L', dropped_to)
+                         || CASE WHEN filters IS NULL THEN '.'
+                                 ELSE '; calls that were recorded for that time since can be named: filters => ''{"call_id": [1, 2]}''.' END;
     END IF;
 END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.refuse_dropped(timestamptz, timestamptz, jsonb) IS
-    'The error of a function that takes all calls of a range of time where retention has dropped some (22023), unless the filters name calls.';
+    'The error of a function that takes all calls of a range of time where retention has dropped some (22023), unless the filters name calls; filters is NULL for one that has none.';

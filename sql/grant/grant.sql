@@ -88,6 +88,7 @@ AS $$
     VALUES
         -- calls
         ('correct_call',             '{admin}'::text[]),
+        ('recorded_call',            '{writer,gateway,all_readers}'),
         ('create_partitions',        '{}'),
         ('partition_digest',         '{}'),
         ('set_retention',            '{}'),

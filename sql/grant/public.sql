@@ -77,6 +77,8 @@ GRANT EXECUTE ON FUNCTION
     cost_ledger_internal.seen_teams,
     cost_ledger_internal.seen_customers,
     cost_ledger_internal.live_call_from,
+    cost_ledger_internal.key_space,
+    cost_ledger_internal.recorded_call,
     cost_ledger_internal.run_depth,
     cost_ledger_internal.moved_runs,
     cost_ledger_internal.unconsumed_measures,

@@ -85,11 +85,13 @@ SELECT m.month,
        m.calls, m.unpriced_calls,
        m.revenue, m.cost,
        m.revenue - m.cost AS margin,
-       round((m.revenue - m.cost) / nullif(m.revenue, 0), 6) AS margin_ratio,
-       round(m.cost / nullif(m.revenue, 0), 6) AS cost_to_revenue_ratio,
-       -- Multiplied, not divided: exact at the limit, and has an answer for a
-       -- revenue of 0.
-       m.cost > m.revenue * 0.30 AS is_over_ceiling,
+       -- Of a revenue below 0, refunds beyond what was earned, the worst would be
+       -- the best.
+       CASE WHEN m.revenue > 0 THEN round((m.revenue - m.cost) / m.revenue, 6) END AS margin_ratio,
+       CASE WHEN m.revenue > 0 THEN round(m.cost / m.revenue, 6) END AS cost_to_revenue_ratio,
+       -- Multiplied, not divided: exact at the limit, and has an answer where there
+       -- is no ratio.
+       CASE WHEN m.revenue < 0 THEN m.cost > 0 ELSE m.cost > m.revenue * 0.30 END AS is_over_ceiling,
        s.currency,
        jsonb_build_array(m.month, m.feature)::text AS row_key
 FROM (
@@ -123,6 +125,6 @@ COMMENT ON COLUMN cost_ledger.margin_by_feature.unpriced_calls IS 'Calls without
 COMMENT ON COLUMN cost_ledger.margin_by_feature.revenue IS 'Sum of revenue.amount, in the ledger''s currency; NULL if nothing is recorded, which is not 0.';
 COMMENT ON COLUMN cost_ledger.margin_by_feature.cost IS 'Cost in the ledger''s currency, exact, corrections included; 0 without calls, NULL if no call has a price.';
 COMMENT ON COLUMN cost_ledger.margin_by_feature.margin IS 'revenue - cost; NULL if either is not known.';
-COMMENT ON COLUMN cost_ledger.margin_by_feature.margin_ratio IS 'margin / revenue; NULL where revenue is 0 or not known.';
-COMMENT ON COLUMN cost_ledger.margin_by_feature.cost_to_revenue_ratio IS 'cost / revenue; NULL where revenue is 0 or not known.';
-COMMENT ON COLUMN cost_ledger.margin_by_feature.is_over_ceiling IS 'Whether cost is more than 30 % of revenue; at a revenue of 0 any cost is. NULL if either is not known.';
+COMMENT ON COLUMN cost_ledger.margin_by_feature.margin_ratio IS 'margin / revenue; NULL unless revenue is above 0.';
+COMMENT ON COLUMN cost_ledger.margin_by_feature.cost_to_revenue_ratio IS 'cost / revenue; NULL unless revenue is above 0.';
+COMMENT ON COLUMN cost_ledger.margin_by_feature.is_over_ceiling IS 'Whether cost is more than 30 % of revenue; at a revenue of 0 or less any cost is. NULL if either is not known.';

@@ -103,6 +103,39 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.user_factors(text, double precision, text, timestamptz, timestamptz) IS
     'How far a user at the 50th, 90th and 99th percentile is from the mean user.';
 
+CREATE FUNCTION cost_ledger_internal.cost_of_mean(
+    priced_at timestamptz, provider text, model text, cached_input numeric, fresh_input numeric, output numeric,
+    other_usage jsonb, service_class text, region text, customer text
+) RETURNS numeric
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    -- Together not a token more than their sum asks for, which may be where a
+    -- tier begins; and none of a kind only where its mean is 0.
+    cached CONSTANT numeric := ceil(cached_input);
+    fresh CONSTANT numeric := greatest(ceil(cached_input + fresh_input) - cached, ceil(least(fresh_input, 1)));
+    usage CONSTANT jsonb := jsonb_build_object('input_tokens', cached + fresh, 'cache_read_tokens', cached, 'output_tokens', ceil(output))
+                            || coalesce(other_usage, '{}');
+    excess numeric;
+BEGIN
+    -- What is counted too much costs the rate of its last token.  per is a power
+    -- of ten, so nothing is rounded.
+    SELECT sum(coalesce(m.excess, 0) * x.unit_price * (1::numeric / x.per) * x.multiplier) INTO excess
+        FROM (SELECT DISTINCT ON (e.meter) e.meter, e.unit_price, e.per, e.multiplier
+              FROM cost_ledger.explain_cost(priced_at, provider, model, usage, service_class, region, customer) WITH ORDINALITY AS
+                   e (meter, quantity, unit_price, per, multiplier, amount, currency, price_id, valid_from, valid_to, rule, step)
+              -- The last units come first.
+              ORDER BY e.meter, e.step) x
+        JOIN (VALUES ('input_tokens', fresh - fresh_input), ('cache_read_tokens', cached - cached_input), ('output_tokens', ceil(output) - output)) AS m (meter, excess)
+            ON m.meter = x.meter;
+    RETURN trim_scale(cost_ledger.cost_at(priced_at, provider, model, usage, service_class, region, strict => true, customer => customer) - coalesce(excess, 0));
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.cost_of_mean(timestamptz, text, text, numeric, numeric, numeric, jsonb, text, text, text) IS
+    'What a call of mean counts costs: cost_at() of the next whole counts (LC001 where that is not known in full), less what the rates make of the fractions that were added.';
+
 CREATE FUNCTION cost_ledger_internal.estimate_scenario(
     inputs jsonb, factors numeric[], times jsonb,
     OUT estimated_users numeric, OUT calls_per_month numeric, OUT cost_per_call numeric,
@@ -129,14 +162,10 @@ BEGIN
            coalesce(x.fresh_input, 1) AS fresh_input, coalesce(x.output, 1) AS output
         INTO t
         FROM jsonb_to_record(times) AS x (users numeric, calls numeric, cached_input numeric, fresh_input numeric, output numeric);
-    -- Priced anew in each scenario: more input may be another tier.  A mean need
-    -- not be whole, a count must.
-    cost_per_call := cost_ledger.cost_at(
-        i.priced_at, i.provider, i.model,
-        jsonb_build_object('input_tokens', ceil(i.cached_input_tokens * t.cached_input) + ceil(i.fresh_input_tokens * t.fresh_input),
-                           'cache_read_tokens', ceil(i.cached_input_tokens * t.cached_input),
-                           'output_tokens', ceil(i.output_tokens * t.output)) || coalesce(i.other_usage, '{}'),
-        i.service_class, i.region, strict => true, customer => i.customer);
+    -- Priced anew in each scenario: more input may be another tier.
+    cost_per_call := cost_ledger_internal.cost_of_mean(
+        i.priced_at, i.provider, i.model, i.cached_input_tokens * t.cached_input, i.fresh_input_tokens * t.fresh_input, i.output_tokens * t.output,
+        i.other_usage, i.service_class, i.region, i.customer);
     calls_per_user := i.calls_per_user_per_day * t.calls * i.days_per_month;
     estimated_users := trim_scale(i.users * t.users);
     cost_per_user := trim_scale(cost_per_call * calls_per_user * i.engagement_rate);
@@ -180,6 +209,7 @@ BEGIN
                   HINT = 'Sample by user, run, session, customer or call.';
     END IF;
     PERFORM cost_ledger_internal.check_range(range_start, range_end);
+    PERFORM cost_ledger_internal.refuse_dropped(range_start, range_end, NULL);
     -- Corrections belong to the sample of the call they correct.
     EXECUTE format($query$
         SELECT count(*), sum(s.calls)::bigint,
@@ -217,7 +247,7 @@ CREATE FUNCTION cost_ledger.feature_cost_sample(
     AS 'MODULE_PATHNAME', 'cl_as_owner_for_reader';
 
 COMMENT ON FUNCTION cost_ledger.feature_cost_sample(text, timestamptz, timestamptz, text) IS
-    'What a feature has cost per user (or run, session, customer, call) in a range of time (end exclusive), corrections included: how many samples and calls there are, sums, means (of tokens with 6 decimals) and percentiles of cost per sample from a summary (exact for small samples, else within its relative error). Calls without a user_id (run_id, …) are left out; calls without a price are counted, and in none of the costs.';
+    'What a feature has cost per user (or run, session, customer, call) in a range of time (end exclusive), corrections included: how many samples and calls there are, sums, means (of tokens with 6 decimals) and percentiles of cost per sample from a summary (exact for small samples, else within its relative error). Calls without a user_id (run_id, …) are left out; calls without a price are counted, and in none of the costs. A range in which retention has dropped calls is refused (22023).';
 
 CREATE FUNCTION cost_ledger_internal.estimate_feature_cost(
     feature                 text,
@@ -342,4 +372,4 @@ CREATE FUNCTION cost_ledger.estimate_feature_cost(
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger.estimate_feature_cost(text, text, text, numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric, jsonb, text, text, text, timestamptz, double precision, text, timestamptz, timestamptz, jsonb, numeric, numeric, numeric, boolean, date, text) IS
-    'What a feature will cost, one row per scenario, in the ledger''s currency. A mean call has cached and fresh input tokens and output tokens (rounded up; other meters in other_usage) and costs what cost_at() says at priced_at (LC001 where that is not known in full); cost_per_user = cost_per_call × calls_per_user_per_day × days_per_month × engagement_rate (share of users who use it on a day); monthly_cost = cost_per_user × users, exact. tail_monthly_cost (× 1.25) and buffered_monthly_cost (× 2.5) stand apart. is_over_ceiling: cost_per_user is more than ceiling (0.30) of revenue_per_user, per month. Users differ: pNN_user_cost is of an engaged user at that percentile of activity, pNN_monthly_cost the month if the mean user were like that one. Activity is log-normal: at percentile p, mean × exp(sigma × normal_quantile(p) - sigma² / 2); sigma = ln(p95 / median) / 1.645, and 1.1 makes the 95th percentile 6.1 medians. With sample_by (user, run, …), percentiles are those of feature_cost_sample() from sample_start to sample_end, over its mean. scenarios is an object of multipliers of users, calls, cached_input, fresh_input and output; by default base (none), bull (users 2, calls 1.5) and stress (users 3, calls 1.5, fresh_input 4, output 2). save => true keeps it from first_month (the current one) on, for estimate_vs_actual.';
+    'What a feature will cost, one row per scenario, in the ledger''s currency. A mean call has cached and fresh input tokens and output tokens, which need not be whole numbers (other meters in other_usage), and costs what cost_at() says at priced_at, in proportion to fractions of a token (LC001 where that is not known in full); cost_per_user = cost_per_call × calls_per_user_per_day × days_per_month × engagement_rate (share of users who use it on a day); monthly_cost = cost_per_user × users, exact. tail_monthly_cost (× 1.25) and buffered_monthly_cost (× 2.5) stand apart. is_over_ceiling: cost_per_user is more than ceiling (0.30) of revenue_per_user, per month. Users differ: pNN_user_cost is of an engaged user at that percentile of activity, pNN_monthly_cost the month if the mean user were like that one. Activity is log-normal: at percentile p, mean × exp(sigma × normal_quantile(p) - sigma² / 2); sigma = ln(p95 / median) / 1.645, and 1.1 makes the 95th percentile 6.1 medians. With sample_by (user, run, …), percentiles are those of feature_cost_sample() from sample_start to sample_end, over its mean. scenarios is an object of multipliers of users, calls, cached_input, fresh_input and output; by default base (none), bull (users 2, calls 1.5) and stress (users 3, calls 1.5, fresh_input 4, output 2). save => true keeps it from first_month (the current one) on, for estimate_vs_actual.';

@@ -34,11 +34,13 @@ FROM (
     CROSS JOIN LATERAL (SELECT coalesce(c.cost + coalesce(a.cost, 0), a.cost) AS cost) b
     WHERE c.corrects IS NULL
       AND c.reported_cost IS NOT NULL
+      -- What came late is no month.
+      AND c.called_at >= (SELECT k.calls_from FROM cost_ledger_internal.rollup_state k)
       AND c.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q))
     GROUP BY 1, c.provider, c.model) t
 CROSS JOIN cost_ledger_internal.report_setting s;
 
-COMMENT ON VIEW cost_ledger.reported_cost_difference IS 'How far is what providers report with each call from what the price list says? Only calls that came with a reported_cost.';
+COMMENT ON VIEW cost_ledger.reported_cost_difference IS 'How far is what providers report with each call from what the price list says? Only calls that came with a reported_cost, and no months that were dropped by retention.';
 COMMENT ON COLUMN cost_ledger.reported_cost_difference.month IS 'First day of the month, in the reporting zone.';
 COMMENT ON COLUMN cost_ledger.reported_cost_difference.provider IS 'Who bills the calls.';
 COMMENT ON COLUMN cost_ledger.reported_cost_difference.model IS 'Model name as sent.';
@@ -81,31 +83,45 @@ COMMENT ON COLUMN cost_ledger.invoice_line.meter IS 'What is billed, in the word
 COMMENT ON COLUMN cost_ledger.invoice_line.quantity IS 'How much of it, parts with a rate of their own taken out (input_tokens without cached ones); NULL if the invoice does not say.';
 COMMENT ON COLUMN cost_ledger.invoice_line.amount IS 'Amount in currency, before tax; negative for a credit.';
 COMMENT ON COLUMN cost_ledger.invoice_line.currency IS 'ISO 4217 code; the ledger''s currency if NULL.';
-COMMENT ON COLUMN cost_ledger.invoice_line.tolerance IS 'How far our amount may be off and still match: invoices are rounded. In the ledger''s currency.';
+COMMENT ON COLUMN cost_ledger.invoice_line.tolerance IS 'How far our amount may be off and still match: invoices are rounded. In the currency in which the line is compared.';
 COMMENT ON COLUMN cost_ledger.invoice_line.note IS 'Anything worth knowing.';
 COMMENT ON COLUMN cost_ledger.invoice_line.recorded_at IS 'When the line was recorded.';
 COMMENT ON COLUMN cost_ledger.invoice_line.recorded_by IS 'The role that recorded it.';
 
 CREATE VIEW cost_ledger.invoice_reconciliation WITH (security_barrier = true) AS
-WITH period AS (
+WITH line AS (
+    SELECT l.*, coalesce(l.currency, (SELECT g.currency FROM cost_ledger.ledger g)) AS billed_in
+    FROM cost_ledger.invoice_line l
+), billed AS (
     -- What is compared: a longer line's own period; and each day that an
     -- invoice with lines of one day spans, so that a day left out shows.
-    SELECT DISTINCT l.provider, l.billed_from, l.billed_to
-    FROM cost_ledger.invoice_line l
+    SELECT l.provider, l.billed_from, l.billed_to, l.billed_in
+    FROM line l
     WHERE l.billed_to > l.billed_from
     UNION
-    SELECT d.provider, day::date, day::date
-    FROM (SELECT l.provider, min(l.billed_from) AS first_day, max(l.billed_from) AS last_day
-          FROM cost_ledger.invoice_line l
+    SELECT d.provider, day::date, day::date, unnest(d.billed_in)
+    FROM (SELECT l.provider, min(l.billed_from) AS first_day, max(l.billed_from) AS last_day, array_agg(DISTINCT l.billed_in) AS billed_in
+          FROM line l
           WHERE l.billed_to = l.billed_from
           GROUP BY l.provider, l.invoice) d
     CROSS JOIN LATERAL generate_series(d.first_day::timestamp, d.last_day::timestamp, interval '1 day') AS day
+), period AS MATERIALIZED (
+    -- In the currency it is billed in; where that is several, in the ledger's.
+    SELECT p.*, EXISTS (SELECT FROM cost_ledger.retention_log r WHERE r.starts_at < p.ends_at AND r.ends_at > p.starts_at AND r.rows > 0) AS is_dropped,
+           (p.currency = (SELECT g.currency FROM cost_ledger.ledger g)
+            OR EXISTS (SELECT FROM cost_ledger.exchange_rate x WHERE x.currency = p.currency AND x.valid_from <= p.starts_at)) AS has_rate
+    FROM (SELECT b.provider, b.billed_from, b.billed_to,
+                 b.billed_from::timestamp AT TIME ZONE 'UTC' AS starts_at,
+                 (b.billed_to::timestamp + interval '1 day') AT TIME ZONE 'UTC' AS ends_at,
+                 CASE WHEN min(b.billed_in) = max(b.billed_in) THEN min(b.billed_in) ELSE (SELECT g.currency FROM cost_ledger.ledger g) END AS currency
+          FROM billed b
+          GROUP BY b.provider, b.billed_from, b.billed_to) p
 ), ours AS (
     SELECT p.provider, p.billed_from, p.billed_to, b.model, b.meter, b.quantity, b.amount, b.is_unpriced
-    FROM period p
+    -- OFFSET 0: the others are not asked for.
+    FROM (SELECT p.* FROM period p WHERE NOT p.is_dropped OFFSET 0) p
     CROSS JOIN LATERAL cost_ledger.billed_meters(
-        p.billed_from::timestamp AT TIME ZONE 'UTC', (p.billed_to::timestamp + interval '1 day') AT TIME ZONE 'UTC',
-        jsonb_build_object('provider', replace(p.provider, '*', '\*'))) b
+        p.starts_at, p.ends_at, jsonb_build_object('provider', replace(p.provider, '*', '\*')), p.currency) b
 ), name AS (
     -- Calls and invoices may use different names for a model that has one
     -- rate card.
@@ -127,13 +143,14 @@ WITH period AS (
            CASE WHEN count(l.quantity) = count(*) THEN sum(l.quantity) END AS quantity,
            CASE WHEN bool_and(e.rate IS NOT NULL) THEN sum(l.amount * e.rate) END AS amount,
            sum(l.tolerance) AS tolerance
-    FROM cost_ledger.invoice_line l
+    FROM line l
     JOIN name n USING (provider, model)
+    JOIN period p USING (provider, billed_from, billed_to)
     CROSS JOIN LATERAL (
-        SELECT CASE WHEN coalesce(l.currency = (SELECT g.currency FROM cost_ledger.ledger g), true) THEN 1
+        SELECT CASE WHEN l.billed_in IN (p.currency, (SELECT g.currency FROM cost_ledger.ledger g)) THEN 1
                     ELSE (SELECT x.rate
                           FROM cost_ledger.exchange_rate x
-                          WHERE x.currency = l.currency AND x.valid_from <= l.billed_to::timestamp AT TIME ZONE 'UTC'
+                          WHERE x.currency = l.billed_in AND x.valid_from <= l.billed_to::timestamp AT TIME ZONE 'UTC'
                           ORDER BY x.valid_from DESC
                           LIMIT 1) END AS rate) e
     GROUP BY l.provider, l.billed_from, l.billed_to, n.priced_model, l.meter
@@ -147,32 +164,33 @@ SELECT coalesce(o.provider, t.provider) AS provider,
        coalesce(o.meter, t.meter) AS meter,
        t.invoices,
        o.quantity, t.quantity AS invoice_quantity,
-       CASE WHEN o.meter IS NULL OR t.meter IS NULL OR t.quantity IS NOT NULL
+       CASE WHEN NOT p.is_dropped AND (o.meter IS NULL OR t.meter IS NULL OR t.quantity IS NOT NULL)
             THEN coalesce(t.quantity, 0) - coalesce(o.quantity, 0) END AS quantity_difference,
        o.amount, t.amount AS invoice_amount,
-       CASE WHEN o.meter IS NULL OR NOT o.is_unpriced
+       CASE WHEN NOT p.is_dropped AND (o.meter IS NULL OR NOT o.is_unpriced)
             THEN CASE WHEN t.meter IS NULL THEN 0 ELSE t.amount END - coalesce(o.amount, 0) END AS difference,
-       CASE WHEN o.meter IS NULL THEN 'not in the ledger'
+       CASE WHEN p.is_dropped THEN 'dropped by retention'
+            WHEN o.meter IS NULL THEN 'not in the ledger'
             WHEN t.meter IS NULL THEN 'not on the invoice'
+            WHEN o.is_unpriced AND NOT p.has_rate THEN 'no exchange rate'
             WHEN o.is_unpriced THEN 'unpriced'
             WHEN t.amount IS NULL THEN 'no exchange rate'
             WHEN t.quantity <> o.quantity THEN 'another quantity'
             WHEN abs(t.amount - o.amount) > t.tolerance THEN 'another amount'
             ELSE 'matched' END AS status,
-       coalesce(o.meter IS NOT NULL AND t.meter IS NOT NULL AND NOT o.is_unpriced
-                AND (t.quantity IS NULL OR t.quantity = o.quantity)
-                AND abs(t.amount - o.amount) <= t.tolerance, false) AS is_matched,
-       s.currency,
+       CASE WHEN NOT p.is_dropped
+            THEN coalesce(o.meter IS NOT NULL AND t.meter IS NOT NULL AND NOT o.is_unpriced
+                          AND (t.quantity IS NULL OR t.quantity = o.quantity)
+                          AND abs(t.amount - o.amount) <= t.tolerance, false) END AS is_matched,
+       p.currency,
        jsonb_build_array(coalesce(o.provider, t.provider), coalesce(o.billed_from, t.billed_from), coalesce(o.billed_to, t.billed_to),
                          coalesce(o.model, t.model), coalesce(o.meter, t.meter))::text AS row_key
 FROM our_side o
 FULL JOIN their_side t
     ON t.provider = o.provider AND t.billed_from = o.billed_from AND t.billed_to = o.billed_to
    AND t.model = o.model AND t.meter = o.meter
-CROSS JOIN LATERAL (
-    SELECT coalesce(o.billed_from, t.billed_from)::timestamp AT TIME ZONE 'UTC' AS starts_at,
-           (coalesce(o.billed_to, t.billed_to) + interval '1 day') AT TIME ZONE 'UTC' AS ends_at) p
-CROSS JOIN cost_ledger_internal.report_setting s
+JOIN period p
+    ON p.provider = coalesce(o.provider, t.provider) AND p.billed_from = coalesce(o.billed_from, t.billed_from) AND p.billed_to = coalesce(o.billed_to, t.billed_to)
 -- Of ours, what is neither consumption nor money, and what a line of another
 -- period bills, is no difference.
 WHERE t.provider IS NOT NULL
@@ -182,7 +200,7 @@ WHERE t.provider IS NOT NULL
                       WHERE l.provider = o.provider AND l.model = o.model AND l.meter = o.meter
                         AND l.billed_from <= o.billed_to AND l.billed_to >= o.billed_from);
 
-COMMENT ON VIEW cost_ledger.invoice_reconciliation IS 'Do the invoices bill what the ledger says? One row per provider, UTC day (or longer period of an invoice line), model and meter, with both sides, also where one is missing. Only periods that have invoice lines, and the days between the first and last day of an invoice with lines of one day. Calls from response_cache are not in it. Our amounts of a model and period add up to its cost in the ledger, where lines of different periods do not overlap: what one of them bills is shown there only.';
+COMMENT ON VIEW cost_ledger.invoice_reconciliation IS 'Do the invoices bill what the ledger says? One row per provider, UTC day (or longer period of an invoice line), model and meter, with both sides, also where one is missing. Only periods that have invoice lines, and the days between the first and last day of an invoice with lines of one day. Compared in the currency of the invoice; where a provider bills a period in several, in that of the ledger. Calls from response_cache are not in it. Our amounts of a model and period add up to its cost in the ledger, where lines of different periods do not overlap: what one of them bills is shown there only.';
 COMMENT ON COLUMN cost_ledger.invoice_reconciliation.provider IS 'Who bills.';
 COMMENT ON COLUMN cost_ledger.invoice_reconciliation.billed_from IS 'First UTC day; not a day of the reporting zone.';
 COMMENT ON COLUMN cost_ledger.invoice_reconciliation.billed_to IS 'Last UTC day.';
@@ -193,9 +211,10 @@ COMMENT ON COLUMN cost_ledger.invoice_reconciliation.meter IS 'What is counted, 
 COMMENT ON COLUMN cost_ledger.invoice_reconciliation.invoices IS 'Invoices that have such a line; NULL if none.';
 COMMENT ON COLUMN cost_ledger.invoice_reconciliation.quantity IS 'Our quantity, corrections included, parts with a rate of their own taken out; NULL if we have none.';
 COMMENT ON COLUMN cost_ledger.invoice_reconciliation.invoice_quantity IS 'Quantity of the invoice; NULL if it has none or does not say.';
-COMMENT ON COLUMN cost_ledger.invoice_reconciliation.quantity_difference IS 'invoice_quantity - quantity, a missing side as 0; NULL where the invoice does not say.';
-COMMENT ON COLUMN cost_ledger.invoice_reconciliation.amount IS 'Our amount by the price list as it is now, in the ledger''s currency, exact; NULL if we have none or no rate.';
-COMMENT ON COLUMN cost_ledger.invoice_reconciliation.invoice_amount IS 'Amount of the invoice in the ledger''s currency, at the exchange rate in force when its last day begins; NULL if it has none or there is no rate.';
+COMMENT ON COLUMN cost_ledger.invoice_reconciliation.quantity_difference IS 'invoice_quantity - quantity, a missing side as 0; NULL where the invoice does not say, or our calls were dropped by retention.';
+COMMENT ON COLUMN cost_ledger.invoice_reconciliation.amount IS 'Our amount by the price list as it is now, in currency: exact in that of the ledger, else at the exchange rate in force at each call''s time; NULL if we have none or no rate.';
+COMMENT ON COLUMN cost_ledger.invoice_reconciliation.invoice_amount IS 'Amount of the invoice in currency; of one in several currencies, at the exchange rates in force when its last day begins; NULL if it has none or there is no rate.';
 COMMENT ON COLUMN cost_ledger.invoice_reconciliation.difference IS 'invoice_amount - amount, a missing side as 0; NULL where either is not known.';
-COMMENT ON COLUMN cost_ledger.invoice_reconciliation.status IS 'matched; another quantity; another amount; not in the ledger; not on the invoice; unpriced (ours has no rate for some of it); no exchange rate.';
-COMMENT ON COLUMN cost_ledger.invoice_reconciliation.is_matched IS 'Whether quantities are equal (or the invoice does not say) and amounts within the tolerance of its lines.';
+COMMENT ON COLUMN cost_ledger.invoice_reconciliation.currency IS 'ISO 4217 code of the amounts: that in which the provider bills the period, else the ledger''s.';
+COMMENT ON COLUMN cost_ledger.invoice_reconciliation.status IS 'matched; another quantity; another amount; not in the ledger; not on the invoice; unpriced (ours has no rate for some of it); no exchange rate; dropped by retention (of some of the time our calls are gone, so nothing is compared).';
+COMMENT ON COLUMN cost_ledger.invoice_reconciliation.is_matched IS 'Whether quantities are equal (or the invoice does not say) and amounts within the tolerance of its lines; NULL where the calls were dropped by retention.';

@@ -169,6 +169,76 @@ INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_token
 INSERT INTO cost_ledger.call (called_at, event_key, provider, model, raw_usage) VALUES ('2026-01-02', 'e5', 'openai', 'gpt-x', '{"prompt_tokens": 5, "completion_tokens": 1}') RETURNING event_key;
 INSERT INTO cost_ledger.call (called_at, event_key, provider, model, raw_usage) VALUES ('2026-01-02', 'e5', 'openai', 'gpt-x', '{"completion_tokens": 1, "prompt_tokens": 5}') RETURNING event_key;
 SELECT k.event_key, c.input_tokens FROM cost_ledger_internal.event_key k JOIN cost_ledger.call c USING (called_at, call_id) ORDER BY 1;
+-- one payload in two spellings is one event: numbers, JSON, what is left out, what is said without saying it
+CREATE FUNCTION pg_temp.retry(first jsonb, again jsonb) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    sent jsonb;
+    recorded bigint := 0;
+    n bigint;
+    key text := 'r' || gen_random_uuid();
+BEGIN
+    FOR sent IN SELECT '{"provider": "openai", "model": "gpt-x", "called_at": "2026-01-02"}' || v || jsonb_build_object('event_key', key) FROM unnest(ARRAY[first, again]) v LOOP
+        EXECUTE format('INSERT INTO cost_ledger.call (%1$s) SELECT %1$s FROM jsonb_populate_record(NULL::cost_ledger.call, $1)',
+                       (SELECT string_agg(quote_ident(k), ', ') FROM jsonb_object_keys(sent) k)) USING sent;
+        GET DIAGNOSTICS n = ROW_COUNT;
+        recorded := recorded + n;
+    END LOOP;
+    RETURN recorded || ' recorded';
+EXCEPTION WHEN SQLSTATE 'LC003' THEN
+    GET STACKED DIAGNOSTICS key = PG_EXCEPTION_DETAIL;
+    RETURN regexp_replace(key, '^It belongs to call [0-9]+ of 2026-01-02 00:00:00\+00\. ', '');
+END
+$$;
+SELECT v.n, pg_temp.retry(v.first, v.again)
+FROM (VALUES (1, '{"reported_cost": 0.1}'::jsonb, '{"reported_cost": 0.10}'::jsonb), (2, '{"reported_cost": 1000, "score": 0}', '{"reported_cost": 1000.000, "score": -0.0}'),
+             (3, '{"reported_cost": 0.123456789012345678901}', '{"reported_cost": 0.123456789012345678902}'), (4, '{"duration_ms": 0}', '{"duration_ms": -0.0}'),
+             (5, '{"other_usage": {"seconds": 2, "images": 1}}', '{"other_usage": {"images": 1.0, "seconds": 2.00}}'), (6, '{"other_usage": {"seconds": 1000}}', '{"other_usage": {"seconds": 1e3}}'),
+             (7, '{"raw_usage": {"prompt_tokens": 10, "completion_tokens": 1, "total_tokens": 11, "x": [1.50, {"y": 0}]}}', '{"raw_usage": {"prompt_tokens": 1e1, "completion_tokens": 1.0, "total_tokens": 11.0, "x": [1.5, {"y": 0.0}]}}'),
+             (8, '{"raw_usage": {"prompt_tokens": 10, "completion_tokens": 1}}', '{"raw_usage": "{\"completion_tokens\": 1, \"prompt_tokens\": 10.0}"}'),
+             (9, '{"input_tokens": 1}', '{"input_tokens": 1, "team": null, "feature": "", "tags": "null", "served_from": null, "usage_status": "", "accepted": null}'),
+             (10, '{"input_tokens": 1}', '{"input_tokens": 1, "served_from": "model", "usage_status": "final", "service_class": "standard"}'),
+             (11, '{"tool_calls": {"grep": 2}}', '{"tool_calls": {"grep": 2.0}, "tool_calls_count": 2}'), (12, '{"called_at": "2026-01-02"}', '{"called_at": "2026-01-03"}'),
+             (21, '{"reported_cost": 0.1}', '{"reported_cost": 0.11}'), (22, '{"score": 0.5}', '{"score": -0.5}'), (23, '{"accepted": true}', '{"accepted": false}'), (24, '{"flow": "a"}', '{}'), (25, '{"avoided_cost": 1}', '{"avoided_cost": 2}'),
+             (26, '{"other_usage": {"seconds": 2}}', '{"other_usage": {"seconds": 20}}'), (27, '{"raw_usage": {"prompt_tokens": 10, "completion_tokens": 1, "x": [1]}}', '{"raw_usage": {"prompt_tokens": 10, "completion_tokens": 1, "x": 1}}'),
+             (28, '{"raw_usage": {"prompt_tokens": 10, "completion_tokens": 1, "x": "1"}}', '{"raw_usage": {"prompt_tokens": 10, "completion_tokens": 1, "x": 1}}'), (29, '{"input_tokens": 1, "service_class": "batch"}', '{"input_tokens": 1}'),
+             (30, '{"raw_usage": {"prompt_tokens": 10, "completion_tokens": 1}}', '{"input_tokens": 10, "output_tokens": 1}'), (31, '{"raw_usage": {"prompt_tokens": 10, "completion_tokens": 1}}', '{"service_class": "standard", "raw_usage": {"prompt_tokens": 10, "completion_tokens": 1}}'),
+             (32, '{"team": "a"}', '{"customer": "a"}'), (33, '{"input_tokens": 1}', '{"input_tokens": 1, "model": "gpt-y"}')) AS v (n, first, again)
+ORDER BY v.n;
+SELECT pg_temp.retry(jsonb_build_object('team', repeat('x', 2000)), jsonb_build_object('team', left(repeat('x', 2000), 991) || '#' || md5(repeat('x', 2000)))) AS shortened;
+SELECT length(pg_temp.retry(jsonb_build_object('tags', jsonb_build_object('x', repeat('x', 900000))), jsonb_build_object('tags', jsonb_build_object('x', repeat('y', 900000))))) AS bounded;
+-- a column of one's own is no part of it: its default may be volatile, or younger than the first try
+BEGIN;
+ALTER TABLE cost_ledger.call ADD COLUMN ingested_at timestamptz DEFAULT clock_timestamp();
+SELECT pg_temp.retry('{"input_tokens": 1}', '{"input_tokens": 1}'), pg_temp.retry('{"input_tokens": 1, "ingested_at": "2026-01-02"}', '{"input_tokens": 1, "ingested_at": "2026-01-03"}');
+INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens) VALUES ('2026-01-02', 'e10', 'openai', 'gpt-x', 100) RETURNING event_key;
+ALTER TABLE cost_ledger.call ADD COLUMN source text DEFAULT 'gateway';
+INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens) VALUES ('2026-01-02', 'e10', 'openai', 'gpt-x', 100) RETURNING event_key;
+ROLLBACK;
+-- neither is what the ledger fills in: another price, a new reading of the usage
+INSERT INTO cost_ledger.call (called_at, event_key, provider, model, served_from, input_tokens) VALUES ('2026-01-02', 'e11', 'openai', 'gpt-x', 'response_cache', 1000) RETURNING avoided_cost;
+INSERT INTO cost_ledger.call (called_at, event_key, provider, model, served_from, input_tokens) VALUES ('2026-02-02', 'e11', 'openai', 'gpt-x', 'response_cache', 1000) RETURNING avoided_cost;
+-- the call of a key, by the key
+SELECT r.called_at, r.cost, r.pricing, r.is_dropped, r.call - 'call_id' - 'price_id' - 'recorded_at' - 'recorded_xid' AS call, r.call_id = (r.call ->> 'call_id')::bigint AS of_it
+FROM cost_ledger.recorded_call('e5') r;
+SELECT c.event_key, c.input_tokens, c.raw_usage FROM cost_ledger.recorded_call('e5') r, jsonb_populate_record(NULL::cost_ledger.call, r.call) c;
+SELECT count(*) FROM cost_ledger.recorded_call('no such key');
+SELECT count(*) FROM cost_ledger.recorded_call('e5', key_space => 'other');
+SELECT count(*) FROM cost_ledger.recorded_call(NULL);
+-- one partition is looked at, of thirteen and more
+BEGIN;
+CREATE TEMP TABLE scans AS SELECT relid, seq_scan, idx_scan FROM pg_stat_xact_user_tables;
+SELECT count(*) FROM cost_ledger.recorded_call('e5');
+SELECT n.relid::regclass AS looked_at, n.seq_scan - coalesce(s.seq_scan, 0) AS seq_scan, n.idx_scan - coalesce(s.idx_scan, 0) AS idx_scan
+FROM pg_stat_xact_user_tables n LEFT JOIN scans s USING (relid)
+WHERE n.relid IN (SELECT p.relid FROM pg_partition_tree('cost_ledger.call') p UNION SELECT 'cost_ledger_internal.event_key'::regclass)
+  AND (n.seq_scan, n.idx_scan) IS DISTINCT FROM (coalesce(s.seq_scan, 0), coalesce(s.idx_scan, 0)) ORDER BY 1;
+ROLLBACK;
+-- a unique index cannot be named; what cannot be named need not be
+INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens) VALUES ('2026-01-02', 'e3', 'openai', 'gpt-x', 100) ON CONFLICT (event_key) DO NOTHING;
+INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens) VALUES ('2026-01-02', 'e3', 'openai', 'gpt-x', 100) ON CONFLICT DO NOTHING RETURNING event_key;
+\set VERBOSITY sqlstate
+INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens) VALUES ('2026-01-02', 'e3', 'openai', 'gpt-x', 101) ON CONFLICT DO NOTHING;
+\set VERBOSITY default
 
 -- a correction is a linked row of differences; done twice it books nothing more
 SELECT cost_ledger.correct_call('e1', '{"input_tokens": 150, "output_tokens": 10, "images": 0}', 'the client forgot the output') IS NOT NULL AS booked;

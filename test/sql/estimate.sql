@@ -53,11 +53,21 @@ FROM cost_ledger.estimate_feature_cost('chat', 'p', 'mid', 5000, 8, 5000, 800, 6
 SELECT scenario, cost_per_call
 FROM cost_ledger.estimate_feature_cost('chat', 'p', 'mid', 5000, 8, 0, 800, 0, priced_at => '2026-03-01',
                                        scenarios => '{"as it is": {"fresh_input": 1}, "last": {"fresh_input": 250}, "next": {"fresh_input": 250.001}, "nothing": {"fresh_input": 0}}');
--- other meters, other classes, other times; means are rounded up to tokens
+-- other meters, other classes, other times; a mean call of fractions
 SELECT cost_per_call FROM cost_ledger.estimate_feature_cost('chat', 'p', 'mid', 1, 1, 5000, 800, 600, other_usage => '{"web_search_requests": 2}', priced_at => '2026-03-01', scenarios => '{"base": {}}')
 UNION ALL SELECT cost_per_call FROM cost_ledger.estimate_feature_cost('chat', 'p', 'mid', 1, 1, 5000, 800, 600, service_class => 'batch', priced_at => '2026-03-01', scenarios => '{"base": {}}')
 UNION ALL SELECT cost_per_call FROM cost_ledger.estimate_feature_cost('chat', 'p', 'mid', 1, 1, 5000, 800, 600, priced_at => '2026-07-01', scenarios => '{"base": {}}')
 UNION ALL SELECT cost_per_call FROM cost_ledger.estimate_feature_cost('chat', 'p', 'mid', 1, 1, 4999.1, 799.5, 599.999, priced_at => '2026-03-01', scenarios => '{"base": {}}');
+-- a mean is not rounded: 1.4 tokens, a fraction of a token, a part that is priced as its total, the last step of a graduated rate, another meter
+SELECT cost_ledger.set_price('p', 'plain', '{"input_tokens": 3, "output_tokens": 15}', '2026-01-01') > 0 AS set,
+       cost_ledger.set_price('p', 'tiers', '{"input_tokens": [1, {"price": 2, "over": 1000}], "cache_read_tokens": 0.1, "output_tokens": [10, {"price": 20, "over": 1000, "graduated": true}], "requests": {"price": 0.5, "per": 1}}', '2026-01-01') > 0 AS set;
+SELECT e.n, r.cost_per_call, r.monthly_cost
+FROM (VALUES (1, 'mid', 0, 0, 1.4), (2, 'mid', 0.25, 0.5, 0.1), (3, 'plain', 100.5, 10.25, 0), (4, 'tiers', 500.4, 499.6, 1.4), (5, 'tiers', 500.4, 499.7, 1.4), (6, 'tiers', 0.3, 0.2, 0), (8, 'tiers', 0, 0, 1000.4), (7, 'mid', 0.000001, 1e-12, 1000000.5)) AS e (n, model, cached, fresh, output),
+     cost_ledger.estimate_feature_cost('chat', 'p', e.model, 1000000, 1, e.cached, e.fresh, e.output, priced_at => '2026-03-01', scenarios => '{"base": {}}') r
+ORDER BY e.n;
+-- the same as whole counts of a million calls cost
+SELECT e.cost_per_call * 1000 = cost_ledger.cost_at('2026-03-01', 'p', 'plain', '{"input_tokens": 12345, "output_tokens": 678}') AS exact
+FROM cost_ledger.estimate_feature_cost('chat', 'p', 'plain', 1, 1, 0, 12.345, 0.678, priced_at => '2026-03-01', scenarios => '{"base": {}}') e;
 SELECT tail_monthly_cost, buffered_monthly_cost, is_over_ceiling
 FROM cost_ledger.estimate_feature_cost('chat', 'p', 'mid', 5000, 8, 5000, 800, 600, revenue_per_user => 10, tail_factor => 1, buffer_factor => 3, ceiling => 0.31,
                                        priced_at => '2026-03-01', scenarios => '{"base": {}}');

@@ -60,6 +60,7 @@ FROM (VALUES
     ('explain_cost()',           '-       -       -       -       X       X       X       -       X'),
     ('resolve_model()',          '-       -       -       -       X       X       X       -       X'),
     ('export_prices()',          '-       -       -       -       X       -       -       -       X'),
+    ('recorded_call()',          '-       X       X       X       X       X       X       -       X'),
     ('set_price()',              '-       -       -       -       -       -       -       -       X'),
     ('set_multiplier()',         '-       -       -       -       -       -       -       -       X'),
     ('load_seed_prices()',       '-       -       -       -       -       -       -       -       X'),
@@ -182,7 +183,7 @@ FROM (VALUES
 CREATE TEMP TABLE called_by_others (name text);
 INSERT INTO called_by_others VALUES
     ('caller'), ('shorten_id'), ('first_call'), ('merge_labels'),
-    ('is_foreign'), ('is_consumed'), ('consumed_to'), ('unconsumed_xids'), ('unconsumed_base'), ('live_call_from'), ('is_failure'), ('is_turn'),
+    ('is_foreign'), ('is_consumed'), ('consumed_to'), ('unconsumed_xids'), ('unconsumed_base'), ('live_call_from'), ('key_space'), ('recorded_call'), ('is_failure'), ('is_turn'),
     ('run_depth'), ('moved_runs'), ('unconsumed_measures'), ('partly_consumed'), ('week_of'), ('partitions'), ('sees_all'), ('seen_teams'), ('seen_customers'),
     ('day_start'), ('budget_period'), ('unposted_spend'), ('project_spend'), ('daily_spend'), ('spend_rate'), ('budget_velocity'),
     ('summary_in'), ('summary_out'), ('summary_send'), ('summary_eq'), ('summary_ne'),
@@ -395,6 +396,34 @@ EXCEPTION WHEN SQLSTATE 'LC003' THEN
 END
 $$;
 SELECT key_space, event_key FROM cost_ledger_internal.event_key ORDER BY 1;
+-- what a key has recorded is shown as far as its call may be seen, or was sent by the caller
+CREATE FUNCTION pg_temp.found(key_space text DEFAULT NULL) RETURNS text LANGUAGE sql AS $$
+    SELECT concat_ws(' ', current_user || ':', coalesce((SELECT concat_ws(' ', coalesce(r.call ->> 'input_tokens', 'no call'), 'pricing ' || r.pricing)
+                                                          FROM cost_ledger.recorded_call('k', key_space) r), 'nothing'))
+$$;
+CREATE FUNCTION pg_temp.found_by(role text) RETURNS TABLE (own text, of_tenant text) LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('SET LOCAL ROLE %I', role);
+    own := pg_temp.found();
+    of_tenant := pg_temp.found('tenant');
+    RESET ROLE;
+    RETURN NEXT;
+END
+$$;
+SELECT f.* FROM unnest('{regress_writer,regress_tenant,regress_gateway,regress_reader,regress_team,regress_customer,regress_admin}'::text[]) WITH ORDINALITY r (role, n), pg_temp.found_by(r.role) f ORDER BY r.n;
+-- a tenant is told of a conflict what it has sent itself
+SET ROLE regress_tenant;
+DO $$
+DECLARE
+    detail text;
+BEGIN
+    INSERT INTO cost_ledger.call (provider, model, team, input_tokens, event_key) VALUES ('openai', 'm', 'other', 7, 'k');
+EXCEPTION WHEN SQLSTATE 'LC003' THEN
+    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+    RAISE WARNING 'it is told: %', substr(detail, position('. ' IN detail) + 2);
+END
+$$;
+RESET ROLE;
 SELECT cost_ledger.correct_call('k', '{"input_tokens": 6}', 'miscounted', key_space => 'tenant') IS NOT NULL AS corrected;
 SELECT team, input_tokens FROM cost_ledger.call WHERE corrects IS NOT NULL;
 SELECT cost_ledger.correct_call('k', '{"input_tokens": 6}', 'miscounted', key_space => 'other');

@@ -72,6 +72,39 @@ INSERT INTO cost_ledger.invoice_line (invoice, provider, billed_from, billed_to,
 SELECT billed_from, billed_to, model, meter, quantity, amount, invoice_amount, status
 FROM cost_ledger.invoice_reconciliation WHERE billed_to > '2026-03-02' ORDER BY billed_to, billed_from, model, meter;
 
+--
+-- An invoice in another currency is compared in that: 1,000,000 tokens at 2 EUR on
+-- each of two days, whatever the rate was; a card in dollars at the rate of the day.
+--
+INSERT INTO cost_ledger.exchange_rate (currency, valid_from, rate) VALUES ('EUR', '2026-04-01', 1.07), ('EUR', '2026-04-02', 1.13), ('EUR', '2026-04-30', 2);
+SELECT cost_ledger.set_price('eu', 'e', '{"input_tokens": 2, "output_tokens": 7}', '2026-01-01', currency => 'EUR') > 0 AS set, cost_ledger.set_price('eu', 'd', '{"input_tokens": 1.07}', '2026-01-01') > 0 AS set;
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, output_tokens) VALUES
+    ('2026-04-01 12:00', 'eu', 'e', 1000000, 1000000), ('2026-04-02 12:00', 'eu', 'e', 1000000, 0), ('2026-04-01 12:00', 'eu', 'd', 3000000, NULL), ('2026-05-01 12:00', 'eu', 'e', 1000000, NULL);
+SELECT called_at::date, cost FROM cost_ledger.call WHERE provider = 'eu' AND model = 'e' ORDER BY 1;
+INSERT INTO cost_ledger.invoice_line (invoice, provider, billed_from, billed_to, model, meter, quantity, amount, currency) VALUES
+    ('E-1', 'eu', '2026-04-01', '2026-04-30', 'e', 'input_tokens', 2000000, 4.00, 'EUR'), ('E-1', 'eu', '2026-04-01', '2026-04-30', 'e', 'output_tokens', 1000000, 7.02, 'EUR'),
+    ('E-1', 'eu', '2026-04-01', '2026-04-30', 'd', 'input_tokens', 3000000, 3.00, 'EUR');
+SELECT billed_to, model, meter, round(amount, 12) AS amount, invoice_amount, round(difference, 12) AS difference, currency, status FROM cost_ledger.invoice_reconciliation WHERE provider = 'eu' ORDER BY model, meter;
+SELECT model, meter, quantity, round(amount, 12) AS amount, is_unpriced FROM cost_ledger.billed_meters('2026-04-01', '2026-05-01', '{"provider": "eu"}', 'EUR') ORDER BY model, meter;
+SELECT model, meter, amount FROM cost_ledger.billed_meters('2026-04-01', '2026-05-01', '{"provider": "eu"}', 'USD') ORDER BY model, meter;
+-- what is not re-rated, in that currency too
+SELECT cost_ledger.set_price('eu', 'e', '{"input_tokens": 3, "output_tokens": 7}', '2026-01-01', currency => 'EUR', replace => true) > 0 AS set;
+SELECT model, meter, round(amount, 12) AS amount FROM cost_ledger.billed_meters('2026-04-01', '2026-05-01', '{"provider": "eu", "model": "e"}', 'EUR') ORDER BY model, meter;
+SELECT cost_ledger.set_price('eu', 'e', '{"input_tokens": 2, "output_tokens": 7}', '2026-01-01', currency => 'EUR', replace => true) > 0 AS set;
+-- by day, a day that is not on it in the same currency
+INSERT INTO cost_ledger.invoice_line (invoice, provider, billed_from, billed_to, model, meter, quantity, amount, currency) VALUES
+    ('E-2', 'eu', '2026-04-30', '2026-04-30', 'd', 'input_tokens', NULL, 1, 'EUR'), ('E-2', 'eu', '2026-05-02', '2026-05-02', 'e', 'input_tokens', NULL, 1, 'EUR');
+SELECT billed_from, model, meter, round(amount, 12) AS amount, invoice_amount, round(difference, 12) AS difference, currency, status
+FROM cost_ledger.invoice_reconciliation WHERE provider = 'eu' AND billed_from = billed_to ORDER BY billed_from, model;
+-- a currency without a rate; one period in two
+INSERT INTO cost_ledger.invoice_line (invoice, provider, billed_from, billed_to, model, meter, quantity, amount, currency) VALUES
+    ('C-1', 'p', '2026-03-05', '2026-03-05', 'm', 'input_tokens', 5000, 0.05, 'CHF'), ('E-3', 'q', '2026-03-01', '2026-03-01', 'm', 'input_tokens', 5000, 0.05, 'GBP'),
+    ('E-4', 'eu', '2026-04-01', '2026-05-30', 'e', 'input_tokens', 3000000, 2, 'EUR'), ('E-4', 'eu', '2026-04-01', '2026-05-30', 'e', 'input_tokens', 0, 4.4, 'USD');
+SELECT provider, billed_from, billed_to, model, meter, round(amount, 12) AS amount, invoice_amount, round(difference, 12) AS difference, currency, status
+FROM cost_ledger.invoice_reconciliation WHERE invoices IN ('C-1', 'E-3', 'E-4') ORDER BY provider, billed_from, model, meter;
+SELECT * FROM cost_ledger.billed_meters('2026-04-01', '2026-05-01', '{}', 'euro');
+DELETE FROM cost_ledger.invoice_line WHERE invoice IN ('C-1', 'E-2', 'E-3', 'E-4');
+
 -- what is no line
 \set VERBOSITY sqlstate
 INSERT INTO cost_ledger.invoice_line (invoice, provider, billed_from, billed_to, model, meter, amount) VALUES ('I', 'p', '2026-03-02', '2026-03-01', 'm', 'input_tokens', 1);

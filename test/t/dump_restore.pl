@@ -134,6 +134,15 @@ for my $way (
         INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens, output_tokens, team, cost_center, tags)
             SELECT now(), 'e30', 'openai', 'gpt-x', 3000, 30, 'tenant', 'cc30', '{"a": 1}' RETURNING 1}), '',
         "$name: a replay of an event from before is still known");
+    # What is refused leaves nothing but the server's log.
+    my $logged = -s $other->logfile;
+    my ($status, $said, $conflict) = $other->psql("after_$name", q{
+        SET ROLE sender;
+        INSERT INTO cost_ledger.call (event_key, provider, model, input_tokens, tags) VALUES ('e1', 'openai', 'gpt-x', 2, '{"try": "second"}')});
+    like($conflict, qr/belongs to call 1 of .*\. input_tokens was 1 and is 2; tags was left out and is \{"try": "second"\}\.\nHINT/m,
+        "$name: a sender is told what its payload has otherwise");
+    like(slurp_file($other->logfile, $logged), qr/key space "sent"\. input_tokens was 1 and is 2.* Refused: \{.*"input_tokens": 2/,
+        "$name: the refused payload is in the log");
     # 3 held, and 1.5 more asked for and spent
     is($other->safe_psql("after_$name", q{
         SELECT decision, held FROM cost_ledger.reserve('after', '{"user_id": "u1"}', 1.5);
