@@ -357,7 +357,7 @@ SELECT DISTINCT v.relname AS view, t.relname AS reads
 FROM pg_rewrite r
 JOIN pg_class v ON v.oid = r.ev_class AND v.relnamespace = 'cost_ledger'::regnamespace
 JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
-JOIN pg_class t ON t.oid = d.refobjid AND t.relname LIKE 'rollup\_%'
+JOIN pg_class t ON t.oid = d.refobjid AND t.relname LIKE 'rollup\_%' AND t.relname <> 'rollup_state'
 WHERE v.relname NOT IN ('rollup_status', 'retention_check')
 ORDER BY 1, 2;
 SELECT c.relname
