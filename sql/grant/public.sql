@@ -81,7 +81,7 @@ GRANT EXECUTE ON FUNCTION
     cost_ledger_internal.recorded_call,
     cost_ledger_internal.run_depth,
     cost_ledger_internal.moved_runs,
-    cost_ledger_internal.unconsumed_measures,
+    cost_ledger_internal.unconsumed_calls,
     cost_ledger_internal.partitions,
     cost_ledger_internal.is_consumed,
     cost_ledger_internal.budget_period,

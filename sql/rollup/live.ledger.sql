@@ -63,9 +63,13 @@ WHERE cost_ledger_internal.is_consumed(m.recorded_xid, m.call_id, (SELECT s.snap
 
 COMMENT ON VIEW cost_ledger_internal.consumed_measure IS 'What the rows of call have added to the rollups that are in them, as far as call still has them. Columns as in call_measure.';
 
-CREATE VIEW cost_ledger_internal.unconsumed_measure AS
-SELECT m.*
-FROM cost_ledger_internal.unconsumed_measures() m;
+-- The same of unconsumed_calls().
+DO $view$
+BEGIN
+    EXECUTE 'CREATE VIEW cost_ledger_internal.unconsumed_measure AS '
+            || replace(pg_get_viewdef('cost_ledger_internal.call_measure'), 'FROM cost_ledger.call c', 'FROM cost_ledger_internal.unconsumed_calls() c');
+END
+$view$;
 
 COMMENT ON VIEW cost_ledger_internal.unconsumed_measure IS 'What rows of call add to the rollups that are not in them yet: those of unconsumed_call. Columns as in call_measure.';
 

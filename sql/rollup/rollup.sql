@@ -408,49 +408,51 @@ COMMENT ON FUNCTION cost_ledger_internal.moved_runs_as_owner() IS
 -- call, and expects as little of them as there is: block ranges are costed at
 -- what they would cost if every row were on a page of its own, and of each month
 -- at one of them at least.
-CREATE FUNCTION cost_ledger_internal.unconsumed_measures()
+CREATE FUNCTION cost_ledger_internal.unconsumed_calls()
     RETURNS TABLE (
-        called_at timestamptz, call_id bigint, recorded_xid xid8, team text, feature text, customer text, flow text, task_type text,
-        environment text, provider text, model text, service_class text, operation text, status text, served_from text, agent text, step text,
-        tool text, api_key text, cohort text, user_id text, session_id text, run_id text, parent_run_id text, trace_url text, is_call boolean,
-        ended_at timestamptz, call_cost numeric, calls bigint, priced_calls bigint, unpriced_calls bigint, corrections bigint, retries bigint,
-        fallbacks bigint, turns bigint, failed_calls bigint, tool_calls bigint, accepted_calls bigint, rejected_calls bigint, scored_calls bigint,
-        input_tokens numeric, cache_read_tokens numeric, cache_write_tokens numeric, cache_write_1h_tokens numeric, output_tokens numeric,
-        reasoning_tokens numeric, cost numeric, cache_read_cost numeric, cache_write_cost numeric, output_cost numeric, other_cost numeric,
-        adjustment_cost numeric, reported_cost numeric, cost_without_run numeric, avoided_cost numeric, score numeric)
+        called_at timestamptz, call_id bigint, recorded_xid xid8, corrects bigint, input_tokens bigint, cache_read_tokens bigint,
+        cache_write_tokens bigint, cache_write_1h_tokens bigint, output_tokens bigint, reasoning_tokens bigint, duration_ms double precision,
+        tool_calls_count integer, retry_count integer, accepted boolean, cost numeric, cache_read_cost numeric, cache_write_cost numeric,
+        output_cost numeric, other_cost numeric, reported_cost numeric, avoided_cost numeric, score numeric, pricing text, usage_status text,
+        served_from text, provider text, model text, service_class text, operation text, status text, team text, feature text, flow text,
+        customer text, task_type text, environment text, user_id text, cohort text, api_key text, agent text, step text, session_id text,
+        run_id text, parent_run_id text, tool text, trace_url text)
     LANGUAGE c STABLE ROWS 100
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
-COMMENT ON FUNCTION cost_ledger_internal.unconsumed_measures() IS
-    'What rows of call add to the rollups that are not in them yet, whoever asks: views leave out what their reader may not see. Columns as in call_measure.';
+COMMENT ON FUNCTION cost_ledger_internal.unconsumed_calls() IS
+    'The rows of call that are not in the rollups yet, as far as rollups ask for them, whoever asks: views leave out what their reader may not see. Columns as in call.';
 
-CREATE FUNCTION cost_ledger_internal.unconsumed_measures_as_owner()
+CREATE FUNCTION cost_ledger_internal.unconsumed_calls_as_owner()
     RETURNS TABLE (
-        called_at timestamptz, call_id bigint, recorded_xid xid8, team text, feature text, customer text, flow text, task_type text,
-        environment text, provider text, model text, service_class text, operation text, status text, served_from text, agent text, step text,
-        tool text, api_key text, cohort text, user_id text, session_id text, run_id text, parent_run_id text, trace_url text, is_call boolean,
-        ended_at timestamptz, call_cost numeric, calls bigint, priced_calls bigint, unpriced_calls bigint, corrections bigint, retries bigint,
-        fallbacks bigint, turns bigint, failed_calls bigint, tool_calls bigint, accepted_calls bigint, rejected_calls bigint, scored_calls bigint,
-        input_tokens numeric, cache_read_tokens numeric, cache_write_tokens numeric, cache_write_1h_tokens numeric, output_tokens numeric,
-        reasoning_tokens numeric, cost numeric, cache_read_cost numeric, cache_write_cost numeric, output_cost numeric, other_cost numeric,
-        adjustment_cost numeric, reported_cost numeric, cost_without_run numeric, avoided_cost numeric, score numeric)
+        called_at timestamptz, call_id bigint, recorded_xid xid8, corrects bigint, input_tokens bigint, cache_read_tokens bigint,
+        cache_write_tokens bigint, cache_write_1h_tokens bigint, output_tokens bigint, reasoning_tokens bigint, duration_ms double precision,
+        tool_calls_count integer, retry_count integer, accepted boolean, cost numeric, cache_read_cost numeric, cache_write_cost numeric,
+        output_cost numeric, other_cost numeric, reported_cost numeric, avoided_cost numeric, score numeric, pricing text, usage_status text,
+        served_from text, provider text, model text, service_class text, operation text, status text, team text, feature text, flow text,
+        customer text, task_type text, environment text, user_id text, cohort text, api_key text, agent text, step text, session_id text,
+        run_id text, parent_run_id text, tool text, trace_url text)
     LANGUAGE plpgsql STABLE ROWS 100
     SET search_path = pg_catalog, pg_temp
     SET jit = off
 AS $$
 BEGIN
     RETURN QUERY
-        SELECT m.*
-        FROM cost_ledger_internal.call_measure m
-        WHERE (m.recorded_xid OPERATOR(cost_ledger_internal.>) cost_ledger_internal.consumed_to()
-               OR m.recorded_xid = ANY (cost_ledger_internal.unconsumed_xids())
-               OR (m.recorded_xid IS NULL AND m.call_id > cost_ledger_internal.unconsumed_base()))
-          AND m.call_id > cost_ledger_internal.partly_consumed(m.recorded_xid);
+        SELECT c.called_at, c.call_id, c.recorded_xid, c.corrects, c.input_tokens, c.cache_read_tokens, c.cache_write_tokens, c.cache_write_1h_tokens,
+               c.output_tokens, c.reasoning_tokens, c.duration_ms, c.tool_calls_count, c.retry_count, c.accepted, c.cost, c.cache_read_cost,
+               c.cache_write_cost, c.output_cost, c.other_cost, c.reported_cost, c.avoided_cost, c.score, c.pricing, c.usage_status, c.served_from,
+               c.provider, c.model, c.service_class, c.operation, c.status, c.team, c.feature, c.flow, c.customer, c.task_type, c.environment, c.user_id,
+               c.cohort, c.api_key, c.agent, c.step, c.session_id, c.run_id, c.parent_run_id, c.tool, c.trace_url
+        FROM cost_ledger.call c
+        WHERE (c.recorded_xid OPERATOR(cost_ledger_internal.>) cost_ledger_internal.consumed_to()
+               OR c.recorded_xid = ANY (cost_ledger_internal.unconsumed_xids())
+               OR (c.recorded_xid IS NULL AND c.call_id > cost_ledger_internal.unconsumed_base()))
+          AND c.call_id > cost_ledger_internal.partly_consumed(c.recorded_xid);
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger_internal.unconsumed_measures_as_owner() IS
-    'The body of unconsumed_measures().';
+COMMENT ON FUNCTION cost_ledger_internal.unconsumed_calls_as_owner() IS
+    'The body of unconsumed_calls().';
 
 CREATE FUNCTION cost_ledger_internal.make_run_days(days date[]) RETURNS void
     LANGUAGE plpgsql VOLATILE
