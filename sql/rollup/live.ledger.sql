@@ -233,7 +233,8 @@ SELECT r.month, l.label,
 FROM (VALUES ('all'::text), ('team'::text), ('feature'::text), ('customer'::text), ('flow'::text), ('task_type'::text), ('environment'::text), ('provider'::text), ('model'::text), ('service_class'::text), ('operation'::text), ('status'::text), ('served_from'::text)) AS l (label)
 CROSS JOIN cost_ledger_internal.rollup_month r
 JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
-WHERE NOT cost_ledger_internal.sees_all()
+-- The time too: of that the planner can see that it is nothing for who sees all.
+WHERE NOT cost_ledger_internal.sees_all() AND r.month >= cost_ledger_internal.live_call_from()::date
   AND (k.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
        OR k.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]))
 UNION ALL
@@ -248,7 +249,7 @@ SELECT r.month, substr(k.label, 1, length(k.label) - length(' of payer')), k.val
        'local'::text
 FROM cost_ledger_internal.rollup_total_month r
 JOIN cost_ledger_internal.rollup_label k ON k.label_id = r.label_id
-WHERE NOT cost_ledger_internal.sees_all()
+WHERE NOT cost_ledger_internal.sees_all() AND r.month >= cost_ledger_internal.live_call_from()::date
   AND k.label LIKE '% of payer'
   AND (k.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
        OR k.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]))
@@ -327,7 +328,8 @@ SELECT cost_ledger_internal.week_of(r.day), l.label,
 FROM (VALUES ('all'::text), ('team'::text), ('feature'::text), ('customer'::text), ('flow'::text), ('task_type'::text), ('environment'::text), ('provider'::text), ('model'::text), ('service_class'::text), ('operation'::text), ('status'::text), ('served_from'::text)) AS l (label)
 CROSS JOIN cost_ledger_internal.rollup_day r
 JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
-WHERE NOT cost_ledger_internal.sees_all()
+-- The time too: of that the planner can see that it is nothing for who sees all.
+WHERE NOT cost_ledger_internal.sees_all() AND r.day >= cost_ledger_internal.live_call_from()::date
   AND (k.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
        OR k.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]))
   AND r.day >= cost_ledger_internal.week_of((SELECT s.days_from FROM cost_ledger_internal.rollup_state s) + 6)
@@ -408,7 +410,8 @@ SELECT r.day, l.label,
 FROM (VALUES ('all'::text), ('team'::text), ('feature'::text), ('customer'::text), ('flow'::text), ('task_type'::text), ('environment'::text), ('provider'::text), ('model'::text), ('service_class'::text), ('operation'::text), ('status'::text), ('served_from'::text)) AS l (label)
 CROSS JOIN cost_ledger_internal.rollup_day r
 JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
-WHERE NOT cost_ledger_internal.sees_all()
+-- The time too: of that the planner can see that it is nothing for who sees all.
+WHERE NOT cost_ledger_internal.sees_all() AND r.day >= cost_ledger_internal.live_call_from()::date
   AND (k.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
        OR k.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]))
 UNION ALL
