@@ -12,6 +12,9 @@ OBJS = \
 	src/bounds.o \
 	src/json_column.o \
 	src/usage.o \
+	src/usage_rules.o \
+	src/usage_find.o \
+	src/usage_read.o \
 	src/ledger.o \
 	src/as_owner.o \
 	src/key_space.o \
@@ -25,12 +28,15 @@ OBJS = \
 	src/period.o \
 	src/put.o \
 	src/consume.o \
+	src/remake.o \
 	src/run_tree.o \
 	src/hold.o \
 	src/call_trigger.o \
 	src/job.o \
 	src/guard.o \
 	src/limit.o \
+	src/time_zone.o \
+	src/similar.o \
 	src/sketch.o \
 	src/sketch_hooks.o \
 	src/summary.o \
@@ -55,6 +61,7 @@ PIECES = \
 	sql/rollup/rollup.sql \
 	sql/rollup/quarantine.sql \
 	sql/rollup/check.sql \
+	sql/rollup/reversal.sql \
 	sql/ledger/ledger.sql \
 	sql/ledger/lock.sql \
 	sql/call/filter.sql \
@@ -62,6 +69,8 @@ PIECES = \
 	sql/call/partition.sql \
 	sql/call/retention.sql \
 	sql/call/rerate.sql \
+	sql/call/reattribute.sql \
+	sql/call/explain.sql \
 	sql/report/estimate.sql \
 	sql/report/spend_rate.sql \
 	sql/budget/budget.sql \
@@ -79,11 +88,13 @@ LEDGER = \
 	sql/grant/grant.ledger.sql \
 	sql/price/price.ledger.sql \
 	sql/price/import.ledger.sql \
+	sql/rollup/reversal.ledger.sql \
 	sql/call/call.ledger.sql \
 	sql/rollup/rollup.ledger.sql \
 	sql/rollup/quarantine.ledger.sql \
 	sql/call/retention.ledger.sql \
 	sql/call/rerate.ledger.sql \
+	sql/call/reattribute.ledger.sql \
 	sql/rollup/live.ledger.sql \
 	sql/budget/budget.ledger.sql \
 	sql/alert/alert.ledger.sql \

@@ -47,9 +47,9 @@ ORDER BY w.provider, w.model, i.service_class, i.model <> w.model, i.model DESC;
 --
 CREATE TABLE provider_of (provider text PRIMARY KEY, genai_provider text);
 INSERT INTO provider_of VALUES
-    ('anthropic', 'anthropic'), ('bedrock', 'aws'), ('cerebras', 'cerebras'), ('cohere', 'cohere'), ('deepseek', 'deepseek'),
+    ('anthropic', 'anthropic'), ('azure', 'azure'), ('bedrock', 'aws'), ('cerebras', 'cerebras'), ('cohere', 'cohere'), ('deepseek', 'deepseek'),
     ('fireworks_ai', 'fireworks'), ('gemini', 'google'), ('groq', 'groq'), ('mistral', 'mistral'), ('moonshot', 'moonshotai'),
-    ('openai', 'openai'), ('together_ai', 'together'), ('vertex_ai', 'google'), ('xai', 'x-ai');
+    ('openai', 'openai'), ('openrouter', 'openrouter'), ('together_ai', 'together'), ('vertex_ai', 'google'), ('xai', 'x-ai');
 
 CREATE TABLE genai_price AS
 WITH rules AS (
@@ -85,7 +85,7 @@ DECLARE
 BEGIN
     SELECT c.name INTO found FROM unnest(chain) WITH ORDINALITY AS c (name, n) WHERE rates ? c.name ORDER BY c.n LIMIT 1;
     RETURN (SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object('price', trim_scale(r.unit_price / r.per), 'over', nullif(r.over_tokens, 0),
-                                                                  'from', r.window_start, 'to', r.window_end, 'zone', r.window_zone))
+                                                                  'from', r.window_start, 'to', r.window_end, 'days', r.window_days, 'zone', r.window_zone))
                              ORDER BY r.over_tokens, r.window_start)
             FROM rate_lines(jsonb_build_object(found, rates -> found)) r
             WHERE found IS NOT NULL);
@@ -137,7 +137,7 @@ CREATE FUNCTION short(rates jsonb) RETURNS jsonb LANGUAGE sql STABLE AS $$
     FROM (SELECT r.meter,
                  jsonb_agg(CASE WHEN r.per = 1000000 AND r.over_tokens = 0 AND r.window_zone IS NULL THEN to_jsonb(trim_scale(r.unit_price))
                                 ELSE jsonb_strip_nulls(jsonb_build_object('price', trim_scale(r.unit_price), 'per', nullif(r.per, 1000000), 'over', nullif(r.over_tokens, 0),
-                                                                          'from', r.window_start, 'to', r.window_end, 'zone', r.window_zone)) END
+                                                                          'from', r.window_start, 'to', r.window_end, 'days', r.window_days, 'zone', r.window_zone)) END
                            ORDER BY r.over_tokens, r.window_start) AS lines
           FROM rate_lines(rates) r GROUP BY r.meter) AS m
 $$;

@@ -69,6 +69,15 @@ cl_shorten_datum(Datum value, int limit)
 	return PointerGetDatum(shorten_text(DatumGetTextPP(value), limit));
 }
 
+/*
+ * Whether a value has more bytes than that, without a look at them.
+ */
+bool
+cl_is_longer(Datum value, int limit)
+{
+	return toast_raw_datum_size(value) - VARHDRSZ > (Size) limit;
+}
+
 void
 cl_check_length(Datum value, int limit, const char *name)
 {

@@ -20,6 +20,7 @@
 #define MAX_JSON_LEN	(1024 * 1024)
 
 extern Datum cl_shorten_datum(Datum value, int limit);
+extern bool cl_is_longer(Datum value, int limit);
 extern void cl_check_length(Datum value, int limit, const char *name);
 extern bool cl_is_money(Numeric value);
 extern bool cl_is_cost(Numeric value);

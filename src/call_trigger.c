@@ -31,6 +31,7 @@
 #include "miscadmin.h"
 #include "pricing.h"
 #include "rollup.h"
+#include "usage_read.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -48,6 +49,8 @@ typedef enum CallColumn
 	RECORDED_XID,
 	PRICE_ID,
 	CORRECTS,
+	REVERSES,
+	RESTATES,
 	INPUT_TOKENS,				/* the token columns, in TokenMeter's order */
 	CACHE_READ_TOKENS,
 	CACHE_WRITE_TOKENS,
@@ -116,6 +119,8 @@ static const struct
 	[RECORDED_XID] = {"recorded_xid", XID8OID},
 	[PRICE_ID] = {"price_id", INT8OID},
 	[CORRECTS] = {"corrects", INT8OID},
+	[REVERSES] = {"reverses", INT8OID},
+	[RESTATES] = {"restates", INT8OID},
 	[INPUT_TOKENS] = {"input_tokens", INT8OID},
 	[CACHE_READ_TOKENS] = {"cache_read_tokens", INT8OID},
 	[CACHE_WRITE_TOKENS] = {"cache_write_tokens", INT8OID},
@@ -299,28 +304,42 @@ refuse_computed_column(CallColumn column)
 /*
  * Numbers the row.  No identity column: of one, a trigger could not tell an id
  * that was sent from one that was made.  A row that comes by replication keeps
- * the number it has.
+ * the number it has; pairs that move a call are numbered by who books them, so
+ * that each can name the other.
  */
 static void
 number_row(CallRow *row)
 {
 	if (ISNULL(row, CALL_ID))
 		put(row, CALL_ID, Int64GetDatum(nextval_internal(row->sequence, false)));
-	else if (SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
+	else if (SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA &&
+			 ISNULL(row, REVERSES) && ISNULL(row, RESTATES))
 		refuse_computed_column(CALL_ID);
 }
 
+/* What the ledger computes. */
+static const CallColumn computed[] = {
+	RECORDED_AT, RECORDED_XID, PRICE_ID, COST, PRICING,
+	CACHE_READ_COST, CACHE_WRITE_COST, OUTPUT_COST, OTHER_COST
+};
+
+static bool
+is_computed(CallColumn column)
+{
+	for (int i = 0; i < (int) lengthof(computed); i++)
+	{
+		if (computed[i] == column)
+			return true;
+	}
+	return false;
+}
+
 /*
- * What the ledger computes, nobody sends.
+ * What is computed, nobody sends.
  */
 static void
 refuse_computed_columns(const CallRow *row)
 {
-	static const CallColumn computed[] = {
-		RECORDED_AT, RECORDED_XID, PRICE_ID, COST, PRICING,
-		CACHE_READ_COST, CACHE_WRITE_COST, OUTPUT_COST, OTHER_COST
-	};
-
 	for (int i = 0; i < (int) lengthof(computed); i++)
 	{
 		if (!ISNULL(row, computed[i]))
@@ -442,7 +461,8 @@ bound_texts(CallRow *row)
 		cl_check_length(VALUE(row, TRACE_URL), MAX_TEXT_LEN, call_columns[TRACE_URL].name);
 	for (int i = OTHER_USAGE; i <= TAGS; i++)
 	{
-		if (!ISNULL(row, i))
+		/* A response with pictures in it is no reason to lose a call. */
+		if (i != RAW_USAGE && !ISNULL(row, i))
 			cl_check_length(VALUE(row, i), MAX_JSON_LEN, call_columns[i].name);
 	}
 }
@@ -573,10 +593,8 @@ check_call(CallRow *row)
 static bool
 is_payload(CallColumn column)
 {
-	return column != CALL_ID && column != CALLED_AT && column != RECORDED_AT &&
-		column != RECORDED_XID && column != PRICE_ID && column != CORRECTS &&
-		!(column >= COST && column <= OTHER_COST) && column != PRICING &&
-		column != EVENT_KEY;
+	return column != CALL_ID && column != CALLED_AT && column != CORRECTS &&
+		column != EVENT_KEY && !is_computed(column);
 }
 
 /*
@@ -695,6 +713,21 @@ is_ledger_in_dollars(CallRow *row)
 }
 
 /*
+ * Of what is too long to be kept as it came, what it says of the usage.
+ */
+static void
+shorten_raw_usage(CallRow *row, const char *provider, int provider_len, const Usage *usage)
+{
+	Jsonb	   *kept;
+
+	if (!cl_is_longer(VALUE(row, RAW_USAGE), MAX_JSON_LEN))
+		return;
+	kept = cl_usage_core(DatumGetJsonbP(VALUE(row, RAW_USAGE)), provider, provider_len, usage);
+	VALUE(row, RAW_USAGE) = PointerGetDatum(kept);
+	ISNULL(row, RAW_USAGE) = kept == NULL;
+}
+
+/*
  * The row's usage, from the columns or from raw_usage, which then fills them.
  * False when there is nothing to price it by.
  */
@@ -741,6 +774,7 @@ read_usage(CallRow *row, Usage *usage)
 	provider = text_of(row, PROVIDER, &provider_len);
 	known = cl_usage_normalize(DatumGetJsonbP(VALUE(row, RAW_USAGE)), NULL,
 							   provider, provider_len, usage);
+	shorten_raw_usage(row, provider, provider_len, usage);
 	if (ISNULL(row, SERVICE_CLASS) && usage->service_class)
 		put(row, SERVICE_CLASS, cl_shorten_datum(CStringGetTextDatum(usage->service_class), MAX_LABEL_LEN));
 	if (ISNULL(row, REGION) && usage->region)
@@ -749,6 +783,8 @@ read_usage(CallRow *row, Usage *usage)
 		put(row, REPORTED_COST, NumericGetDatum(cl_round_money(usage->reported_cost)));
 	if (!known)
 	{
+		/* Nothing of it is believed, and nothing of it is in the row. */
+		memset(usage, 0, sizeof(Usage));
 		put(row, USAGE_STATUS, CStringGetTextDatum("unrecognized"));
 		return false;
 	}
@@ -763,6 +799,33 @@ read_usage(CallRow *row, Usage *usage)
 	if (usage->status)
 		put(row, USAGE_STATUS, CStringGetTextDatum(usage->status));
 	return true;
+}
+
+/*
+ * As reports have it: is_failure() says which words mean one.
+ */
+static bool
+has_failed(const CallRow *row)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TEXTOID};
+	Datum		status = VALUE(row, STATUS);
+	CallerIdentity caller;
+	bool		isnull;
+	bool		failed;
+
+	if (ISNULL(row, STATUS))
+		return false;
+	caller = cl_become_owner(cl_ledger_relation("ledger"));
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to the executor");
+	cl_prepare_once(&plan, "SELECT cost_ledger_internal.is_failure($1)", 1, types);
+	if (SPI_execute_plan(plan, &status, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not ask whether a call has failed");
+	failed = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	cl_become_caller(caller);
+	return failed;
 }
 
 /*
@@ -783,6 +846,10 @@ price_usage(const CallRow *row, const Usage *usage, CallCost *cost)
 	key.customer = text_of(row, CUSTOMER, &key.customer_len);
 	slice = cl_price_cache_lookup(&key, at);
 	cl_price_usage(slice, usage, at, false, cost);
+
+	/* A provider bills what it has worked on: it would tell of usage. */
+	if (cost->amount && cl_usage_is_empty(usage) && has_failed(row))
+		*cost = (CallCost) {PRICING_UNPRICED};
 	return slice;
 }
 
@@ -798,7 +865,7 @@ price_cached_answer(CallRow *row, const Usage *usage)
 
 	put(row, COST, NumericGetDatum(int64_to_numeric(0)));
 	put(row, PRICING, row->words[PRICING_FREE]);
-	if (usage == NULL || !ISNULL(row, AVOIDED_COST))
+	if (!ISNULL(row, AVOIDED_COST))
 		return;
 	price_usage(row, usage, &cost);
 	if (cost.pricing == PRICING_PRICED || cost.pricing == PRICING_FREE)
@@ -812,8 +879,9 @@ static void
 price_row(CallRow *row)
 {
 	Usage		usage;
-	CallCost	cost = {PRICING_UNPRICED};
 	bool		has_usage = read_usage(row, &usage);
+	const PriceSlice *slice;
+	CallCost	cost;
 
 	if (!ISNULL(row, INPUT_PARTS))
 	{
@@ -831,17 +899,15 @@ price_row(CallRow *row)
 
 	if (text_equals(VALUE(row, SERVED_FROM), "response_cache"))
 	{
-		price_cached_answer(row, has_usage ? &usage : NULL);
+		price_cached_answer(row, &usage);
 		return;
 	}
 
-	if (has_usage)
-	{
-		const PriceSlice *slice = price_usage(row, &usage, &cost);
-
-		if (slice)
-			put(row, PRICE_ID, Int64GetDatum(slice->price_id));
-	}
+	slice = price_usage(row, &usage, &cost);
+	if (slice && (has_usage || cost.amount))
+		put(row, PRICE_ID, Int64GetDatum(slice->price_id));
+	if (cost.is_tier_in_doubt)
+		put(row, USAGE_STATUS, CStringGetTextDatum("unexplained"));
 	if (cost.amount)
 	{
 		put(row, COST, NumericGetDatum(cost.amount));
@@ -857,20 +923,38 @@ price_row(CallRow *row)
 }
 
 /*
- * A correction carries differences, not a call; only the ledger's owner books
- * one, and cost_ledger.correct_call() computes it.
+ * Whether the row is no call that somebody has made, but booked by the ledger
+ * about one: a correction, or half of a pair that moves or takes back a row.
  */
+static bool
+is_booked(const CallRow *row)
+{
+	return !ISNULL(row, CORRECTS) || !ISNULL(row, REVERSES) || !ISNULL(row, RESTATES);
+}
+
 static void
-check_correction(CallRow *row, Relation relation)
+check_booker(Relation relation)
 {
 	if (!has_privs_of_role(GetUserId(), relation->rd_rel->relowner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("only the owner of the ledger may book corrections"),
-				 errhint("Leave \"corrects\" out, or ask the owner to call cost_ledger.correct_call().")));
-	if (ISNULL(row, COST) || ISNULL(row, PRICING) ||
-		numeric_is_nan(DatumGetNumeric(VALUE(row, COST))) ||
-		numeric_is_inf(DatumGetNumeric(VALUE(row, COST))))
+				 errhint("Leave \"corrects\", \"reverses\" and \"restates\" out, or ask the owner to call cost_ledger.correct_call(), reattribute() or void_call().")));
+}
+
+/*
+ * What is booked is computed by the functions that book.  A correction carries
+ * differences; what is not known has none.
+ */
+static void
+check_booking(CallRow *row)
+{
+	if (ISNULL(row, PRICING) ||
+		(ISNULL(row, COST) && (text_equals(VALUE(row, PRICING), "priced") ||
+							   text_equals(VALUE(row, PRICING), "free"))) ||
+		(!ISNULL(row, COST) &&
+		 (numeric_is_nan(DatumGetNumeric(VALUE(row, COST))) ||
+		  numeric_is_inf(DatumGetNumeric(VALUE(row, COST))))))
 		ereport(ERROR,
 				(errcode(ERRCODE_CHECK_VIOLATION),
 				 errmsg("a correction needs a cost and a pricing status"),
@@ -885,6 +969,24 @@ check_correction(CallRow *row, Relation relation)
 	}
 	if (ISNULL(row, SERVICE_CLASS))
 		put(row, SERVICE_CLASS, row->standard);
+}
+
+/*
+ * A call that moves to a customer with other prices comes without a cost, and is
+ * priced as if it had come so.  Its columns were read from raw_usage already.
+ */
+static void
+price_restated(CallRow *row)
+{
+	Datum		usage_status = VALUE(row, USAGE_STATUS);
+	bool		has_status = !ISNULL(row, USAGE_STATUS);
+	bool		has_raw_usage = !ISNULL(row, RAW_USAGE);
+
+	ISNULL(row, RAW_USAGE) = true;
+	price_row(row);
+	ISNULL(row, RAW_USAGE) = !has_raw_usage;
+	if (has_status)
+		put(row, USAGE_STATUS, usage_status);
 }
 
 static TriggerData *
@@ -928,8 +1030,15 @@ cl_price_call(PG_FUNCTION_ARGS)
 	if (SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
 	{
 		clear_empty(row);
-		if (!ISNULL(row, CORRECTS))
-			check_correction(row, trigger->tg_relation);
+		if (is_booked(row))
+		{
+			check_booker(trigger->tg_relation);
+			if (!ISNULL(row, RESTATES))
+				bound_texts(row);
+			if (!ISNULL(row, RESTATES) && ISNULL(row, CORRECTS) && ISNULL(row, PRICING))
+				price_restated(row);
+			check_booking(row);
+		}
 		else
 		{
 			refuse_computed_columns(row);

@@ -20,18 +20,12 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "common/md5.h"
-#include "delta.h"
-#include "executor/spi.h"
-#include "fmgr.h"
+#include "consume.h"
 #include "funcapi.h"
 #include "ledger.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "parser/parse_func.h"
-#include "period.h"
 #include "port/pg_bswap.h"
-#include "put.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
@@ -50,53 +44,11 @@
 #define DATE_OF_1969_12_31 INT64CONST(-10958)
 #define DATE_OF_2200_01_01 INT64CONST(73049)
 
-/* The columns that are read of each call, in this order. */
-typedef enum CallColumn
-{
-	CALLED_AT,
-	CALL_ID,
-	CORRECTS,
-	PRICING,
-	USAGE_STATUS,
-	CALL_COST,
-	CALL_CACHE_READ_COST,
-	CALL_CACHE_WRITE_COST,
-	CALL_OUTPUT_COST,
-	CALL_OTHER_COST,
-	CALL_REPORTED_COST,
-	CALL_AVOIDED_COST,
-	CALL_SCORE,
-	CALL_INPUT_TOKENS,
-	CALL_CACHE_READ_TOKENS,
-	CALL_CACHE_WRITE_TOKENS,
-	CALL_CACHE_WRITE_1H_TOKENS,
-	CALL_OUTPUT_TOKENS,
-	CALL_REASONING_TOKENS,
-	RETRY_COUNT,
-	TOOL_CALLS_COUNT,
-	ACCEPTED,
-	DURATION_MS,
-	FIRST_CUBE_LABEL,
-	FIRST_OTHER_LABEL = FIRST_CUBE_LABEL + NUM_CUBE_LABELS,
-	AGENT = FIRST_OTHER_LABEL,
-	STEP,
-	TOOL,
-	API_KEY,
-	COHORT,
-	USER_ID,
-	SESSION_ID,
-	RUN_ID,
-	PARENT_RUN_ID,
-	TRACE_URL,
-	NUM_CALL_COLUMNS
-} CallColumn;
-
-#define NUM_OTHER_LABELS (USER_ID - FIRST_OTHER_LABEL)
-
 static const char *const column_names[NUM_CALL_COLUMNS] = {
 	[CALLED_AT] = "called_at",
 	[CALL_ID] = "call_id",
 	[CORRECTS] = "corrects",
+	[RESTATES] = "restates",
 	[PRICING] = "pricing",
 	[USAGE_STATUS] = "usage_status",
 	[CALL_COST] = "cost",
@@ -141,50 +93,6 @@ static const char *const column_names[NUM_CALL_COLUMNS] = {
 	[TRACE_URL] = "trace_url",
 };
 
-/* A call, as it is read. */
-typedef struct Call
-{
-	Datum		values[NUM_CALL_COLUMNS];
-	bool		nulls[NUM_CALL_COLUMNS];
-	TimestampTz called_at;
-	Periods		periods;
-	Measures	measures;
-	Numeric		value;			/* what it enters summaries with; NULL for nothing */
-} Call;
-
-/* A pass: what it has added up since it last wrote, and what it hands back. */
-typedef struct Pass
-{
-	/* Since when what is kept. */
-	TimestampTz minutes_from;
-	TimestampTz hours_from;
-	DateADT		days_from;
-
-	MemoryContext delta;		/* all that follows */
-	Table		combinations;
-	Table		labels;
-	Table		run_ids;
-	Table		session_ids;
-	Table		user_ids;
-	Table		minutes;
-	Table		hours;
-	Table		days;			/* of a combination */
-	Table		total_days;		/* of a label */
-	Table		total_months;	/* of a label by team and customer */
-	Table		user_days;
-	Table		sessions;
-	Table		runs;
-
-	FmgrInfo	is_turn;
-	FmgrInfo	is_failure;
-	StringInfoData key;
-
-	int64		calls;
-	MemoryContext kept;			/* to the end */
-	ArrayBuildState *run_days;
-	ArrayBuildState *child_runs;
-} Pass;
-
 /* ----------
  * Subjects
  * ----------
@@ -205,10 +113,11 @@ append_to_key(StringInfo key, Datum value)
 }
 
 /*
- * The subject of some texts, of which it keeps copies.
+ * The subject of some texts, of which it keeps copies.  A combination may always
+ * be new: its labels may be known.
  */
 static Subject *
-find_subject(Pass *pass, Table *table, const Datum *values, int num_values, bool *is_new)
+find_subject(Pass *pass, Table *table, const Datum *values, int num_values, bool may_be_new, bool *is_new)
 {
 	StringInfo	key = &pass->key;
 	Subject    *subject;
@@ -216,6 +125,9 @@ find_subject(Pass *pass, Table *table, const Datum *values, int num_values, bool
 	resetStringInfo(key);
 	for (int i = 0; i < num_values; i++)
 		append_to_key(key, values[i]);
+	*is_new = false;
+	if (pass->is_closed && !may_be_new)
+		return cl_known_bytes(table, key->data, key->len);
 	subject = cl_find_bytes(table, key->data, key->len, sizeof(Subject), is_new);
 	if (*is_new)
 	{
@@ -239,18 +151,22 @@ find_subject(Pass *pass, Table *table, const Datum *values, int num_values, bool
 /*
  * The subject of an id, whose key is the id itself; of none, NULL.
  */
-static Subject *
-find_id(Pass *pass, Table *table, Datum id)
+Subject *
+cl_find_id(Pass *pass, Table *table, Datum id)
 {
 	struct varlena *bytes = (struct varlena *) DatumGetPointer(id);
+	const char *key = id == 0 ? "" : VARDATA_ANY(bytes);
+	int			len = id == 0 ? 0 : (int) VARSIZE_ANY_EXHDR(bytes);
 	bool		is_new;
-	Subject    *subject = id == 0 ? cl_find_bytes(table, "", 0, sizeof(Subject), &is_new) :
-		cl_find_bytes(table, VARDATA_ANY(bytes), (int) VARSIZE_ANY_EXHDR(bytes), sizeof(Subject), &is_new);
+	Subject    *subject;
 
+	if (pass->is_closed)
+		return cl_known_bytes(table, key, len);
+	subject = cl_find_bytes(table, key, len, sizeof(Subject), &is_new);
 	if (is_new)
 	{
 		subject->key = (const char *) subject + MAXALIGN(sizeof(Subject));
-		subject->len = id == 0 ? 0 : (int) VARSIZE_ANY_EXHDR(bytes);
+		subject->len = len;
 		subject->values = MemoryContextAllocZero(pass->delta, sizeof(Datum));
 		if (id != 0)
 		{
@@ -263,8 +179,8 @@ find_id(Pass *pass, Table *table, Datum id)
 	return subject;
 }
 
-static Subject *
-find_label(Pass *pass, const char *name, Datum value, const Datum details[NUM_LABEL_FIELDS])
+Subject *
+cl_find_label(Pass *pass, const char *name, Datum value, const Datum details[NUM_LABEL_FIELDS])
 {
 	Datum		values[NUM_LABEL_FIELDS];
 	bool		is_new;
@@ -272,7 +188,7 @@ find_label(Pass *pass, const char *name, Datum value, const Datum details[NUM_LA
 	memcpy(values, details, sizeof(values));
 	values[LABEL_NAME] = PointerGetDatum(cstring_to_text(name));
 	values[LABEL_VALUE] = value;
-	return find_subject(pass, &pass->labels, values, NUM_LABEL_FIELDS, &is_new);
+	return find_subject(pass, &pass->labels, values, NUM_LABEL_FIELDS, false, &is_new);
 }
 
 /*
@@ -292,9 +208,9 @@ find_labels(Pass *pass, Subject *combination)
 	};
 
 	for (int i = 0; i < NUM_CUBE_LABELS; i++)
-		combination->labels[i] = find_label(pass, column_names[FIRST_CUBE_LABEL + i], values[i],
+		combination->labels[i] = cl_find_label(pass, column_names[FIRST_CUBE_LABEL + i], values[i],
 											i == CUBE_MODEL ? priced : i == CUBE_FEATURE ? served : nothing);
-	combination->labels[NUM_CUBE_LABELS] = find_label(pass, "all", (Datum) 0, nothing);
+	combination->labels[NUM_CUBE_LABELS] = cl_find_label(pass, "all", (Datum) 0, nothing);
 }
 
 /*
@@ -328,7 +244,7 @@ static Subject *
 find_combination(Pass *pass, const Call *call)
 {
 	bool		is_new;
-	Subject    *combination = find_subject(pass, &pass->combinations, &call->values[FIRST_CUBE_LABEL], NUM_CUBE_LABELS, &is_new);
+	Subject    *combination = find_subject(pass, &pass->combinations, &call->values[FIRST_CUBE_LABEL], NUM_CUBE_LABELS, true, &is_new);
 
 	if (is_new)
 	{
@@ -431,8 +347,8 @@ measure_amounts(Call *call)
  * ----------
  */
 
-static Part *
-add_to(Table *table, int64 bucket, Subject *subject, const Call *call)
+Part *
+cl_add_to(Table *table, int64 bucket, Subject *subject, const Call *call)
 {
 	/* What it adds lives as long as the part. */
 	MemoryContext old = MemoryContextSwitchTo(table->context);
@@ -441,6 +357,14 @@ add_to(Table *table, int64 bucket, Subject *subject, const Call *call)
 	cl_add_measures(&part->measures, &call->measures);
 	MemoryContextSwitchTo(old);
 	return part;
+}
+
+TimestampTz
+cl_minute_of(TimestampTz at)
+{
+	TimestampTz minute = at - at % USECS_PER_MINUTE;
+
+	return minute > at ? minute - USECS_PER_MINUTE : minute;
 }
 
 /*
@@ -452,40 +376,43 @@ add_combination(Pass *pass, const Call *call, Subject *combination)
 	Part	   *part;
 
 	if (call->called_at >= pass->minutes_from)
-	{
-		TimestampTz minute = call->called_at - call->called_at % USECS_PER_MINUTE;
-
-		add_to(&pass->minutes, minute > call->called_at ? minute - USECS_PER_MINUTE : minute, combination, call);
-	}
+		cl_add_to(&pass->minutes, cl_minute_of(call->called_at), combination, call);
 	if (call->called_at >= pass->hours_from)
-		part = add_to(&pass->hours, call->periods.hour, combination, call);
+		part = cl_add_to(&pass->hours, call->periods.hour, combination, call);
 	else
-		part = add_to(&pass->days, call->periods.day, combination, call);
+		part = cl_add_to(&pass->days, call->periods.day, combination, call);
 	if (call->value != NULL)
 		cl_add_value(part, pass->delta, call->value);
 }
 
 /*
- * The labels that are in no combination: by day, and for readers of some teams
- * or customers by month with these.
+ * A label that is in no combination, by itself or by team and customer.
+ */
+Subject *
+cl_find_other_label(Pass *pass, const Call *call, int i, bool of_payer)
+{
+	CallColumn	column = FIRST_OTHER_LABEL + i;
+	Datum		details[NUM_LABEL_FIELDS] = {0};
+	char		name[NAMEDATALEN];
+
+	if (!of_payer)
+		return cl_find_label(pass, column_names[column], call->values[column], details);
+	details[LABEL_TEAM] = call->values[FIRST_CUBE_LABEL + CUBE_TEAM];
+	details[LABEL_CUSTOMER] = call->values[FIRST_CUBE_LABEL + CUBE_CUSTOMER];
+	snprintf(name, sizeof(name), "%s of payer", column_names[column]);
+	return cl_find_label(pass, name, call->values[column], details);
+}
+
+/*
+ * By day, and for readers of some teams or customers by month with these.
  */
 static void
 add_other_labels(Pass *pass, const Call *call)
 {
-	Datum		nothing[NUM_LABEL_FIELDS] = {0};
-	Datum		payer[NUM_LABEL_FIELDS] = {
-		[LABEL_TEAM] = call->values[FIRST_CUBE_LABEL + CUBE_TEAM],
-		[LABEL_CUSTOMER] = call->values[FIRST_CUBE_LABEL + CUBE_CUSTOMER]
-	};
-
 	for (int i = 0; i < NUM_OTHER_LABELS; i++)
 	{
-		CallColumn	column = FIRST_OTHER_LABEL + i;
-		char		name[NAMEDATALEN];
-
-		add_to(&pass->total_days, call->periods.day, find_label(pass, column_names[column], call->values[column], nothing), call);
-		snprintf(name, sizeof(name), "%s of payer", column_names[column]);
-		add_to(&pass->total_months, cl_month_of(call->periods.day), find_label(pass, name, call->values[column], payer), call);
+		cl_add_to(&pass->total_days, call->periods.day, cl_find_other_label(pass, call, i, false), call);
+		cl_add_to(&pass->total_months, cl_month_of(call->periods.day), cl_find_other_label(pass, call, i, true), call);
 	}
 }
 
@@ -524,17 +451,16 @@ ended_at(const Call *call)
 	return call->called_at + (int64) rint(duration * 1000);
 }
 
-static void
-add_span(Pass *pass, Table *ids, Table *spans, const Call *call, CallColumn id, const Datum labels[NUM_LABELS])
+/*
+ * What a call says of the run or session that it is in.
+ */
+void
+cl_add_span(Pass *pass, Part *part, const Call *call, const Datum labels[NUM_LABELS])
 {
-	Part	   *part;
-	Span	   *span;
-	int64		call_id = DatumGetInt64(call->values[CALL_ID]);
+	Span	   *span = part->span;
+	/* A row in the place of another is as early as that one. */
+	int64		first_id = DatumGetInt64(call->values[call->nulls[RESTATES] ? CALL_ID : RESTATES]);
 
-	if (call->nulls[id])
-		return;
-	part = add_to(spans, 0, find_id(pass, ids, call->values[id]), call);
-	span = part->span;
 	if (span == NULL)
 	{
 		span = part->span = MemoryContextAllocZero(pass->delta, sizeof(Span));
@@ -549,27 +475,41 @@ add_span(Pass *pass, Table *ids, Table *spans, const Call *call, CallColumn id, 
 	{
 		Label	   *label = &span->labels.labels[i];
 
-		if (labels[i] == 0 || !cl_is_earlier(call->called_at, call_id, label))
+		if (labels[i] == 0 || !cl_is_earlier(call->called_at, first_id, label))
 			continue;
 		label->value = PointerGetDatum(MemoryContextAlloc(pass->delta, VARSIZE_ANY(DatumGetPointer(labels[i]))));
 		memcpy(DatumGetPointer(label->value), DatumGetPointer(labels[i]), VARSIZE_ANY(DatumGetPointer(labels[i])));
 		label->called_at = call->called_at;
-		label->call_id = call_id;
+		label->call_id = first_id;
 	}
+}
+
+/*
+ * The labels that a call says of its run; of its session all but the last.
+ */
+void
+cl_label_span(const Call *call, Datum labels[NUM_LABELS])
+{
+	static const CallColumn columns[NUM_LABELS] = {
+		FIRST_CUBE_LABEL + CUBE_TEAM, FIRST_CUBE_LABEL + CUBE_FEATURE, FIRST_CUBE_LABEL + CUBE_CUSTOMER,
+		FIRST_CUBE_LABEL + CUBE_TASK_TYPE, FIRST_CUBE_LABEL + CUBE_ENVIRONMENT, USER_ID, AGENT, SESSION_ID
+	};
+
+	for (int i = 0; i < NUM_LABELS; i++)
+		labels[i] = call->values[columns[i]];
 }
 
 static void
 add_spans(Pass *pass, const Call *call)
 {
-	const Datum *cube = &call->values[FIRST_CUBE_LABEL];
-	Datum		labels[NUM_LABELS] = {
-		cube[CUBE_TEAM], cube[CUBE_FEATURE], cube[CUBE_CUSTOMER], cube[CUBE_TASK_TYPE], cube[CUBE_ENVIRONMENT],
-		call->values[USER_ID], call->values[AGENT], call->values[SESSION_ID]
-	};
+	Datum		labels[NUM_LABELS];
 
-	add_span(pass, &pass->run_ids, &pass->runs, call, RUN_ID, labels);
+	cl_label_span(call, labels);
+	if (!call->nulls[RUN_ID])
+		cl_add_span(pass, cl_add_to(&pass->runs, 0, cl_find_id(pass, &pass->run_ids, call->values[RUN_ID]), call), call, labels);
 	labels[NUM_LABELS - 1] = 0;
-	add_span(pass, &pass->session_ids, &pass->sessions, call, SESSION_ID, labels);
+	if (!call->nulls[SESSION_ID])
+		cl_add_span(pass, cl_add_to(&pass->sessions, 0, cl_find_id(pass, &pass->session_ids, call->values[SESSION_ID]), call), call, labels);
 }
 
 /*
@@ -597,21 +537,16 @@ read_call(Call *call, HeapTuple tuple, TupleDesc descriptor)
 	memset(&call->measures, 0, sizeof(call->measures));
 }
 
+/*
+ * Adds a call to all that is added up.
+ */
 static void
-add_call(Pass *pass, HeapTuple tuple, TupleDesc descriptor)
+add_call(Pass *pass, const Call *call, Subject *combination)
 {
-	Call		call;
-	Subject    *combination;
-
-	read_call(&call, tuple, descriptor);
-	combination = find_combination(pass, &call);
-	measure_counts(&call, combination);
-	measure_amounts(&call);
-
-	add_combination(pass, &call, combination);
-	add_other_labels(pass, &call);
-	add_spans(pass, &call);
-	add_to(&pass->user_days, call.periods.day, find_id(pass, &pass->user_ids, call.values[USER_ID]), &call);
+	add_combination(pass, call, combination);
+	add_other_labels(pass, call);
+	add_spans(pass, call);
+	cl_add_to(&pass->user_days, call->periods.day, cl_find_id(pass, &pass->user_ids, call->values[USER_ID]), call);
 	pass->calls++;
 }
 
@@ -655,8 +590,8 @@ month_of_day(int64 day)
 /*
  * Writes the parts of a rollup from some bucket on.
  */
-static void
-put_table(RollupTable rollup, const Table *table, int64 from)
+void
+cl_put_table(RollupTable rollup, const Table *table, int64 from)
 {
 	Part	  **parts;
 	uint64		num_parts = cl_sorted_parts(table, &parts);
@@ -689,13 +624,13 @@ put_cube(Pass *pass)
 	Part	  **hours = (Part **) cl_table_entries(&pass->hours);
 	Table		months;
 
-	put_table(ROLLUP_MINUTE, &pass->minutes, PG_INT64_MIN);
-	put_table(ROLLUP_HOUR, &pass->hours, PG_INT64_MIN);
+	cl_put_table(ROLLUP_MINUTE, &pass->minutes, PG_INT64_MIN);
+	cl_put_table(ROLLUP_HOUR, &pass->hours, PG_INT64_MIN);
 	for (uint32 i = 0; i < cl_table_size(&pass->hours); i++)
 		cl_add_part(cl_find_part(&pass->days, day_of_hour(hours[i]->bucket), hours[i]->subject), hours[i]);
-	put_table(ROLLUP_DAY, &pass->days, pass->days_from);
+	cl_put_table(ROLLUP_DAY, &pass->days, pass->days_from);
 	months = coarser(&pass->days, month_of_day);
-	put_table(ROLLUP_MONTH, &months, PG_INT64_MIN);
+	cl_put_table(ROLLUP_MONTH, &months, PG_INT64_MIN);
 }
 
 static void
@@ -704,12 +639,12 @@ put_totals(Pass *pass)
 	Table		weeks;
 	Table		months;
 
-	put_table(ROLLUP_TOTAL_DAY, &pass->total_days, PG_INT64_MIN);
+	cl_put_table(ROLLUP_TOTAL_DAY, &pass->total_days, PG_INT64_MIN);
 	weeks = coarser(&pass->total_days, week_of_day);
-	put_table(ROLLUP_TOTAL_WEEK, &weeks, PG_INT64_MIN);
+	cl_put_table(ROLLUP_TOTAL_WEEK, &weeks, PG_INT64_MIN);
 	months = coarser(&pass->total_days, month_of_day);
-	put_table(ROLLUP_TOTAL_MONTH, &months, PG_INT64_MIN);
-	put_table(ROLLUP_TOTAL_MONTH, &pass->total_months, PG_INT64_MIN);
+	cl_put_table(ROLLUP_TOTAL_MONTH, &months, PG_INT64_MIN);
+	cl_put_table(ROLLUP_TOTAL_MONTH, &pass->total_months, PG_INT64_MIN);
 }
 
 /*
@@ -739,11 +674,11 @@ put_spans(Pass *pass)
 {
 	Table		user_months = coarser(&pass->user_days, month_of_day);
 
-	put_table(ROLLUP_USER_DAY, &pass->user_days, PG_INT64_MIN);
-	put_table(ROLLUP_USER_MONTH, &user_months, PG_INT64_MIN);
-	put_table(ROLLUP_SESSION, &pass->sessions, PG_INT64_MIN);
+	cl_put_table(ROLLUP_USER_DAY, &pass->user_days, PG_INT64_MIN);
+	cl_put_table(ROLLUP_USER_MONTH, &user_months, PG_INT64_MIN);
+	cl_put_table(ROLLUP_SESSION, &pass->sessions, PG_INT64_MIN);
 	cl_find_run_days(&pass->runs, pass->kept, &pass->run_days);
-	put_table(ROLLUP_RUN, &pass->runs, PG_INT64_MIN);
+	cl_put_table(ROLLUP_RUN, &pass->runs, PG_INT64_MIN);
 	note_runs(pass);
 }
 
@@ -764,20 +699,29 @@ start_delta(Pass *pass)
 }
 
 /*
+ * Rows are looked up by their keys, also where a table was empty when the
+ * statement was planned, and one index as good as another; until
+ * AtEOXact_GUC().
+ */
+int
+cl_start_lookups(void)
+{
+	int			settings = NewGUCNestLevel();
+
+	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("enable_indexonlyscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return settings;
+}
+
+/*
  * Writes what has been added up, and begins anew.
  */
 static void
 put_delta(Pass *pass)
 {
 	MemoryContext old = MemoryContextSwitchTo(pass->delta);
-	int			settings = NewGUCNestLevel();
+	int			settings = cl_start_lookups();
 
-	/*
-	 * Rows are looked up by their keys, also where a table was empty when the
-	 * statement was planned, and one index as good as another.
-	 */
-	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("enable_indexonlyscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	cl_find_ids("rollup_key", &pass->combinations, NUM_CUBE_LABELS);
 	put_cube(pass);
 	add_totals(pass);
@@ -803,8 +747,8 @@ find_function(const char *name, FmgrInfo *function)
 	fmgr_info(LookupFuncName(list_make2(makeString(CL_INTERNAL_SCHEMA), makeString(pstrdup(name))), 1, &argument, false), function);
 }
 
-static void
-start_pass(Pass *pass)
+void
+cl_start_pass(Pass *pass)
 {
 	static SPIPlanPtr plan = NULL;
 	bool		isnull;
@@ -831,7 +775,7 @@ start_pass(Pass *pass)
 }
 
 static Portal
-open_calls(const char *condition)
+open_calls(const char *source, const char *condition)
 {
 	StringInfoData query;
 
@@ -839,12 +783,12 @@ open_calls(const char *condition)
 	appendStringInfoString(&query, "SELECT ");
 	for (int i = 0; i < NUM_CALL_COLUMNS; i++)
 		appendStringInfo(&query, "%sc.%s", i > 0 ? ", " : "", column_names[i]);
-	appendStringInfo(&query, " FROM cost_ledger.call c WHERE %s", condition);
+	appendStringInfo(&query, " FROM %s c WHERE %s", source, condition);
 	return SPI_cursor_open_with_args(NULL, query.data, 0, NULL, NULL, NULL, true, CURSOR_OPT_NO_SCROLL);
 }
 
 /*
- * Adds up the calls that have been fetched.
+ * Adds the calls that have been fetched.
  */
 static void
 add_fetched(Pass *pass, SPITupleTable *fetched)
@@ -853,35 +797,41 @@ add_fetched(Pass *pass, SPITupleTable *fetched)
 	MemoryContext old = MemoryContextSwitchTo(each);
 
 	for (uint64 i = 0; i < fetched->numvals; i++)
-		add_call(pass, fetched->vals[i], fetched->tupdesc);
+	{
+		Call		call;
+		Subject    *combination;
+
+		read_call(&call, fetched->vals[i], fetched->tupdesc);
+		combination = find_combination(pass, &call);
+		measure_counts(&call, combination);
+		measure_amounts(&call);
+		pass->add(pass, &call, combination);
+	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(each);
 	SPI_freetuptable(fetched);
 }
 
-static void
-add_calls(Pass *pass, const char *condition)
+/*
+ * Adds the rows of a source for which a condition holds, in the order in which
+ * they lie.
+ */
+void
+cl_read_calls(Pass *pass, const char *source, const char *condition)
 {
-	Portal		calls = open_calls(condition);
+	Portal		calls = open_calls(source, condition);
 
 	for (;;)
 	{
-		SPITupleTable *fetched;
-
 		SPI_cursor_fetch(calls, true, FETCH_CALLS);
-		fetched = SPI_tuptable;
 		if (SPI_processed == 0)
 			break;
-		if (pass->delta == NULL)
-			start_pass(pass);
-		add_fetched(pass, fetched);
+		add_fetched(pass, SPI_tuptable);
 		CHECK_FOR_INTERRUPTS();
-		if (MemoryContextMemAllocated(pass->delta, true) > MAX_MEMORY)
+		if (pass->add == add_call && MemoryContextMemAllocated(pass->delta, true) > MAX_MEMORY)
 			put_delta(pass);
 	}
 	SPI_cursor_close(calls);
-	if (pass->delta != NULL)
-		put_delta(pass);
 }
 
 PG_FUNCTION_INFO_V1(cl_labels_fingerprint);
@@ -927,8 +877,10 @@ cl_add_calls(PG_FUNCTION_ARGS)
 	descriptor = BlessTupleDesc(descriptor);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to the executor");
-	start_pass(&pass);
-	add_calls(&pass, text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	cl_start_pass(&pass);
+	pass.add = add_call;
+	cl_read_calls(&pass, "cost_ledger.call", text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	put_delta(&pass);
 	values[0] = Int64GetDatum(pass.calls);
 	MemoryContextSwitchTo(caller);
 	nulls[1] = pass.run_days == NULL;

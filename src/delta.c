@@ -95,14 +95,36 @@ cl_find_bytes(Table *table, const char *key, int len, Size size, bool *is_new)
 	return entry->found;
 }
 
+/*
+ * What a table holds under a key; NULL for nothing.
+ */
+void *
+cl_known_bytes(const Table *table, const char *key, int len)
+{
+	Bytes		bytes = {.data = key, .len = len};
+	BytesEntry *entry = bytes_lookup(table->hash, bytes);
+
+	return entry == NULL ? NULL : entry->found;
+}
+
+typedef struct PartKey
+{
+	int64		bucket;
+	Subject    *subject;
+} PartKey;
+
+bool
+cl_has_part(const Table *table, int64 bucket, Subject *subject)
+{
+	PartKey		key = {bucket, subject};
+
+	return cl_known_bytes(table, (const char *) &key, sizeof(key)) != NULL;
+}
+
 Part *
 cl_find_part(Table *table, int64 bucket, Subject *subject)
 {
-	struct
-	{
-		int64		bucket;
-		Subject    *subject;
-	}			key = {bucket, subject};
+	PartKey		key = {bucket, subject};
 	bool		is_new;
 	Part	   *part = cl_find_bytes(table, (const char *) &key, sizeof(key), sizeof(Part), &is_new);
 

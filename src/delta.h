@@ -90,6 +90,8 @@ extern Table cl_make_table(MemoryContext context);
 extern uint32 cl_table_size(const Table *table);
 extern void **cl_table_entries(const Table *table);
 extern void *cl_find_bytes(Table *table, const char *key, int len, Size size, bool *is_new);
+extern void *cl_known_bytes(const Table *table, const char *key, int len);
+extern bool cl_has_part(const Table *table, int64 bucket, Subject *subject);
 extern Part *cl_find_part(Table *table, int64 bucket, Subject *subject);
 extern void cl_add_part(Part *into, const Part *more);
 extern void cl_add_value(Part *part, MemoryContext context, Numeric value);

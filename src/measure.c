@@ -14,6 +14,7 @@
 #include "measure.h"
 #include "money.h"
 #include "numeric_parts.h"
+#include "utils/fmgrprotos.h"
 
 #define FIXED_SCALE		20		/* decimals */
 #define FIXED_GROUPS	4		/* of four digits, before the point */
@@ -155,6 +156,23 @@ cl_add_measures(Measures *sums, const Measures *more)
 	{
 		if (more->others[i] != NULL)
 			add_other(sums, i, more->others[i]);
+	}
+}
+
+/*
+ * What takes sums out of others, when it is added to them.
+ */
+void
+cl_negate_measures(Measures *sums)
+{
+	for (int i = 0; i < NUM_COUNTS; i++)
+		sums->counts[i] = -sums->counts[i];
+	for (int i = 0; i < NUM_AMOUNTS; i++)
+		sums->fixed[i] = -sums->fixed[i];
+	for (int i = 0; sums->others != NULL && i < NUM_AMOUNTS; i++)
+	{
+		if (sums->others[i] != NULL)
+			sums->others[i] = DatumGetNumeric(DirectFunctionCall1(numeric_uminus, NumericGetDatum(sums->others[i])));
 	}
 }
 

@@ -74,6 +74,7 @@ typedef struct Measures
 extern Money cl_money(Numeric value);
 extern void cl_add_amount(Measures *sums, Amount amount, Money value);
 extern void cl_add_measures(Measures *sums, const Measures *more);
+extern void cl_negate_measures(Measures *sums);
 extern Datum cl_amount_datum(const Measures *sums, Amount amount);
 
 static inline bool

@@ -50,6 +50,8 @@
 
 /* The parts of a key. */
 #define KEY_PARTS 5
+#define PROVIDER_PART 0
+#define MODEL_PART 1
 #define REGION_PART 2
 #define CLASS_PART 3
 #define CUSTOMER_PART 4
@@ -71,11 +73,20 @@ typedef enum FoundColumn
 	FOUND_MODEL,
 	FOUND_RULE,
 	FOUND_CUSTOMERS,
-	FOUND_VAIN_PROVIDERS,
-	FOUND_VAIN_MODELS
+	FOUND_VAIN_KEYS,
+	FOUND_VAIN_PROVIDER,
+	FOUND_VAIN_MODEL
 } FoundColumn;
 
-#define NUM_FOUND_COLUMNS ((int) FOUND_VAIN_MODELS + 1)
+#define NUM_FOUND_COLUMNS ((int) FOUND_VAIN_MODEL + 1)
+
+/* Why there is no price in a span of time. */
+typedef struct UnpricedSpan
+{
+	TimestampTz from;
+	TimestampTz to;
+	Unpriced	why;
+} UnpricedSpan;
 
 typedef struct CacheEntry
 {
@@ -89,6 +100,10 @@ typedef struct CacheEntry
 	int			nslices;
 	TimestampTz *starts;		/* from of each slice, close together */
 	PriceSlice *slices;			/* by from */
+	MemoryContext why_memory;	/* of what follows; NULL while nobody asked */
+	uint64		why_generation;
+	int			nwhys;
+	UnpricedSpan *whys;			/* in the order in which they were asked for */
 } CacheEntry;
 
 /*
@@ -253,7 +268,6 @@ read_line(HeapTuple tuple, PriceLine *line)
 
 	memset(line, 0, sizeof(PriceLine));
 	line->meter = TextDatumGetCString(column(tuple, METER, NULL));
-	line->rank = DatumGetInt32(column(tuple, RANK, NULL));
 	line->price_id = DatumGetInt64(column(tuple, PRICE_ID, NULL));
 	line->valid_from = DatumGetTimestampTz(column(tuple, VALID_FROM, NULL));
 	line->valid_to = column_end(tuple, VALID_TO);
@@ -264,11 +278,15 @@ read_line(HeapTuple tuple, PriceLine *line)
 	line->per = DatumGetInt64(column(tuple, PER, NULL));
 	for (int64 per = line->per; per >= 10; per /= 10)
 		line->per_digits++;
-	line->multiplier = DatumGetNumericCopy(column(tuple, MULTIPLIER, NULL));
-	line->price = cl_numeric_mul(line->unit_price, line->multiplier);
-	line->is_zero = cl_numeric_is_zero(line->price);
-	line->is_fixed = cl_fixed_from_numeric(line->price, &fixed) &&
-		fixed.scale + line->per_digits <= FIXED_MAX_SCALE;
+	value = column(tuple, MULTIPLIER, &line->is_unknown);
+	if (!line->is_unknown)
+	{
+		line->multiplier = DatumGetNumericCopy(value);
+		line->price = cl_numeric_mul(line->unit_price, line->multiplier);
+		line->is_zero = cl_numeric_is_zero(line->price);
+		line->is_fixed = cl_fixed_from_numeric(line->price, &fixed) &&
+			fixed.scale + line->per_digits <= FIXED_MAX_SCALE;
+	}
 
 	line->over_tokens = DatumGetInt64(column(tuple, OVER_TOKENS, NULL));
 	line->is_inclusive = DatumGetBool(column(tuple, IS_INCLUSIVE, NULL));
@@ -308,15 +326,11 @@ read_line(HeapTuple tuple, PriceLine *line)
 }
 
 /*
- * Puts the rates of a slice on one scale, and finds what each token meter is
- * priced by: at the most specific card that has a rate for it or for a meter
- * that stands in for it.
+ * Puts the rates of a slice on one scale.
  */
 static void
-finish_slice(PriceSlice *slice)
+scale_rates(PriceSlice *slice)
 {
-	slice->price_id = slice->lines[0].price_id;
-
 	for (int i = 0; i < slice->nlines; i++)
 	{
 		PriceLine  *line = &slice->lines[i];
@@ -337,33 +351,91 @@ finish_slice(PriceSlice *slice)
 			line->rate = fixed.mantissa;
 		}
 	}
+}
 
-	slice->requests = cl_price_find_meter(slice, METER_REQUESTS);
+/*
+ * Does a line price whatever comes to it, so that none after it is tried?
+ */
+static bool
+is_last_line(const PriceLine *line)
+{
+	return line->over_tokens == 0 && line->zone == NULL;
+}
+
+/*
+ * Finds what a meter is priced by, the first of meters: its own lines, of the
+ * most specific card first as all lines come, and after them those of the
+ * meters that stand in for it.
+ */
+static MeterPrice
+find_price(const PriceSlice *slice, const char *const *meters, int nmeters)
+{
+	MeterPrice	price = {0, palloc(nmeters * slice->nlines * sizeof(PriceLine *))};
+
+	for (int m = 0; m < nmeters; m++)
+	{
+		for (int i = 0; i < slice->nlines; i++)
+		{
+			const PriceLine *line = &slice->lines[i];
+
+			if (strcmp(line->meter, meters[m]) != 0)
+				continue;
+			price.lines[price.nlines++] = line;
+			if (is_last_line(line))
+				return price;
+		}
+	}
+	return price;
+}
+
+/*
+ * The same, in no more memory than it takes: for the cache to keep.
+ */
+static MeterPrice
+keep_price(const PriceSlice *slice, const char *const *meters, int nmeters)
+{
+	MeterPrice	found = find_price(slice, meters, nmeters);
+	MeterPrice	price = {found.nlines, NULL};
+
+	if (found.nlines > 0)
+	{
+		price.lines = palloc(found.nlines * sizeof(PriceLine *));
+		memcpy(price.lines, found.lines, found.nlines * sizeof(PriceLine *));
+	}
+	pfree(found.lines);
+	return price;
+}
+
+/*
+ * Makes a slice, whose lines are there, ready for calls.
+ */
+static void
+finish_slice(PriceSlice *slice)
+{
+	static const char *const requests = METER_REQUESTS;
+
+	slice->price_id = slice->lines[0].price_id;
+	for (int i = slice->nlines - 1; i >= 0; i--)
+	{
+		const PriceLine *line = &slice->lines[i];
+
+		if (!line->is_unknown)
+			slice->price_id = line->price_id;
+		if (!line->is_zero && strcmp(line->meter, METER_REQUESTS) != 0)
+			slice->has_counts = true;
+	}
+	scale_rates(slice);
+
+	slice->requests = keep_price(slice, &requests, 1);
 	for (int meter = 0; meter < NUM_TOKEN_METERS; meter++)
 	{
-		MeterPrice *price = &slice->tokens[meter];
-		int			tried[1 + MAX_FALLBACKS];
-		int			ntried;
+		const char *meters[1 + MAX_FALLBACKS] = {cl_token_meters[meter].name};
+		int			fallbacks[MAX_FALLBACKS];
+		int			n = cl_token_meter_fallbacks(meter, fallbacks);
 
-		tried[0] = meter;
-		ntried = 1 + cl_token_meter_fallbacks(meter, tried + 1);
-		for (int rank = 0; rank < 8 && price->nlines == 0; rank++)
-		{
-			for (int t = 0; t < ntried && price->nlines == 0; t++)
-			{
-				for (int i = 0; i < slice->nlines; i++)
-				{
-					const PriceLine *line = &slice->lines[i];
-
-					if (line->rank != rank ||
-						strcmp(line->meter, cl_token_meters[tried[t]].name) != 0)
-						continue;
-					if (price->nlines++ == 0)
-						price->lines = line;
-					price->meter = tried[t];
-				}
-			}
-		}
+		for (int i = 0; i < n; i++)
+			meters[1 + i] = cl_token_meters[fallbacks[i]].name;
+		slice->tokens[meter] = keep_price(slice, meters, 1 + n);
 	}
 }
 
@@ -402,25 +474,27 @@ run_query(SPIPlanPtr plan, Datum *arguments, const char *nulls, Snapshot snapsho
  * - the cards that apply, with all their versions and lines;
  * - of the customers' cards any one, since they matter by being there;
  * - cards under a name that comes before the one that is used: there were none,
- *   and the first to come is used instead.  LIMIT makes it an index lookup for
- *   each name, whatever the planner thinks of their number.
+ *   and the first to come is used instead.  The name that is used may be another
+ *   but for case, and then the very one comes before it.
  */
 static uint64
 fingerprint(const CacheEntry *entry, const Datum *key, Snapshot snapshot)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {
-		TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID, TEXTARRAYOID, TEXTARRAYOID
+		TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID, TEXTARRAYOID, TEXTOID, TEXTOID
 	};
 	Datum		arguments[] = {
 		entry->found[FOUND_PROVIDER], entry->found[FOUND_MODEL],
 		key[REGION_PART], key[CLASS_PART], key[CUSTOMER_PART],
 		BoolGetDatum(!entry->has_customers),
-		entry->found[FOUND_VAIN_PROVIDERS], entry->found[FOUND_VAIN_MODELS]
+		entry->found[FOUND_VAIN_KEYS],
+		entry->found[FOUND_VAIN_PROVIDER], entry->found[FOUND_VAIN_MODEL]
 	};
 	char		nulls[] = {
 		entry->is_null[FOUND_PROVIDER], entry->is_null[FOUND_MODEL], ' ', ' ', ' ', ' ',
-		entry->is_null[FOUND_VAIN_PROVIDERS], entry->is_null[FOUND_VAIN_MODELS]
+		entry->is_null[FOUND_VAIN_KEYS],
+		entry->is_null[FOUND_VAIN_PROVIDER], entry->is_null[FOUND_VAIN_MODEL]
 	};
 	uint64		sum = 0;
 
@@ -439,10 +513,15 @@ fingerprint(const CacheEntry *entry, const Datum *key, Snapshot snapshot)
 				 "WHERE $6 AND c.provider OPERATOR(pg_catalog.=) $1 AND c.model OPERATOR(pg_catalog.=) $2 "
 				 "AND c.customer OPERATOR(pg_catalog.<>) '' LIMIT 1) "
 				 "UNION ALL "
-				 "SELECT v.ctid, v.xmin, NULL, NULL, NULL, NULL "
-				 "FROM ROWS FROM (pg_catalog.unnest($7), pg_catalog.unnest($8)) AS n (provider, model), "
-				 "LATERAL (SELECT c.ctid, c.xmin FROM cost_ledger_internal.rate_card c "
-				 "WHERE c.provider OPERATOR(pg_catalog.=) n.provider AND c.model OPERATOR(pg_catalog.=) n.model LIMIT 1) AS v",
+				 "SELECT c.ctid, c.xmin, NULL, NULL, NULL, NULL "
+				 "FROM cost_ledger_internal.rate_card c "
+				 "WHERE pg_catalog.lower(c.provider) OPERATOR(pg_catalog.||) E'\\n' OPERATOR(pg_catalog.||) pg_catalog.lower(c.model) OPERATOR(pg_catalog.=) ANY ($7) "
+				 "AND ($6 OR c.customer OPERATOR(pg_catalog.=) '' OR c.customer OPERATOR(pg_catalog.=) $5) "
+				 "UNION ALL "
+				 "(SELECT c.ctid, c.xmin, NULL, NULL, NULL, NULL "
+				 "FROM cost_ledger_internal.rate_card c "
+				 "WHERE c.provider OPERATOR(pg_catalog.=) $8 AND c.model OPERATOR(pg_catalog.=) $9 "
+				 "AND ($6 OR c.customer OPERATOR(pg_catalog.=) '' OR c.customer OPERATOR(pg_catalog.=) $5) LIMIT 1)",
 				 lengthof(types), types);
 	run_query(plan, arguments, nulls, snapshot);
 
@@ -475,13 +554,14 @@ static void
 find_rate_cards(CacheEntry *entry, Datum *key, Snapshot snapshot)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {TEXTOID, TEXTOID};
+	Oid			types[] = {TEXTOID, TEXTOID, TEXTOID};
+	Datum		arguments[] = {key[PROVIDER_PART], key[MODEL_PART], key[CUSTOMER_PART]};
 	TupleDesc	descriptor;
 	MemoryContext old;
 
-	prepare_once(&plan, "SELECT * FROM cost_ledger_internal.find_rate_cards($1, $2)",
+	prepare_once(&plan, "SELECT * FROM cost_ledger_internal.find_rate_cards($1, $2, $3)",
 				 lengthof(types), types);
-	run_query(plan, key, NULL, snapshot);
+	run_query(plan, arguments, NULL, snapshot);
 	descriptor = SPI_tuptable->tupdesc;
 	if (descriptor->natts != NUM_FOUND_COLUMNS)
 		cl_refuse_other_version();
@@ -693,10 +773,10 @@ lookup_entry(const EntryKey *key)
 	loaded = load_entry(key);
 	entry = hash_search(cache, &loaded.key, HASH_ENTER, &is_known);
 	MemoryContextSetParent(loaded.memory, cache_context);
-	entries_size += MemoryContextMemAllocated(loaded.memory, false);
+	entries_size += MemoryContextMemAllocated(loaded.memory, true);
 	if (is_known)
 	{
-		entries_size -= MemoryContextMemAllocated(entry->memory, false);
+		entries_size -= MemoryContextMemAllocated(entry->memory, true);
 		MemoryContextDelete(entry->memory);
 	}
 	*entry = loaded;
@@ -704,11 +784,10 @@ lookup_entry(const EntryKey *key)
 }
 
 /*
- * What is in force for a call at a moment, or NULL.  The result is valid until
- * the next lookup.
+ * The entry that a call is priced by.
  */
-const PriceSlice *
-cl_price_cache_lookup(const PriceKey *key, TimestampTz at)
+static CacheEntry *
+find_entry(const PriceKey *key)
 {
 	const char *parts[KEY_PARTS] = {
 		key->provider, key->model, key->region, key->service_class, key->customer
@@ -719,10 +798,8 @@ cl_price_cache_lookup(const PriceKey *key, TimestampTz at)
 	char		buffer[256];
 	char	   *bytes = buffer;
 	EntryKey	entry_key;
-	const CacheEntry *entry;
+	CacheEntry *entry;
 	int			size = 0;
-	int			low = 0;
-	int			high;
 
 	/* A long COPY takes no locks, and must hear of a new price all the same. */
 	AcceptInvalidationMessages();
@@ -743,6 +820,20 @@ cl_price_cache_lookup(const PriceKey *key, TimestampTz at)
 		entry_key.end[CUSTOMER_PART] += key->customer_len;
 		entry = lookup_entry(&entry_key);
 	}
+	return entry;
+}
+
+/*
+ * What is in force for a call at a moment, or NULL.  The result is valid until
+ * the next lookup.
+ */
+const PriceSlice *
+cl_price_cache_lookup(const PriceKey *key, TimestampTz at)
+{
+	const CacheEntry *entry = find_entry(key);
+	int			low = 0;
+	int			high;
+
 	high = entry->nslices;
 	while (low < high)
 	{
@@ -758,28 +849,118 @@ cl_price_cache_lookup(const PriceKey *key, TimestampTz at)
 	return NULL;
 }
 
+/* The columns of why_unpriced(), from 1 as SPI counts. */
+typedef enum WhyColumn
+{
+	WHY_REASON = 1,
+	WHY_REMEDY,
+	WHY_FROM,
+	WHY_TO
+} WhyColumn;
+
+static char *
+column_text(HeapTuple tuple, int number)
+{
+	bool		isnull;
+	Datum		value = column(tuple, number, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+/*
+ * Keeps an answer of why_unpriced() with the entry that it is about.
+ */
+static const Unpriced *
+keep_why(CacheEntry *entry, HeapTuple answer, uint64 asked_generation)
+{
+	Size		size_before = MemoryContextMemAllocated(entry->memory, true);
+	MemoryContext old;
+	UnpricedSpan *span;
+	bool		isnull;
+
+	/* What was so before another price came need not be so any more. */
+	if (entry->why_memory == NULL)
+		entry->why_memory = AllocSetContextCreate(entry->memory, "cost_ledger price reasons",
+												  ALLOCSET_SMALL_SIZES);
+	if (entry->why_generation != asked_generation || entry->whys == NULL)
+	{
+		MemoryContextReset(entry->why_memory);
+		entry->whys = NULL;
+		entry->nwhys = 0;
+		entry->why_generation = asked_generation;
+	}
+
+	old = MemoryContextSwitchTo(entry->why_memory);
+	if (entry->whys == NULL)
+		entry->whys = palloc(sizeof(UnpricedSpan));
+	else
+		entry->whys = repalloc(entry->whys, (entry->nwhys + 1) * sizeof(UnpricedSpan));
+	span = &entry->whys[entry->nwhys];
+	span->why.reason = column_text(answer, WHY_REASON);
+	span->why.remedy = column_text(answer, WHY_REMEDY);
+	span->from = DatumGetTimestampTz(column(answer, WHY_FROM, &isnull));
+	if (isnull)
+		span->from = DT_NOBEGIN;
+	span->to = column_end(answer, WHY_TO);
+	entry->nwhys++;
+	MemoryContextSwitchTo(old);
+	entries_size += MemoryContextMemAllocated(entry->memory, true) - size_before;
+	return &span->why;
+}
+
+/*
+ * Why a call has no price, where cl_price_cache_lookup() gives none.  The
+ * result is valid until the next lookup; its reason is NULL if there is one.
+ */
+const Unpriced *
+cl_price_cache_why(const PriceKey *key, TimestampTz at)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {
+		TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID
+	};
+	CacheEntry *entry = find_entry(key);
+	uint64		asked_generation = generation;
+	const Unpriced *why;
+	PriceReader reader;
+
+	for (int i = 0; i < entry->nwhys && entry->why_generation == generation; i++)
+	{
+		if (entry->whys[i].from <= at && at < entry->whys[i].to)
+			return &entry->whys[i].why;
+	}
+
+	begin_reading(&reader, &entry->key);
+	{
+		Datum		arguments[] = {
+			TimestampTzGetDatum(at), reader.key[PROVIDER_PART], reader.key[MODEL_PART],
+			reader.key[REGION_PART], reader.key[CLASS_PART], reader.key[CUSTOMER_PART],
+			entry->found[FOUND_PROVIDER], entry->found[FOUND_MODEL]
+		};
+		char		nulls[] = {
+			' ', ' ', ' ', ' ', ' ', ' ',
+			entry->is_null[FOUND_PROVIDER], entry->is_null[FOUND_MODEL]
+		};
+
+		prepare_once(&plan,
+					 "SELECT * FROM cost_ledger_internal.why_unpriced($1, $2, $3, $4, $5, $6, $7, $8)",
+					 lengthof(types), types);
+		run_query(plan, arguments, nulls, reader.snapshot);
+	}
+	if (SPI_tuptable->tupdesc->natts != WHY_TO)
+		cl_refuse_other_version();
+	why = keep_why(entry, SPI_tuptable->vals[0], asked_generation);
+	end_reading(&reader);
+	return why;
+}
+
 /*
  * What a meter that is no token meter is priced by.
  */
 MeterPrice
 cl_price_find_meter(const PriceSlice *slice, const char *meter)
 {
-	MeterPrice	price = {0, NULL, -1};
-
-	/* Lines come by rank, so the first found is of the most specific card. */
-	for (int i = 0; i < slice->nlines; i++)
-	{
-		const PriceLine *line = &slice->lines[i];
-
-		if (strcmp(line->meter, meter) != 0)
-			continue;
-		if (price.nlines == 0)
-			price.lines = line;
-		else if (line->rank != price.lines->rank)
-			break;
-		price.nlines++;
-	}
-	return price;
+	return find_price(slice, &meter, 1);
 }
 
 /*

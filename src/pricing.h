@@ -35,7 +35,7 @@ typedef struct CostLine
 	const char *meter;
 	Numeric		quantity;		/* what is priced here: parts taken out */
 	const PriceLine *line;		/* NULL: no rate */
-	Numeric		amount;			/* NULL: no rate */
+	Numeric		amount;			/* NULL: no rate, or one of unknown worth */
 	const char *rule;
 } CostLine;
 
@@ -43,6 +43,7 @@ typedef struct CallCost
 {
 	Pricing		pricing;
 	Numeric		amount;			/* NULL when unpriced */
+	bool		is_tier_in_doubt;	/* of one pass it may have been another */
 	int			nlines;			/* lines are made only when asked for */
 	CostLine   *lines;
 

@@ -299,7 +299,8 @@ connect_executor(void)
  * not outlive that.
  */
 static void
-execute_with_delta(SPIPlanPtr *plan, const char *statement, Oid relation, Tuplestorestate *store, uint64 num_rows)
+execute_with_delta(SPIPlanPtr *plan, const char *statement, Oid relation, Tuplestorestate *store, uint64 num_rows,
+				   Oid parameter, Datum value)
 {
 	EphemeralNamedRelation delta = palloc0(sizeof(EphemeralNamedRelationData));
 	int			result;
@@ -311,8 +312,8 @@ execute_with_delta(SPIPlanPtr *plan, const char *statement, Oid relation, Tuples
 	delta->reldata = store;
 	if (SPI_register_relation(delta) != SPI_OK_REL_REGISTER)
 		elog(ERROR, "could not register the rows of a rollup");
-	cl_prepare_once(plan, statement, 0, NULL);
-	result = SPI_execute_plan(*plan, NULL, NULL, false, 0);
+	cl_prepare_once(plan, statement, OidIsValid(parameter) ? 1 : 0, &parameter);
+	result = SPI_execute_plan(*plan, &value, NULL, false, 0);
 	if (result < 0)
 		elog(ERROR, "could not execute \"%s\": %s", statement, SPI_result_code_string(result));
 	SPI_unregister_relation("delta");
@@ -359,7 +360,132 @@ cl_put_parts(RollupTable table, Part **parts, uint64 num_parts)
 		columns[i] = column_of(NameStr(TupleDescAttr(RelationGetDescr(relation), i)->attname));
 	store = store_parts(relation, columns, parts, num_parts);
 	execute_with_delta(plan_for(&statements[table], RelationGetRelid(relation)),
-					   upsert_statement(relation, columns), RelationGetRelid(relation), store, num_parts);
+					   upsert_statement(relation, columns), RelationGetRelid(relation), store, num_parts, InvalidOid, (Datum) 0);
+	tuplestore_end(store);
+	table_close(relation, NoLock);
+	SPI_finish();
+}
+
+/*
+ * The key of a table, and its calls.
+ */
+static Column *
+key_columns(Relation relation)
+{
+	TupleDesc	descriptor = RelationGetDescr(relation);
+	Column	   *columns = palloc(descriptor->natts * sizeof(Column));
+
+	for (int i = 0; i < descriptor->natts; i++)
+	{
+		columns[i] = column_of(NameStr(TupleDescAttr(descriptor, i)->attname));
+		if (columns[i].kind > COLUMN_NAME && !(columns[i].kind == COLUMN_COUNT && columns[i].index == CALLS))
+			columns[i].kind = COLUMN_OTHER;
+	}
+	return columns;
+}
+
+/*
+ * Whose calls are in a row: r of the table, or d of the delta.
+ */
+static const char *const times[NUM_ROLLUP_TABLES] = {
+	[ROLLUP_MINUTE] = "tstzrange(d.minute, d.minute + interval '1 minute')",
+	[ROLLUP_HOUR] = "tstzrange(d.hour, d.hour + interval '1 hour')",
+	[ROLLUP_DAY] = "cost_ledger_internal.local_range(d.day, d.day + 1)",
+	[ROLLUP_MONTH] = "cost_ledger_internal.local_range(d.month, (d.month + interval '1 month')::date)",
+	[ROLLUP_TOTAL_DAY] = "cost_ledger_internal.local_range(d.day, d.day + 1)",
+	[ROLLUP_TOTAL_WEEK] = "cost_ledger_internal.local_range(d.week, d.week + 7)",
+	[ROLLUP_TOTAL_MONTH] = "cost_ledger_internal.local_range(d.month, (d.month + interval '1 month')::date)",
+	[ROLLUP_USER_DAY] = "cost_ledger_internal.local_range(d.day, d.day + 1)",
+	[ROLLUP_USER_MONTH] = "cost_ledger_internal.local_range(d.month, (d.month + interval '1 month')::date)",
+	[ROLLUP_SESSION] = "tstzrange(r.started_at, r.ended_at, '[]')",
+	[ROLLUP_RUN] = "tstzrange(r.started_at, r.ended_at, '[]')",
+};
+
+/*
+ * The rows of delta as d, each with the row r of its key, looked up one by one.
+ */
+static const char *
+lookup(Relation relation, const Column *columns)
+{
+	TupleDesc	descriptor = RelationGetDescr(relation);
+	const char *name = NULL;	/* of what a user may be without */
+	StringInfoData keys;
+
+	initStringInfo(&keys);
+	for (int i = 0; i < descriptor->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
+
+		if (columns[i].kind == COLUMN_NAME && !attribute->attnotnull)
+			name = NameStr(attribute->attname);
+		else if (columns[i].kind <= COLUMN_NAME)
+			appendStringInfo(&keys, "%sr.%s = d.%s", keys.len > 0 ? " AND " : "", NameStr(attribute->attname), NameStr(attribute->attname));
+	}
+	if (name == NULL)
+		return psprintf("delta d CROSS JOIN LATERAL (SELECT r.ctid, r.* FROM cost_ledger_internal.%s r WHERE %s OFFSET 0) r",
+						RelationGetRelationName(relation), keys.data);
+	return psprintf("delta d CROSS JOIN LATERAL ("
+					"(SELECT r.ctid, r.* FROM cost_ledger_internal.%1$s r WHERE %2$s AND r.%3$s = d.%3$s OFFSET 0) UNION ALL "
+					"(SELECT r.ctid, r.* FROM cost_ledger_internal.%1$s r WHERE %2$s AND r.%3$s IS NULL AND d.%3$s IS NULL OFFSET 0)) r",
+					RelationGetRelationName(relation), keys.data, name);
+}
+
+/*
+ * The keys of parts, each with its number as the count of calls.
+ */
+static Tuplestorestate *
+store_keys(Relation relation, const Column *columns, Part **parts, uint64 num_parts)
+{
+	Part	   *numbered = MemoryContextAllocHuge(CurrentMemoryContext, num_parts * sizeof(Part));
+	Part	  **to_store = MemoryContextAllocHuge(CurrentMemoryContext, num_parts * sizeof(Part *));
+
+	memset(numbered, 0, num_parts * sizeof(Part));
+	for (uint64 i = 0; i < num_parts; i++)
+	{
+		numbered[i].bucket = parts[i]->bucket;
+		numbered[i].subject = parts[i]->subject;
+		numbered[i].measures.counts[CALLS] = (int64) i;
+		to_store[i] = &numbered[i];
+	}
+	return store_parts(relation, columns, to_store, num_parts);
+}
+
+/*
+ * Removes the rows of some parts, but for those of whose time not all is kept;
+ * says which these are.
+ */
+void
+cl_delete_parts(RollupTable table, Part **parts, uint64 num_parts, Datum kept_times, bool *is_kept)
+{
+	static Statement find[NUM_ROLLUP_TABLES];
+	static Statement delete[NUM_ROLLUP_TABLES];
+	Relation	relation;
+	Oid			oid;
+	Column	   *columns;
+	const char *rows;
+	Tuplestorestate *store;
+
+	if (num_parts == 0)
+		return;
+	connect_executor();
+	relation = table_open(cl_ledger_relation(table_names[table]), RowExclusiveLock);
+	oid = RelationGetRelid(relation);
+	columns = key_columns(relation);
+	rows = lookup(relation, columns);
+	store = store_keys(relation, columns, parts, num_parts);
+	execute_with_delta(plan_for(&find[table], oid),
+					   psprintf("SELECT d.calls FROM %s WHERE NOT %s <@ $1", rows, times[table]),
+					   oid, store, num_parts, TSTZMULTIRANGEOID, kept_times);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+
+		is_kept[DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull))] = true;
+	}
+	execute_with_delta(plan_for(&delete[table], oid),
+					   psprintf("DELETE FROM cost_ledger_internal.%s o WHERE o.ctid = ANY (ARRAY(SELECT r.ctid FROM %s WHERE %s <@ $1))",
+								table_names[table], rows, times[table]),
+					   oid, store, num_parts, TSTZMULTIRANGEOID, kept_times);
 	tuplestore_end(store);
 	table_close(relation, NoLock);
 	SPI_finish();
@@ -457,11 +583,11 @@ cl_find_ids(const char *table, const Table *table_of_subjects, int num_values)
 					   psprintf("INSERT INTO cost_ledger_internal.%s (%s) SELECT %s FROM delta d "
 								"WHERE (SELECT k.%s FROM cost_ledger_internal.%s k WHERE k.fingerprint = d.fingerprint) IS NULL ORDER BY d.%s",
 								table, names.data, names.data, id, table, id),
-					   oid, store, num_subjects);
+					   oid, store, num_subjects, InvalidOid, (Datum) 0);
 	execute_with_delta(plan_for(&find[which], oid),
 					   psprintf("SELECT d.%s, (SELECT k.%s FROM cost_ledger_internal.%s k WHERE k.fingerprint = d.fingerprint) FROM delta d",
 								id, id, table),
-					   oid, store, num_subjects);
+					   oid, store, num_subjects, InvalidOid, (Datum) 0);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;
@@ -484,8 +610,6 @@ cl_find_run_days(const Table *runs, MemoryContext context, ArrayBuildState **day
 {
 	static Statement find;
 	Relation	relation;
-	Column		name = {.kind = COLUMN_NAME};
-	Column	   *columns;
 	Part	  **parts = (Part **) cl_table_entries(runs);
 	Tuplestorestate *store;
 
@@ -493,17 +617,10 @@ cl_find_run_days(const Table *runs, MemoryContext context, ArrayBuildState **day
 		return;
 	connect_executor();
 	relation = table_open(cl_ledger_relation("rollup_run"), RowExclusiveLock);
-	columns = palloc(RelationGetDescr(relation)->natts * sizeof(Column));
-	for (int i = 0; i < RelationGetDescr(relation)->natts; i++)
-	{
-		columns[i].kind = COLUMN_OTHER;
-		if (strcmp(NameStr(TupleDescAttr(RelationGetDescr(relation), i)->attname), "run_id") == 0)
-			columns[i] = name;
-	}
-	store = store_parts(relation, columns, parts, cl_table_size(runs));
+	store = store_parts(relation, key_columns(relation), parts, cl_table_size(runs));
 	execute_with_delta(plan_for(&find, RelationGetRelid(relation)),
 					   "SELECT DISTINCT (SELECT r.started_on FROM cost_ledger_internal.rollup_run r WHERE r.run_id = d.run_id) FROM delta d",
-					   RelationGetRelid(relation), store, cl_table_size(runs));
+					   RelationGetRelid(relation), store, cl_table_size(runs), InvalidOid, (Datum) 0);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;

@@ -69,6 +69,7 @@ typedef struct Usage
 	int			nmeters;		/* those from here on are neither given nor left */
 	int			nother;
 	OtherMeter *other;
+	int64		least_pass;		/* input of the smallest of several passes; 0: of one */
 	const char *status;			/* "unexplained" where the counts do not add up */
 	/* As the provider reported them, or NULL: */
 	char	   *service_class;	/* other than standard */
@@ -76,14 +77,16 @@ typedef struct Usage
 	Numeric		reported_cost;	/* what the account pays, in dollars */
 } Usage;
 
-extern bool cl_usage_is_empty(const Usage *usage);
+extern int	cl_token_meter_by_name(const char *name, int len);
 extern int	cl_token_meter_fallbacks(int meter, int fallbacks[MAX_FALLBACKS]);
+extern bool cl_is_provider_word(const char *name);
+extern bool cl_is_quantity(Numeric quantity);
+extern bool cl_usage_is_empty(const Usage *usage);
+extern bool cl_usage_divide(Usage *usage, int *bad);
 extern void cl_usage_check(Usage *usage);
+extern void cl_usage_add_meter(Usage *usage, const char *name, Numeric quantity);
 extern void cl_usage_add_other(Usage *usage, Jsonb *other);
 extern void cl_usage_from_jsonb(Jsonb *doc, Usage *usage);
-extern bool cl_usage_normalize(Jsonb *raw, const char *format_name,
-							   const char *provider, int provider_len,
-							   Usage *usage);
 extern Jsonb *cl_usage_to_jsonb(const Usage *usage, bool other_only);
 
 #endif							/* COST_LEDGER_USAGE_H */

@@ -134,7 +134,7 @@ COMMENT ON COLUMN cost_ledger_internal.hold.ended_at IS 'When it was settled, re
 COMMENT ON COLUMN cost_ledger_internal.hold.call_id IS 'The first call that came with it.';
 COMMENT ON COLUMN cost_ledger_internal.hold.cost IS 'What that call cost; NULL while it has no price.';
 COMMENT ON COLUMN cost_ledger_internal.hold.overrun IS 'How much more than the estimate that was; NULL if it was not more.';
-COMMENT ON COLUMN cost_ledger_internal.hold.provisional IS 'The estimate, where it stands in for the cost of a call without a price; until exchanged_at.';
+COMMENT ON COLUMN cost_ledger_internal.hold.provisional IS 'The estimate, less a fee per call, where it stands in for the cost of a call without a price; until exchanged_at.';
 COMMENT ON COLUMN cost_ledger_internal.hold.exchanged_at IS 'When the call''s price came and took its place.';
 COMMENT ON COLUMN cost_ledger_internal.hold.calls IS 'How many calls came with it; what the second and later cost is spent without having been held.';
 COMMENT ON COLUMN cost_ledger_internal.hold.is_late IS 'Whether a call came when it had ended already: it was posted all the same.';

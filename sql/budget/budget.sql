@@ -137,7 +137,7 @@ BEGIN
     END IF;
     IF new.time_zone IS NOT NULL
        AND (TG_OP = 'INSERT' OR new.time_zone IS DISTINCT FROM old.time_zone)
-       AND NOT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = new.time_zone) THEN
+       AND NOT cost_ledger_internal.is_time_zone(new.time_zone) THEN
         RAISE EXCEPTION 'time zone "%" is not known', new.time_zone
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Use a name of pg_timezone_names, e.g. UTC, Europe/Berlin or Asia/Kolkata; NULL is the zone of the ledger.';
@@ -360,6 +360,27 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.budget_spend_query(text, text, text, timestamptz) IS
     'The query for what rows c of call, or of a view of it, for which a condition holds add to the balances of active budgets b for which another holds; with dropped_from, also for what calls since then added that retention has dropped, as far as rollups are kept by what the budgets ask for.';
 
+CREATE FUNCTION cost_ledger_internal.post_balances(condition text) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+BEGIN
+    IF EXISTS (SELECT FROM cost_ledger.budget b WHERE b.is_active) THEN
+        EXECUTE format('INSERT INTO cost_ledger_internal.budget_balance AS b (budget_id, entity, period_start, posted, unpriced_calls, first_at, last_at)
+                        %s
+                        ORDER BY 1, 2, 3
+                        ON CONFLICT (budget_id, entity, period_start) DO UPDATE SET
+                            posted = b.posted + excluded.posted, unpriced_calls = b.unpriced_calls + excluded.unpriced_calls,
+                            first_at = least(b.first_at, excluded.first_at), last_at = greatest(b.last_at, excluded.last_at)',
+                       cost_ledger_internal.budget_spend_query('cost_ledger.call', condition));
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.post_balances(text) IS
+    'Adds the rows c of call for which a condition holds to the balances of their budgets, in the order of the key.';
+
 CREATE FUNCTION cost_ledger_internal.post_spend(condition text) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -374,15 +395,7 @@ BEGIN
     IF exchanges THEN
         EXECUTE 'SELECT FROM cost_ledger_internal.hold h, cost_ledger.call c WHERE ' || exchanged || ' ORDER BY h.hold_id FOR UPDATE OF h';
     END IF;
-    IF EXISTS (SELECT FROM cost_ledger.budget b WHERE b.is_active) THEN
-        EXECUTE format('INSERT INTO cost_ledger_internal.budget_balance AS b (budget_id, entity, period_start, posted, unpriced_calls, first_at, last_at)
-                        %s
-                        ORDER BY 1, 2, 3
-                        ON CONFLICT (budget_id, entity, period_start) DO UPDATE SET
-                            posted = b.posted + excluded.posted, unpriced_calls = b.unpriced_calls + excluded.unpriced_calls,
-                            first_at = least(b.first_at, excluded.first_at), last_at = greatest(b.last_at, excluded.last_at)',
-                       cost_ledger_internal.budget_spend_query('cost_ledger.call', posted));
-    END IF;
+    PERFORM cost_ledger_internal.post_balances(posted);
     IF exchanges THEN
         EXECUTE 'UPDATE cost_ledger_internal.hold h
                  SET exchanged_at = clock_timestamp(), cost = c.cost, overrun = CASE WHEN c.cost > h.estimate THEN c.cost - h.estimate END
@@ -418,17 +431,29 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.unposted_spend_as_owner() IS
     'The body of unposted_spend().';
 
-CREATE FUNCTION cost_ledger_internal.recorded_condition(since timestamptz) RETURNS text
+CREATE FUNCTION cost_ledger_internal.posted_condition() RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     -- With a hold as soon as they are there, without one once they are in the
-    -- rollups; which are what is read of the time that retention has dropped.
-    SELECT format('c.called_at >= %L AND ((c.hold_id IS NOT NULL AND c.corrects IS NULL) OR (%s%s))%s',
-                  recorded_condition.since, r.is_consumed, cost_ledger_internal.not_quarantined(),
-                  CASE WHEN s.calls_from > recorded_condition.since THEN format(' AND (c.called_at >= %L OR %s IS NOT TRUE)', s.calls_from, r.is_consumed) ELSE '' END)
+    -- rollups.
+    SELECT format('((c.hold_id IS NOT NULL AND c.corrects IS NULL) OR (%s%s))',
+                  cost_ledger_internal.consumed_condition(), cost_ledger_internal.not_quarantined())
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.posted_condition() IS
+    'The rows c of call that balances have, or had until they were taken back.';
+
+CREATE FUNCTION cost_ledger_internal.recorded_condition(since timestamptz) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    -- The rollups are what is read of the time that retention has dropped.
+    SELECT format('c.called_at >= %L AND ', recorded_condition.since) || cost_ledger_internal.posted_condition()
+           || CASE WHEN s.calls_from > recorded_condition.since
+                   THEN format(' AND (c.called_at >= %L OR %s IS NOT TRUE)', s.calls_from, cost_ledger_internal.consumed_condition()) ELSE '' END
+           || cost_ledger_internal.standing()
     FROM cost_ledger_internal.rollup_state s
-    CROSS JOIN LATERAL (SELECT format('cost_ledger_internal.is_consumed(c.recorded_xid, c.call_id, %L, %s, %L, %L)', s.snapshot, s.base_call_id, s.partial_xid, s.partial_call_id) AS is_consumed) r
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.recorded_condition(timestamptz) IS
@@ -475,6 +500,80 @@ $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.note_gap(bigint, text, timestamptz) IS
     'Writes down, and says, that a budget lacks what was spent before a time; NULL: it does not.';
+
+CREATE FUNCTION cost_ledger_internal.remake_balance(budget_id bigint, entity text, period_start timestamptz) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    SET DateStyle = 'ISO'
+AS $$
+#variable_conflict use_column
+DECLARE
+    labels jsonb;
+    balance record;
+    made record;
+BEGIN
+    SELECT b.scope || CASE WHEN b.each_of IS NULL THEN '{}' ELSE jsonb_build_object(b.each_of, remake_balance.entity) END INTO labels
+        FROM cost_ledger.budget b WHERE b.budget_id = remake_balance.budget_id;
+    SELECT s.* INTO balance FROM cost_ledger_internal.budget_balance s
+        WHERE s.budget_id = remake_balance.budget_id AND s.entity = remake_balance.entity AND s.period_start = remake_balance.period_start;
+    -- Of calls that are gone it is all that is left.
+    IF balance.first_at < (SELECT s.calls_from FROM cost_ledger_internal.rollup_state s) THEN
+        RETURN;
+    END IF;
+    EXECUTE format('SELECT q.* FROM (%s) q WHERE q.entity = %L AND q.period_start = %L',
+                   cost_ledger_internal.budget_spend_query(
+                       'cost_ledger.call',
+                       cost_ledger_internal.recorded_condition(balance.first_at) || format(' AND c.called_at <= %L', balance.last_at)
+                       || coalesce((SELECT string_agg(format(' AND cost_ledger_internal.shorten_id(c.%I) = cost_ledger_internal.shorten_id(%L)', e.key, e.value), '')
+                                    FROM jsonb_each_text(labels) e), ''),
+                       format('b.budget_id = %s', remake_balance.budget_id)),
+                   remake_balance.entity, remake_balance.period_start)
+        INTO made;
+    IF made.budget_id IS NULL AND balance.held = 0
+       AND NOT EXISTS (SELECT FROM cost_ledger_internal.hold_line l
+                       WHERE l.budget_id = remake_balance.budget_id AND l.entity = remake_balance.entity AND l.period_start = remake_balance.period_start) THEN
+        DELETE FROM cost_ledger_internal.budget_balance s
+            WHERE s.budget_id = remake_balance.budget_id AND s.entity = remake_balance.entity AND s.period_start = remake_balance.period_start;
+        RETURN;
+    END IF;
+    UPDATE cost_ledger_internal.budget_balance s SET first_at = made.first_at, last_at = made.last_at
+        WHERE s.budget_id = remake_balance.budget_id AND s.entity = remake_balance.entity AND s.period_start = remake_balance.period_start;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.remake_balance(bigint, text, timestamptz) IS
+    'When the first and the last call of a balance were, after some were taken out of it; without any it goes.';
+
+CREATE FUNCTION cost_ledger_internal.unpost_spend() RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+DECLARE
+    taken record;
+    balance record;
+BEGIN
+    IF NOT EXISTS (SELECT FROM cost_ledger.budget b WHERE b.is_active) THEN
+        RETURN;
+    END IF;
+    FOR taken IN EXECUTE cost_ledger_internal.budget_spend_query(
+            '(SELECT c.* FROM cost_ledger_internal.reversal v JOIN cost_ledger.call c ON c.called_at = v.called_at AND c.call_id = v.call_id WHERE v.is_due)',
+            cost_ledger_internal.posted_condition()) || ' ORDER BY 1, 2, 3' LOOP
+        UPDATE cost_ledger_internal.budget_balance s
+            SET posted = s.posted - taken.posted, unpriced_calls = s.unpriced_calls - taken.unpriced_calls
+            WHERE s.budget_id = taken.budget_id AND s.entity = taken.entity AND s.period_start = taken.period_start
+            RETURNING s.posted, s.unpriced_calls, s.first_at, s.last_at INTO balance;
+        IF balance.posted = 0 AND balance.unpriced_calls = 0
+           OR (taken.first_at <= balance.first_at OR taken.last_at >= balance.last_at)
+              AND EXISTS (SELECT FROM cost_ledger.budget b WHERE b.budget_id = taken.budget_id AND (b.metric = 'duration' OR b.period = 'total')) THEN
+            PERFORM cost_ledger_internal.remake_balance(taken.budget_id, taken.entity, taken.period_start);
+        END IF;
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.unpost_spend() IS
+    'Takes the rows of reversal that are due out of the balances that have them, in the order of the key. Where clocks of a duration begin or end with one, or nothing else is known to be left, the rest is looked at.';
 
 CREATE FUNCTION cost_ledger_internal.kept_from(budget_id bigint) RETURNS timestamptz
     LANGUAGE sql STABLE
@@ -1086,12 +1185,14 @@ BEGIN
             call_id = coalesce(h.call_id, f.call_id),
             cost = CASE WHEN h.call_id IS NULL THEN f.cost ELSE h.cost END,
             overrun = CASE WHEN h.call_id IS NULL AND f.cost > h.estimate THEN f.cost - h.estimate ELSE h.overrun END,
-            provisional = CASE WHEN h.call_id IS NULL AND f.is_unpriced THEN h.estimate ELSE h.provisional END,
+            provisional = CASE WHEN h.call_id IS NULL AND f.is_unknown THEN greatest(h.estimate - coalesce(f.cost, 0), 0) ELSE h.provisional END,
             calls = h.calls + f.calls
         FROM (SELECT c.hold_id, count(*) AS calls, min(c.call_id) AS call_id,
                      (array_agg(c.cost ORDER BY c.call_id))[1] AS cost,
-                     -- A failure without a price has cost nothing anybody knows of.
-                     (array_agg(c.pricing = 'unpriced' AND NOT cost_ledger_internal.is_failure(c.status) ORDER BY c.call_id))[1] AS is_unpriced
+                     -- A failure without a price has cost nothing anybody knows of;
+                     -- a fee is no more than a part of what a success has.
+                     (array_agg((c.pricing = 'unpriced' OR c.pricing = 'partial' AND c.usage_status IN ('missing', 'unrecognized'))
+                                AND NOT cost_ledger_internal.is_failure(c.status) ORDER BY c.call_id))[1] AS is_unknown
               FROM unnest(settle_holds.called_at, settle_holds.call_ids) AS u (called_at, call_id)
               JOIN cost_ledger.call c ON c.called_at = u.called_at AND c.call_id = u.call_id
               GROUP BY c.hold_id) f
@@ -1114,7 +1215,7 @@ BEGIN
                              ELSE (cost_ledger_internal.budget_period(b.period, f.called_at, coalesce(b.time_zone, l.time_zone), b.week_start)).period_start
                END AS period_start,
                CASE b.metric
-                   WHEN 'cost' THEN coalesce(f.cost, p.provisional, 0)
+                   WHEN 'cost' THEN coalesce(f.cost, 0) + coalesce(p.provisional, 0)
                    WHEN 'tokens' THEN coalesce(f.input_tokens, 0) + coalesce(f.output_tokens, 0)
                    WHEN 'calls' THEN 1
                    WHEN 'tool_calls' THEN coalesce(f.tool_calls_count, 0)
@@ -1345,9 +1446,7 @@ BEGIN
         END IF;
         -- As calls have it: '' is none.
         IF e.value #>> '{}' <> '' THEN
-            wanted := wanted || jsonb_build_object(e.key, CASE WHEN e.key IN ('run_id', 'session_id', 'user_id', 'parent_run_id')
-                                                               THEN cost_ledger_internal.shorten_id(e.value #>> '{}')
-                                                               ELSE cost_ledger_internal.shorten_label(e.value #>> '{}') END);
+            wanted := wanted || jsonb_build_object(e.key, cost_ledger_internal.kept_label(e.key, e.value #>> '{}'));
         END IF;
     END LOOP;
     provider := coalesce(nullif(cost_ledger_internal.shorten_label(provider), ''), wanted ->> 'provider');

@@ -12,6 +12,8 @@ CREATE TABLE cost_ledger.call (
     recorded_xid           xid8,
     price_id               bigint,
     corrects               bigint,
+    reverses               bigint,
+    restates               bigint,
     input_tokens           bigint,
     cache_read_tokens      bigint,
     cache_write_tokens     bigint,
@@ -89,8 +91,8 @@ COMMENT ON COLUMN cost_ledger.call.cache_write_1h_tokens IS 'Input tokens writte
 COMMENT ON COLUMN cost_ledger.call.output_tokens IS 'All output tokens, reasoning included (gen_ai.usage.output_tokens).';
 COMMENT ON COLUMN cost_ledger.call.reasoning_tokens IS 'Output tokens spent on reasoning: a subset of output_tokens.';
 COMMENT ON COLUMN cost_ledger.call.other_usage IS 'Any other meter: object of meter name to quantity, e.g. {"web_search_requests": 2}.';
-COMMENT ON COLUMN cost_ledger.call.raw_usage IS 'The provider''s usage object as it came, instead of the token columns; the ledger fills those from it.';
-COMMENT ON COLUMN cost_ledger.call.usage_status IS 'final; partial or estimated (said by the client); missing (no counts at all); unexplained (raw_usage has counts that do not add up or that have no meter; priced at the documented default); unrecognized (raw_usage of unknown shape). Of a correction: repriced, where it brought the full price to a call without one; completed, where to a partial one.';
+COMMENT ON COLUMN cost_ledger.call.raw_usage IS 'The usage object of the provider or a library, or the response with it, as it came, instead of the token columns; the ledger fills those from it. Of one beyond 1 MB the usage object, or the counts that were read.';
+COMMENT ON COLUMN cost_ledger.call.usage_status IS 'final; partial or estimated (said by the client); missing (no counts at all); unexplained (raw_usage has counts that do not add up, or a number that no rule reads; priced inside its total); unrecognized (raw_usage of unknown shape, or whose counts are none; not priced). Of a correction: repriced, where it brought the full price to a call without one; completed, where to a partial one.';
 COMMENT ON COLUMN cost_ledger.call.served_from IS 'model, or response_cache: answered from the application''s own cache at no cost.';
 COMMENT ON COLUMN cost_ledger.call.cost IS 'Exact cost in the ledger''s currency, unrounded; NULL while unpriced. Set by the ledger.';
 COMMENT ON COLUMN cost_ledger.call.cache_read_cost IS 'The part of cost for input tokens read from the cache; NULL for nothing. Set by the ledger. What cache_read_cost, cache_write_cost, output_cost and other_cost leave of cost is for the other input tokens.';
@@ -129,13 +131,15 @@ COMMENT ON COLUMN cost_ledger.call.accepted IS 'Whether the outcome was accepted
 COMMENT ON COLUMN cost_ledger.call.duration_ms IS 'Duration of the call in milliseconds.';
 COMMENT ON COLUMN cost_ledger.call.hold_id IS 'Budget hold this call settles.';
 COMMENT ON COLUMN cost_ledger.call.corrects IS 'call_id of the call this row corrects: its counts and cost are differences, so that sums come out right. Rows with corrects are not calls.';
+COMMENT ON COLUMN cost_ledger.call.reverses IS 'call_id of the row, of the same called_at, that this row takes back: its counts and costs are the negatives, so that sums come out right. Neither of the two counts any more, in no report. Set by reattribute() and void_call().';
+COMMENT ON COLUMN cost_ledger.call.restates IS 'call_id of the row, of the same called_at, in whose place this row stands, as first recorded: the same with other labels. Set by reattribute().';
 COMMENT ON COLUMN cost_ledger.call.trace_url IS 'Link to the trace.';
 COMMENT ON COLUMN cost_ledger.call.tags IS 'Any other labels: flat object of name to value, no list and no object inside.';
 
 -- The rollups look for what they have not seen.  Rows lie nearly in the order of
 -- their transactions, so block ranges do, at a fraction of the space and time
--- of a btree.
-CREATE INDEX call_recorded_xid ON cost_ledger.call USING brin (recorded_xid cost_ledger_internal.xid8_minmax_ops) WITH (pages_per_range = 64);
+-- of a btree.  Numbers rise with them, so a call is found by its number alone.
+CREATE INDEX call_recorded_xid ON cost_ledger.call USING brin (recorded_xid cost_ledger_internal.xid8_minmax_ops, call_id) WITH (pages_per_range = 64);
 
 -- Nothing is lost for want of a partition.
 CREATE TABLE cost_ledger_internal.call_default PARTITION OF cost_ledger.call DEFAULT;
@@ -189,18 +193,20 @@ COMMENT ON COLUMN cost_ledger_internal.event_key.called_at IS 'Its called_at: wi
 CREATE VIEW cost_ledger_internal.seen_call AS
 SELECT c.*
 FROM cost_ledger.call c
-WHERE (SELECT cost_ledger_internal.sees_all())
-   OR c.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
-   OR c.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]);
+WHERE c.reverses IS NULL
+  AND NOT EXISTS (SELECT FROM cost_ledger_internal.reversal v WHERE v.called_at = c.called_at AND v.call_id = c.call_id)
+  AND ((SELECT cost_ledger_internal.sees_all())
+       OR c.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
+       OR c.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]));
 
-COMMENT ON VIEW cost_ledger_internal.seen_call IS 'The calls that the current role may see. Columns as in call.';
+COMMENT ON VIEW cost_ledger_internal.seen_call IS 'The calls and corrections that stand, as far as the current role may see them. Columns as in call.';
 
 CREATE VIEW cost_ledger.call_detail WITH (security_barrier = true) AS
 SELECT c.*, s.currency, c.call_id::text AS row_key
 FROM cost_ledger_internal.seen_call c
 CROSS JOIN cost_ledger_internal.report_setting s;
 
-COMMENT ON VIEW cost_ledger.call_detail IS 'Which calls are there? Every row of call that its reader may see: all, or those of the teams and customers granted.';
+COMMENT ON VIEW cost_ledger.call_detail IS 'Which calls are there, and which corrections? Every row of call that stands, of those that its reader may see: all, or those of the teams and customers granted. What reattribute() or void_call() has taken back is left out, and so is what took it back: those are in call itself, and in restatement.';
 
 -- Their columns are those of call, and so are their comments.
 DO $comments$
@@ -234,9 +240,13 @@ CROSS JOIN LATERAL (
     SELECT CASE
         WHEN c.usage_status IN ('missing', 'unrecognized')
             THEN 'usage is ' || c.usage_status
-        WHEN c.price_id IS NULL
-            THEN 'no price was in force'
-        ELSE 'no rate for a meter of the call'
+        ELSE cost_ledger_internal.unpriced_reason(
+            c.called_at, c.provider, c.model,
+            jsonb_strip_nulls(jsonb_build_object(
+                'input_tokens', c.input_tokens, 'cache_read_tokens', c.cache_read_tokens, 'cache_write_tokens', c.cache_write_tokens,
+                'cache_write_1h_tokens', c.cache_write_1h_tokens, 'output_tokens', c.output_tokens, 'reasoning_tokens', c.reasoning_tokens))
+            || coalesce(c.other_usage, '{}'),
+            c.service_class, c.region, c.customer)
     END AS reason) u
 WHERE c.pricing IN ('unpriced', 'partial')
   AND c.corrects IS NULL
@@ -245,7 +255,7 @@ WHERE c.pricing IN ('unpriced', 'partial')
                   FROM cost_ledger.call a
                   WHERE a.called_at = c.called_at AND a.corrects = c.call_id AND a.pricing IN ('priced', 'free'));
 
-COMMENT ON VIEW cost_ledger.unpriced_call IS 'Calls without a full price: unpriced ones have no cost, partial ones lack the cost of a meter. explain_cost() shows which; once there is a price, rerate() books it, and the call is no longer listed.';
+COMMENT ON VIEW cost_ledger.unpriced_call IS 'Calls without a full price: unpriced ones have no cost, partial ones lack the cost of a meter. reason says why; once there is a price, rerate() books it, and the call is no longer listed.';
 COMMENT ON COLUMN cost_ledger.unpriced_call.called_at IS 'When the call was made.';
 COMMENT ON COLUMN cost_ledger.unpriced_call.call_id IS 'The call.';
 COMMENT ON COLUMN cost_ledger.unpriced_call.pricing IS 'unpriced or partial.';
@@ -262,4 +272,4 @@ COMMENT ON COLUMN cost_ledger.unpriced_call.trace_url IS 'Link to the trace.';
 COMMENT ON COLUMN cost_ledger.unpriced_call.input_tokens IS 'All input tokens.';
 COMMENT ON COLUMN cost_ledger.unpriced_call.output_tokens IS 'All output tokens.';
 COMMENT ON COLUMN cost_ledger.unpriced_call.cost IS 'Cost of the meters that have a rate; NULL for an unpriced call.';
-COMMENT ON COLUMN cost_ledger.unpriced_call.reason IS 'Why it has no full price.';
+COMMENT ON COLUMN cost_ledger.unpriced_call.reason IS 'Why it has no full price, by the prices that there are now: no such name, with the nearest there are; no version at that time; no such class or region; no exchange rate, and how to set it; no rate for a meter, and which; or that there is a price by now, which rerate() books.';

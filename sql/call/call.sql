@@ -78,6 +78,17 @@ CREATE FUNCTION cost_ledger_internal.is_turn(operation text) RETURNS boolean
 COMMENT ON FUNCTION cost_ledger_internal.is_turn(text) IS
     'Whether a call of this operation is a step of a conversation or loop: it is none of retry, fallback, eval, judge, embedding, embeddings, rerank, moderation, background and routing, in any case.';
 
+CREATE FUNCTION cost_ledger_internal.call_facts() RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT '{event_key,raw_usage,reported_cost,avoided_cost,score,cache_read_cost,cache_write_cost,output_cost,other_cost,hold_id,duration_ms,
+             retry_count,tool_calls,tool_calls_count,input_parts,accepted}'::text[]
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.call_facts() IS
+    'Columns of call that tell of the call itself: a correction, which has its attribution and differences in usage and cost, leaves them empty.';
+
 CREATE FUNCTION cost_ledger_internal.correction_of(
     called_at timestamptz, call_id bigint, usage jsonb, cost numeric, OUT difference jsonb, OUT is_same boolean
 ) RETURNS record
@@ -115,7 +126,7 @@ BEGIN
                || jsonb_build_object(
                    'cost', trim_scale(correction_of.cost - coalesce(min(r.cost), 0)),
                    'other_usage', (SELECT jsonb_object_agg(o.meter, o.quantity) FROM others o)),
-           bool_and(m.quantity = 0) AND NOT EXISTS (SELECT FROM others o WHERE o.quantity <> 0) AND correction_of.cost = min(r.cost)
+           bool_and(m.quantity = 0) AND NOT EXISTS (SELECT FROM others o WHERE o.quantity <> 0) AND correction_of.cost IS NOT DISTINCT FROM min(r.cost)
         INTO difference, is_same
         FROM meters m, recorded r;
 END
@@ -124,6 +135,134 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.correction_of(timestamptz, bigint, jsonb, numeric) IS
     'What is missing from a call and its corrections so far to the usage and cost it should have: the differences, as columns of call; is_same where there is none.';
 
+CREATE FUNCTION cost_ledger_internal.last_call_id(called_at timestamptz, call_id bigint) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    next_id bigint;
+BEGIN
+    LOOP
+        SELECT v.restatement_id INTO next_id
+            FROM cost_ledger_internal.reversal v
+            WHERE v.called_at = last_call_id.called_at AND v.call_id = last_call_id.call_id;
+        EXIT WHEN next_id IS NULL;
+        last_call_id.call_id := next_id;
+    END LOOP;
+    RETURN last_call_id.call_id;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.last_call_id(timestamptz, bigint) IS
+    'The last row that stood for a call: itself, or the one that reattribute() has put in its place, whether it was taken back since or not.';
+
+CREATE FUNCTION cost_ledger_internal.standing_call_id(called_at timestamptz, call_id bigint) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    standing_call_id.call_id := cost_ledger_internal.last_call_id(standing_call_id.called_at, standing_call_id.call_id);
+    PERFORM FROM cost_ledger_internal.reversal v
+        WHERE v.called_at = standing_call_id.called_at AND v.call_id = standing_call_id.call_id;
+    RETURN CASE WHEN NOT FOUND THEN standing_call_id.call_id END;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.standing_call_id(timestamptz, bigint) IS
+    'The row that stands for a call now: itself, or the one that reattribute() has put in its place; NULL where it was taken back.';
+
+CREATE FUNCTION cost_ledger_internal.known_call(event_key text, key_space text, OUT called_at timestamptz, OUT call_id bigint) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    SELECT k.called_at, k.call_id INTO called_at, call_id
+        FROM cost_ledger_internal.event_key k
+        WHERE k.key_space = coalesce(known_call.key_space, '') AND k.event_key = known_call.event_key;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no call with event key "%"', known_call.event_key
+            USING ERRCODE = 'no_data_found',
+                  HINT = CASE WHEN known_call.event_key LIKE '{%' THEN 'A filter is told from an event key by its name or type: filters => ''{"team": "a"}''.'
+                              ELSE 'Pass the event key that the call was recorded with, and the key_space of who sent it (cost_ledger.grants), or its called_at and call_id.' END;
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.known_call(text, text) IS
+    'The call that was recorded under an event key; an error (P0002) if there is none.';
+
+CREATE FUNCTION cost_ledger_internal.find_call(called_at timestamptz, INOUT call_id bigint) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    asked constant bigint := find_call.call_id;
+BEGIN
+    -- Corrections of a call stand beside it, at the same called_at.
+    PERFORM FROM cost_ledger.call c
+        WHERE c.called_at = find_call.called_at AND c.call_id = asked AND c.corrects IS NULL;
+    IF NOT FOUND THEN
+        PERFORM cost_ledger_internal.refuse_dropped(find_call.called_at);
+        RAISE EXCEPTION 'there is no call % at %', asked, find_call.called_at
+            USING ERRCODE = 'no_data_found',
+                  HINT = 'Pass called_at and call_id of a call; a correction itself cannot be corrected.';
+    END IF;
+    find_call.call_id := cost_ledger_internal.standing_call_id(find_call.called_at, asked);
+    IF find_call.call_id IS NULL THEN
+        RAISE EXCEPTION 'call % at % was taken back', asked, find_call.called_at
+            USING ERRCODE = 'no_data_found',
+                  HINT = 'SELECT * FROM cost_ledger.restatement; says by whom and why. If it was a call after all, record it anew under another event key.';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.find_call(timestamptz, bigint) IS
+    'The row that stands for a call, which may be named as it was before it was moved; an error (P0002) if there is none.';
+
+CREATE FUNCTION cost_ledger_internal.corrected_cost(
+    called_at timestamptz, call_id bigint, usage jsonb, OUT cost numeric, OUT price_id bigint, OUT pricing text
+) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    original record;
+BEGIN
+    SELECT c.provider, c.model, c.service_class, c.region, c.customer, c.served_from, b.cost, b.pricing INTO original
+        FROM cost_ledger.call c
+        CROSS JOIN LATERAL (
+            SELECT sum(r.cost) AS cost, (array_agg(r.pricing ORDER BY r.call_id DESC))[1] AS pricing
+            FROM cost_ledger.call r
+            WHERE r.called_at = c.called_at AND (r.call_id = c.call_id OR r.corrects = c.call_id)) b
+        WHERE c.called_at = corrected_cost.called_at AND c.call_id = corrected_cost.call_id;
+    IF original.served_from = 'response_cache' THEN
+        cost := 0;
+        pricing := 'free';
+        RETURN;
+    END IF;
+    -- A full price does not become less than that; a call that has none is
+    -- counted right all the same, and priced as far as it can be.
+    cost := cost_ledger.cost_at(corrected_cost.called_at, original.provider, original.model, usage, original.service_class, original.region,
+                                strict => original.pricing NOT IN ('unpriced', 'partial'), customer => original.customer);
+    SELECT p.price_id, p.pricing INTO price_id, pricing
+        FROM cost_ledger_internal.pricing_at(corrected_cost.called_at, original.provider, original.model, usage,
+                                             original.service_class, original.region, original.customer) p;
+    -- A price that is gone lowers no cost.
+    IF cost IS NULL AND original.cost IS NOT NULL THEN
+        cost := original.cost;
+        pricing := original.pricing;
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.corrected_cost(timestamptz, bigint, jsonb) IS
+    'What a call costs with another usage, by the price list as it is now for its time, with the price and how far it is priced; an error (LC001) where less would be known than is.';
+
 CREATE FUNCTION cost_ledger_internal.correct_call(called_at timestamptz, call_id bigint, usage jsonb, reason text) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -131,7 +270,6 @@ CREATE FUNCTION cost_ledger_internal.correct_call(called_at timestamptz, call_id
 AS $$
 #variable_conflict use_column
 DECLARE
-    original record;
     corrected_cost numeric;
     corrected_price bigint;
     corrected_pricing text;
@@ -154,29 +292,9 @@ BEGIN
     -- One at a time, and not while rerate() books: each takes what is recorded
     -- so far from what should be.
     PERFORM cost_ledger_internal.take_lock('corrections');
-    -- Corrections of a call stand beside it, at the same called_at.
-    SELECT c.provider, c.model, c.service_class, c.region, c.customer, c.served_from INTO original
-        FROM cost_ledger.call c
-        WHERE c.called_at = correct_call.called_at AND c.call_id = correct_call.call_id AND c.corrects IS NULL;
-    IF NOT FOUND THEN
-        PERFORM cost_ledger_internal.refuse_dropped(correct_call.called_at);
-        RAISE EXCEPTION 'there is no call % at %', correct_call.call_id, correct_call.called_at
-            USING ERRCODE = 'no_data_found',
-                  HINT = 'Pass called_at and call_id of a call; a correction itself cannot be corrected.';
-    END IF;
-
-    IF original.served_from = 'response_cache' THEN
-        corrected_cost := 0;
-        corrected_pricing := 'free';
-    ELSE
-        corrected_cost := cost_ledger.cost_at(correct_call.called_at, original.provider, original.model, usage,
-                                              original.service_class, original.region, strict => true, customer => original.customer);
-        SELECT min(e.price_id), CASE WHEN bool_or(e.unit_price * e.multiplier <> 0) THEN 'priced' ELSE 'free' END
-            INTO corrected_price, corrected_pricing
-            FROM cost_ledger.explain_cost(correct_call.called_at, original.provider, original.model, usage,
-                                          original.service_class, original.region, original.customer) e;
-    END IF;
-
+    correct_call.call_id := cost_ledger_internal.find_call(correct_call.called_at, correct_call.call_id);
+    SELECT k.cost, k.price_id, k.pricing INTO corrected_cost, corrected_price, corrected_pricing
+        FROM cost_ledger_internal.corrected_cost(correct_call.called_at, correct_call.call_id, usage) k;
     SELECT d.difference, d.is_same INTO difference, is_same
         FROM cost_ledger_internal.correction_of(correct_call.called_at, correct_call.call_id, usage, corrected_cost) d;
     IF is_same THEN
@@ -197,16 +315,14 @@ BEGIN
                     RETURNING call_id', columns)
         INTO correction
         USING correct_call.called_at, correct_call.call_id,
-              difference || jsonb_build_object(
+              difference || (SELECT jsonb_object_agg(f, NULL::text) FROM unnest(cost_ledger_internal.call_facts()) AS f) || jsonb_build_object(
                   'corrects', correct_call.call_id, 'price_id', corrected_price, 'pricing', corrected_pricing,
+                  'restates', NULL,
                   'usage_status', (SELECT CASE c.pricing WHEN 'partial' THEN 'completed' ELSE 'repriced' END FROM cost_ledger.call c
                                    WHERE c.called_at = correct_call.called_at AND c.call_id = correct_call.call_id
-                                     AND c.pricing IN ('unpriced', 'partial')
+                                     AND c.pricing IN ('unpriced', 'partial') AND corrected_pricing IN ('priced', 'free')
                                      AND NOT EXISTS (SELECT FROM cost_ledger.call r
-                                                     WHERE r.called_at = c.called_at AND r.corrects = c.call_id AND r.usage_status IN ('repriced', 'completed'))),
-                  'event_key', NULL, 'raw_usage', NULL, 'reported_cost', NULL, 'avoided_cost', NULL, 'score', NULL,
-                  'cache_read_cost', NULL, 'cache_write_cost', NULL, 'output_cost', NULL, 'other_cost', NULL, 'hold_id', NULL, 'duration_ms', NULL,
-                  'retry_count', NULL, 'tool_calls', NULL, 'tool_calls_count', NULL, 'input_parts', NULL, 'accepted', NULL),
+                                                     WHERE r.called_at = c.called_at AND r.corrects = c.call_id AND r.usage_status IN ('repriced', 'completed')))),
               jsonb_build_object('correction_reason', reason);
     RETURN correction;
 END
@@ -220,7 +336,7 @@ CREATE FUNCTION cost_ledger.correct_call(called_at timestamptz, call_id bigint, 
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger.correct_call(timestamptz, bigint, jsonb, text) IS
-    'Corrects the usage of a recorded call: usage, in the ledger''s convention, is what it should have been. Books a new row with the differences in counts and cost, linked by corrects, with the reason in tags, and returns its call_id; NULL when nothing differs, so doing it twice books nothing. The cost is that of the price list as it is now for called_at (LC001 when there is none). A call served from response_cache stays at 0. Only for the owner of the ledger and its admins, at READ COMMITTED (25000).';
+    'Corrects the usage of a recorded call: usage, in the ledger''s convention, is what it should have been. Books a new row with the differences in counts and cost, linked by corrects, with the reason in tags, and returns its call_id; NULL when nothing differs, so doing it twice books nothing. The cost is that of the price list as it is now for called_at. Where the list does not know a price for all of it, that is an error (LC001) for a call that has its full price; one that is unpriced or partial is counted right and priced as far as it can be. A call that was moved may be named as it was before. A call served from response_cache stays at 0. Only for the owner of the ledger and its admins, at READ COMMITTED (25000).';
 
 CREATE FUNCTION cost_ledger_internal.correct_call(event_key text, usage jsonb, reason text, key_space text) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
@@ -229,14 +345,7 @@ AS $$
 DECLARE
     known record;
 BEGIN
-    SELECT k.called_at, k.call_id INTO known
-        FROM cost_ledger_internal.event_key k
-        WHERE k.key_space = coalesce(correct_call.key_space, '') AND k.event_key = correct_call.event_key;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'there is no call with event key "%"', correct_call.event_key
-            USING ERRCODE = 'no_data_found',
-                  HINT = 'Pass the event key that the call was recorded with, and the key_space of who sent it (cost_ledger.grants), or its called_at and call_id.';
-    END IF;
+    known := cost_ledger_internal.known_call(correct_call.event_key, correct_call.key_space);
     RETURN cost_ledger.correct_call(known.called_at, known.call_id, usage, reason);
 END
 $$;
@@ -272,6 +381,8 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
+    -- Where it was moved, as it is now; where it was taken back, as it came.
+    known.call_id := coalesce(cost_ledger_internal.standing_call_id(known.called_at, known.call_id), known.call_id);
     SELECT c.* INTO recorded FROM cost_ledger.call c WHERE c.called_at = known.called_at AND c.call_id = known.call_id;
     is_seen := recorded_call_as_owner.sees_all OR coalesce(recorded.team = ANY (teams), false) OR coalesce(recorded.customer = ANY (customers), false);
     IF is_seen OR sees_returned THEN
@@ -312,4 +423,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION cost_ledger.recorded_call(text, text) IS
-    'The call that an event key has recorded, found by its key: one row, none where the key is new. key_space is that of the role that sent it, left out the caller''s own. call has every column of the call that is not NULL, by name; jsonb_populate_record(NULL::cost_ledger.call, call) makes a row of it again. is_dropped: retention has dropped the call, and call_id and called_at are all that is left. Who has a key space of its own sees what was sent into it; who reads all calls, those of any space; a reader of a team or customer, its calls; a writer of the shared space, what INSERT … RETURNING gives it, without call. Nobody sees anything else: then there is no row.';
+    'The call that an event key has recorded, found by its key: one row, none where the key is new. key_space is that of the role that sent it, left out the caller''s own. call has every column of the call that is not NULL, by name; jsonb_populate_record(NULL::cost_ledger.call, call) makes a row of it again. A call that was moved is told as it is now. is_dropped: retention has dropped the call, and call_id and called_at are all that is left. Who has a key space of its own sees what was sent into it; who reads all calls, those of any space; a reader of a team or customer, its calls; a writer of the shared space, what INSERT … RETURNING gives it, without call. Nobody sees anything else: then there is no row.';

@@ -20,6 +20,15 @@ CREATE FUNCTION cost_ledger_internal.shorten_label(label text) RETURNS text
 COMMENT ON FUNCTION cost_ledger_internal.shorten_label(text) IS
     'A label as the ledger keeps it: beyond 1 kB its beginning, "#" and its MD5, 1,024 bytes at most.';
 
+-- Parsed already, and plain SQL, so that reserve() pays no call for it.
+CREATE FUNCTION cost_ledger_internal.kept_label(label text, value text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN label IN ('run_id', 'session_id', 'user_id', 'parent_run_id') THEN cost_ledger_internal.shorten_id(value)
+                ELSE cost_ledger_internal.shorten_label(value) END;
+
+COMMENT ON FUNCTION cost_ledger_internal.kept_label(text, text) IS
+    'What a call has where this value is sent as this label: an id or another label, shortened if need be.';
+
 CREATE FUNCTION cost_ledger_internal.refuse_filter(place text, problem text, labels text[], is_exact boolean) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -116,9 +125,8 @@ BEGIN
         END IF;
         -- As calls have them: long labels are kept shortened, other texts are not.
         SELECT coalesce(jsonb_agg(DISTINCT CASE WHEN cost_ledger_internal.is_prefix(v.value) THEN v.value
-                                                WHEN entry.label IN ('run_id', 'session_id', 'user_id', 'parent_run_id') THEN cost_ledger_internal.shorten_id(v.value)
-                                                WHEN entry.label = ANY (cost_ledger_internal.budget_columns() || '{region,status,cohort,step,request_id,tool}'::text[])
-                                                    THEN cost_ledger_internal.shorten_label(v.value)
+                                                WHEN entry.label = ANY (cost_ledger_internal.budget_columns() || '{parent_run_id,region,status,cohort,step,request_id,tool}'::text[])
+                                                    THEN cost_ledger_internal.kept_label(entry.label, v.value)
                                                 ELSE v.value END), '[]')
             INTO listed
             FROM jsonb_array_elements_text(cost_ledger_internal.filter_values(entry.wanted)) AS v;

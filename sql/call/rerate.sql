@@ -37,7 +37,8 @@ BEGIN
     RETURN QUERY EXECUTE format($query$
         SELECT c.called_at, c.call_id, c.provider, c.model, c.region, c.service_class, c.customer,
                c.team, c.feature, c.served_from,
-               jsonb_strip_nulls(jsonb_build_object(
+               -- A call of which nothing is known but that it failed has no usage.
+               nullif(jsonb_strip_nulls(jsonb_build_object(
                    'input_tokens', coalesce(c.input_tokens + coalesce(k.input_tokens, 0), k.input_tokens),
                    'cache_read_tokens', coalesce(c.cache_read_tokens + coalesce(k.cache_read_tokens, 0), k.cache_read_tokens),
                    'cache_write_tokens', coalesce(c.cache_write_tokens + coalesce(k.cache_write_tokens, 0), k.cache_write_tokens),
@@ -48,10 +49,10 @@ BEGIN
                           SELECT jsonb_object_agg(m.meter, m.quantity)
                           FROM (SELECT o.key AS meter, sum(o.value::numeric) AS quantity
                                 FROM cost_ledger.call r, jsonb_each_text(r.other_usage) o
-                                WHERE r.called_at = c.called_at AND (r.call_id = c.call_id OR r.corrects = c.call_id)
+                                WHERE r.called_at = c.called_at AND (r.call_id = c.call_id OR r.corrects = c.call_id) AND r.reverses IS NULL
                                 GROUP BY o.key
                                 HAVING sum(o.value::numeric) <> 0 OR o.key = 'requests') m)
-                      ELSE c.other_usage END, '{}'),
+                      ELSE c.other_usage END, '{}'), CASE WHEN cost_ledger_internal.is_failure(c.status) THEN '{}'::jsonb END),
                coalesce(c.cost + coalesce(k.cost, 0), k.cost),
                coalesce(k.price_id, c.price_id), coalesce(k.pricing, c.pricing),
                coalesce(k.corrections, 0),
@@ -67,20 +68,22 @@ BEGIN
                    sum(x.output_tokens) AS output_tokens, sum(x.reasoning_tokens) AS reasoning_tokens,
                    bool_or(x.other_usage IS NOT NULL) AS has_other_usage
             FROM cost_ledger.call x
-            WHERE x.corrects IS NOT NULL AND x.called_at >= $1 AND x.called_at < $2 AND x.call_id <> ALL ($3)
+            WHERE x.corrects IS NOT NULL AND x.reverses IS NULL AND x.called_at >= $1 AND x.called_at < $2 AND x.call_id <> ALL ($3)
             GROUP BY x.called_at, x.corrects) k ON k.called_at = c.called_at AND k.corrects = c.call_id
-        WHERE c.corrects IS NULL AND c.called_at >= $1 AND c.called_at < $2 AND c.call_id <> ALL ($3) AND %1$s
+        WHERE c.corrects IS NULL AND c.called_at >= $1 AND c.called_at < $2 AND c.call_id <> ALL ($3)%3$s AND %1$s
         $query$,
         conditions[1],
         coalesce('CASE ' || (SELECT string_agg(format('WHEN %s THEN %s', m.condition, m.n), ' ' ORDER BY m.n)
                              FROM unnest(conditions[2:]) WITH ORDINALITY AS m (condition, n)) || ' END',
-                 'NULL::integer'))
+                 'NULL::integer'),
+        -- Corrections of a call stand and fall with it.
+        cost_ledger_internal.standing())
         USING range_start, range_end, coalesce(cost_ledger_internal.quarantined_ids(range_start, range_end), '{}');
 END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.booked_calls(timestamptz, timestamptz, jsonb, jsonb) IS
-    'What is booked for each call of a range of time (end exclusive), its corrections and adjustments included: usage as it is known now, in the ledger''s convention; cost, the sum of all its rows (NULL while nothing has a price); price_id and pricing of the last of them. filters is a filter of calls (call_condition()); marks is a list of such filters; mark is the number of the first that holds.';
+    'What is booked for each call of a range of time (end exclusive), its corrections and adjustments included: usage as it is known now, in the ledger''s convention (NULL of a failed call of which nothing was counted); cost, the sum of all its rows (NULL while nothing has a price); price_id and pricing of the last of them. filters is a filter of calls (call_condition()); marks is a list of such filters; mark is the number of the first that holds.';
 
 CREATE FUNCTION cost_ledger_internal.billed_meters(
     range_start timestamptz, range_end timestamptz, filters jsonb, currency text
@@ -167,32 +170,19 @@ DECLARE
 BEGIN
     changes := $query$
         WITH changes AS MATERIALIZED (
-            SELECT b.*, e.new_price_id, e.new_pricing,
+            SELECT b.*,
                    -- A price that is gone is no lower price: where less is known
                    -- than before, the cost stays what it was.
-                   CASE WHEN e.new_pricing IN ('priced', 'free') OR e.new_pricing = 'partial' AND b.pricing IN ('unpriced', 'partial')
+                   CASE WHEN b.new_pricing IN ('priced', 'free') OR b.new_pricing = 'partial' AND b.pricing IN ('unpriced', 'partial')
                         THEN trim_scale(b.new_cost - coalesce(b.cost, 0)) END AS difference
             -- OFFSET 0: priced once, not once for each mention.
-            FROM (SELECT k.*, cost_ledger.cost_at(k.called_at, k.provider, k.model, k.usage, k.service_class, k.region, customer => k.customer) AS new_cost
+            FROM (SELECT k.*, p.cost AS new_cost, p.pricing AS new_pricing, p.price_id AS new_price_id
                   FROM cost_ledger_internal.booked_calls($1, $2, $3) k
+                  CROSS JOIN LATERAL cost_ledger_internal.pricing_at(k.called_at, k.provider, k.model, k.usage, k.service_class, k.region, k.customer) p
                   WHERE k.served_from = 'model'
                   OFFSET 0) b
-            CROSS JOIN LATERAL (
-                SELECT CASE WHEN b.new_cost IS NULL THEN 'unpriced'
-                            WHEN bool_or(x.amount IS NULL AND x.quantity <> 0) THEN 'partial'
-                            WHEN bool_or(x.unit_price * x.multiplier <> 0) THEN 'priced'
-                            ELSE 'free' END AS new_pricing,
-                       CASE WHEN min(x.price_id) = max(x.price_id) THEN min(x.price_id)
-                            -- Of several, the price of the most specific card.
-                            ELSE (SELECT p.price_id
-                                  FROM cost_ledger_internal.price p
-                                  JOIN cost_ledger_internal.rate_card r ON r.card_id = p.card_id
-                                  WHERE p.price_id = ANY (array_agg(x.price_id))
-                                  ORDER BY r.customer = '', r.service_class <> b.service_class, r.region = '', p.price_id
-                                  LIMIT 1) END AS new_price_id
-                FROM cost_ledger.explain_cost(b.called_at, b.provider, b.model, b.usage, b.service_class, b.region, b.customer) x) e
-            WHERE (b.new_cost IS DISTINCT FROM b.cost OR b.pricing IN ('unpriced', 'partial'))
-              AND (b.new_cost IS DISTINCT FROM b.cost OR b.pricing <> e.new_pricing)
+            WHERE b.new_cost IS DISTINCT FROM b.cost
+               OR b.pricing IN ('unpriced', 'partial') AND b.pricing <> b.new_pricing
         )$query$;
     IF batch IS NULL THEN
         RETURN changes || format($query$
@@ -213,7 +203,8 @@ BEGIN
         INTO columns, expressions
         FROM pg_attribute a
         WHERE a.attrelid = 'cost_ledger.call'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-          AND a.attname <> ALL ('{call_id,recorded_at,recorded_xid,event_key,input_tokens,cache_read_tokens,cache_write_tokens,cache_write_1h_tokens,output_tokens,reasoning_tokens,other_usage,raw_usage,cache_read_cost,cache_write_cost,output_cost,other_cost,reported_cost,avoided_cost,score,hold_id,duration_ms,retry_count,tool_calls,tool_calls_count,input_parts,accepted}'::name[]);
+          AND a.attname <> ALL (cost_ledger_internal.call_facts()
+                                || '{call_id,reverses,restates,recorded_at,recorded_xid,input_tokens,cache_read_tokens,cache_write_tokens,cache_write_1h_tokens,output_tokens,reasoning_tokens,other_usage}'::text[]);
     RETURN changes || format($query$, adjustments AS (
         INSERT INTO cost_ledger.call (%s)
         SELECT %s
@@ -423,8 +414,8 @@ BEGIN
                    count(*) FILTER (WHERE NOT k.is_known) AS unpriced_calls
             FROM (
                 SELECT b.team, b.feature, b.cost,
-                       CASE WHEN n.is_other THEN e.amount ELSE b.cost END AS what_if_cost,
-                       b.cost IS NOT NULL AND b.pricing IN ('priced', 'free') AND (NOT n.is_other OR e.is_complete) AS is_known
+                       CASE WHEN n.is_other THEN e.cost ELSE b.cost END AS what_if_cost,
+                       b.cost IS NOT NULL AND b.pricing IN ('priced', 'free') AND (NOT n.is_other OR e.pricing IN ('priced', 'free')) AS is_known
                 -- Day by day, which is what is kept in memory.
                 FROM generate_series(first_call, last_call, interval '24 hours') AS d (day_start)
                 CROSS JOIN LATERAL cost_ledger_internal.booked_calls(d.day_start, least(d.day_start + interval '24 hours', what_if.range_end),
@@ -449,14 +440,10 @@ BEGIN
                            END AS usage
                     FROM (SELECT round(n.input * what_if.cache_hit_ratio) AS read,
                                  n.input - greatest(round(n.input * what_if.cache_hit_ratio), n.other_modality) AS room) r) u
-                CROSS JOIN LATERAL (
-                    SELECT sum(x.amount) AS amount,
-                           u.usage <> '{}' AND bool_and(x.amount IS NOT NULL OR x.quantity = 0) AND sum(x.amount) IS NOT NULL AS is_complete
-                    FROM cost_ledger.explain_cost(
-                             coalesce(what_if.priced_at, b.called_at), coalesce(providers[b.mark], b.provider), coalesce(models[b.mark], b.model),
-                             u.usage, coalesce(classes[b.mark], b.service_class), coalesce(regions[b.mark], b.region),
-                             coalesce(customers[b.mark], b.customer)) x
-                    WHERE n.is_other) e) k
+                LEFT JOIN LATERAL cost_ledger_internal.pricing_at(
+                        coalesce(what_if.priced_at, b.called_at), coalesce(providers[b.mark], b.provider), coalesce(models[b.mark], b.model),
+                        u.usage, coalesce(classes[b.mark], b.service_class), coalesce(regions[b.mark], b.region),
+                        coalesce(customers[b.mark], b.customer)) e ON n.is_other) k
             GROUP BY k.team, k.feature) t
         ORDER BY t.team, t.feature;
 END

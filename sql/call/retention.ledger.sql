@@ -115,6 +115,9 @@ CROSS JOIN LATERAL (
     SELECT count(*) AS rows, sum(c.cost) AS cost
     FROM cost_ledger_internal.call_default c
     WHERE c.called_at >= m.range_start AND c.called_at < m.range_end
+      AND c.reverses IS NULL
+      -- What is due is in the rollups still.
+      AND NOT EXISTS (SELECT FROM cost_ledger_internal.reversal v WHERE v.called_at = c.called_at AND v.call_id = c.call_id AND NOT v.is_due)
       AND cost_ledger_internal.is_consumed(c.recorded_xid, c.call_id, (SELECT s.snapshot FROM cost_ledger_internal.rollup_state s),
                                            (SELECT s.base_call_id FROM cost_ledger_internal.rollup_state s),
                                            (SELECT s.partial_xid FROM cost_ledger_internal.rollup_state s),
@@ -217,6 +220,8 @@ CROSS JOIN LATERAL (
     FROM cost_ledger.call c
     WHERE c.called_at >= d.starts_at AND c.called_at < d.ends_at
       AND cost_ledger_internal.is_consumed(c.recorded_xid, c.call_id, s.snapshot, s.base_call_id, s.partial_xid, s.partial_call_id)
+      AND c.reverses IS NULL
+      AND NOT EXISTS (SELECT FROM cost_ledger_internal.reversal v WHERE v.called_at = c.called_at AND v.call_id = c.call_id)
       AND c.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q))) n
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(r.calls + coalesce(r.corrections, 0)), 0)::bigint AS rows, sum(r.cost) AS cost

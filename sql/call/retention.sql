@@ -150,7 +150,7 @@ BEGIN
         problem := format('its rollups differ from its calls (in %s rows)', differences);
     END IF;
     EXECUTE format('SELECT count(*) AS rows, sum(c.cost) AS cost, min(c.call_id) AS first_call_id, max(c.call_id) AS last_call_id FROM %s c WHERE true%s',
-                   relation, cost_ledger_internal.not_quarantined())
+                   relation, cost_ledger_internal.standing() || cost_ledger_internal.not_quarantined())
         INTO found_rows;
     INSERT INTO cost_ledger_internal.partition_check (relation, partition, range_start, range_end, snapshot, base_call_id,
                                              rows, cost, first_call_id, last_call_id, quarantined, digest, problem)
@@ -217,6 +217,7 @@ BEGIN
                checked.first_call_id, checked.last_call_id, checked.digest, r.retain_calls, checked.checked_at, checked.quarantined
         FROM cost_ledger.retention r;
     DELETE FROM cost_ledger_internal.quarantine q WHERE q.called_at >= checked.range_start AND q.called_at < checked.range_end;
+    DELETE FROM cost_ledger_internal.reversal v WHERE v.called_at >= checked.range_start AND v.called_at < checked.range_end;
     UPDATE cost_ledger_internal.rollup_state s SET calls_from = greatest(s.calls_from, checked.range_end);
     EXECUTE format('DROP TABLE %s', relation);
     RETURN NULL;

@@ -25,6 +25,8 @@ AS $$
         ('retention_check',           'SELECT',                    '{reader}'),
         ('rerate_batch',              'SELECT',                    '{reader}'),
         ('rerate_batch_summary',      'SELECT',                    '{all_readers}'),
+        ('restatement',               'SELECT',                    '{reader}'),
+        ('restatement_batch',         'SELECT',                    '{reader}'),
         -- prices
         ('price_list',                'SELECT',                    '{all_readers}'),
         ('price_list',                'INSERT',                    '{admin}'),
@@ -88,6 +90,9 @@ AS $$
     VALUES
         -- calls
         ('correct_call',             '{admin}'::text[]),
+        ('reattribute',              '{admin}'),
+        ('void_call',                '{admin}'),
+        ('explain_call',             '{all_readers}'),
         ('recorded_call',            '{writer,gateway,all_readers}'),
         ('create_partitions',        '{}'),
         ('partition_digest',         '{}'),

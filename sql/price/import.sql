@@ -418,8 +418,10 @@ BEGIN
         RETURN;
     END IF;
     IF jumps IS NULL THEN
-        new_price := cost_ledger.set_price(item.provider, item.model, item.value, starts, item.valid_to, item.service_class, item.region, item.currency,
-                                           CASE WHEN run.format = 'cost_ledger' THEN item.name ELSE coalesce(item.name, run.document) END, true, item.customer);
+        -- The differences say what came and went.
+        SELECT p.price_id INTO new_price
+            FROM cost_ledger_internal.put_price(item.provider, item.model, item.value, starts, item.valid_to, item.service_class, item.region, item.currency,
+                                                CASE WHEN run.format = 'cost_ledger' THEN item.name ELSE coalesce(item.name, run.document) END, true, item.customer) p;
         INSERT INTO cost_ledger_internal.price_origin (price_id, source_id) VALUES (new_price, import_price.source_id) ON CONFLICT DO NOTHING;
     END IF;
 
@@ -595,6 +597,7 @@ BEGIN
         IF run.is_dry THEN
             RAISE EXCEPTION USING ERRCODE = 'LC099', MESSAGE = 'dry run';
         END IF;
+        ANALYZE cost_ledger_internal.rate_card, cost_ledger_internal.price, cost_ledger_internal.price_line, cost_ledger.model_alias; -- or names are looked for as if these were empty
     EXCEPTION
         WHEN SQLSTATE 'LC099' THEN
             NULL;
@@ -676,8 +679,9 @@ DECLARE
     h CONSTANT jsonb := cost_ledger_internal.held_price(held_id);
     new_id bigint;
 BEGIN
-    new_id := cost_ledger.set_price(h ->> 'provider', h ->> 'model', h -> 'rates', coalesce(accept_held_price.valid_from, (h ->> 'valid_from')::timestamptz),
-                                    (h ->> 'valid_to')::timestamptz, h ->> 'service_class', h ->> 'region', h ->> 'currency', h ->> 'source', true, h ->> 'customer');
+    SELECT p.price_id INTO new_id
+        FROM cost_ledger_internal.put_price(h ->> 'provider', h ->> 'model', h -> 'rates', coalesce(accept_held_price.valid_from, (h ->> 'valid_from')::timestamptz),
+                                            (h ->> 'valid_to')::timestamptz, h ->> 'service_class', h ->> 'region', h ->> 'currency', h ->> 'source', true, h ->> 'customer') p;
     IF h ->> 'source_id' IS NOT NULL THEN
         INSERT INTO cost_ledger_internal.price_origin (price_id, source_id) VALUES (new_id, (h ->> 'source_id')::bigint) ON CONFLICT DO NOTHING;
     END IF;

@@ -8,52 +8,28 @@ CREATE FUNCTION cost_ledger_internal.genai_provider_names(doc jsonb) RETURNS TAB
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    known_names CONSTANT text[] := '{
-        anthropic, anthropic.messages, claude,
-        aws.bedrock, aws, bedrock, bedrock_converse, amazon-bedrock, amazon_bedrock, aws_bedrock,
-        azure.ai.openai, azure, azure_openai, azure-openai, azure_ai, az.ai.openai, azure.ai.inference, az.ai.inference,
-        gcp.gemini, google, gemini, google-ai-studio, google_genai, google-gla, gcp.gen_ai,
-        gcp.vertex_ai, vertex_ai, vertex, google-vertex, google_vertexai, google_vertex, vertexai,
-        x_ai, x-ai, xai, grok, mistral_ai, mistral, mistralai, together_ai, together, together-ai, togetherai,
-        fireworks_ai, fireworks, fireworks-ai, moonshot, moonshotai, moonshot_ai, perplexity, perplexity_ai, perplexity-ai,
-        openai, openai.chat, openai.responses, cohere, cohere_chat, deepseek, deepseek_ai, groq, cerebras, openrouter,
-        voyage, voyageai, voyage_ai, zai, z-ai, zhipuai, zhipu, minimax, novita, novita_ai, ovhcloud, modal}';
-    ids text[];
-    rules text[];
+#variable_conflict use_column
 BEGIN
-    SELECT coalesce(array_agg(e.value ->> 'id' ORDER BY e.n), '{}'),
-           array_agg(cost_ledger_internal.genai_regex(e.value -> 'provider_match', e.value ->> 'id') ORDER BY e.n)
-        INTO ids, rules
+    -- A provider that goes by one of the document's ids is found by that; of the
+    -- others the document's rules are asked, and the first that holds counts.
+    RETURN QUERY
+    WITH documented AS (
+        SELECT e.n, e.value ->> 'id' AS id,
+               CASE WHEN jsonb_typeof(e.value -> 'provider_match') = 'object'
+                    THEN cost_ledger_internal.genai_regex(e.value -> 'provider_match', e.value ->> 'id') END AS rule
         FROM jsonb_array_elements(doc) WITH ORDINALITY AS e (value, n)
-        WHERE jsonb_typeof(e.value -> 'provider_match') = 'object';
-    FOREACH name IN ARRAY known_names LOOP
-        provider := NULL;
-        -- Its own id comes first, then what is the same provider here (azure
-        -- under OpenTelemetry's name has "openai" in it), then the document's
-        -- rule, the first that holds.
-        SELECT e.value ->> 'id' INTO provider
-        FROM cost_ledger_internal.model_names(name, '-') n, jsonb_array_elements(doc) AS e
-        WHERE n.model_name = '-' AND e.value ->> 'id' = n.provider_name
-        ORDER BY n.step
-        LIMIT 1;
-        IF provider IS NULL THEN
-            FOR i IN 1 .. cardinality(ids) LOOP
-                IF name ~ rules[i] THEN
-                    provider := ids[i];
-                    EXIT;
-                END IF;
-            END LOOP;
-        END IF;
-        IF provider <> name THEN
-            RETURN NEXT;
-        END IF;
-    END LOOP;
+    )
+    SELECT DISTINCT ON (g.names[1]) g.names[1], d.id
+    FROM (SELECT string_to_array(u.names, ' ') FROM unnest(cost_ledger_internal.provider_groups()) AS u (names)) AS g (names),
+         documented d
+    WHERE EXISTS (SELECT FROM unnest(g.names) AS n WHERE n ~ d.rule)
+      AND NOT EXISTS (SELECT FROM documented o WHERE o.id = ANY (cost_ledger_internal.provider_names(g.names[1])))
+    ORDER BY g.names[1], d.n;
 END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.genai_provider_names(jsonb) IS
-    'Other names, of those that OpenTelemetry, gateways and libraries use, under which calls of a genai-prices provider come: by the same-provider names of this ledger, then by the document''s provider_match rules.';
+    'Providers that go by none of the ids of a genai-prices document, but by a name for which one of its provider_match rules holds: the first of the names of each (see provider_groups()), and the id that the rule gives it.';
 
 CREATE FUNCTION cost_ledger_internal.genai_regex(rule jsonb, entry text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
@@ -201,6 +177,11 @@ BEGIN
     IF NOT prices ? 'cache_write_1h_mtok' AND prices ? 'cache_write_mtok' THEN
         RETURN QUERY SELECT 'cache_write_1h_tokens', r.line, true
                      FROM cost_ledger_internal.genai_rates(jsonb_build_object('cache_write_1h_mtok', prices -> 'cache_write_mtok'), condition, entry) r;
+    END IF;
+    -- The fee of a request has its search in it, of whatever size.
+    IF prices ? 'requests_kcount' AND NOT prices ? 'web_searches_kcount' THEN
+        RETURN QUERY SELECT 'web_search_requests' || s.size, condition || '{"price": 0, "per": 1}', true
+                     FROM unnest('{"", _low, _medium, _high}'::text[]) AS s (size);
     END IF;
     -- A model listed without prices is a free one to genai-prices.
     IF condition = '{}' AND prices = '{}' THEN

@@ -55,7 +55,7 @@ BEGIN
         WHEN 'output_dbu_cost_per_token' THEN 'output_tokens'
         WHEN 'output_db_cost_per_token' THEN 'output_tokens'
         WHEN 'input_cost_per_request' THEN 'requests'
-        WHEN 'input_cost_per_query' THEN 'input_queries'
+        WHEN 'input_cost_per_query' THEN 'search_units'
         WHEN 'ocr_cost_per_page' THEN 'pages'
         WHEN 'annotation_cost_per_page' THEN 'annotation_pages'
         WHEN 'ocr_cost_per_credit' THEN 'credits'
@@ -97,6 +97,27 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.litellm_key(text) IS
     'What a price key of LiteLLM means here: meter (NULL for one that is not known), service class, context tier, units that the line''s price buys, whether it is in Databricks units, and whether it is a later-named synonym.';
 
+CREATE FUNCTION cost_ledger_internal.litellm_meter(meter text, raw jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE
+        -- Models that make images have no other price than that of an image.
+        WHEN meter = 'input_images' AND raw ->> 'mode' IN ('image_generation', 'image_edit') AND NOT raw ? 'output_cost_per_image' THEN 'output_images'
+        -- What is called an image here is a token of one, says OpenAI.
+        WHEN meter = 'input_images' AND raw ->> 'mode' = 'realtime' THEN 'input_image_tokens'
+        -- A video's seconds are the seconds of what was made.
+        WHEN meter = 'output_video_seconds' AND NOT raw ? 'output_cost_per_second' THEN 'output_seconds'
+        -- The duration that is transcribed is one, whichever side has its price.
+        WHEN meter IN ('input_seconds', 'output_seconds') AND raw ->> 'mode' = 'audio_transcription' AND coalesce(raw -> 'input_cost_per_second', '0') = '0'
+            THEN CASE meter WHEN 'input_seconds' THEN 'output_seconds' ELSE 'input_seconds' END
+        ELSE meter
+    END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.litellm_meter(text, jsonb) IS
+    'The meter that a price of LiteLLM is for, which depends on the mode of its entry: calls report what images a model has made, what tokens of images it was shown, how long a video or a recording is.';
+
 CREATE FUNCTION cost_ledger_internal.litellm_rates(entry text, raw jsonb) RETURNS TABLE (
         path text[], kind text, meter text, service_class text, region text, currency text, rate jsonb, price numeric, factor numeric, value jsonb, note text)
     -- PL/pgSQL, whose plans are kept: this runs thousands of times.
@@ -134,11 +155,11 @@ BEGIN
         SELECT f.path, f.value,
                CASE WHEN f.path[1] = 'provider_specific_entry' OR f.key ~ '^regional_processing_uplift_multiplier_[a-z]+$' THEN 'multiplier' ELSE 'price' END AS kind,
                CASE WHEN f.key ~ '^search_context_size_[a-z]+$' AND f.path[1] = 'search_context_cost_per_query' THEN 'web_search_requests' || substr(f.key, 20)
-                    ELSE k.meter || coalesce(f.results, '') END AS meter,
-               k.service_class, k.is_dbu, coalesce(k.per, 1) AS per, k.synonym,
+                    ELSE m.meter || coalesce(f.results, '') END AS meter,
+               k.service_class, k.is_dbu, CASE WHEN m.meter = 'input_image_tokens' THEN 1000000 ELSE coalesce(k.per, 1) END AS per, k.synonym,
                CASE WHEN f.range_from > 0 AND k.over_tokens = 0 THEN f.range_from ELSE k.over_tokens END AS over_tokens,
                f.range_from, f.key
-        FROM found f, LATERAL cost_ledger_internal.litellm_key(f.key) k
+        FROM found f, LATERAL cost_ledger_internal.litellm_key(f.key) k, LATERAL (SELECT cost_ledger_internal.litellm_meter(k.meter, raw) AS meter) AS m
     ), checked AS (
         SELECT r.*, CASE WHEN jsonb_typeof(r.value) = 'number' THEN cost_ledger_internal.import_number(r.value, entry, array_to_string(r.path, '.')) END AS number,
                -- One line is enough for two names of the same.
@@ -197,9 +218,8 @@ BEGIN
         WHERE d.key NOT IN ('sample_spec', 'fallback_generalizations')
     ), named AS (
         SELECT n.*,
-               CASE WHEN starts_with(n.key, n.litellm_provider || '/') THEN substr(n.key, length(n.litellm_provider) + 2)
-                    WHEN starts_with(n.key, n.provider || '/') THEN substr(n.key, length(n.provider) + 2)
-                    ELSE n.key END AS bare
+               CASE WHEN split_part(n.key, '/', 1) = ANY (cost_ledger_internal.provider_names(n.litellm_provider))
+                    THEN coalesce(nullif(substr(n.key, strpos(n.key, '/') + 1), ''), n.key) ELSE n.key END AS bare
         FROM entries n
     )
     -- Of two entries of one name the plainer has it, the other keeps its key.
@@ -230,6 +250,12 @@ BEGIN
         -- A search whose size nobody says is a medium one.
         SELECT y.service_class, y.currency, 'web_search_requests', y.rate
         FROM x y WHERE y.kind = 'price' AND y.meter = 'web_search_requests_medium'
+        UNION ALL
+        -- An image whose size is in the model's name has so many pixels.
+        SELECT y.service_class, y.currency, 'output_images',
+               y.rate || jsonb_build_object('price', trim_scale((y.rate ->> 'price')::numeric * size[1]::numeric * size[2]::numeric))
+        FROM x y, regexp_match(entry, '(?:^|/)([0-9]{2,5})-x-([0-9]{2,5})/') AS size
+        WHERE size IS NOT NULL AND y.kind = 'price' AND y.meter = 'input_pixels' AND y.price > 0 AND NOT EXISTS (SELECT FROM x z WHERE z.meter = 'output_images')
     )
     SELECT l.kind, l.service_class, l.region, l.currency, l.factor, l.path, l.value, l.note, l.rates
     FROM (SELECT x.kind, x.service_class, x.region, x.currency, x.factor, x.path, x.value, x.note, NULL::jsonb AS rates

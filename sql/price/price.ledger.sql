@@ -12,6 +12,8 @@ CREATE TABLE cost_ledger_internal.rate_card (
     customer       text COLLATE "C" NOT NULL DEFAULT '',
     CONSTRAINT rate_card_key UNIQUE (provider, model, region, service_class, customer)
 );
+-- By its name whatever the case: as "C", so the same in every locale.
+CREATE INDEX rate_card_name ON cost_ledger_internal.rate_card ((lower(provider) || E'\n' || lower(model)));
 
 COMMENT ON TABLE cost_ledger_internal.rate_card IS 'What can have a price: one model of one provider, in one region (or any) and one service class, for one customer (or any). Made by set_price().';
 COMMENT ON COLUMN cost_ledger_internal.rate_card.card_id IS 'Identity of the rate card.';
@@ -144,6 +146,7 @@ CREATE TABLE cost_ledger.model_alias (
     -- A bad one would fail every call that looks for its price.
     CONSTRAINT model_alias_regex CHECK (match <> 'regex' OR ('' ~ pattern) IS NOT NULL)
 );
+CREATE INDEX model_alias_provider ON cost_ledger.model_alias (lower(provider), match, pattern);
 
 COMMENT ON TABLE cost_ledger.model_alias IS 'Names that calls carry, and the rate card they are priced by. People fill it; resolve_model() shows what it does.';
 COMMENT ON COLUMN cost_ledger.model_alias.provider IS 'Provider of the call, or the empty string for any.';

@@ -17,7 +17,7 @@ CREATE FUNCTION cost_ledger.cost_at(
     AS 'MODULE_PATHNAME', 'cl_cost_at';
 
 COMMENT ON FUNCTION cost_ledger.cost_at(timestamptz, text, text, jsonb, text, text, boolean, text) IS
-    'Exact cost of a usage at the price in force at called_at, in the ledger''s currency, unrounded. usage is in the ledger''s convention, {"input_tokens": 5800, "cache_read_tokens": 5000, "output_tokens": 600}; a provider''s object is an error (22023). NULL where nothing can be priced, or with strict => true an error (LC001), also where only a part can. customer gives that customer''s prices, to who may see its calls (else 42501).';
+    'Exact cost of a usage at the price in force at called_at, in the ledger''s currency, unrounded. A price per request is in it once, also of an empty usage. usage is in the ledger''s convention, {"input_tokens": 5800, "cache_read_tokens": 5000, "output_tokens": 600}; a provider''s object is an error (22023). NULL where nothing can be priced, or with strict => true an error (LC001), also where only a part can. customer gives that customer''s prices, to who may see its calls (else 42501).';
 
 CREATE FUNCTION cost_ledger.explain_cost(
     called_at      timestamptz,
@@ -43,7 +43,17 @@ CREATE FUNCTION cost_ledger.explain_cost(
     AS 'MODULE_PATHNAME', 'cl_explain_cost';
 
 COMMENT ON FUNCTION cost_ledger.explain_cost(timestamptz, text, text, jsonb, text, text, text) IS
-    'How cost_at() comes to its answer, one row per meter (and per step of a graduated rate): the quantity priced there (a total''s parts taken out), its rate (unit_price for "per" units, in currency), the product of all multipliers and the exchange rate, amount = quantity × unit_price / per × multiplier in the ledger''s currency, the price version and the rule applied. amount is NULL where there is no rate; the sum of amount is cost_at().';
+    'How cost_at() comes to its answer, one row per meter (and per step of a graduated rate): the quantity priced there (a total''s parts taken out), its rate (unit_price for "per" units, in currency), the product of all multipliers and the exchange rate, amount = quantity × unit_price / per × multiplier in the ledger''s currency, the price version, and the rule applied: whether the rate is the meter''s own, its tier and window, whose card it stands on, and each multiplier. amount is NULL where there is no rate, or, with multiplier, no exchange rate; the sum of amount is cost_at().';
+
+CREATE FUNCTION cost_ledger_internal.pricing_at(
+    called_at timestamptz, provider text, model text, usage jsonb, service_class text, region text, customer text,
+    OUT cost numeric, OUT pricing text, OUT price_id bigint
+) RETURNS record
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cl_pricing_at';
+
+COMMENT ON FUNCTION cost_ledger_internal.pricing_at(timestamptz, text, text, jsonb, text, text, text) IS
+    'What call says of such a call: cost as of cost_at(), pricing, and the price version of the most specific card in force. Of no usage (NULL), unpriced.';
 
 CREATE FUNCTION cost_ledger_internal.price_changed() RETURNS trigger
     LANGUAGE c
@@ -161,7 +171,7 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'A window has "from" and "to", or "days", or all three.';
     END IF;
-    IF NOT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = window_zone) THEN
+    IF NOT cost_ledger_internal.is_time_zone(window_zone) THEN
         RAISE EXCEPTION 'time zone "%" is not known', window_zone
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Use a name of pg_timezone_names, e.g. UTC or Asia/Shanghai.';
@@ -281,6 +291,235 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.has_rates(bigint, jsonb) IS
     'Whether the lines of a price are those of a rates object, the order of its windows included.';
 
+CREATE FUNCTION cost_ledger_internal.take_card(provider text, model text, region text, service_class text, customer text) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    card bigint;
+BEGIN
+    INSERT INTO cost_ledger_internal.rate_card (provider, model, region, service_class, customer)
+        VALUES (take_card.provider, take_card.model, take_card.region, take_card.service_class, take_card.customer)
+        ON CONFLICT ON CONSTRAINT rate_card_key DO NOTHING;
+    SELECT c.card_id INTO card FROM cost_ledger_internal.rate_card c
+        WHERE c.provider = take_card.provider AND c.model = take_card.model AND c.region = take_card.region
+          AND c.service_class = take_card.service_class AND c.customer = take_card.customer
+        FOR NO KEY UPDATE;
+    RETURN card;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.take_card(text, text, text, text, text) IS
+    'The rate card, made if need be, and locked to the end of the transaction: one change of a card at a time.';
+
+CREATE FUNCTION cost_ledger_internal.put_price(
+    provider       text,
+    model          text,
+    rates          jsonb,
+    valid_from     timestamptz,
+    valid_to       timestamptz,
+    service_class  text,
+    region         text,
+    currency       text,
+    source         text,
+    replace        boolean,
+    customer       text,
+    OUT price_id     bigint,
+    OUT old_price_id bigint,
+    OUT is_new       boolean
+) RETURNS record
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    card bigint;
+    next_from timestamptz;
+    current record;
+BEGIN
+    IF put_price.provider IS NULL OR put_price.provider = '' OR put_price.model IS NULL OR put_price.model = '' THEN
+        RAISE EXCEPTION 'a price needs a provider and a model'
+            USING ERRCODE = 'null_value_not_allowed',
+                  HINT = 'Use the names that the calls carry.';
+    END IF;
+    IF put_price.valid_from IS NULL OR NOT isfinite(put_price.valid_from)
+       OR NOT coalesce(isfinite(put_price.valid_to), true)
+       OR put_price.valid_to <= put_price.valid_from THEN
+        RAISE EXCEPTION 'a price is valid from a finite time to a later one'
+            USING ERRCODE = 'datetime_field_overflow',
+                  HINT = 'Leave valid_to out for a price without an end.';
+    END IF;
+    put_price.currency := coalesce(put_price.currency, (cost_ledger_internal.ledger()).currency);
+    put_price.region := coalesce(put_price.region, '');
+    put_price.customer := coalesce(put_price.customer, '');
+    put_price.service_class := coalesce(nullif(put_price.service_class, ''), 'standard');
+    IF put_price.currency !~ '^[A-Z]{3}$' THEN
+        RAISE EXCEPTION 'currency "%" is not an ISO 4217 code', put_price.currency
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Use three capital letters, e.g. USD.';
+    END IF;
+    -- The rates, checked before anything is written.
+    PERFORM cost_ledger_internal.rate_lines(put_price.rates);
+
+    card := cost_ledger_internal.take_card(put_price.provider, put_price.model, put_price.region, put_price.service_class, put_price.customer);
+
+    -- The version that is in force at valid_from ends there.
+    SELECT p.price_id, p.valid_from, p.valid_to, p.currency INTO current FROM cost_ledger_internal.price p
+        WHERE p.card_id = card AND p.valid_to IS DISTINCT FROM p.valid_from
+          AND p.valid_from <= put_price.valid_from
+          AND (p.valid_to IS NULL OR p.valid_to > put_price.valid_from);
+    SELECT min(p.valid_from) INTO next_from FROM cost_ledger_internal.price p
+        WHERE p.card_id = card AND p.valid_to IS DISTINCT FROM p.valid_from
+          AND p.valid_from > put_price.valid_from;
+    IF current.valid_from = put_price.valid_from THEN
+        -- Said again: nothing to do.  Said differently: only on purpose.
+        IF cost_ledger_internal.has_rates(current.price_id, put_price.rates) AND current.currency = put_price.currency
+           AND current.valid_to IS NOT DISTINCT FROM least(put_price.valid_to, next_from) THEN
+            put_price.price_id := current.price_id;
+            is_new := false;
+            RETURN;
+        ELSIF NOT coalesce(put_price.replace, false) THEN
+            RAISE EXCEPTION 'model "%" of "%" already has another price from %', put_price.model, put_price.provider, put_price.valid_from
+                USING ERRCODE = 'unique_violation',
+                      HINT = 'Pass replace => true to correct it; calls already priced keep their cost and its price_id.';
+        END IF;
+    END IF;
+    IF current.price_id IS NOT NULL THEN
+        UPDATE cost_ledger_internal.price SET valid_to = put_price.valid_from WHERE price_id = current.price_id;
+        old_price_id := current.price_id;
+    END IF;
+
+    INSERT INTO cost_ledger_internal.price (card_id, valid_from, valid_to, currency, source)
+        VALUES (card, put_price.valid_from, least(put_price.valid_to, next_from), put_price.currency, put_price.source)
+        RETURNING price_id INTO put_price.price_id;
+    is_new := true;
+    INSERT INTO cost_ledger_internal.price_line (price_id, line, meter, unit_price, per, over_tokens, is_inclusive, is_graduated,
+                                        window_start, window_end, window_days, window_zone)
+        SELECT put_price.price_id, row_number() OVER (), r.meter, r.unit_price, r.per, r.over_tokens, r.is_inclusive, r.is_graduated,
+               r.window_start, r.window_end, r.window_days, r.window_zone
+        FROM cost_ledger_internal.rate_lines(put_price.rates) r;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.put_price(text, text, jsonb, timestamptz, timestamptz, text, text, text, text, boolean, text) IS
+    'Sets a price as set_price() does, without a word about it: for what sets many. old_price_id is the version that ends where this one begins; NULL where there is none. is_new is false where the price was there already.';
+
+CREATE FUNCTION cost_ledger_internal.known_meters() RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN '{input_tokens,cache_read_tokens,cache_write_tokens,cache_write_1h_tokens,output_tokens,reasoning_tokens,
+             input_audio_tokens,input_image_tokens,input_video_tokens,cache_read_audio_tokens,cache_read_image_tokens,cache_read_video_tokens,
+             cache_write_audio_tokens,output_audio_tokens,output_image_tokens,output_video_tokens,citation_tokens,
+             computer_use_input_tokens,computer_use_output_tokens,requests,
+             web_search_requests,web_search_requests_low,web_search_requests_medium,web_search_requests_high,web_fetch_requests,
+             google_maps_grounding_requests,file_search_calls,file_search_gb_days,vector_store_gb_days,code_execution_requests,code_interpreter_sessions,
+             search_units,classifications,input_queries,pages,annotation_pages,credits,seconds,
+             input_images,input_pixels,input_seconds,input_characters,input_audio_seconds,input_video_seconds,
+             output_images,output_pixels,output_seconds,output_characters,output_audio_seconds,output_video_seconds}'::text[];
+
+COMMENT ON FUNCTION cost_ledger_internal.known_meters() IS
+    'The meters that providers'' usage objects and price lists have here; a price may have others.';
+
+CREATE FUNCTION cost_ledger_internal.name_distance(name text, other text, lost integer, most integer) RETURNS integer
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cl_name_distance';
+
+COMMENT ON FUNCTION cost_ledger_internal.name_distance(text, text, integer, integer) IS
+    'How far one name is from another (Levenshtein, as PostgreSQL guesses at columns): 1 for each character that the other has more, lost for each that it has less or otherwise; NULL beyond the most that is asked for, and for names of more than 255 bytes.';
+
+CREATE FUNCTION cost_ledger_internal.price_slips(new_prices bigint[], old_prices bigint[]) RETURNS TABLE (slip text, what text, rates text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT 'below 0.001 per million', format('%s of "%s" at %s per %s', l.meter, c.model, trim_scale(l.unit_price), l.per),
+           format('"%s": {"price": %s, "per": 1}', l.meter, trim_scale(l.unit_price))
+    FROM cost_ledger_internal.price_line l
+    JOIN cost_ledger_internal.price p ON p.price_id = l.price_id
+    JOIN cost_ledger_internal.rate_card c ON c.card_id = p.card_id
+    WHERE l.price_id = ANY (new_prices) AND right(l.meter, 7) = '_tokens'
+      AND l.unit_price > 0 AND l.unit_price * 1000000000 < l.per
+    ORDER BY l.price_id, l.line;
+
+    RETURN QUERY
+    SELECT 'new meter', format('%s of "%s"', l.meter, c.model) || coalesce(' (' || near.name || '?)', ''), ''
+    FROM (SELECT x.meter, min(x.price_id) AS price_id
+          FROM cost_ledger_internal.price_line x
+          WHERE x.price_id = ANY (new_prices)
+          GROUP BY x.meter) l
+    JOIN cost_ledger_internal.price p ON p.price_id = l.price_id
+    JOIN cost_ledger_internal.rate_card c ON c.card_id = p.card_id
+    LEFT JOIN LATERAL (
+        SELECT k.name
+        FROM unnest(cost_ledger_internal.known_meters()) AS k (name)
+        CROSS JOIN LATERAL (SELECT cost_ledger_internal.name_distance(k.name, l.meter, 1, floor(length(l.meter) * 0.3)::integer) AS distance) AS d
+        WHERE d.distance IS NOT NULL
+        ORDER BY d.distance, left(k.name, 1) <> left(l.meter, 1), k.name
+        LIMIT 1) near ON true
+    -- Sizes and resolutions change with every model.
+    WHERE l.meter <> ALL (cost_ledger_internal.known_meters())
+      AND regexp_replace(l.meter, '_[0-9].*$', '') <> ALL (cost_ledger_internal.known_meters())
+      AND NOT EXISTS (SELECT FROM cost_ledger_internal.price_line o WHERE o.meter = l.meter AND o.price_id <> ALL (new_prices))
+    ORDER BY l.price_id, l.meter;
+
+    RETURN QUERY
+    SELECT 'dropped', format('%s of "%s"', concat(o.meter, CASE WHEN o.over_tokens > 0 THEN format(' over %s', o.over_tokens) END, CASE WHEN o.window_zone IS NOT NULL THEN ' in its window of time' END), c.model),
+           format('"%s": {"price": %s, "per": %s%s}', o.meter, trim_scale(o.unit_price), o.per,
+                  concat(CASE WHEN o.over_tokens > 0 THEN format(', "over": %s', o.over_tokens) END,
+                         CASE WHEN o.window_zone IS NOT NULL THEN ', …' END))
+    FROM (SELECT l.*, pair.new_price
+          FROM unnest(new_prices, old_prices) AS pair (new_price, old_price)
+          JOIN cost_ledger_internal.price_line l ON l.price_id = pair.old_price
+          WHERE pair.old_price <> ALL (new_prices)) o
+    JOIN cost_ledger_internal.price p ON p.price_id = o.new_price
+    JOIN cost_ledger_internal.rate_card c ON c.card_id = p.card_id
+    -- Another threshold or window is a change; none any more is a loss.
+    WHERE NOT EXISTS (SELECT FROM cost_ledger_internal.price_line n
+                      WHERE n.price_id = o.new_price AND n.meter = o.meter
+                        AND (n.over_tokens > 0) = (o.over_tokens > 0) AND (n.window_zone IS NULL) = (o.window_zone IS NULL))
+    ORDER BY o.new_price, o.line;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.price_slips(bigint[], bigint[]) IS
+    'What looks like a slip in prices that have just been set, each beside the version it follows (NULL: none): rates of tokens below 0.001 per million, meters that no other price has, rates that the version before had. rates is what would mend it, for a hint.';
+
+CREATE FUNCTION cost_ledger_internal.tell_slips(new_prices bigint[], old_prices bigint[]) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found record;
+    shown CONSTANT integer := 5;
+BEGIN
+    FOR found IN
+        SELECT s.slip, string_agg(s.what, ', ' ORDER BY s.n) FILTER (WHERE s.n <= shown)
+                       || CASE WHEN count(*) > shown THEN format(' and %s more', count(*) - shown) ELSE '' END AS what,
+               string_agg(s.rates, ', ' ORDER BY s.n) FILTER (WHERE s.n <= shown) AS rates, min(s.rates) FILTER (WHERE s.n = 1) AS first_rate
+        FROM (SELECT x.*, row_number() OVER (PARTITION BY x.slip) AS n
+              FROM cost_ledger_internal.price_slips(new_prices, old_prices) x) s
+        GROUP BY s.slip
+        ORDER BY s.slip
+    LOOP
+        CASE found.slip
+            WHEN 'below 0.001 per million' THEN
+                RAISE NOTICE 'is this per token? %', found.what
+                    USING HINT = format('Rates of tokens are money per million. One per token is written {%s}; set it again with replace => true.', found.first_rate);
+            WHEN 'new meter' THEN
+                RAISE NOTICE 'no other price has the meter %', found.what
+                    USING HINT = 'Calls are priced by the very words of their usage: if it is misspelt, set the price again with replace => true.';
+            WHEN 'dropped' THEN
+                RAISE NOTICE 'the version before has rates that this one has not: %', found.what
+                    USING HINT = format('A version has all the rates of its card. Where they still hold, set it again with replace => true, and with %s.', found.rates);
+        END CASE;
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.tell_slips(bigint[], bigint[]) IS
+    'A NOTICE, with what to do, for each kind of price_slips(), however many there are.';
+
 CREATE FUNCTION cost_ledger_internal.set_price(
     provider       text,
     model          text,
@@ -297,78 +536,16 @@ CREATE FUNCTION cost_ledger_internal.set_price(
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
-    card bigint;
-    next_from timestamptz;
-    current record;
-    new_id bigint;
+    put record;
 BEGIN
-    IF set_price.provider IS NULL OR set_price.provider = '' OR set_price.model IS NULL OR set_price.model = '' THEN
-        RAISE EXCEPTION 'a price needs a provider and a model'
-            USING ERRCODE = 'null_value_not_allowed',
-                  HINT = 'Use the names that the calls carry.';
+    SELECT p.* INTO put
+        FROM cost_ledger_internal.put_price(provider, model, rates, valid_from, valid_to, service_class, region, currency, source, replace, customer) p;
+    IF put.is_new THEN
+        PERFORM cost_ledger_internal.tell_slips(ARRAY[put.price_id], ARRAY[put.old_price_id]);
     END IF;
-    IF set_price.valid_from IS NULL OR NOT isfinite(set_price.valid_from)
-       OR NOT coalesce(isfinite(set_price.valid_to), true)
-       OR set_price.valid_to <= set_price.valid_from THEN
-        RAISE EXCEPTION 'a price is valid from a finite time to a later one'
-            USING ERRCODE = 'datetime_field_overflow',
-                  HINT = 'Leave valid_to out for a price without an end.';
-    END IF;
-    set_price.currency := coalesce(set_price.currency, (cost_ledger_internal.ledger()).currency);
-    set_price.region := coalesce(set_price.region, '');
-    set_price.customer := coalesce(set_price.customer, '');
-    set_price.service_class := coalesce(nullif(set_price.service_class, ''), 'standard');
-    IF set_price.currency !~ '^[A-Z]{3}$' THEN
-        RAISE EXCEPTION 'currency "%" is not an ISO 4217 code', set_price.currency
-            USING ERRCODE = 'invalid_parameter_value',
-                  HINT = 'Use three capital letters, e.g. USD.';
-    END IF;
-    -- The rates, checked before anything is written.
-    PERFORM cost_ledger_internal.rate_lines(set_price.rates);
-
-    INSERT INTO cost_ledger_internal.rate_card (provider, model, region, service_class, customer)
-        VALUES (set_price.provider, set_price.model, set_price.region, set_price.service_class, set_price.customer)
-        ON CONFLICT ON CONSTRAINT rate_card_key DO NOTHING;
-    -- One change of a card at a time.
-    SELECT c.card_id INTO card FROM cost_ledger_internal.rate_card c
-        WHERE c.provider = set_price.provider AND c.model = set_price.model AND c.region = set_price.region
-          AND c.service_class = set_price.service_class AND c.customer = set_price.customer
-        FOR NO KEY UPDATE;
-
-    -- The version that is in force at valid_from ends there.
-    SELECT p.price_id, p.valid_from, p.valid_to, p.currency INTO current FROM cost_ledger_internal.price p
-        WHERE p.card_id = card AND p.valid_to IS DISTINCT FROM p.valid_from
-          AND p.valid_from <= set_price.valid_from
-          AND (p.valid_to IS NULL OR p.valid_to > set_price.valid_from);
-    SELECT min(p.valid_from) INTO next_from FROM cost_ledger_internal.price p
-        WHERE p.card_id = card AND p.valid_to IS DISTINCT FROM p.valid_from
-          AND p.valid_from > set_price.valid_from;
-    IF current.valid_from = set_price.valid_from THEN
-        -- Said again: nothing to do.  Said differently: only on purpose.
-        IF cost_ledger_internal.has_rates(current.price_id, set_price.rates) AND current.currency = set_price.currency
-           AND current.valid_to IS NOT DISTINCT FROM least(set_price.valid_to, next_from) THEN
-            RETURN current.price_id;
-        ELSIF NOT coalesce(set_price.replace, false) THEN
-            RAISE EXCEPTION 'model "%" of "%" already has another price from %', set_price.model, set_price.provider, set_price.valid_from
-                USING ERRCODE = 'unique_violation',
-                      HINT = 'Pass replace => true to correct it; calls already priced keep their cost and its price_id.';
-        END IF;
-    END IF;
-    IF current.price_id IS NOT NULL THEN
-        UPDATE cost_ledger_internal.price SET valid_to = set_price.valid_from WHERE price_id = current.price_id;
-    END IF;
-
-    INSERT INTO cost_ledger_internal.price (card_id, valid_from, valid_to, currency, source)
-        VALUES (card, set_price.valid_from, least(set_price.valid_to, next_from), set_price.currency, set_price.source)
-        RETURNING price_id INTO new_id;
-    INSERT INTO cost_ledger_internal.price_line (price_id, line, meter, unit_price, per, over_tokens, is_inclusive, is_graduated,
-                                        window_start, window_end, window_days, window_zone)
-        SELECT new_id, row_number() OVER (), r.meter, r.unit_price, r.per, r.over_tokens, r.is_inclusive, r.is_graduated,
-               r.window_start, r.window_end, r.window_days, r.window_zone
-        FROM cost_ledger_internal.rate_lines(set_price.rates) r;
-    RETURN new_id;
+    RETURN put.price_id;
 END
 $$;
 
@@ -392,7 +569,7 @@ CREATE FUNCTION cost_ledger.set_price(
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger.set_price(text, text, jsonb, timestamptz, timestamptz, text, text, text, text, boolean, text) IS
-    'Sets a price from valid_from on and returns its price_id. rates is an object of meter and price, {"input_tokens": 3.00, "output_tokens": 15.00}: per million for meters that end in _tokens, otherwise {"web_search_requests": {"price": 10, "per": 1000}}; 0 is free on purpose, a meter left out has no rate. A meter may have an array of rates: context tiers, {"price": 6.00, "over": 200000} (more input tokens than that in the call; "inclusive" from that many on; "graduated" for the units beyond only), and windows of time, {"price": 1.35, "from": "16:30", "to": "00:30", "days": [1, 2, 3, 4, 5], "zone": "UTC"}. A later version closes the earlier one; a back-dated one runs until the next begins; a future one waits for its date. The same price again changes nothing; another one from the same instant is an error (23505) unless replace => true. Rows already priced never change.';
+    'Sets a price from valid_from on and returns its price_id. rates is an object of meter and price, {"input_tokens": 3.00, "output_tokens": 15.00}: per million for meters that end in _tokens, otherwise {"web_search_requests": {"price": 10, "per": 1000}}; 0 is free on purpose, a meter left out has no rate. A meter may have an array of rates: context tiers, {"price": 6.00, "over": 200000} (more input tokens than that in the call; "inclusive" from that many on; "graduated" for the units beyond only), and windows of time, {"price": 1.35, "from": "16:30", "to": "00:30", "days": [1, 2, 3, 4, 5], "zone": "UTC"}. A later version closes the earlier one; a back-dated one runs until the next begins; a future one waits for its date. The same price again changes nothing; another one from the same instant is an error (23505) unless replace => true. A NOTICE tells of what is probably a slip: a rate of tokens below 0.001 per million, a meter that no other price has, rates that the version before had. Rows already priced never change.';
 
 CREATE FUNCTION cost_ledger_internal.set_multiplier(
     provider       text,
@@ -503,6 +680,9 @@ CREATE FUNCTION cost_ledger_internal.load_price_list_as_owner() RETURNS trigger
 AS $$
 DECLARE
     p record;
+    put record;
+    new_prices bigint[];
+    old_prices bigint[];
 BEGIN
     FOR p IN
         SELECT m.provider, m.model, m.region, m.service_class, m.customer, m.currency, m.valid_from, m.valid_to, m.source,
@@ -520,9 +700,15 @@ BEGIN
         GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
         ORDER BY m.valid_from, m.provider, m.model
     LOOP
-        PERFORM cost_ledger.set_price(p.provider, p.model, p.rates, p.valid_from, p.valid_to, p.service_class,
-                                      p.region, nullif(p.currency, ''), p.source, customer => p.customer);
+        SELECT x.* INTO put
+            FROM cost_ledger_internal.put_price(p.provider, p.model, p.rates, p.valid_from, p.valid_to, p.service_class,
+                                                p.region, nullif(p.currency, ''), p.source, false, p.customer) x;
+        IF put.is_new THEN
+            new_prices := new_prices || put.price_id;
+            old_prices := old_prices || put.old_price_id;
+        END IF;
     END LOOP;
+    PERFORM cost_ledger_internal.tell_slips(new_prices, old_prices);
     DELETE FROM cost_ledger_internal.price_list_load l WHERE l.loaded_by = pg_current_xact_id();
     RETURN NULL;
 END

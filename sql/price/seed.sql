@@ -50,8 +50,6 @@ COMMENT ON FUNCTION cost_ledger_internal.own_priced_models() IS
 CREATE FUNCTION cost_ledger_internal.set_seed_prices(left_alone text[]) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
-    -- What set_price() has to say of a price is for who made the list.
-    SET client_min_messages = warning
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -74,8 +72,9 @@ BEGIN
         SELECT i.* FROM cost_ledger_internal.own_items(list) i
         WHERE i.kind = 'price' AND format('%s/%s', i.provider, i.model) <> ALL (left_alone)
     LOOP
-        new_price := cost_ledger_internal.set_price(p.provider, p.model, p.value, p.valid_from, p.valid_to, p.service_class,
-                                                    p.region, p.currency, p.name, true, p.customer);
+        SELECT x.price_id INTO new_price
+            FROM cost_ledger_internal.put_price(p.provider, p.model, p.value, p.valid_from, p.valid_to, p.service_class,
+                                                p.region, p.currency, p.name, true, p.customer) x;
         INSERT INTO cost_ledger_internal.price_origin (price_id, source_id) VALUES (new_price, source_id) ON CONFLICT DO NOTHING;
         loaded := loaded + (SELECT count(*) FROM cost_ledger_internal.price_line l WHERE l.price_id = new_price);
     END LOOP;

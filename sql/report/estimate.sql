@@ -226,7 +226,7 @@ BEGIN
               FROM cost_ledger.call c
               WHERE c.feature = $1 AND c.called_at >= $2 AND c.called_at < $3 AND c.%1$I IS NOT NULL%3$s
               GROUP BY %2$s) s
-        $query$, sampled, CASE sample_by WHEN 'call' THEN 'coalesce(c.corrects, c.call_id)' ELSE 'c.' || sampled END, cost_ledger_internal.not_quarantined())
+        $query$, sampled, CASE sample_by WHEN 'call' THEN 'coalesce(c.corrects, c.call_id)' ELSE 'c.' || sampled END, cost_ledger_internal.standing() || cost_ledger_internal.not_quarantined())
         INTO samples, calls, calls_per_sample, cost, mean_cost, cost_per_call, input_tokens_per_call, cache_read_tokens_per_call, output_tokens_per_call,
              p50_cost, p90_cost, p95_cost, p99_cost, unpriced_calls
         USING feature, range_start, range_end;

@@ -296,7 +296,7 @@ AS $$
                nullif(sum(m.output_tokens), 0) AS output_tokens, nullif(sum(m.reasoning_tokens), 0) AS reasoning_tokens, sum(m.cost) AS cost,
                sum(m.adjustment_cost) AS adjustment_cost, sum(m.avoided_cost) AS avoided_cost, sum(m.score) AS score,
                min(m.trace_url COLLATE "C") AS trace_url,
-               cost_ledger_internal.first_call(m.called_at, m.call_id, m.team, m.feature, m.customer, m.task_type, m.environment, m.user_id, m.agent, m.session_id)
+               cost_ledger_internal.first_call(m.called_at, m.first_id, m.team, m.feature, m.customer, m.task_type, m.environment, m.user_id, m.agent, m.session_id)
                    FILTER (WHERE m.is_call) AS labels
         FROM cost_ledger_internal.consumed_measure m
         WHERE m.run_id IN (SELECT w.id FROM cost_ledger_internal.checked_runs(wanted, kept) w)
@@ -326,7 +326,7 @@ AS $$
                nullif(sum(m.output_tokens), 0) AS output_tokens, nullif(sum(m.reasoning_tokens), 0) AS reasoning_tokens, sum(m.cost) AS cost,
                sum(m.adjustment_cost) AS adjustment_cost, sum(m.avoided_cost) AS avoided_cost, sum(m.score) AS score,
                min(m.trace_url COLLATE "C") AS trace_url,
-               cost_ledger_internal.first_call(m.called_at, m.call_id, m.team, m.feature, m.customer, m.task_type, m.environment, m.user_id, m.agent, NULL)
+               cost_ledger_internal.first_call(m.called_at, m.first_id, m.team, m.feature, m.customer, m.task_type, m.environment, m.user_id, m.agent, NULL)
                    FILTER (WHERE m.is_call) AS labels
         FROM cost_ledger_internal.consumed_measure m
         WHERE m.session_id IN (SELECT w.id FROM cost_ledger_internal.checked_sessions(wanted, kept) w)

@@ -15,6 +15,8 @@
 -- What each row of call adds to the rollups: every measure, once, in SQL.
 CREATE VIEW cost_ledger_internal.call_measure AS
 SELECT c.called_at, c.call_id, c.recorded_xid,
+       -- A row in the place of another is as early as that one.
+       coalesce(c.restates, c.call_id) AS first_id,
        c.team, c.feature, c.customer, c.flow, c.task_type, c.environment, c.provider, c.model, c.service_class, c.operation,
        c.status, c.served_from,
        c.agent, c.step, c.tool, c.api_key, c.cohort, c.user_id, c.session_id, c.run_id, c.parent_run_id, c.trace_url,
@@ -48,9 +50,10 @@ SELECT c.called_at, c.call_id, c.recorded_xid,
        c.reported_cost,
        CASE WHEN c.run_id IS NULL THEN c.cost END AS cost_without_run,
        c.avoided_cost, c.score
-FROM cost_ledger.call c;
+FROM cost_ledger.call c
+WHERE c.reverses IS NULL;
 
-COMMENT ON VIEW cost_ledger_internal.call_measure IS 'What each row of call adds to the rollups. Columns as in call, rollup_total_day and rollup_run; is_call: whether it is no correction.';
+COMMENT ON VIEW cost_ledger_internal.call_measure IS 'What each row of call adds to the rollups as long as it is not taken back (reversal); without the rows that take back. Columns as in call, rollup_total_day and rollup_run.';
 
 CREATE VIEW cost_ledger_internal.consumed_measure AS
 SELECT m.*
@@ -59,6 +62,7 @@ WHERE cost_ledger_internal.is_consumed(m.recorded_xid, m.call_id, (SELECT s.snap
                                        (SELECT s.base_call_id FROM cost_ledger_internal.rollup_state s),
                                        (SELECT s.partial_xid FROM cost_ledger_internal.rollup_state s),
                                        (SELECT s.partial_call_id FROM cost_ledger_internal.rollup_state s))
+  AND NOT EXISTS (SELECT FROM cost_ledger_internal.reversal v WHERE v.called_at = m.called_at AND v.call_id = m.call_id)
   AND m.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q));
 
 COMMENT ON VIEW cost_ledger_internal.consumed_measure IS 'What the rows of call have added to the rollups that are in them, as far as call still has them. Columns as in call_measure.';
@@ -92,6 +96,7 @@ FROM cost_ledger_internal.call_measure m
 -- Not sees_all() itself: of that the planner would expect all calls, and plan,
 -- and compile, for as many.  Of a time it can ask the histogram.
 WHERE m.called_at >= cost_ledger_internal.live_call_from()
+  AND NOT EXISTS (SELECT FROM cost_ledger_internal.reversal v WHERE v.called_at = m.called_at AND v.call_id = m.call_id)
   AND m.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q))
   AND (m.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
        OR m.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]));
@@ -514,7 +519,7 @@ WITH tail AS (
            sum(m.reasoning_tokens) AS reasoning_tokens, sum(m.cost) AS cost, sum(m.adjustment_cost) AS adjustment_cost, sum(m.avoided_cost) AS avoided_cost,
            sum(m.score) AS score,
            min(m.trace_url COLLATE "C") AS trace_url,
-           cost_ledger_internal.first_call(m.called_at, m.call_id, m.team, m.feature, m.customer, m.task_type, m.environment, m.user_id, m.agent, m.session_id)
+           cost_ledger_internal.first_call(m.called_at, m.first_id, m.team, m.feature, m.customer, m.task_type, m.environment, m.user_id, m.agent, m.session_id)
                FILTER (WHERE m.is_call) AS labels
     FROM cost_ledger_internal.live_call_by_id m
     WHERE m.run_id IS NOT NULL
@@ -590,7 +595,7 @@ WITH tail AS (
            sum(m.reasoning_tokens) AS reasoning_tokens, sum(m.cost) AS cost, sum(m.adjustment_cost) AS adjustment_cost, sum(m.avoided_cost) AS avoided_cost,
            sum(m.score) AS score,
            min(m.trace_url COLLATE "C") AS trace_url,
-           cost_ledger_internal.first_call(m.called_at, m.call_id, m.team, m.feature, m.customer, m.task_type, m.environment, m.user_id, m.agent, NULL)
+           cost_ledger_internal.first_call(m.called_at, m.first_id, m.team, m.feature, m.customer, m.task_type, m.environment, m.user_id, m.agent, NULL)
                FILTER (WHERE m.is_call) AS labels
     FROM cost_ledger_internal.live_call_by_id m
     WHERE m.session_id IS NOT NULL
@@ -642,7 +647,7 @@ COMMENT ON VIEW cost_ledger_internal.live_session IS 'What the calls of a sessio
 CREATE VIEW cost_ledger_internal.live_run_day AS
 WITH tail AS (
     SELECT m.run_id COLLATE "C" AS run_id, min(m.called_at) AS started_at, sum(m.cost) AS cost,
-           cost_ledger_internal.first_call(m.called_at, m.call_id, NULL, NULL, NULL, m.task_type, NULL, NULL, NULL, NULL)
+           cost_ledger_internal.first_call(m.called_at, m.first_id, NULL, NULL, NULL, m.task_type, NULL, NULL, NULL, NULL)
                FILTER (WHERE m.is_call) AS labels
     FROM cost_ledger_internal.live_call_by_id m
     WHERE m.run_id IS NOT NULL
@@ -733,6 +738,7 @@ BEGIN
     END LOOP;
     FOR c IN SELECT unnest('{call_measure,consumed_measure,unconsumed_measure,live_call,live_call_by_id}'::text[]) AS view LOOP
         EXECUTE format('COMMENT ON COLUMN cost_ledger_internal.%I.is_call IS %L', c.view, 'Whether the row is a call: no correction.');
+        EXECUTE format('COMMENT ON COLUMN cost_ledger_internal.%I.first_id IS %L', c.view, 'call_id of the row as it was first recorded, which says whose labels come first.');
     END LOOP;
 END
 $comments$;

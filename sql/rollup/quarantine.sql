@@ -153,6 +153,8 @@ DECLARE
 BEGIN
     consumed := 0;
     quarantined := 0;
+    PERFORM cost_ledger_internal.note_reversals(condition);
+    condition := format('(%s)%s', condition, cost_ledger_internal.standing());
     FOR outcome IN SELECT p.* FROM cost_ledger_internal.consume_parts(condition) p LOOP
         IF outcome.state IS NULL THEN
             consumed := consumed + outcome.consumed;
@@ -180,7 +182,7 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.consume_batch(text) IS
-    'consume(), but what consume_parts() cannot bring in goes into the quarantine instead. Returns how many went in, and how many into the quarantine. The caller has locked rollup_state.';
+    'consume() of the rows that stand, but what consume_parts() cannot bring in goes into the quarantine instead. Returns how many went in, and how many into the quarantine. The caller has locked rollup_state.';
 
 CREATE FUNCTION cost_ledger.release_quarantine(called_at timestamptz DEFAULT NULL, call_id bigint DEFAULT NULL) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
@@ -191,7 +193,8 @@ AS $$
 DECLARE
     wanted text := 'EXISTS (SELECT FROM cost_ledger_internal.quarantine q WHERE q.called_at = c.called_at AND q.call_id = c.call_id)'
                    || coalesce(' AND c.called_at = ' || quote_literal(release_quarantine.called_at), '')
-                   || coalesce(' AND c.call_id = ' || release_quarantine.call_id, '');
+                   || coalesce(' AND c.call_id = ' || release_quarantine.call_id, '')
+                   || cost_ledger_internal.standing();
     held record;
     outcome record;
     released bigint := 0;

@@ -709,7 +709,7 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.cost IS 'Exact cost in 
 -- The calls that refresh() has not brought into the rollups yet.  They are few,
 -- however many there are: cost_ledger_internal.> is for the planner to know that.
 CREATE VIEW cost_ledger_internal.unconsumed_call AS
-SELECT c.called_at, c.call_id, c.recorded_at, c.corrects,
+SELECT c.called_at, c.call_id, c.recorded_at, c.corrects, c.restates,
        c.pricing, c.usage_status, c.cost, c.cache_read_cost, c.cache_write_cost, c.output_cost, c.other_cost, c.reported_cost,
        c.input_tokens, c.cache_read_tokens, c.cache_write_tokens, c.cache_write_1h_tokens, c.output_tokens, c.reasoning_tokens,
        c.retry_count, c.tool_calls_count, c.accepted, c.duration_ms,
@@ -720,9 +720,11 @@ FROM cost_ledger.call c
 WHERE (c.recorded_xid OPERATOR(cost_ledger_internal.>) cost_ledger_internal.consumed_to()
        OR c.recorded_xid = ANY (cost_ledger_internal.unconsumed_xids())
        OR (c.recorded_xid IS NULL AND c.call_id > cost_ledger_internal.unconsumed_base()))
-  AND c.call_id > cost_ledger_internal.partly_consumed(c.recorded_xid);
+  AND c.call_id > cost_ledger_internal.partly_consumed(c.recorded_xid)
+  AND c.reverses IS NULL
+  AND NOT EXISTS (SELECT FROM cost_ledger_internal.reversal v WHERE v.called_at = c.called_at AND v.call_id = c.call_id);
 
-COMMENT ON VIEW cost_ledger_internal.unconsumed_call IS 'Rows of call that are not in the rollups yet: the next refresh() brings in those of transactions that have ended. Columns as in call.';
+COMMENT ON VIEW cost_ledger_internal.unconsumed_call IS 'Rows of call that are not in the rollups yet: the next refresh() brings in those of transactions that have ended. Without what was taken back. Columns as in call.';
 
 -- Its columns are those of call, and so are their comments.
 DO $comments$

@@ -212,6 +212,18 @@ CREATE FUNCTION cost_ledger_internal.is_consumed(
 COMMENT ON FUNCTION cost_ledger_internal.is_consumed(xid8, bigint, pg_snapshot, bigint, xid8, bigint) IS
     'Whether a row of call is in the rollups, by what rollup_state says, or in quarantine. NULL, or false: it is not.';
 
+CREATE FUNCTION cost_ledger_internal.consumed_condition() RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT format('cost_ledger_internal.is_consumed(c.recorded_xid, c.call_id, %L, %s, %L, %L)',
+                  s.snapshot, s.base_call_id, s.partial_xid, s.partial_call_id)
+    FROM cost_ledger_internal.rollup_state s
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.consumed_condition() IS
+    'The condition, in SQL, that the row c of call is.';
+
 CREATE FUNCTION cost_ledger_internal.unconsumed_condition(snapshot pg_snapshot, base_call_id bigint, partial_xid xid8, partial_call_id bigint) RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
@@ -223,7 +235,7 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.unconsumed_condition(pg_snapshot, bigint, xid8, bigint) IS
-    'The condition, in SQL, that the row c of call is not.';
+    'The condition that it is not, by what the state says.';
 
 CREATE FUNCTION cost_ledger_internal.labels_fingerprint(VARIADIC labels text[]) RETURNS uuid
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
@@ -410,7 +422,7 @@ COMMENT ON FUNCTION cost_ledger_internal.moved_runs_as_owner() IS
 -- at one of them at least.
 CREATE FUNCTION cost_ledger_internal.unconsumed_calls()
     RETURNS TABLE (
-        called_at timestamptz, call_id bigint, recorded_xid xid8, corrects bigint, input_tokens bigint, cache_read_tokens bigint,
+        called_at timestamptz, call_id bigint, recorded_xid xid8, corrects bigint, reverses bigint, restates bigint, input_tokens bigint, cache_read_tokens bigint,
         cache_write_tokens bigint, cache_write_1h_tokens bigint, output_tokens bigint, reasoning_tokens bigint, duration_ms double precision,
         tool_calls_count integer, retry_count integer, accepted boolean, cost numeric, cache_read_cost numeric, cache_write_cost numeric,
         output_cost numeric, other_cost numeric, reported_cost numeric, avoided_cost numeric, score numeric, pricing text, usage_status text,
@@ -421,11 +433,11 @@ CREATE FUNCTION cost_ledger_internal.unconsumed_calls()
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger_internal.unconsumed_calls() IS
-    'The rows of call that are not in the rollups yet, as far as rollups ask for them, whoever asks: views leave out what their reader may not see. Columns as in call.';
+    'The rows of call that are not in the rollups yet, without what was taken back, as far as rollups ask for them, whoever asks: views leave out what their reader may not see. Columns as in call.';
 
 CREATE FUNCTION cost_ledger_internal.unconsumed_calls_as_owner()
     RETURNS TABLE (
-        called_at timestamptz, call_id bigint, recorded_xid xid8, corrects bigint, input_tokens bigint, cache_read_tokens bigint,
+        called_at timestamptz, call_id bigint, recorded_xid xid8, corrects bigint, reverses bigint, restates bigint, input_tokens bigint, cache_read_tokens bigint,
         cache_write_tokens bigint, cache_write_1h_tokens bigint, output_tokens bigint, reasoning_tokens bigint, duration_ms double precision,
         tool_calls_count integer, retry_count integer, accepted boolean, cost numeric, cache_read_cost numeric, cache_write_cost numeric,
         output_cost numeric, other_cost numeric, reported_cost numeric, avoided_cost numeric, score numeric, pricing text, usage_status text,
@@ -438,7 +450,7 @@ CREATE FUNCTION cost_ledger_internal.unconsumed_calls_as_owner()
 AS $$
 BEGIN
     RETURN QUERY
-        SELECT c.called_at, c.call_id, c.recorded_xid, c.corrects, c.input_tokens, c.cache_read_tokens, c.cache_write_tokens, c.cache_write_1h_tokens,
+        SELECT c.called_at, c.call_id, c.recorded_xid, c.corrects, c.reverses, c.restates, c.input_tokens, c.cache_read_tokens, c.cache_write_tokens, c.cache_write_1h_tokens,
                c.output_tokens, c.reasoning_tokens, c.duration_ms, c.tool_calls_count, c.retry_count, c.accepted, c.cost, c.cache_read_cost,
                c.cache_write_cost, c.output_cost, c.other_cost, c.reported_cost, c.avoided_cost, c.score, c.pricing, c.usage_status, c.served_from,
                c.provider, c.model, c.service_class, c.operation, c.status, c.team, c.feature, c.flow, c.customer, c.task_type, c.environment, c.user_id,
@@ -447,7 +459,9 @@ BEGIN
         WHERE (c.recorded_xid OPERATOR(cost_ledger_internal.>) cost_ledger_internal.consumed_to()
                OR c.recorded_xid = ANY (cost_ledger_internal.unconsumed_xids())
                OR (c.recorded_xid IS NULL AND c.call_id > cost_ledger_internal.unconsumed_base()))
-          AND c.call_id > cost_ledger_internal.partly_consumed(c.recorded_xid);
+          AND c.call_id > cost_ledger_internal.partly_consumed(c.recorded_xid)
+          AND c.reverses IS NULL
+          AND NOT EXISTS (SELECT FROM cost_ledger_internal.reversal v WHERE v.called_at = c.called_at AND v.call_id = c.call_id);
 END
 $$;
 
@@ -672,6 +686,7 @@ DECLARE
     next pg_snapshot;
     condition text;
     batch record;
+    has_rows boolean;
 BEGIN
     -- Lock, then snapshot, then read: three statements.
     SELECT * INTO state FROM cost_ledger_internal.lock_rollups();
@@ -693,7 +708,12 @@ BEGIN
     END IF;
 
     batch := cost_ledger_internal.consume_batch(condition);
-    IF batch.consumed + batch.quarantined > 0 THEN
+    has_rows := batch.consumed + batch.quarantined > 0;
+    IF NOT has_rows AND EXISTS (SELECT FROM cost_ledger_internal.reversal) THEN
+        -- Rows that take back others add nothing, and have been seen all the same.
+        EXECUTE format('SELECT EXISTS (SELECT FROM cost_ledger.call c WHERE %s)', condition) INTO has_rows;
+    END IF;
+    IF has_rows THEN
         UPDATE cost_ledger_internal.rollup_state s
             SET snapshot = next,
                 partial_xid = CASE WHEN batch_end.call_id IS NOT NULL THEN batch_end.recorded_xid END,

@@ -16,7 +16,8 @@ CREATE FUNCTION pg_temp.dice(i bigint, salt text, sides bigint) RETURNS bigint I
 LANGUAGE sql AS $$ SELECT ((hashtextextended(i || salt, 42) & x'7fffffffffffffff'::bigint::bigint) % sides) $$;
 
 -- 200 models of 5 versions; some meters without a rate, some free, scales of
--- 0 to 23 decimals
+-- 0 to 23 decimals; that some look like slips is meant
+SET client_min_messages = warning;
 SELECT count(cost_ledger.set_price('p' || m % 7, 'm' || m,
     jsonb_strip_nulls(jsonb_build_object(
         'input_tokens', pg_temp.dice(m * 10 + v, 'in', 100000000) / 10 ^ pg_temp.dice(m * 10 + v, 'in scale', 24)::numeric,

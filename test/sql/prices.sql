@@ -98,6 +98,47 @@ SELECT cost_ledger.cost_at('2026-01-02', 'anthropic', 'claude-sonnet-4-5', '{"im
 SELECT * FROM pg_temp.explain('claude-9', '{"input_tokens": 1000, "output_tokens": 10}');
 SELECT cost_ledger.cost_at('2026-01-02', 'anthropic', 'claude-9', '{"input_tokens": 1000}') IS NULL AS unpriced;
 SELECT cost_ledger.cost_at('2026-01-02', 'anthropic', 'claude-9', '{"input_tokens": 1000}', strict => true);
+--
+-- Why there is no price: no such name, no version at that time, no such class
+-- or region, no exchange rate, no rate for a meter.  The view says the same of
+-- recorded calls.
+--
+CREATE FUNCTION pg_temp.why(provider text, model text, at timestamptz DEFAULT '2026-01-02', service_class text DEFAULT 'standard', region text DEFAULT NULL) RETURNS text
+LANGUAGE sql AS $$ SELECT rule FROM cost_ledger.explain_cost(at, provider, model, '{"input_tokens": 1000}', service_class, region) $$;
+-- near in its own provider, or the very name elsewhere; far from all
+SELECT v.provider, left(v.model, 30) AS model, pg_temp.why(v.provider, v.model)
+FROM (VALUES (1, 'anthropic', 'claude-sonet-4-5'), (2, 'anthropic', 'anthropic/claude-sonnet-4-6'), (3, 'Anthropic', 'claude-sonnet-4'), (4, 'openai', 'claude-sonnet-4-5'), (5, 'gateway', 'anthropic/claude-sonnet-4-5'),
+             (6, 'anthropic', 'x'), (7, 'anthropic', repeat('claude-', 100)), (8, 'OPENAI', 'gpt-y')) AS v (n, provider, model) ORDER BY v.n;
+SELECT cost_ledger.set_price('q', 'dated', '{"input_tokens": 1}', '2026-02-01', '2026-03-01') > 0 AS set, cost_ledger.set_price('q', 'dated', '{"input_tokens": 2}', '2026-04-01', '2026-05-01') > 0 AS set,
+       cost_ledger.set_price('q', 'dated', '{"input_tokens": 1}', '2026-02-10', '2026-02-20', service_class => 'batch') > 0 AS set,
+       cost_ledger.set_price('q', 'local', '{"input_tokens": 1}', '2026-01-01', region => 'eu') > 0 AS set, cost_ledger.set_price('q', 'local', '{"input_tokens": 1}', '2026-01-01', region => 'us', service_class => 'batch') > 0 AS set,
+       cost_ledger.set_price('q', 'withdrawn', '{"input_tokens": 1}', '2026-01-01', '2026-01-02') > 0 AS set, cost_ledger.set_price('q', 'foreign', '{"input_tokens": 1}', '2026-01-01', currency => 'EUR') > 0 AS set;
+UPDATE cost_ledger_internal.price SET valid_to = valid_from WHERE valid_to = '2026-01-02';
+SELECT cost_ledger.set_multiplier('q', 'flex', 0.5, '2026-04-10', model => 'dated', service_class => 'flex');
+SELECT v.model, v.at, v.service_class AS class, v.region, pg_temp.why('q', v.model, v.at, v.service_class, v.region)
+FROM (VALUES (1, 'dated', timestamptz '2026-01-01', 'standard', NULL), (2, 'dated', '2026-03-15', 'standard', NULL), (3, 'dated', '2026-05-01', 'standard', NULL), (4, 'dated', '2026-04-15', 'standard', NULL),
+             (5, 'dated', '2026-02-05', 'batch', NULL), (6, 'dated', '2026-02-15', 'batch', NULL), (7, 'dated', '2026-02-25', 'batch', NULL), (8, 'dated', '2026-04-15', 'batch', NULL),
+             (9, 'dated', '2026-04-05', 'flex', NULL), (10, 'dated', '2026-04-15', 'flex', NULL), (11, 'dated', '2026-05-15', 'flex', NULL), (12, 'dated', '2026-04-15', 'priority', NULL),
+             (13, 'local', '2026-01-02', 'standard', NULL), (14, 'local', '2026-01-02', 'standard', 'jp'), (15, 'local', '2026-01-02', 'standard', 'eu'), (16, 'local', '2026-01-02', 'standard', 'us'), (17, 'local', '2025-12-31', 'batch', 'us'),
+             (18, 'withdrawn', '2026-01-01', 'standard', NULL), (19, 'foreign', '2026-01-02', 'standard', NULL), (20, 'foreign', '2025-12-31', 'standard', NULL)) AS v (n, model, at, service_class, region) ORDER BY v.n;
+-- strict says it in the error, and what to do in the hint
+SELECT cost_ledger.cost_at('2026-03-15', 'q', 'dated', '{"input_tokens": 1}', strict => true);
+SELECT cost_ledger.cost_at('2026-04-15', 'q', 'dated', '{"input_tokens": 1}', 'priority', strict => true);
+SELECT cost_ledger.cost_at('2026-01-02', 'q', 'local', '{"input_tokens": 1}', strict => true);
+SELECT cost_ledger.cost_at('2026-01-02', 'q', 'foreign', '{"input_tokens": 1}', strict => true);
+SELECT cost_ledger.cost_at('2026-01-02', 'q', 'local', '{"input_tokens": 1, "images": 2, "pages": 3, "seconds": 0}', region => 'eu', strict => true);
+-- recorded calls, in one ledger that has no exchange rate: by the prices of now
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, service_class, region, other_usage)
+VALUES ('2026-01-02', 'OpenAI', 'gpt-y', 1, 'standard', NULL, NULL), ('2026-03-15', 'q', 'dated', 1, 'standard', NULL, NULL), ('2026-04-15', 'q', 'dated', 1, 'priority', NULL, NULL), ('2026-01-02', 'q', 'local', 1, 'standard', NULL, NULL),
+       ('2026-01-02', 'q', 'foreign', 1, 'standard', NULL, NULL), ('2026-01-02', 'q', 'local', 1, 'standard', 'eu', '{"images": 2, "pages": 3, "seconds": 0}'), ('2026-01-02', 'q', 'local', NULL, 'standard', 'eu', '{"images": 2}'),
+       ('2026-01-02', 'q', 'local', NULL, 'standard', 'eu', NULL);
+SELECT provider, model, service_class AS class, region, pricing, reason FROM cost_ledger.unpriced_call ORDER BY call_id;
+-- it changes with them, at once: a name, a version, an exchange rate
+SELECT cost_ledger.set_price('openai', 'gpt-y', '{"input_tokens": 1}', '2026-01-01') > 0 AS set, cost_ledger.set_price('q', 'dated', '{"input_tokens": 1}', '2026-03-20') > 0 AS set,
+       cost_ledger.set_price('q', 'local', '{"input_tokens": 1}', '2026-01-01', region => 'jp') > 0 AS set;
+INSERT INTO cost_ledger.exchange_rate (currency, valid_from, rate) VALUES ('EUR', '2026-01-03', 1.1);
+SELECT provider, model, service_class AS class, region, pricing, reason FROM cost_ledger.unpriced_call ORDER BY call_id LIMIT 5;
+
 -- nothing was consumed, which is known; nothing is known
 SELECT cost_ledger.cost_at('2026-01-02', 'anthropic', 'claude-sonnet-4-5', '{"input_tokens": 0}') AS zero,
        cost_ledger.cost_at('2026-01-02', 'anthropic', 'claude-sonnet-4-5', '{}') AS unknown,

@@ -63,7 +63,7 @@ SELECT cost_ledger.set_price('p', 'classy', '{"output_tokens": 20}', '2026-01-01
 SELECT cost_ledger.set_multiplier('p', 'flex', 0.5, '2026-01-01', service_class => 'flex');
 SELECT class, pg_temp.cost('classy', '{"input_tokens": 1000, "output_tokens": 1000, "reasoning_tokens": 1000}', service_class => class) AS cost
 FROM (VALUES ('standard'), ('batch'), ('flex'), ('priority')) AS v (class);
--- class reasoning is priced as the class's output before standard's reasoning
+-- reasoning has a rate of its own, though not of the class
 SELECT * FROM pg_temp.why('classy', '{"input_tokens": 2000, "output_tokens": 1000, "reasoning_tokens": 1000}', service_class => 'batch');
 SELECT * FROM pg_temp.why('classy', '{"input_tokens": 2000, "output_tokens": 1000, "reasoning_tokens": 1000}', service_class => 'flex');
 
@@ -153,6 +153,42 @@ ORDER BY v.n;
 SELECT * FROM cost_ledger.resolve_model('aws.bedrock', 'us.anthropic.claude-sonnet-4-5-20250929-v1:0');
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) VALUES ('2026-05-01', 'aws.bedrock', 'us.anthropic.claude-sonnet-4-5-20250929-v1:0', 1000000) RETURNING model, cost;
 SELECT meter, amount, rule FROM cost_ledger.explain_cost('2026-05-01', 'aws.bedrock', 'us.anthropic.claude-sonnet-4-5-20250929-v1:0', '{"input_tokens": 1000000}');
+-- The name as sent comes first, then less and less of its path, and what it may be called otherwise at each step:
+-- a region or vendor in the path tells two cards apart, and a name is never another's while it is one's own
+SELECT count(cost_ledger.set_price(provider, model, jsonb_build_object('input_tokens', price), '2025-01-01')) AS set
+FROM (VALUES ('bedrock', 'amazon.titan', 0.02), ('bedrock', 'us-gov-east-1/amazon.titan', 0.2), ('bedrock', 'anthropic.claude-x-v1:0', 3), ('bedrock', 'eu.anthropic.claude-x-v1:0', 3.3),
+             ('azure', 'gpt-5', 1.2), ('azure', 'gpt-5-2025-08-07', 1.25), ('azure', 'eu/gpt-5-2025-08-07', 1.375), ('azure', 'us/gpt-5', 1.4), ('azure_ai', 'grok', 7), ('azure', 'grok', 8), ('azure', 'azure/odd-2025-08-07', 9), ('azure', 'odd', 10),
+             ('openrouter', 'anthropic/claude-sonnet-4.5', 3), ('openrouter', 'claude-sonnet-4.5', 99), ('openrouter', 'deepseek/r1:free', 0), ('openrouter', 'deepseek/r1', 0.4),
+             ('groq', 'openai/gpt-oss-120b', 0.15), ('openai', 'gpt-oss-120b', 98), ('openai', 'ft:gpt-4o-2024-08-06', 3.75), ('openai', 'ft:gpt-4o', 3.7), ('openai', 'gpt-4.1', 2),
+             ('vertex_ai', 'gemini-pro-001', 5), ('vertex_ai', 'gemini-flash', 6), ('gemini', 'gemini-flash', 61), ('together_ai', 'BAAI/bge', 0.1), ('together_ai', 'baai/bge', 0.2), ('Acme', 'Big', 11)) AS v (provider, model, price);
+SELECT v.provider, v.model, r.priced_provider AS as_provider, r.priced_model AS as_model, cost_ledger.cost_at('2026-05-01', v.provider, v.model, '{"input_tokens": 1000000}') AS cost, r.rule
+FROM (VALUES (1, 'bedrock', 'bedrock/us-gov-east-1/amazon.titan'), (2, 'aws.bedrock', 'us-gov-east-1/amazon.titan'), (3, 'bedrock', 'bedrock/us-gov-west-1/amazon.titan'), (4, 'bedrock', 'jp.anthropic.claude-x-v1:0'), (5, 'bedrock', 'EU.anthropic.claude-x-v1:0'),
+             (6, 'bedrock', 'arn:aws:bedrock:us-east-1:1:inference-profile/eu.anthropic.claude-x-v1:0'),
+             (7, 'azure', 'azure/eu/gpt-5-2025-08-07'), (8, 'azure', 'azure/us/gpt-5-2025-08-07'), (9, 'azure.ai.openai', 'azure/gpt-5-2026-01-01'), (10, 'AZURE', 'Azure/EU/GPT-5-2025-08-07'), (11, 'azure', 'azure/odd-2025-08-07'), (12, 'azure', 'odd-2025-08-07'),
+             (13, 'azure.ai.inference', 'grok'), (14, 'azure.ai.openai', 'grok'), (15, 'azure.ai.openai', 'azure_ai/grok'), (16, 'openai', 'azure/gpt-5'),
+             (17, 'openrouter', 'openrouter/anthropic/claude-sonnet-4.5'), (18, 'openrouter', 'anthropic/claude-sonnet-4.5-20250929'), (19, 'openrouter', 'anthropic/claude-4.5-sonnet-20250929'), (20, 'openrouter', 'deepseek/r1-20250528:free'), (21, 'openrouter', 'deepseek/r1:extra'),
+             (22, 'groq', 'groq/openai/gpt-oss-120b'), (23, 'groq', 'gpt-oss-120b'),
+             (24, 'openai', 'ft:gpt-4o-2024-08-06:acme::9Xa1'), (25, 'openai', 'ft:gpt-4o-2024-08-06:acme:suffix:9Xa1:ckpt-step-88'), (26, 'openai', 'openai/ft:gpt-4o-2024-11-20:acme::9Xa1'), (27, 'openai', 'ft:gpt-4.1:acme::9Xa1'),
+             (28, 'google', 'vertex_ai/gemini-flash'), (29, 'google', 'gemini-flash'), (30, 'vertex_ai-language-models', 'gemini-pro-001'), (31, 'gcp.vertex_ai', 'gemini-flash-002'), (32, 'gcp.vertex_ai', 'publishers/google/models/gemini-flash@default'),
+             (33, 'together_ai', 'baai/bge'), (34, 'together_ai', 'together_ai/BAAI/bge'), (35, 'together', 'BAAI/BGE'), (36, 'acme', 'big'), (37, 'ACME', 'acme/BIG-2026-01-01')) AS v (n, provider, model)
+LEFT JOIN LATERAL (SELECT * FROM cost_ledger.resolve_model(v.provider, v.model) r WHERE r.is_used) r ON true
+ORDER BY v.n;
+-- aliases at each step too, of the provider whatever its name; the first step at which there is one
+INSERT INTO cost_ledger.model_alias (provider, match, pattern, to_model) VALUES ('azure', 'exact', 'my-deployment', 'gpt-5'), ('azure', 'prefix', 'eu/my-', 'eu/gpt-5-2025-08-07');
+SELECT v.model, r.priced_model, r.rule
+FROM (VALUES (1, 'azure/my-deployment'), (2, 'azure/eu/my-deployment'), (3, 'azure/us/My-Deployment')) AS v (n, model)
+LEFT JOIN LATERAL (SELECT * FROM cost_ledger.resolve_model('azure_openai', v.model) r WHERE r.is_used) r ON true ORDER BY v.n;
+-- a name that only customers have is nobody else's: the others go on to the next
+SELECT cost_ledger.cost_at('2026-05-01', 'azure', 'gpt-5-2026-01-01', '{"input_tokens": 1000000}', customer => 'acme') AS before;
+SELECT cost_ledger.set_price('azure', 'gpt-5-2026-01-01', '{"input_tokens": 0.9}', '2025-01-01', customer => 'acme') > 0 AS set;
+SELECT customer, cost_ledger.cost_at('2026-05-01', 'azure', 'gpt-5-2026-01-01', '{"input_tokens": 1000000}', customer => customer) AS cost FROM (VALUES (1, 'acme'), (2, 'globex'), (3, NULL)) AS v (n, customer) ORDER BY n;
+-- and whoever has one but for case gets the very one as soon as it is there, as does who has none
+SELECT cost_ledger.cost_at('2026-05-01', 'acme', 'big', '{"input_tokens": 1000000}') AS before, cost_ledger.cost_at('2026-05-01', 'acme', 'acme/small-2026-01-01', '{"input_tokens": 1000000}') AS none;
+SELECT cost_ledger.set_price('acme', 'big', '{"input_tokens": 12}', '2025-01-01') > 0 AS set, cost_ledger.set_price('ACME', 'SMALL', '{"input_tokens": 13}', '2025-01-01') > 0 AS set;
+SELECT cost_ledger.cost_at('2026-05-01', 'acme', 'big', '{"input_tokens": 1000000}') AS after, cost_ledger.cost_at('2026-05-01', 'acme', 'acme/small-2026-01-01', '{"input_tokens": 1000000}') AS found;
+-- a path of a thousand parts costs no more than one of six
+SELECT count(*) < 50 AS bounded FROM cost_ledger.resolve_model('azure', repeat('a/', 500) || 'gpt-5');
+SELECT priced_model FROM cost_ledger.resolve_model('azure', repeat('a/', 500) || 'gpt-5') WHERE is_used;
 -- an alias is heard of at once
 INSERT INTO cost_ledger.model_alias (match, pattern, to_provider, to_model) VALUES ('exact', 'brand-new', 'openai', 'gpt-4o');
 SELECT cost_ledger.cost_at('2026-05-01', 'x', 'brand-new', '{"input_tokens": 1000000}');

@@ -43,6 +43,21 @@ FROM (VALUES ('openai', 'o3', '2025-06-09'::timestamptz), ('openai', 'o3', '2025
              ('xai', 'grok-code-fast-1', '2026-05-15 18:59Z'), ('xai', 'grok-code-fast-1', '2026-05-15 19:00Z'),
              ('deepseek', 'deepseek-chat', '2026-07-24 15:58Z'), ('deepseek', 'deepseek-chat', '2026-07-24 15:59Z')) AS v (provider, model, at);
 
+-- a price of the time of day, from a day on of weekdays only, and not on holidays
+SELECT model, at, cost_ledger.cost_at(at, 'deepseek', model, '{"input_tokens": 1000000, "output_tokens": 1000000}') AS cost
+FROM (VALUES ('deepseek-v4-flash', '2026-08-16 15:59:59Z'::timestamptz), ('deepseek-v4-flash', '2026-08-16 16:00Z'), ('deepseek-v4-flash', '2026-08-17 01:00Z'),
+             ('deepseek-v4-flash', '2026-08-22 06:00Z'), ('deepseek-v4-flash', '2026-08-23 06:00Z'), ('deepseek-v4-flash', '2026-08-24 06:00Z'),
+             ('deepseek-v4-flash', '2026-09-25 06:00Z'), ('deepseek-v4-flash', '2026-11-27 03:59:59Z'), ('deepseek-v4-flash', '2026-11-27 04:00Z'),
+             ('deepseek-v4-pro', '2026-11-27 03:00Z'), ('deepseek-v4-pro', '2026-11-27 12:00Z'), ('deepseek-flash', '2026-11-27 12:00Z')) AS v (model, at);
+-- an offer that ends: what comes after is not known
+SELECT model, at, cost_ledger.cost_at(at, 'openai', model, '{"input_tokens": 100000, "output_tokens": 10000}') AS cost,
+       cost_ledger.cost_at(at, 'openai', model, '{"input_tokens": 300000, "cache_read_tokens": 100000, "output_tokens": 10000}', 'batch') AS long_batch
+FROM (VALUES ('gpt-5.6-sol', '2026-08-20 23:59:59Z'::timestamptz), ('gpt-5.6-sol', '2026-08-21 00:00Z'), ('gpt-5.6', '2026-11-21 23:59:59Z'), ('gpt-5.6-sol', '2026-11-22 00:00Z')) AS v (model, at);
+-- models where companies call them
+SELECT provider, model, cost_ledger.cost_at('2026-11-01', provider, model, '{"input_tokens": 100000, "output_tokens": 10000}') AS cost
+FROM (VALUES ('openrouter', 'openai/gpt-5-mini'), ('openrouter', 'anthropic/claude-opus-4.5'), ('azure', 'o3-mini'), ('vertex_ai', 'claude-sonnet-4-5@20250929'), ('vertex_ai', 'claude-opus-5'),
+             ('bedrock', 'us.anthropic.claude-sonnet-4-20250514-v1:0'), ('bedrock', 'jp.anthropic.claude-haiku-4-5-20251001-v1:0'), ('bedrock', 'anthropic.claude-opus-4-1-20250805-v1:0')) AS m (provider, model);
+
 -- again: nothing changes, and there is nothing to say
 SELECT cost_ledger.load_seed_prices() = count(*) AS same_number FROM cost_ledger.price_list;
 SELECT count(*) AS changed FROM (TABLE first_load EXCEPT ALL TABLE cost_ledger.price_list) d;
@@ -80,8 +95,10 @@ SELECT cost_ledger.load_seed_prices() > 1000 AS loaded;
 SELECT provider, model, cost_ledger.cost_at('2026-11-01', provider, model, '{"input_tokens": 1000000}') AS cost
 FROM (VALUES ('openai', 'gpt-4o'), ('openai', 'gpt-4o-2024-08-06'), ('gemini', 'gemini-2.5-pro'), ('groq', 'openai/gpt-oss-20b'), ('openai', 'gpt-4.1')) AS m (provider, model);
 -- a long list of them is cut short
+SET client_min_messages = warning;
 SELECT count(cost_ledger.set_price(l.provider, l.model, '{"input_tokens": 1}', '2026-11-01')) > 10 AS set
 FROM (SELECT DISTINCT provider, model FROM cost_ledger.price_list WHERE provider = 'anthropic') AS l;
+RESET client_min_messages;
 SELECT cost_ledger.load_seed_prices() > 1000 AS loaded;
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
 

@@ -150,8 +150,8 @@ FROM (VALUES ('{"prompt_tokens": 10, "completion_tokens": 5, "haptic_tokens": 1}
 
 -- contradictions, and what is no usage: recorded, not priced
 SELECT usage, cost_ledger.usage_status(usage) AS status
-FROM (VALUES ('{}'::jsonb), ('[]'), ('5'), ('null'), ('"prompt_tokens"'), ('{"tokens": 5}'), ('{"usage": {}}'), ('{"usage": []}'),
-             ('{"usage": {"usage": {"prompt_tokens": 1}}}'),
+FROM (VALUES ('{}'::jsonb), ('[]'), ('5'), ('null'), ('"prompt_tokens"'), ('{"tokens": [5]}'), ('{"usage": {}}'), ('{"usage": []}'),
+             ('{"usage": {"usage": {"usage": {"usage": {"usage": {"prompt_tokens": 1}}}}}}'),
              ('{"total_tokens": 120}'),
              ('{"prompt_tokens": null}'),
              ('{"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": 11}}'),
@@ -163,29 +163,55 @@ FROM (VALUES ('{}'::jsonb), ('[]'), ('5'), ('null'), ('"prompt_tokens"'), ('{"to
 SELECT pg_temp.n('{}');
 SELECT pg_temp.n('[]');
 SELECT pg_temp.n('5');
-SELECT pg_temp.n('{"tokens": 5}');
+SELECT pg_temp.n('{"tokens": [5]}');
 SELECT pg_temp.n('{"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": 11}}');
 SELECT pg_temp.n('{"prompt_tokens": 1}', 'anthropic');
 SELECT pg_temp.n('{"prompt_tokens": 1}', 'no_such_format');
 
--- counts that are none are errors, wherever they stand
-\set VERBOSITY terse
-SELECT pg_temp.n('{"prompt_tokens": -1, "completion_tokens": 1}');
-SELECT pg_temp.n('{"prompt_tokens": 1.5, "completion_tokens": 1}');
-SELECT pg_temp.n('{"prompt_tokens": "1", "completion_tokens": 1}');
-SELECT pg_temp.n('{"prompt_tokens": true, "completion_tokens": 1}');
-SELECT pg_temp.n('{"prompt_tokens": {"a": 1}, "completion_tokens": 1}');
-SELECT pg_temp.n('{"prompt_tokens": 1e300, "completion_tokens": 1}');
-SELECT pg_temp.n('{"prompt_tokens": 1000000000001, "completion_tokens": 1}');
-SELECT pg_temp.n('{"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": [1]}}');
-SELECT pg_temp.n('{"input_tokens": 1000000000000, "cache_read_input_tokens": 1000000000000, "output_tokens": 1}');
-SELECT pg_temp.n('{"input_tokens": 1, "output_tokens": 1, "server_tool_use": {"web_search_requests": -1}}');
-SELECT pg_temp.n('{"promptTokenCount": 10, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": -1}]}');
-SELECT pg_temp.n(jsonb_build_object('promptTokenCount', 10, 'promptTokensDetails',
-                 (SELECT jsonb_agg('{"modality": "AUDIO", "tokenCount": 1000000000000}'::jsonb) FROM generate_series(1, 5000))));
-SELECT pg_temp.n('{"inputTokens": 10, "outputTokens": 1, "cacheDetails": [{"ttl": "1h", "inputTokens": 0.5}]}');
-SELECT pg_temp.n('{"input_tokens": 1, "cache_read_tokens": 1, "reasoning_tokens": "many"}');
-\set VERBOSITY default
+-- a count that is none is no reason to lose the call: without a total nothing is
+-- priced, a part is priced inside it; digits in a text are a count
+SELECT usage, cost_ledger.usage_status(usage) AS status
+FROM (VALUES ('{"prompt_tokens": -1, "completion_tokens": 1}'::jsonb),
+             ('{"prompt_tokens": 1.5, "completion_tokens": 1}'),
+             ('{"prompt_tokens": "1", "completion_tokens": 1}'),
+             ('{"prompt_tokens": "one", "completion_tokens": 1}'),
+             ('{"prompt_tokens": "-1", "completion_tokens": 1}'),
+             ('{"prompt_tokens": "", "completion_tokens": 1}'),
+             ('{"prompt_tokens": true, "completion_tokens": 1}'),
+             ('{"prompt_tokens": {"a": 1}, "completion_tokens": 1}'),
+             ('{"prompt_tokens": 1e30, "completion_tokens": 1}'),
+             ('{"prompt_tokens": 1000000000001, "completion_tokens": 1}'),
+             ('{"prompt_tokens": "1000000000000000000000000000000000000000000000", "completion_tokens": 1}'),
+             ('{"prompt_tokens": 10, "completion_tokens": 1, "total_tokens": -1}'),
+             ('{"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": [1]}}'),
+             ('{"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": -1}}'),
+             ('{"input_tokens": 10, "cache_read_input_tokens": -1, "output_tokens": 1}'),
+             ('{"input_tokens": 1000000000000, "cache_read_input_tokens": 1000000000000, "output_tokens": 1}'),
+             ('{"input_tokens": 1, "output_tokens": 1, "server_tool_use": {"web_search_requests": -1}}'),
+             ('{"input_tokens": 1, "output_tokens": 1, "server_tool_use": {"web_search_requests": 1e13}}'),
+             ('{"promptTokenCount": 10, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": -1}]}'),
+             ('{"inputTokens": 10, "outputTokens": 1, "cacheDetails": [{"ttl": "1h", "inputTokens": 0.5}]}'),
+             ('{"input_tokens": 1, "cache_read_tokens": 1, "reasoning_tokens": "many"}'),
+             ('{"seconds": "a few"}')) AS v (usage);
+SELECT cost_ledger.usage_status(jsonb_build_object('promptTokenCount', 10, 'promptTokensDetails',
+       (SELECT jsonb_agg('{"modality": "AUDIO", "tokenCount": 1000000000000}'::jsonb) FROM generate_series(1, 5000)))) AS too_many;
+-- no number that nobody knows is final: in the details, beside them, deep inside
+SELECT usage, cost_ledger.usage_status(usage) AS status
+FROM (VALUES ('{"prompt_tokens": 1000, "completion_tokens": 1, "prompt_tokens_details": {"cached": 500}}'::jsonb),
+             ('{"input_tokens": 1000, "output_tokens": 1, "total_tokens": 1001, "input_token_details": {"cached": 500}}'),
+             ('{"input_tokens": 1000, "output_tokens": 1, "cache_creation": {"ephemeral_24h_input_tokens": 500}}'),
+             ('{"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 20}'),
+             ('{"prompt_tokens": 10, "completion_tokens": 5, "haptics": 1}'),
+             ('{"prompt_tokens": 10, "completion_tokens": 5, "haptics": {"a": [{"b": 0}, {"b": 2}]}}'),
+             ('{"prompt_tokens": 10, "completion_tokens": 5, "haptic_tokens": "2"}'),
+             ('{"promptTokenCount": 10, "candidatesTokenCount": 5, "haptics": 1}'),
+             ('{"inputTokens": 10, "outputTokens": 5, "haptics": 1}'),
+             ('{"billed_units": {"input_tokens": 10, "output_tokens": 5, "haptics": 1}}'),
+             ('{"gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 5, "gen_ai.usage.haptics": 1}'),
+             ('{"prompt_tokens": 10, "completion_tokens": 5, "haptics": 0, "model": "7", "cached": true, "nothing": {"a": 0}}'),
+             ('{"prompt_tokens": 10, "completion_tokens": 5, "cost": 0.01, "cost_details": {"upstream_inference_cost": 0.01}, "latency_ms": 812, "total_time": 0.2}'),
+             ('{"prompt_tokens": 10, "completion_tokens": 5, "timings": {"prompt_ms": 3.5}, "x": {"latency_ms": 7}}'),
+             ('{"completion_tokens": 5}')) AS v (usage);
 -- the most there can be; whole numbers however they are written; the last of two equal keys
 SELECT pg_temp.n('{"prompt_tokens": 999999999000, "completion_tokens": 1e3, "total_tokens": 1000000000000}');
 SELECT pg_temp.n('{"prompt_tokens": 10.0, "completion_tokens": 7, "completion_tokens": 8}');

@@ -106,6 +106,9 @@ SELECT cost_ledger.check_budgets() > 0 AS has_alerts;
 SELECT decision FROM cost_ledger.reserve('k', '{"team": "new"}', 1);
 SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 2}', '2025-01-01', replace => true) > 0 AS priced;
 SELECT count(*) > 0 AS rerated FROM cost_ledger.rerate('2025-01-01', '2026-02-01', dry_run => false, reason => 'x');
+-- a step that reports tell nothing of
+SELECT count(*) > 0 AS moved FROM cost_ledger.reattribute('{"team": "a"}'::jsonb, '{"step": "s"}', 'x', dry_run => false);
+CALL cost_ledger.refresh();
 CREATE FUNCTION pg_temp.keys(report text) RETURNS TABLE (rows bigint, keys bigint, digest text) LANGUAGE plpgsql AS $$
 BEGIN
     RETURN QUERY EXECUTE format('SELECT count(*), count(DISTINCT row_key), md5(string_agg(row_key, %L ORDER BY row_key COLLATE "C")) FROM cost_ledger.%I', '|', report);

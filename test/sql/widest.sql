@@ -25,9 +25,14 @@ INSERT INTO cost_ledger.call (provider, model, other_usage) VALUES ('p', 'm', '{
 INSERT INTO cost_ledger.call (provider, model, other_usage) VALUES ('p', 'm', jsonb_build_object('seconds', ('9e131071')::numeric));
 INSERT INTO cost_ledger.call (provider, model, tool_calls) VALUES ('p', 'm', '{"grep": 1000000000001}');
 INSERT INTO cost_ledger.call (provider, model, tool_calls) VALUES ('p', 'm', jsonb_build_object('grep', ('9e131071')::numeric));
-INSERT INTO cost_ledger.call (provider, model, raw_usage) VALUES ('p', 'm', '{"prompt_tokens": 1000000000001, "completion_tokens": 1}');
-INSERT INTO cost_ledger.call (provider, model, raw_usage) VALUES ('p', 'm', jsonb_build_object('prompt_tokens', 1, 'completion_tokens', 1, 'x', repeat('x', 1048576)));
 INSERT INTO cost_ledger.call (provider, model, other_usage) VALUES ('p', 'm', jsonb_build_object(repeat('x', 1048576), 1));
+-- a whole response is no reason to lose a call: of one with pictures in it the usage object is kept, of one that is too long the counts
+INSERT INTO cost_ledger.call (provider, model, raw_usage) VALUES
+    ('openai', 'm', jsonb_build_object('data', jsonb_build_array(jsonb_build_object('b64_json', repeat('x', 1048576))), 'usage', '{"input_tokens": 10, "input_tokens_details": {"image_tokens": 4, "text_tokens": 6}, "output_tokens": 5, "total_tokens": 15}'::jsonb)),
+    ('openai', 'm', jsonb_build_object('data', jsonb_build_array(jsonb_build_object('b64_json', repeat('x', 1048576))))),
+    ('p', 'm', jsonb_build_object('prompt_tokens', 1, 'completion_tokens', 1, 'x', repeat('x', 1048576))),
+    ('p', 'm', to_jsonb(repeat('x', 1048576)))
+    RETURNING input_tokens, output_tokens, other_usage, usage_status, raw_usage;
 -- the cost that a provider's object tells and that is none is left out, as any other that is none
 INSERT INTO cost_ledger.call (provider, model, raw_usage) VALUES
     ('openrouter', 'm', jsonb_build_object('prompt_tokens', 1, 'completion_tokens', 1, 'cost', ('9e131071')::numeric)),
@@ -168,6 +173,10 @@ SELECT count(cost_ledger.correct_call(c.called_at, c.call_id, '{"input_tokens": 
 SELECT count(cost_ledger.correct_call(c.called_at, c.call_id, w.usage || '{"seconds": 1000000000000}', 'was much')) FROM wide w, (SELECT * FROM cost_ledger.call WHERE model = 'wide' AND corrects IS NULL ORDER BY call_id LIMIT 3) c;
 SELECT cost_ledger.set_price('p', 'wide', '{"input_tokens": {"price": 999999999999.99999999999999999999, "per": 1}, "output_tokens": 1, "x": {"price": 999999999999, "per": 1}}', '2021-01-01', currency => 'EUR') > 0 AS is_set;
 SELECT count(*) > 0 AS rerated FROM cost_ledger.rerate(now() - interval '1 day', now() + interval '1 day', '{}', true, 'dearer');
+-- and what is moved or taken back
+SELECT count(*) > 0 AS moved FROM cost_ledger.reattribute('{}'::jsonb, jsonb_build_object('team', repeat('t', 2000), 'run_id', repeat('r', 2000), 'trace_url', repeat('u', 8192)), 'wide', dry_run => false);
+SELECT count(cost_ledger.void_call(c.called_at, c.call_id, repeat('why', 2000))) FROM (SELECT * FROM cost_ledger.call WHERE corrects IS NULL ORDER BY call_id LIMIT 3) c;
+SELECT count(e::text) > 0 AS explained FROM cost_ledger.call_detail c CROSS JOIN LATERAL cost_ledger.explain_call(c.call_id) e;
 CALL cost_ledger.refresh();
 CALL pg_temp.ask_everything();
 SELECT * FROM public.failure;

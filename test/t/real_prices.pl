@@ -8,6 +8,8 @@
 use strict;
 use warnings;
 use FindBin;
+use JSON::PP;
+use Math::BigFloat;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -38,6 +40,255 @@ $node->safe_psql('postgres', qq{
 });
 
 sub query { return $node->safe_psql('postgres', $_[0]); }
+
+#
+# What each entry says its name costs, worked out here from the documents.
+#
+my $json = JSON::PP->new->allow_bignum->canonical;
+
+# What a price key of LiteLLM buys, by its documentation.
+my %litellm_meter = (
+	input_cost_per_token => 'input_tokens', output_cost_per_token => 'output_tokens',
+	cache_read_input_token_cost => 'cache_read_tokens', cache_creation_input_token_cost => 'cache_write_tokens',
+	cache_creation_input_token_cost_above_1hr => 'cache_write_1h_tokens',
+	input_cost_per_audio_token => 'input_audio_tokens', input_cost_per_image_token => 'input_image_tokens',
+	output_cost_per_reasoning_token => 'reasoning_tokens', output_cost_per_audio_token => 'output_audio_tokens',
+	output_cost_per_image_token => 'output_image_tokens', output_cost_per_video_token => 'output_video_tokens',
+	input_cost_per_image => 'input_images', output_cost_per_image => 'output_images',
+	input_cost_per_pixel => 'input_pixels', output_cost_per_pixel => 'output_pixels',
+	input_cost_per_second => 'input_seconds', output_cost_per_second => 'output_seconds',
+	input_cost_per_audio_per_second => 'input_audio_seconds', input_cost_per_video_per_second => 'input_video_seconds',
+	output_cost_per_video_per_second => 'output_video_seconds', output_cost_per_second_1080p => 'output_seconds_1080p',
+	input_cost_per_character => 'input_characters', output_cost_per_character => 'output_characters',
+	input_cost_per_query => 'search_units', input_cost_per_request => 'requests',
+	ocr_cost_per_page => 'pages', annotation_cost_per_page => 'annotation_pages', ocr_cost_per_credit => 'credits',
+	code_interpreter_cost_per_session => 'code_interpreter_sessions');
+
+# The meter of a price, which for pictures, videos and recordings depends on what
+# the model does.
+sub meter_of
+{
+	my ($entry, $key) = @_;
+	my $mode = $entry->{mode} // '';
+	if ($key eq 'input_cost_per_image')
+	{
+		return 'output_images' if $mode =~ /^image_(generation|edit)$/ && !exists $entry->{output_cost_per_image};
+		return 'input_image_tokens' if $mode eq 'realtime';
+	}
+	return 'output_seconds' if $key eq 'output_cost_per_video_per_second' && !exists $entry->{output_cost_per_second};
+	if ($mode eq 'audio_transcription' && !$entry->{input_cost_per_second})
+	{
+		return 'output_seconds' if $key eq 'input_cost_per_second';
+		return 'input_seconds' if $key eq 'output_cost_per_second';
+	}
+	return $litellm_meter{$key};
+}
+
+# Its rates for a class of calls of so many input tokens.
+sub litellm_rates
+{
+	my ($entry, $class, $input) = @_;
+	my %suffix = (standard => '', batch => '_batches', flex => '_flex', priority => '_priority');
+	my (%rate, %above);
+	my $take = sub {
+		my ($key, $price) = @_;
+		return unless defined $price && !ref($price) || ref($price) eq 'Math::BigFloat' || ref($price) eq 'Math::BigInt';
+		return unless $key =~ s/$suffix{$class}$//;
+		my $over = $key =~ s/_above_(\d+)k_tokens$// ? $1 * 1000 : -1;
+		my $meter = meter_of($entry, $key) or return;
+		return if $entry->{litellm_provider} eq 'xai' ? $input < $over : $input <= $over;
+		return if exists $above{$meter} && $above{$meter} > $over;
+		($rate{$meter}, $above{$meter}) = ($price, $over);
+	};
+	$take->($_, $entry->{$_}) foreach keys %$entry;
+	# Some say it in steps, each to its end inclusive, the last without one.
+	my @steps = grep { $_->{range} } @{ $entry->{tiered_pricing} || [] };
+	foreach my $i (0 .. $#steps)
+	{
+		my ($from, $to) = @{ $steps[$i]{range} };
+		next unless $input > $from && ($input <= $to || $i == $#steps);
+		$take->($_, $steps[$i]{$_}) foreach keys %{ $steps[$i] };
+	}
+	return \%rate;
+}
+
+my %part = (cache_read_tokens => 'input_tokens', cache_write_tokens => 'input_tokens', cache_write_1h_tokens => 'input_tokens',
+	input_audio_tokens => 'input_tokens', input_image_tokens => 'input_tokens', reasoning_tokens => 'output_tokens',
+	output_audio_tokens => 'output_tokens', output_image_tokens => 'output_tokens', output_video_tokens => 'output_tokens');
+
+# A usage that has something of every meter that has a rate, and its cost.
+sub use_all
+{
+	my ($rate, $input) = @_;
+	my %usage = map { $_ => $part{$_} ? 40 : $_ eq 'input_tokens' ? $input : $_ eq 'output_tokens' ? 500 : $_ eq 'requests' ? 1 : 7 } keys %$rate;
+	my %left = %usage;
+	foreach my $meter (grep { $part{$_} } keys %usage)
+	{
+		# A part of nothing is no usage.
+		if (exists $usage{ $part{$meter} }) { $left{ $part{$meter} } -= $usage{$meter} }
+		else { delete $usage{$meter}; delete $left{$meter} }
+	}
+	# Every call has one, which nobody has to send.
+	delete $usage{requests};
+	$usage{input_tokens} = 0 if !%usage && %$rate;
+	my $cost = Math::BigFloat->new(0);
+	$cost += Math::BigFloat->new("$rate->{$_}") * $left{$_} foreach keys %left;
+	return (\%usage, $cost);
+}
+
+sub plain_provider
+{
+	my $p = lc shift;
+	my %other = (bedrock_converse => 'bedrock', cohere_chat => 'cohere', azure_text => 'azure');
+	$p =~ s/^(vertex_ai|fireworks_ai)-.*/$1/;
+	$p =~ s/^text-completion-//;
+	return $other{$p} || $p;
+}
+
+my %otel = (bedrock => 'aws.bedrock', vertex_ai => 'gcp.vertex_ai', gemini => 'gcp.gemini', azure => 'azure.ai.openai', azure_ai => 'azure.ai.inference',
+	xai => 'x_ai', mistral => 'mistral_ai', watsonx => 'ibm.watsonx.ai', moonshot => 'moonshot_ai');
+
+
+# Every entry of LiteLLM's list as a client may name it: by its key or without
+# the provider's prefix, of the list's provider or of whom it stands for, in
+# OpenTelemetry's words, in capitals.
+sub litellm_calls
+{
+	my ($doc) = @_;
+	my (@calls, %named, %folded, %bare);
+	my @entries = grep { !/^(?:sample_spec|fallback_generalizations)$/ } sort keys %$doc;
+	foreach my $key (@entries)
+	{
+		my $raw = $doc->{$key}{litellm_provider};
+		my $provider = plain_provider($raw);
+		(my $rest = $key) =~ s{^(?:\Q$raw\E|\Q$provider\E|amazon-nova)/}{};
+		$named{$key} = [ $provider, $rest ];
+		$folded{ lc $key }++;
+		$bare{ lc "$provider $rest" }++;
+	}
+	foreach my $key (@entries)
+	{
+		my $raw = $doc->{$key}{litellm_provider};
+		my ($provider, $rest) = @{ $named{$key} };
+		my @names = ([ $raw, $key ], [ $provider, $key ]);
+		push @names, [ ucfirst $raw, uc $key ], [ uc $provider, lc $key ] if $folded{ lc $key } == 1;
+		# Two may be one without what tells them apart.
+		push @names, [ $otel{$provider} || $provider, $rest ] if $bare{ lc "$provider $rest" } == 1;
+		foreach my $class (qw(standard batch flex priority))
+		{
+			foreach my $input (1000, 600000)
+			{
+				my ($usage, $cost) = use_all(litellm_rates($doc->{$key}, $class, $input), $input);
+				next unless %$usage;
+				my $text = $json->encode($usage);
+				push @calls, [ $key, '2026-09-01', @$_, $class, $text, $cost->bstr ]
+				  foreach $class eq 'standard' && $input == 1000 ? @names : $names[0];
+			}
+		}
+	}
+	return @calls;
+}
+
+# Of several prices the last whose constraint holds, else the first.
+sub genai_prices_at
+{
+	my ($model, $day, $time) = @_;
+	my $prices = $model->{prices};
+	return $prices if ref $prices eq 'HASH';
+	foreach my $p (reverse @$prices)
+	{
+		my $c = $p->{constraint} || {};
+		next if defined $c->{start_date} && $day lt $c->{start_date};
+		next if defined $c->{start_time} && ($time lt substr($c->{start_time}, 0, 8) || $time ge substr($c->{end_time}, 0, 8));
+		return $p->{prices};
+	}
+	return $prices->[0]{prices};
+}
+
+my %genai_part = (cache_read => 'input', cache_write => 'input', input_audio => 'input', output_audio => 'output', output_reasoning => 'output');
+my %genai_meter = (input => 'input_tokens', output => 'output_tokens', cache_read => 'cache_read_tokens', cache_write => 'cache_write_tokens',
+	input_audio => 'input_audio_tokens', output_audio => 'output_audio_tokens', output_reasoning => 'reasoning_tokens');
+
+sub genai_use_all
+{
+	my ($prices, $input) = @_;
+	my (%rate, %usage, %left);
+	foreach my $word (keys %genai_meter)
+	{
+		my $price = $prices->{"${word}_mtok"};
+		# A model without any price is a free one.
+		$price = 0 if !%$prices && $word =~ /^(?:input|output)$/;
+		next unless defined $price;
+		if (ref $price eq 'HASH')
+		{
+			my ($tier) = sort { $b->{start} <=> $a->{start} } grep { $input > $_->{start} } @{ $price->{tiers} };
+			$price = $tier ? $tier->{price} : $price->{base};
+		}
+		$rate{$word} = $price;
+	}
+	foreach my $word (keys %rate)
+	{
+		my $total = $genai_part{$word};
+		next if $total && !exists $rate{$total};
+		my $n = $total ? 40 : $word eq 'input' ? $input : 500;
+		$usage{ $genai_meter{$word} } = $n;
+		$left{$word} += $n;
+		$left{$total} -= $n if $total;
+	}
+	my $cost = Math::BigFloat->new(0);
+	$cost += Math::BigFloat->new("$rate{$_}") * $left{$_} foreach keys %left;
+	$cost /= 1000000;
+	$cost += Math::BigFloat->new("$prices->{requests_kcount}") / 1000 if defined $prices->{requests_kcount};
+	return (\%usage, $cost);
+}
+
+my %genai_names = (google => [qw(gcp.gemini gcp.vertex_ai vertex_ai)], aws => [qw(aws.bedrock bedrock)], azure => [qw(azure.ai.openai azure_ai)], 'x-ai' => [qw(x_ai xai)],
+	mistral => ['mistral_ai'], moonshotai => ['moonshot'], together => ['together_ai'], fireworks => ['fireworks_ai'], voyageai => ['voyage'], perplexity => ['perplexity_ai']);
+
+
+# And every model of genai-prices.
+sub genai_calls
+{
+	my ($doc) = @_;
+	my @calls;
+	foreach my $provider (@$doc)
+	{
+		my $id = $provider->{id};
+		my %folded;
+		$folded{ lc $_->{id} }++ foreach @{ $provider->{models} };
+		foreach my $model (@{ $provider->{models} })
+		{
+			my @names = ([ $id, $model->{id} ], [ $id, "$id/$model->{id}" ], map { [ $_, $model->{id} ] } @{ $genai_names{$id} || [] });
+			push @names, [ ucfirst $id, uc $model->{id} ] if $folded{ lc $model->{id} } == 1;
+			foreach my $at ([ '2026-10-01', '12:00:00', 1000 ], [ '2026-10-01', '18:00:00', 600000 ], [ '2025-01-15', '12:00:00', 1000 ])
+			{
+				my ($day, $time, $input) = @$at;
+				my ($usage, $cost) = genai_use_all(genai_prices_at($model, $day, $time), $input);
+				next unless %$usage;
+				my $text = $json->encode($usage);
+				push @calls, [ "$id $model->{id}", "$day $time+00", @$_, 'standard', $text, $cost->bstr ]
+				  foreach $day eq '2026-10-01' && $input == 1000 ? @names : $names[0];
+			}
+		}
+	}
+	return @calls;
+}
+
+# Each call costs what its entry says.
+sub check_names
+{
+	my ($list, $entries, @calls) = @_;
+	my $file = "$PostgreSQL::Test::Utils::tmp_check/$list.tsv";
+	append_to_file($file, join('', map { join("\t", @$_) . "\n" } @calls));
+	query(qq{
+		CREATE TABLE $list (entry text, at timestamptz, provider text, model text, class text, usage jsonb, cost numeric, ours numeric);
+		\\copy $list (entry, at, provider, model, class, usage, cost) FROM '$file'
+		UPDATE $list SET ours = cost_ledger.cost_at(at, provider, model, usage, class)});
+	note(query("SELECT format('%s calls of %s entries', count(*), count(DISTINCT entry)) FROM $list"));
+	cmp_ok(query("SELECT count(DISTINCT entry) FROM $list"), '>=', $entries, "entries of $list that have a price are sent as models");
+	is(query("SELECT count(*) FILTER (WHERE ours <> cost), count(*) FILTER (WHERE ours IS NULL) FROM $list"), '0|0', "each as one that it may be called by: none has another's price, and none has none")
+	  or diag(query("SELECT string_agg(l::text, E'\\n') FROM (SELECT * FROM $list WHERE ours IS DISTINCT FROM cost LIMIT 20) AS l"));
+}
 
 #
 # LiteLLM
@@ -87,13 +338,16 @@ is(query(q{
 	SELECT count(*) > 0, max(scale(number)) FROM stated WHERE scale(number) > 15}), 't|23', 'some have up to 23 decimals');
 
 # A line that is none of the document's would be invented.  Those there are: a
-# search of no stated size, and regions also found by their name.
+# search of no stated size, an image whose pixels are in the model's name, and
+# regions also found by their name.
 is(query(q{
 	SELECT count(*) FROM (
 		SELECT provider, model, service_class, meter, over_tokens, is_inclusive, unit_price, per FROM cost_ledger.price_list WHERE region = '' AND meter <> 'web_search_requests'
 		EXCEPT
-		SELECT c.provider, c.model, x.service_class, x.meter, coalesce((x.rate ->> 'over')::bigint, 0), coalesce((x.rate ->> 'inclusive')::boolean, false), x.price, (x.rate ->> 'per')::bigint
-		FROM litellm, jsonb_each(doc) AS e, cost_ledger_internal.litellm_rates(e.key, e.value) x, cost_ledger_internal.price_source s, cost_ledger_internal.price_origin o, cost_ledger_internal.price p, cost_ledger_internal.rate_card c
+		SELECT c.provider, c.model, x.service_class, m.meter, coalesce((x.rate ->> 'over')::bigint, 0), coalesce((x.rate ->> 'inclusive')::boolean, false), m.price, (x.rate ->> 'per')::bigint
+		FROM litellm, jsonb_each(doc) AS e, cost_ledger_internal.litellm_rates(e.key, e.value) x, cost_ledger_internal.price_source s, cost_ledger_internal.price_origin o, cost_ledger_internal.price p, cost_ledger_internal.rate_card c,
+		     regexp_match(e.key, '([0-9]+)-x-([0-9]+)/') AS size,
+		     LATERAL (VALUES (x.meter, x.price), (CASE WHEN x.meter = 'input_pixels' THEN 'output_images' END, x.price * size[1]::numeric * size[2]::numeric)) AS m (meter, price)
 		WHERE e.key NOT IN ('sample_spec', 'fallback_generalizations') AND x.kind = 'price' AND s.entry = e.key AND o.source_id = s.source_id AND p.price_id = o.price_id AND c.card_id = p.card_id) AS invented}),
 	'0', 'no line is of anything else');
 
@@ -145,6 +399,8 @@ is(query(q{
 is(query(q{SELECT count(*), count(*) FILTER (WHERE with_it = price) FROM moved WHERE path = '{input_cost_per_request}'}), '4|4', 'a price per request is the cost of a call of nothing');
 note('distinct keys moved: ' . query(q{SELECT count(DISTINCT path[array_upper(path, 1)]) FROM moved}));
 
+check_names('litellm_names', 2880, litellm_calls($json->decode(slurp_file($litellm))));
+
 #
 # Our own form
 #
@@ -167,6 +423,8 @@ note('what the list does: ' . query(q{
 note(sprintf('imported in %d s', time - $began));
 is(query(q{SELECT count(*) FROM diff WHERE outcome IN ('held', 'unknown')}), '0', 'nothing held, nothing unknown');
 is(query(q{SELECT count(*) FROM genai, cost_ledger.import_prices(doc, 'genai-prices')}), '0', 'the same document again: no difference');
+
+check_names('genai_names', 1466, genai_calls($json->decode(slurp_file($genai))));
 
 # By the rules of genai-prices, in another language: which model a name is, and
 # what a usage costs at a time.

@@ -37,7 +37,7 @@ my @load = ("$root/script/load-trace", '--azure', $azure, '--mooncake', $mooncak
 command_checks_all(
 	\@load, 1,
 	[qr/^$/],
-	[ qr/no price is in force for model "gpt-4-turbo" of "openai" at 2023-11-16/,
+	[ qr/no price for model "gpt-4-turbo" of "openai" at 2023-11-16.*: no such name/,
 	  qr/nothing was loaded.*\n.*load_seed_prices/ ],
 	'without a price the load is refused');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM cost_ledger.call'),

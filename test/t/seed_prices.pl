@@ -40,12 +40,14 @@ $ENV{PGPORT} = $node->port;
 $ENV{PGDATABASE} = 'postgres';
 my $differences = "$PostgreSQL::Test::Utils::tmp_check/differences.tsv";
 my ($made, $said) = ('', '');
+$node->safe_psql('postgres', 'CREATE DATABASE cost_ledger_seed_prices');
 my @command = ("$root/script/seed-prices", $file{litellm}, $litellm_date, $file{genai}, $genai_date, $differences);
 ok(IPC::Run::run(\@command, '>', \$made, '2>', \$said), 'script/seed-prices makes a list') or diag $said;
+is($said, '', 'and says nothing else');
 ok($made eq $shipped, 'the shipped list is what it makes')
   or diag 'script/seed-prices prints another list than prices/seed.json';
 unlike(slurp_file($differences), qr/\t(model|class) left out|another price|without a source/, 'no model of prices/models.json is left out unseen');
-is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_database WHERE datname ~ 'seed'}), '0', 'it leaves no database behind');
+is($node->safe_psql('postgres', q{SELECT string_agg(datname, ' ') FROM pg_database WHERE datname ~ 'seed'}), 'cost_ledger_seed_prices', 'it leaves no database behind, and one of somebody else in peace');
 
 # Whoever gives it what it cannot use is told.
 ok(!IPC::Run::run([ $command[0] ], '>', \my $nothing, '2>', \$said), 'without documents it refuses');
@@ -60,7 +62,7 @@ $node->stop;
 my $litellm = decode_json(slurp_file($file{litellm}));
 my %genai = map { $_->{id} => $_ } @{ decode_json(slurp_file($file{genai})) };
 my %genai_id = (bedrock => 'aws', fireworks_ai => 'fireworks', gemini => 'google', moonshot => 'moonshotai', together_ai => 'together', vertex_ai => 'google', xai => 'x-ai');
-my %litellm_provider = (vertex_ai => [qw(vertex_ai-language-models vertex_ai)], openai => [qw(openai text-completion-openai)], bedrock => [qw(bedrock_converse bedrock)], cohere => [qw(cohere_chat cohere)]);
+my %litellm_provider = (vertex_ai => [qw(vertex_ai-language-models vertex_ai vertex_ai-anthropic_models vertex_ai-embedding-models)], openai => [qw(openai text-completion-openai)], bedrock => [qw(bedrock_converse bedrock)], cohere => [qw(cohere_chat cohere)]);
 my %litellm_key = (input_tokens => 'input_cost_per_token', output_tokens => 'output_cost_per_token', cache_read_tokens => 'cache_read_input_token_cost',
 	cache_write_tokens => 'cache_creation_input_token_cost', cache_write_1h_tokens => 'cache_creation_input_token_cost_above_1hr',
 	input_audio_tokens => 'input_cost_per_audio_token', output_audio_tokens => 'output_cost_per_audio_token', cache_read_audio_tokens => 'cache_read_input_audio_token_cost');
