@@ -10,6 +10,7 @@ SELECT cost_ledger.set_price('openai', 'gpt-5-mini', '{"input_tokens": 0.25, "ca
 
 -- The same table, once without triggers, once with one that does nothing.
 CREATE TABLE bare_call (LIKE cost_ledger.call INCLUDING DEFAULTS, PRIMARY KEY (called_at, call_id)) PARTITION BY RANGE (called_at);
+ALTER TABLE bare_call ALTER call_id DROP DEFAULT;
 ALTER TABLE bare_call ALTER call_id ADD GENERATED ALWAYS AS IDENTITY, ALTER recorded_at DROP NOT NULL, ALTER pricing DROP NOT NULL, ALTER service_class DROP NOT NULL;
 CREATE TABLE bare_call_p2026_09 PARTITION OF bare_call FOR VALUES FROM ('2026-09-01') TO ('2026-10-01');
 CREATE TABLE bare_call_p2026_10 PARTITION OF bare_call FOR VALUES FROM ('2026-10-01') TO ('2026-11-01');

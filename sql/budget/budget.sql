@@ -293,7 +293,9 @@ BEGIN
         SELECT f.budget_id, f.entity, p.period_start,
                sum(f.posted) AS posted, sum(f.unpriced_calls)::bigint AS unpriced_calls, min(f.first_at) AS first_at, max(f.last_at) AS last_at
         FROM found f
-        JOIN periods p USING (period, time_zone, week_start, bucket)
+        -- Each has the other.  FULL, for such a join is hashed: how many there are,
+        -- no statistics say, and each with each would be millions.
+        FULL JOIN periods p USING (period, time_zone, week_start, bucket)
         GROUP BY 1, 2, 3
         $query$,
         unit,

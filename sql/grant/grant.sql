@@ -88,6 +88,8 @@ AS $$
     VALUES
         -- calls
         ('correct_call',             '{admin}'::text[]),
+        ('find_calls',               '{all_readers}'),
+        ('index_calls',              '{}'),
         ('create_partitions',        '{}'),
         ('partition_digest',         '{}'),
         ('set_retention',            '{}'),

@@ -36,6 +36,8 @@ FROM (VALUES
     ('call_detail',              '-       -       -       -       r       r       r       -       r'),
     ('unpriced_call',            '-       -       -       -       r       r       r       -       r'),
     ('correct_call()',           '-       -       -       -       -       -       -       -       X'),
+    ('find_calls()',             '-       -       -       -       X       X       X       -       X'),
+    ('index_calls()',            '-       -       -       -       -       -       -       -       -'),
     ('create_partitions()',      '-       -       -       -       -       -       -       -       -'),
     ('partition_status',         '-       -       -       -       r       -       -       -       r'),
     ('waiting_call_by_month',    '-       -       -       -       r       -       -       -       r'),
@@ -184,7 +186,7 @@ INSERT INTO called_by_others VALUES
     ('caller'), ('shorten_id'), ('first_call'), ('merge_labels'),
     ('is_foreign'), ('is_consumed'), ('consumed_to'), ('unconsumed_xids'), ('unconsumed_base'), ('live_call_from'), ('is_failure'), ('is_turn'),
     ('run_depth'), ('partitions'), ('sees_all'), ('seen_teams'), ('seen_customers'),
-    ('day_start'), ('budget_period'), ('unposted_spend'), ('project_spend'), ('daily_spend'), ('spend_rate'), ('budget_velocity'),
+    ('day_start'), ('budget_period'), ('find_calls'), ('active_users'), ('unposted_spend'), ('project_spend'), ('daily_spend'), ('spend_rate'), ('budget_velocity'),
     ('summary_in'), ('summary_out'), ('summary_send'), ('summary_eq'), ('summary_ne'),
     ('summary_hash'), ('summary_hash_extended'), ('summary_to_bytea'), ('summary_from_bytea');
 
