@@ -190,6 +190,7 @@ COMMENT ON FUNCTION cost_ledger.find_calls(jsonb, timestamptz, timestamptz) IS
 CREATE FUNCTION cost_ledger_internal.start_index(label text) RETURNS regclass[]
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET client_min_messages = warning
 AS $$
 BEGIN
     PERFORM cost_ledger_internal.ledger();
