@@ -250,4 +250,4 @@ END
 $$;
 
 COMMENT ON PROCEDURE cost_ledger.index_calls(text[]) IS
-    'Indexes on columns of call, {run_id,session_id}, each as call_by_run_id with called_at: for who looks calls up by them in statements of his own; find_calls() does without. Partition by partition, so that writers wait for that of their month only; again, it makes what is missing. Each costs every COPY and INSERT half as much again, and 70 bytes a call (docs/performance.md): DROP INDEX cost_ledger.call_by_run_id takes one away. Only for the owner of the ledger, not inside a transaction block (25001).';
+    'Indexes on columns of call, {run_id,session_id}, each as call_by_run_id with called_at: for who looks calls up by them in statements of his own; find_calls() does without. Partition by partition, so that writers wait for that of their month only; again, it makes what is missing. Each costs COPY 1.4 times what it took, and 90 bytes a call with an id of 32 characters (docs/performance.md): DROP INDEX cost_ledger.call_by_run_id takes one away. Only for the owner of the ledger, not inside a transaction block (25001).';
