@@ -66,6 +66,7 @@ PIECES = \
 	sql/ledger/lock.sql \
 	sql/call/filter.sql \
 	sql/call/call.sql \
+	sql/call/find.sql \
 	sql/call/partition.sql \
 	sql/call/retention.sql \
 	sql/call/rerate.sql \

@@ -91,14 +91,20 @@ DECLARE
         AND b.scope - $1 = '{}' AND (b.each_of IS NULL OR b.each_of = ANY ($1))$condition$;
     columns text[];
     today date := (daily_spend_as_owner.at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date;
-    days integer := least(28, today - (SELECT min(r.day) FROM cost_ledger_internal.live_total_day r WHERE r.label = 'all'));
+    days integer;
 BEGIN
     EXECUTE format('SELECT coalesce(array_agg(DISTINCT u.name) FILTER (WHERE u.name <> ''''), ''{}'')
                     FROM cost_ledger.budget b
                     CROSS JOIN LATERAL (SELECT jsonb_object_keys(b.scope) UNION ALL SELECT coalesce(b.each_of, '''')) AS u (name)
                     WHERE %s HAVING count(*) > 0', wanted)
         INTO columns USING known_columns;
-    IF columns IS NULL OR coalesce(days, 0) < 1 THEN
+    IF columns IS NULL THEN
+        RETURN;
+    END IF;
+    -- Where there is an older day, nobody has to look for the oldest.
+    days := CASE WHEN EXISTS (SELECT FROM cost_ledger_internal.live_total_day r WHERE r.label = 'all' AND r.day <= today - 28) THEN 28
+                 ELSE today - (SELECT min(r.day) FROM cost_ledger_internal.live_total_day r WHERE r.label = 'all' AND r.day > today - 28) END;
+    IF coalesce(days, 0) < 1 THEN
         RETURN;
     END IF;
     -- Only what some budget asks for keeps groups apart.
