@@ -94,7 +94,9 @@ struct Pass
 	Table		days;			/* of a combination */
 	Table		total_days;		/* of a label */
 	Table		total_months;	/* of a label by team and customer */
+	Table		users;			/* with a feature */
 	Table		user_days;
+	Table		user_months;
 	Table		sessions;
 	Table		runs;
 
@@ -113,6 +115,7 @@ extern void cl_read_calls(Pass *pass, const char *source, const char *condition)
 extern Part *cl_add_to(Table *table, int64 bucket, Subject *subject, const Call *call);
 extern Subject *cl_find_label(Pass *pass, const char *name, Datum value, const Datum details[NUM_LABEL_FIELDS]);
 extern Subject *cl_find_other_label(Pass *pass, const Call *call, int i, bool of_payer);
+extern Subject *cl_find_user(Pass *pass, const Call *call);
 extern Subject *cl_find_id(Pass *pass, Table *table, Datum id);
 extern void cl_label_span(const Call *call, Datum labels[NUM_LABELS]);
 extern void cl_add_span(Pass *pass, Part *part, const Call *call, const Datum labels[NUM_LABELS]);

@@ -33,6 +33,7 @@ typedef enum ColumnKind
 	COLUMN_BUCKET,
 	COLUMN_ID,
 	COLUMN_NAME,
+	COLUMN_FEATURE,				/* the last that may be in a key */
 	COLUMN_COUNT,
 	COLUMN_AMOUNT,
 	COLUMN_CALL_COST,
@@ -67,6 +68,7 @@ static const struct
 	{"run_id", COLUMN_NAME},
 	{"session_id", COLUMN_NAME},
 	{"user_id", COLUMN_NAME},
+	{"feature", COLUMN_FEATURE},
 	{"call_cost", COLUMN_CALL_COST},
 	{"started_at", COLUMN_STARTED_AT},
 	{"started_on", COLUMN_STARTED_ON},
@@ -171,7 +173,7 @@ upsert_statement(Relation relation, const Column *columns)
 		if (columns[i].kind == COLUMN_OTHER)
 			continue;
 		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", name);
-		if (columns[i].kind <= COLUMN_NAME)
+		if (columns[i].kind <= COLUMN_FEATURE)
 			appendStringInfo(&keys, "%s%s", keys.len > 0 ? ", " : "", name);
 		else
 			append_merge(&set, name, columns[i], attribute->attnotnull);
@@ -235,6 +237,8 @@ part_value(const Part *part, Column column, Form_pg_attribute attribute, bool *i
 			return Int32GetDatum(part->subject->id);
 		case COLUMN_NAME:
 			return text_or_null((text *) DatumGetPointer(part->subject->values[0]), isnull);
+		case COLUMN_FEATURE:
+			return text_or_null((text *) DatumGetPointer(part->subject->values[1]), isnull);
 		case COLUMN_COUNT:
 			*isnull = part->measures.counts[column.index] == 0 && !attribute->attnotnull;
 			return *isnull ? (Datum) 0 : count_datum(part->measures.counts[column.index], attribute->atttypid);
@@ -378,7 +382,7 @@ key_columns(Relation relation)
 	for (int i = 0; i < descriptor->natts; i++)
 	{
 		columns[i] = column_of(NameStr(TupleDescAttr(descriptor, i)->attname));
-		if (columns[i].kind > COLUMN_NAME && !(columns[i].kind == COLUMN_COUNT && columns[i].index == CALLS))
+		if (columns[i].kind > COLUMN_FEATURE && !(columns[i].kind == COLUMN_COUNT && columns[i].index == CALLS))
 			columns[i].kind = COLUMN_OTHER;
 	}
 	return columns;
@@ -418,8 +422,9 @@ lookup(Relation relation, const Column *columns)
 
 		if (columns[i].kind == COLUMN_NAME && !attribute->attnotnull)
 			name = NameStr(attribute->attname);
-		else if (columns[i].kind <= COLUMN_NAME)
-			appendStringInfo(&keys, "%sr.%s = d.%s", keys.len > 0 ? " AND " : "", NameStr(attribute->attname), NameStr(attribute->attname));
+		else if (columns[i].kind <= COLUMN_FEATURE)
+			appendStringInfo(&keys, "%sr.%s %s d.%s", keys.len > 0 ? " AND " : "", NameStr(attribute->attname),
+							 columns[i].kind == COLUMN_FEATURE ? "IS NOT DISTINCT FROM" : "=", NameStr(attribute->attname));
 	}
 	if (name == NULL)
 		return psprintf("delta d CROSS JOIN LATERAL (SELECT r.ctid, r.* FROM cost_ledger_internal.%s r WHERE %s OFFSET 0) r",

@@ -81,11 +81,12 @@ WITH months AS (
     WHERE r.label = 'feature' AND r.value IS NOT NULL
     GROUP BY 1, 2
 ), active AS (
-    -- Who was active no rollup says by feature: of each month its calls do.
-    SELECT a.month, u.feature, u.users
-    FROM (SELECT DISTINCT a.month FROM actual a) a
-    CROSS JOIN LATERAL cost_ledger_internal.active_users(a.month) u
-    WHERE (SELECT cost_ledger_internal.sees_all())
+    SELECT u.month, u.feature, count(*) AS users
+    -- Once each, though his last calls are not in the rollup yet.
+    FROM (SELECT DISTINCT m.month, m.feature, m.user_id
+          FROM cost_ledger_internal.live_user_month m
+          WHERE m.feature IS NOT NULL AND m.user_id IS NOT NULL AND m.calls > 0) u
+    GROUP BY u.month, u.feature
 )
 SELECT t.month,
        p.starts_at,
@@ -106,7 +107,7 @@ SELECT t.month,
        r.cost_per_call AS estimated_cost_per_call,
        trim_scale(a.cost / nullif(a.calls, 0)) AS actual_cost_per_call,
        r.estimated_users,
-       CASE WHEN p.starts_at >= (SELECT k.calls_from FROM cost_ledger_internal.rollup_state k) THEN coalesce(u.users, 0) END AS active_users,
+       coalesce(u.users, 0) AS active_users,
        s.currency,
        jsonb_build_array(t.month, t.feature, r.scenario)::text AS row_key
 FROM (SELECT m.month, m.feature FROM months m UNION SELECT a.month, a.feature FROM actual a) t
@@ -134,4 +135,4 @@ COMMENT ON COLUMN cost_ledger.estimate_vs_actual.actual_calls IS 'Calls of the m
 COMMENT ON COLUMN cost_ledger.estimate_vs_actual.estimated_cost_per_call IS 'Estimated cost of the mean call.';
 COMMENT ON COLUMN cost_ledger.estimate_vs_actual.actual_cost_per_call IS 'actual_cost / actual_calls; NULL without calls.';
 COMMENT ON COLUMN cost_ledger.estimate_vs_actual.estimated_users IS 'Users the estimate counts on, engaged or not.';
-COMMENT ON COLUMN cost_ledger.estimate_vs_actual.active_users IS 'Users (user_id) that made a call in the month; NULL where retention has dropped its calls.';
+COMMENT ON COLUMN cost_ledger.estimate_vs_actual.active_users IS 'Users (user_id) that made a call in the month.';

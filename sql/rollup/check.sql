@@ -192,25 +192,45 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.expected_payer_total(text, tstzrange, tstzmultirange) IS
     'What rollup_total_month should have of labels of payers.';
 
-CREATE FUNCTION cost_ledger_internal.expected_user(unit text, wanted tstzrange, kept tstzmultirange) RETURNS TABLE (key jsonb, measures jsonb)
+CREATE FUNCTION cost_ledger_internal.expected_user_day(wanted tstzrange, kept tstzmultirange) RETURNS TABLE (key jsonb, measures jsonb)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT jsonb_build_object(unit, (e.bucket AT TIME ZONE l.time_zone)::date, 'user_id', e.user_id),
-           jsonb_strip_nulls(to_jsonb(e)) - '{bucket,user_id}'::text[]
+    SELECT jsonb_build_object('day', (e.day AT TIME ZONE l.time_zone)::date, 'user_id', e.user_id),
+           jsonb_strip_nulls(to_jsonb(e)) - '{day,user_id}'::text[]
     FROM (
-        SELECT date_trunc(unit, m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS bucket, m.user_id,
+        SELECT date_trunc('day', m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS day, m.user_id,
                sum(m.calls) AS calls, nullif(sum(m.unpriced_calls), 0) AS unpriced_calls, nullif(sum(m.input_tokens), 0) AS input_tokens,
                nullif(sum(m.output_tokens), 0) AS output_tokens, sum(m.cost) AS cost
         FROM cost_ledger_internal.consumed_measure m
         WHERE m.called_at >= lower(wanted) AND m.called_at < coalesce(upper(wanted), 'infinity')
         GROUP BY 1, m.user_id) e
     CROSS JOIN cost_ledger.ledger l
-    WHERE e.bucket <@ kept
+    WHERE e.day <@ kept
 $$;
 
-COMMENT ON FUNCTION cost_ledger_internal.expected_user(text, tstzrange, tstzmultirange) IS
-    'What rollup_user_day or rollup_user_month should have of a range of time, where calls are kept.';
+COMMENT ON FUNCTION cost_ledger_internal.expected_user_day(tstzrange, tstzmultirange) IS
+    'What rollup_user_day should have of a range of time, where calls are kept.';
+
+CREATE FUNCTION cost_ledger_internal.expected_user_month(wanted tstzrange, kept tstzmultirange) RETURNS TABLE (key jsonb, measures jsonb)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT jsonb_build_object('month', (e.month AT TIME ZONE l.time_zone)::date, 'user_id', e.user_id, 'feature', e.feature),
+           jsonb_strip_nulls(to_jsonb(e)) - '{month,user_id,feature}'::text[]
+    FROM (
+        SELECT date_trunc('month', m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS month, m.user_id, m.feature,
+               sum(m.calls) AS calls, nullif(sum(m.unpriced_calls), 0) AS unpriced_calls, nullif(sum(m.input_tokens), 0) AS input_tokens,
+               nullif(sum(m.output_tokens), 0) AS output_tokens, sum(m.cost) AS cost
+        FROM cost_ledger_internal.consumed_measure m
+        WHERE m.called_at >= lower(wanted) AND m.called_at < coalesce(upper(wanted), 'infinity')
+        GROUP BY 1, m.user_id, m.feature) e
+    CROSS JOIN cost_ledger.ledger l
+    WHERE e.month <@ kept
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.expected_user_month(tstzrange, tstzmultirange) IS
+    'What rollup_user_month should have of a range of time, where calls are kept.';
 
 CREATE FUNCTION cost_ledger_internal.checked_runs(wanted tstzrange, kept tstzmultirange) RETURNS TABLE (id text)
     LANGUAGE sql STABLE
@@ -367,8 +387,8 @@ BEGIN
         WHEN 'total_month' THEN
             RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_total('month', wanted, kept) e;
             RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_payer_total('month', wanted, kept) e;
-        WHEN 'user_day' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_user('day', wanted, kept) e;
-        WHEN 'user_month' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_user('month', wanted, kept) e;
+        WHEN 'user_day' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_user_day(wanted, kept) e;
+        WHEN 'user_month' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_user_month(wanted, kept) e;
         WHEN 'run' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_run(wanted, kept) e;
         WHEN 'session' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_session(wanted, kept) e;
         WHEN 'run_day' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_run_day(wanted, kept) e;
@@ -425,7 +445,8 @@ DECLARE
         CASE WHEN rollup LIKE '%month' THEN 'month' WHEN rollup LIKE '%week' THEN 'week' ELSE 'day' END, range_start, range_end);
     kept tstzmultirange := cost_ledger_internal.kept_times(rollup);
     keys text[] := CASE WHEN rollup LIKE 'total%' THEN ARRAY[substr(rollup, 7), 'label_id']
-                        WHEN rollup LIKE 'user%' THEN ARRAY[substr(rollup, 6), 'user_id']
+                        WHEN rollup = 'user_day' THEN '{day,user_id}'
+                        WHEN rollup = 'user_month' THEN '{month,user_id,feature}'
                         WHEN rollup = 'run_day' THEN '{day,task_type}'
                         WHEN rollup IN ('run', 'session') THEN ARRAY[rollup || '_id']
                         ELSE ARRAY[rollup, 'key_id'] END;
