@@ -394,23 +394,28 @@ CREATE FUNCTION cost_ledger_internal.moved_runs()
 COMMENT ON FUNCTION cost_ledger_internal.moved_runs() IS
     'Where runs are among runs that calls which are not in the rollups yet put below another one, and the runs below those: of all runs, whoever asks.';
 
+-- PL/pgSQL plans it once in a session.
 CREATE FUNCTION cost_ledger_internal.moved_runs_as_owner()
     RETURNS TABLE (run_id text, root_run_id text, depth integer, is_circular boolean)
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off
     SET enable_indexonlyscan = off
     SET jit = off
 AS $$
-    SELECT p.*
-    FROM (SELECT array_agg(t.run_id) AS run_ids, array_agg(least(t.parent_run_id, r.parent_run_id)) AS parents
-          FROM (SELECT c.run_id COLLATE "C" AS run_id, min(c.parent_run_id COLLATE "C") AS parent_run_id
-                FROM cost_ledger_internal.unconsumed_call c
-                WHERE c.run_id IS NOT NULL AND c.parent_run_id IS NOT NULL
-                GROUP BY 1) t
-          LEFT JOIN LATERAL (SELECT o.parent_run_id FROM cost_ledger_internal.rollup_run o WHERE o.run_id = t.run_id OFFSET 0) r ON true
-          WHERE coalesce(t.parent_run_id < r.parent_run_id, true)) m
-    CROSS JOIN LATERAL cost_ledger_internal.place_runs(m.run_ids, m.parents) p
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+        SELECT p.*
+        FROM (SELECT array_agg(t.run_id) AS run_ids, array_agg(least(t.parent_run_id, r.parent_run_id)) AS parents
+              FROM (SELECT c.run_id COLLATE "C" AS run_id, min(c.parent_run_id COLLATE "C") AS parent_run_id
+                    FROM cost_ledger_internal.unconsumed_calls() c
+                    WHERE c.run_id IS NOT NULL AND c.parent_run_id IS NOT NULL
+                    GROUP BY 1) t
+              LEFT JOIN LATERAL (SELECT o.parent_run_id FROM cost_ledger_internal.rollup_run o WHERE o.run_id = t.run_id OFFSET 0) r ON true
+              WHERE coalesce(t.parent_run_id < r.parent_run_id, true)) m
+        CROSS JOIN LATERAL cost_ledger_internal.place_runs(m.run_ids, m.parents) p;
+END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.moved_runs_as_owner() IS
