@@ -247,24 +247,29 @@ CREATE FUNCTION cost_ledger_internal.dropped_spend_query(columns text[], kept_by
 AS $$
     SELECT format($query$
                         UNION ALL
-                        SELECT r.at, %1$s coalesce(sum(r.cost), 0), sum(r.input_tokens + r.output_tokens), sum(r.calls)::bigint, sum(r.tool_calls)::bigint,
+                        SELECT r.at, %1$s coalesce(sum(r.cost), 0), coalesce(sum(r.input_tokens), 0) + coalesce(sum(r.output_tokens), 0), sum(r.calls)::bigint,
+                               coalesce(sum(r.tool_calls), 0)::bigint,
                                coalesce(sum(r.calls) FILTER (WHERE cost_ledger_internal.is_turn(k.operation)), 0)::bigint,
-                               sum(r.unpriced_calls)::bigint, min(r.at), max(r.at)
+                               coalesce(sum(r.unpriced_calls), 0)::bigint, min(r.at), max(r.at)
                         FROM (SELECT r.*, %2$s AS at FROM cost_ledger_internal.rollup_%3$s r) r
                         JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
                         WHERE r.at >= %4$L AND r.at < %5$L
                         GROUP BY %1$s r.at$query$,
         (SELECT string_agg(CASE WHEN c.name = ANY (cost_ledger_internal.rollup_labels()) THEN format('k.%I, ', c.name) ELSE 'NULL::text, ' END, '' ORDER BY c.n)
          FROM unnest(columns) WITH ORDINALITY AS c (name, n)),
-        CASE kept_by WHEN 'month' THEN 'cost_ledger_internal.day_start(r.month, (SELECT l.time_zone FROM cost_ledger.ledger l))'
-                     -- A rolling window has it until its last minute leaves.
-                     ELSE 'r.hour + interval ''59 minutes''' END,
-        kept_by, dropped_from, s.calls_from)
+        CASE k.kept_by WHEN 'month' THEN 'cost_ledger_internal.day_start(r.month, (SELECT l.time_zone FROM cost_ledger.ledger l))'
+                       -- A rolling window has it until its last minute leaves.
+                       WHEN 'day' THEN 'cost_ledger_internal.day_start(r.day + 1, (SELECT l.time_zone FROM cost_ledger.ledger l)) - interval ''1 minute'''
+                       ELSE 'r.hour + interval ''59 minutes''' END,
+        k.kept_by, dropped_from, s.calls_from)
     FROM cost_ledger_internal.rollup_state s
+    -- By the hour as long as hours are kept.
+    CROSS JOIN LATERAL (SELECT CASE WHEN dropped_spend_query.kept_by = 'hour' AND dropped_from < s.hours_from THEN 'day'
+                                    ELSE dropped_spend_query.kept_by END AS kept_by) k
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.dropped_spend_query(text[], text, timestamptz) IS
-    'The part of budget_spend_query() that is from rollups by month or hour: what calls that retention has dropped added up to, by the labels that are in columns.';
+    'The part of budget_spend_query() that is from rollups by month, or by hour or day: what calls that retention has dropped added up to, by the labels that are in columns.';
 
 CREATE FUNCTION cost_ledger_internal.rollup_labels() RETURNS text[]
     LANGUAGE sql STABLE
@@ -329,16 +334,17 @@ BEGIN
                                      AND b.period <> 'request' AND b.metric NOT IN ('concurrent_calls', 'depth')
                                      AND f.labels @> b.scope AND (b.each_of IS NULL OR f.labels ? b.each_of)
             CROSS JOIN cost_ledger.ledger l
-        ), periods AS MATERIALIZED (
-            SELECT d.period, d.time_zone, d.week_start, d.bucket,
-                   CASE WHEN d.period = 'rolling' THEN d.bucket
-                        ELSE (cost_ledger_internal.budget_period(d.period, d.bucket, d.time_zone, d.week_start)).period_start END AS period_start
-            FROM (SELECT DISTINCT f.period, f.time_zone, f.week_start, f.bucket FROM found f) d
         )
-        SELECT f.budget_id, f.entity, p.period_start,
+        -- Of each bucket the period is asked for once.  Windows, not a join, of which
+        -- the planner, which knows nothing of how many there are, might compare each
+        -- with each.
+        SELECT f.budget_id, f.entity, f.period_start,
                sum(f.posted) AS posted, sum(f.unpriced_calls)::bigint AS unpriced_calls, min(f.first_at) AS first_at, max(f.last_at) AS last_at
-        FROM found f
-        JOIN periods p USING (period, time_zone, week_start, bucket)
+        FROM (SELECT f.*,
+                     max(CASE WHEN f.period = 'rolling' THEN f.bucket
+                              WHEN f.number = 1 THEN (cost_ledger_internal.budget_period(f.period, f.bucket, f.time_zone, f.week_start)).period_start END)
+                         OVER (PARTITION BY f.period, f.time_zone, f.week_start, f.bucket) AS period_start
+              FROM (SELECT f.*, row_number() OVER (PARTITION BY f.period, f.time_zone, f.week_start, f.bucket) AS number FROM found f) f) f
         GROUP BY 1, 2, 3
         $query$,
         unit,
@@ -431,9 +437,8 @@ CREATE FUNCTION cost_ledger_internal.posted_condition() RETURNS text
 AS $$
     -- With a hold as soon as they are there, without one once they are in the
     -- rollups.
-    SELECT format('((c.hold_id IS NOT NULL AND c.corrects IS NULL) OR (cost_ledger_internal.is_consumed(c.recorded_xid, c.call_id, %L, %s)%s))',
-                  s.snapshot, s.base_call_id, cost_ledger_internal.not_quarantined())
-    FROM cost_ledger_internal.rollup_state s
+    SELECT format('((c.hold_id IS NOT NULL AND c.corrects IS NULL) OR (%s%s))',
+                  cost_ledger_internal.consumed_condition(), cost_ledger_internal.not_quarantined())
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.posted_condition() IS
@@ -446,8 +451,7 @@ AS $$
     -- The rollups are what is read of the time that retention has dropped.
     SELECT format('c.called_at >= %L AND ', recorded_condition.since) || cost_ledger_internal.posted_condition()
            || CASE WHEN s.calls_from > recorded_condition.since
-                   THEN format(' AND (c.called_at >= %L OR cost_ledger_internal.is_consumed(c.recorded_xid, c.call_id, %L, %s) IS NOT TRUE)',
-                               s.calls_from, s.snapshot, s.base_call_id) ELSE '' END
+                   THEN format(' AND (c.called_at >= %L OR %s IS NOT TRUE)', s.calls_from, cost_ledger_internal.consumed_condition()) ELSE '' END
            || cost_ledger_internal.standing()
     FROM cost_ledger_internal.rollup_state s
 $$;

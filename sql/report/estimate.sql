@@ -373,3 +373,35 @@ CREATE FUNCTION cost_ledger.estimate_feature_cost(
 
 COMMENT ON FUNCTION cost_ledger.estimate_feature_cost(text, text, text, numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric, jsonb, text, text, text, timestamptz, double precision, text, timestamptz, timestamptz, jsonb, numeric, numeric, numeric, boolean, date, text) IS
     'What a feature will cost, one row per scenario, in the ledger''s currency. A mean call has cached and fresh input tokens and output tokens, which need not be whole numbers (other meters in other_usage), and costs what cost_at() says at priced_at, in proportion to fractions of a token (LC001 where that is not known in full); cost_per_user = cost_per_call × calls_per_user_per_day × days_per_month × engagement_rate (share of users who use it on a day); monthly_cost = cost_per_user × users, exact. tail_monthly_cost (× 1.25) and buffered_monthly_cost (× 2.5) stand apart. is_over_ceiling: cost_per_user is more than ceiling (0.30) of revenue_per_user, per month. Users differ: pNN_user_cost is of an engaged user at that percentile of activity, pNN_monthly_cost the month if the mean user were like that one. Activity is log-normal: at percentile p, mean × exp(sigma × normal_quantile(p) - sigma² / 2); sigma = ln(p95 / median) / 1.645, and 1.1 makes the 95th percentile 6.1 medians. With sample_by (user, run, …), percentiles are those of feature_cost_sample() from sample_start to sample_end, over its mean. scenarios is an object of multipliers of users, calls, cached_input, fresh_input and output; by default base (none), bull (users 2, calls 1.5) and stress (users 3, calls 1.5, fresh_input 4, output 2). save => true keeps it from first_month (the current one) on, for estimate_vs_actual.';
+
+CREATE FUNCTION cost_ledger_internal.active_users(month date) RETURNS TABLE (feature text, users bigint)
+    LANGUAGE c STABLE ROWS 100
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
+
+COMMENT ON FUNCTION cost_ledger_internal.active_users(date) IS
+    'How many users of each feature made a call in a month, whoever asks: the view that does shows it to who sees all.';
+
+CREATE FUNCTION cost_ledger_internal.active_users_as_owner(month date) RETURNS TABLE (feature text, users bigint)
+    LANGUAGE plpgsql STABLE ROWS 100
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+DECLARE
+    zone text := (cost_ledger_internal.ledger()).time_zone;
+BEGIN
+    -- The month as values, so that the others are not planned.
+    RETURN QUERY EXECUTE $query$
+        SELECT u.feature, count(*)
+        FROM (SELECT DISTINCT c.feature, c.user_id
+              FROM cost_ledger_internal.seen_call c
+              WHERE c.called_at >= $1 AND c.called_at < $2 AND c.feature IS NOT NULL AND c.user_id IS NOT NULL
+                AND c.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q))) u
+        GROUP BY u.feature
+        $query$
+        USING cost_ledger_internal.day_start(active_users_as_owner.month, zone),
+              cost_ledger_internal.day_start((active_users_as_owner.month + interval '1 month')::date, zone);
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.active_users_as_owner(date) IS
+    'The body of active_users().';
