@@ -1,22 +1,7 @@
-CREATE EXTENSION cost_ledger;
-SELECT cost_ledger.create_ledger();
-SELECT cost_ledger.create_partitions('2026-09-01', '2026-10-31');
-SELECT cost_ledger.set_price('anthropic', 'claude-opus-4-1',
-    '{"input_tokens": 15.00, "cache_read_tokens": 1.50, "cache_write_tokens": 18.75, "output_tokens": 75.00}', '2025-08-05');
-SELECT cost_ledger.set_price('anthropic', 'claude-sonnet-4-5',
-    '{"input_tokens": 3.00, "cache_read_tokens": 0.30, "cache_write_tokens": 3.75, "output_tokens": 15.00}', '2025-09-29');
-SELECT cost_ledger.set_price('anthropic', 'claude-sonnet-4-5',
-    '{"input_tokens": 2.00, "cache_read_tokens": 0.20, "cache_write_tokens": 2.50, "output_tokens": 10.00}', '2026-10-01');
-SELECT cost_ledger.set_price('anthropic', 'claude-haiku-4-5',
-    '{"input_tokens": 1.00, "cache_read_tokens": 0.10, "cache_write_tokens": 1.25, "output_tokens": 5.00}', '2025-10-15');
-SELECT cost_ledger.set_price('openai', 'gpt-5', '{"input_tokens": 1.25, "cache_read_tokens": 0.125, "output_tokens": 10.00}', '2025-08-07');
-SELECT cost_ledger.set_price('openai', 'gpt-5-mini', '{"input_tokens": 0.25, "cache_read_tokens": 0.025, "output_tokens": 2.00}', '2025-08-07');
-SELECT cost_ledger.set_price('openai', 'gpt-5-mini', '{"input_tokens": 0.125, "cache_read_tokens": 0.0125, "output_tokens": 1.00}', '2025-08-07',
-    service_class => 'batch');
-
--- The same table with the same indexes and as many partitions, once without
--- triggers, once with one that does nothing.  Numbers come from an identity
--- column, and what the ledger computes may be missing.
+-- Beside the ledger and calls of bench/rollup/setup.sql, the same table with the
+-- same indexes and as many partitions, once without triggers, once with one that
+-- does nothing.  Numbers come from an identity column, and what the ledger computes
+-- may be missing.
 CREATE PROCEDURE make_peer(peer text) LANGUAGE plpgsql AS $$
 DECLARE
     p record;
@@ -37,6 +22,27 @@ CALL make_peer('bare_call');
 CALL make_peer('floor_call');
 CREATE FUNCTION empty_trigger() RETURNS trigger LANGUAGE c AS :'empty_trigger';
 CREATE TRIGGER nothing BEFORE INSERT ON floor_call FOR EACH ROW EXECUTE FUNCTION empty_trigger();
+
+-- What clients have sent of each call, with its counts in columns and with the
+-- usage object of its provider.
+CREATE VIEW sent AS
+SELECT called_at, provider, model, nullif(service_class, 'standard') AS service_class,
+       input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, duration_ms, tool_calls_count, retry_count, accepted,
+       team, feature, customer, task_type, environment, user_id, cohort, api_key, agent, step, tool, session_id, run_id, parent_run_id, operation, status
+FROM cost_ledger.call
+ORDER BY call_id;
+
+CREATE VIEW sent_raw AS
+SELECT called_at, provider, model, service_class,
+       CASE provider
+           WHEN 'anthropic' THEN format('{"input_tokens": %s, "cache_read_input_tokens": %s, "cache_creation_input_tokens": %s, "output_tokens": %s, "service_tier": "standard"}',
+                                        input_tokens - coalesce(cache_read_tokens, 0) - coalesce(cache_write_tokens, 0), coalesce(cache_read_tokens, 0), coalesce(cache_write_tokens, 0), output_tokens)
+           ELSE format('{"prompt_tokens": %s, "completion_tokens": %s, "total_tokens": %s, "prompt_tokens_details": {"cached_tokens": %s, "audio_tokens": 0}, "completion_tokens_details": {"reasoning_tokens": %s}}',
+                       input_tokens, output_tokens, input_tokens + output_tokens, coalesce(cache_read_tokens, 0), coalesce(reasoning_tokens, 0))
+       END AS raw_usage,
+       duration_ms, tool_calls_count, retry_count, accepted,
+       team, feature, customer, task_type, environment, user_id, cohort, api_key, agent, step, tool, session_id, run_id, parent_run_id, operation, status
+FROM sent;
 
 CREATE TABLE processor_time (nanoseconds bigint);
 
