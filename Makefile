@@ -23,6 +23,13 @@ OBJS = \
 	src/price_cache.o \
 	src/pricing.o \
 	src/rollup.o \
+	src/measure.o \
+	src/delta.o \
+	src/period.o \
+	src/put.o \
+	src/consume.o \
+	src/remake.o \
+	src/run_tree.o \
 	src/budget_definition.o \
 	src/budget_decision.o \
 	src/hold.o \
@@ -55,11 +62,13 @@ PIECES = \
 	sql/summary/summary.sql \
 	sql/rollup/rollup.sql \
 	sql/rollup/quarantine.sql \
+	sql/rollup/check.sql \
 	sql/rollup/reversal.sql \
 	sql/ledger/ledger.sql \
 	sql/ledger/lock.sql \
 	sql/call/filter.sql \
 	sql/call/call.sql \
+	sql/call/find.sql \
 	sql/call/partition.sql \
 	sql/call/retention.sql \
 	sql/call/rerate.sql \

@@ -1420,6 +1420,28 @@ decide_by_budgets(Answer *answer, Request *request, Datum request_doc)
 	return hold(answer, candidates, request, request_doc);
 }
 
+/*
+ * A run that is too deep is known all the same: what it starts is deeper yet.
+ */
+static void
+remember_run(const Request *request)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TEXTOID, TEXTOID};
+	const char *run = find_label(&request->wanted, "run_id");
+	const char *parent = find_label(&request->wanted, "parent_run_id");
+	Datum		values[2];
+
+	if (run == NULL || parent == NULL)
+		return;
+	values[0] = CStringGetTextDatum(run);
+	values[1] = CStringGetTextDatum(parent);
+	ask(&plan, "INSERT INTO cost_ledger_internal.hold (run_id, parent_run_id, state, ended_at) "
+		"SELECT $1, $2, 'released', now() "
+		"WHERE NOT EXISTS (SELECT FROM cost_ledger_internal.hold h WHERE h.run_id = $1 AND h.parent_run_id IS NOT NULL)",
+		2, types, values, NULL);
+}
+
 static void
 answer_request(FunctionCallInfo fcinfo, Request *request, Answer *answer, int64 *budget_id)
 {
@@ -1446,6 +1468,8 @@ answer_request(FunctionCallInfo fcinfo, Request *request, Answer *answer, int64 
 	if (decide_by_budgets(answer, request, request_doc) || request->check_only ||
 		!is_retry(answer, budget_id, request, request_doc))
 		*budget_id = answer->by ? answer->by->budget->budget_id : 0;
+	if (answer->is_refused && !request->check_only && answer->by->budget->metric == METRIC_DEPTH)
+		remember_run(request);
 }
 
 /*

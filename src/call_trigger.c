@@ -8,8 +8,8 @@
  * filled.  The row is refused only for what cannot be a fact; a call without a
  * price is recorded as one.
  *
- * Runs for every row of every INSERT and COPY, so it takes the tuple apart
- * once, puts it together once, and keeps its column numbers for the statement.
+ * Runs for every row of every INSERT and COPY, so it changes the row where it
+ * lies, in the executor's slot, and keeps its column numbers for the statement.
  *-------------------------------------------------------------------------
  */
 #include "cost_ledger.h"
@@ -20,6 +20,7 @@
 #include "access/xact.h"
 #include "bounds.h"
 #include "call_trigger.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "commands/trigger.h"
@@ -201,7 +202,7 @@ cl_is_call_column(const char *name)
 typedef struct CallRow
 {
 	Oid			sequence;		/* of call_id */
-	int			natts;
+	bool		is_last;		/* no other trigger is shown the row after us */
 	int			index[NUM_CALL_COLUMNS];	/* attribute number - 1 */
 	Datum	   *values;
 	bool	   *nulls;
@@ -241,21 +242,40 @@ find_attribute(TupleDesc descriptor, const char *name, int start)
 }
 
 /*
+ * Users may have triggers of their own, which fire in the order of their names.
+ */
+static bool
+is_last_trigger(const TriggerData *trigger)
+{
+	const TriggerDesc *triggers = trigger->tg_relation->trigdesc;
+	Oid			last = InvalidOid;
+
+	for (int i = 0; i < triggers->numtriggers; i++)
+	{
+		const Trigger *other = &triggers->triggers[i];
+
+		if (TRIGGER_TYPE_MATCHES(other->tgtype, TRIGGER_TYPE_ROW,
+								 TRIGGER_TYPE_BEFORE, TRIGGER_TYPE_INSERT))
+			last = other->tgoid;
+	}
+	return last == trigger->tg_trigger->tgoid;
+}
+
+/*
  * Finds the columns by name: a partition may have them in another order, and
  * users may have added their own.
  */
 static CallRow *
-make_call_row(Relation relation, MemoryContext context)
+make_call_row(const TriggerData *trigger, MemoryContext context)
 {
 	MemoryContext old = MemoryContextSwitchTo(context);
+	Relation	relation = trigger->tg_relation;
 	TupleDesc	descriptor = RelationGetDescr(relation);
 	CallRow    *row = palloc0(sizeof(CallRow));
 	int			found = -1;
 
 	row->sequence = cl_ledger_relation("call_call_id_seq");
-	row->natts = descriptor->natts;
-	row->values = palloc(row->natts * sizeof(Datum));
-	row->nulls = palloc(row->natts * sizeof(bool));
+	row->is_last = is_last_trigger(trigger);
 	for (int i = 0; i < NUM_CALL_COLUMNS; i++)
 	{
 		const char *name = call_columns[i].name;
@@ -281,6 +301,50 @@ make_call_row(Relation relation, MemoryContext context)
 	row->model = CStringGetTextDatum("model");
 	MemoryContextSwitchTo(old);
 	return row;
+}
+
+/*
+ * Whether the row can be changed where it lies.  A virtual slot has its values
+ * one by one, and what stands there is what gets inserted: to form a tuple, for
+ * the executor to take it apart again, would cost more than pricing does.  A
+ * trigger after this one would be shown the tuple that came, which is older.
+ */
+static bool
+is_in_place(const CallRow *row, const TriggerData *trigger)
+{
+	return row->is_last && TTS_IS_VIRTUAL(trigger->tg_trigslot);
+}
+
+static void
+open_row(CallRow *row, const TriggerData *trigger)
+{
+	TupleDesc	descriptor = RelationGetDescr(trigger->tg_relation);
+
+	if (is_in_place(row, trigger))
+	{
+		row->values = trigger->tg_trigslot->tts_values;
+		row->nulls = trigger->tg_trigslot->tts_isnull;
+		return;
+	}
+	row->values = palloc(descriptor->natts * sizeof(Datum));
+	row->nulls = palloc(descriptor->natts * sizeof(bool));
+	heap_deform_tuple(trigger->tg_trigtuple, descriptor, row->values, row->nulls);
+}
+
+/*
+ * The trigger's result: the row as it has become.
+ *
+ * The tuple that came says that the slot is to be taken as it is.  It was made
+ * for us, and the executor only compares its address, but would keep it to the
+ * end of the statement: a COPY's memory would grow with each row.
+ */
+static HeapTuple
+close_row(const CallRow *row, const TriggerData *trigger)
+{
+	if (!is_in_place(row, trigger))
+		return heap_form_tuple(RelationGetDescr(trigger->tg_relation), row->values, row->nulls);
+	heap_freetuple(trigger->tg_trigtuple);
+	return trigger->tg_trigtuple;
 }
 
 static bool
@@ -1021,9 +1085,9 @@ cl_price_call(PG_FUNCTION_ARGS)
 
 	descriptor = RelationGetDescr(trigger->tg_relation);
 	if (fcinfo->flinfo->fn_extra == NULL)
-		fcinfo->flinfo->fn_extra = make_call_row(trigger->tg_relation, fcinfo->flinfo->fn_mcxt);
+		fcinfo->flinfo->fn_extra = make_call_row(trigger, fcinfo->flinfo->fn_mcxt);
 	row = fcinfo->flinfo->fn_extra;
-	heap_deform_tuple(trigger->tg_trigtuple, descriptor, row->values, row->nulls);
+	open_row(row, trigger);
 	number_row(row);
 
 	/* A row that comes by replication was priced where it was inserted. */
@@ -1057,7 +1121,7 @@ cl_price_call(PG_FUNCTION_ARGS)
 	if (cl_rollup_transaction(&xid))
 		put(row, RECORDED_XID, FullTransactionIdGetDatum(xid));
 
-	return PointerGetDatum(heap_form_tuple(descriptor, row->values, row->nulls));
+	return PointerGetDatum(close_row(row, trigger));
 }
 
 PG_FUNCTION_INFO_V1(cl_refuse_change);

@@ -86,18 +86,18 @@ cl_fixed_to_numeric(Fixed value)
 	unsigned __int128 magnitude;
 	int			digits = 0;
 
+	if (value.mantissa == 0)
+		value.scale = 0;
+	while (value.scale >= 4 && value.mantissa % 10000 == 0)
+	{
+		value.mantissa /= 10000;
+		value.scale -= 4;
+	}
 	if (value.mantissa >= PG_INT64_MIN && value.mantissa <= PG_INT64_MAX)
 	{
 		int64		mantissa = (int64) value.mantissa;
 		int			scale = value.scale;
 
-		if (mantissa == 0)
-			scale = 0;
-		while (scale >= 4 && mantissa % 10000 == 0)
-		{
-			mantissa /= 10000;
-			scale -= 4;
-		}
 		while (scale > 0 && mantissa % 10 == 0)
 		{
 			mantissa /= 10;

@@ -34,7 +34,6 @@
 
 /* Arguments of the aggregate: the state, the call's time and id, its labels. */
 #define FIRST_LABEL_ARG 3
-#define NUM_LABELS 8
 
 /* Fields of call_labels: the labels, then the first call, then "later". */
 #define FIELD_CALLED_AT NUM_LABELS
@@ -42,36 +41,23 @@
 #define FIELD_LATER (NUM_LABELS + 2)
 #define NUM_FIELDS (NUM_LABELS + 3)
 
-/* One label: whose it is. */
-typedef struct Label
-{
-	Datum		value;			/* text; 0 while no call has said it */
-	TimestampTz called_at;
-	int64		call_id;
-} Label;
-
-typedef struct CallLabels
-{
-	Label		labels[NUM_LABELS];
-} CallLabels;
-
 /* As stored in "later", without padding: a label that is not the first call's. */
 #define LATER_SIZE (1 + 2 * (int) sizeof(int64))
 
-static bool
-is_earlier(TimestampTz at, int64 id, const Label *label)
+bool
+cl_is_earlier(TimestampTz called_at, int64 call_id, const Label *label)
 {
-	return label->value == 0 || at < label->called_at ||
-		(at == label->called_at && id < label->call_id);
+	return label->value == 0 || called_at < label->called_at ||
+		(called_at == label->called_at && call_id < label->call_id);
 }
 
 /*
- * call_labels of a state; NULL where no label was said.
+ * A row of call_labels, whose descriptor is blessed; NULL where no label was
+ * said.
  */
-static Datum
-labels_to_row(const CallLabels *state, FunctionCallInfo fcinfo, bool *isnull)
+Datum
+cl_labels_datum(const CallLabels *state, TupleDesc descriptor, bool *isnull)
 {
-	TupleDesc	descriptor;
 	Datum		values[NUM_FIELDS] = {0};
 	bool		nulls[NUM_FIELDS];
 	char		later[VARHDRSZ + NUM_LABELS * LATER_SIZE];
@@ -82,7 +68,7 @@ labels_to_row(const CallLabels *state, FunctionCallInfo fcinfo, bool *isnull)
 	{
 		const Label *label = &state->labels[i];
 
-		if (label->value != 0 && (first == NULL || is_earlier(label->called_at, label->call_id, first)))
+		if (label->value != 0 && (first == NULL || cl_is_earlier(label->called_at, label->call_id, first)))
 			first = label;
 	}
 	*isnull = first == NULL;
@@ -117,6 +103,14 @@ labels_to_row(const CallLabels *state, FunctionCallInfo fcinfo, bool *isnull)
 		nulls[FIELD_LATER] = false;
 	}
 
+	return HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls));
+}
+
+static Datum
+labels_to_row(const CallLabels *state, FunctionCallInfo fcinfo, bool *isnull)
+{
+	TupleDesc	descriptor;
+
 	if (fcinfo->flinfo->fn_extra == NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
@@ -128,7 +122,7 @@ labels_to_row(const CallLabels *state, FunctionCallInfo fcinfo, bool *isnull)
 		fcinfo->flinfo->fn_extra = BlessTupleDesc(CreateTupleDescCopy(descriptor));
 		MemoryContextSwitchTo(old);
 	}
-	return HeapTupleGetDatum(heap_form_tuple(fcinfo->flinfo->fn_extra, values, nulls));
+	return cl_labels_datum(state, fcinfo->flinfo->fn_extra, isnull);
 }
 
 /*
@@ -181,7 +175,7 @@ add_row(CallLabels *state, HeapTupleHeader row)
 	{
 		Label	   *label = &state->labels[i];
 
-		if (!nulls[i] && is_earlier(called_at[i], call_id[i], label))
+		if (!nulls[i] && cl_is_earlier(called_at[i], call_id[i], label))
 		{
 			label->value = values[i];
 			label->called_at = called_at[i];
@@ -221,7 +215,7 @@ cl_first_call_trans(PG_FUNCTION_ARGS)
 		Label	   *label = &state->labels[i];
 		MemoryContext old;
 
-		if (PG_ARGISNULL(FIRST_LABEL_ARG + i) || !is_earlier(called_at, call_id, label))
+		if (PG_ARGISNULL(FIRST_LABEL_ARG + i) || !cl_is_earlier(called_at, call_id, label))
 			continue;
 		/* The time only moves back, so little is copied twice. */
 		old = MemoryContextSwitchTo(context);
@@ -289,6 +283,8 @@ static struct
 	FullTransactionId from;
 	ArrayType  *xids;			/* in TopMemoryContext */
 	int64		base_call_id;
+	FullTransactionId partial_xid;	/* invalid where none is partly in */
+	int64		partial_call_id;
 }			state;
 
 /*
@@ -481,7 +477,8 @@ read_state(void)
 		elog(ERROR, "could not connect to the executor");
 	cl_prepare_once(&plan,
 					"SELECT pg_catalog.pg_snapshot_xmax(s.snapshot), "
-					"ARRAY(SELECT x FROM pg_catalog.pg_snapshot_xip(s.snapshot) x), s.base_call_id "
+					"ARRAY(SELECT x FROM pg_catalog.pg_snapshot_xip(s.snapshot) x), s.base_call_id, "
+					"s.partial_xid, s.partial_call_id "
 					"FROM cost_ledger_internal.rollup_state s",
 					0, NULL);
 	if (SPI_execute_plan(plan, NULL, NULL, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
@@ -493,6 +490,10 @@ read_state(void)
 	state.from = DatumGetFullTransactionId(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull));
 	xids = DatumGetArrayTypeP(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &isnull));
 	state.base_call_id = DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 3, &isnull));
+	state.partial_xid = DatumGetFullTransactionId(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 4, &isnull));
+	if (isnull)
+		state.partial_xid = InvalidFullTransactionId;
+	state.partial_call_id = DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 5, &isnull));
 	if (state.xids)
 		pfree(state.xids);
 	state.xids = MemoryContextAlloc(TopMemoryContext, VARSIZE(xids));
@@ -507,6 +508,7 @@ read_state(void)
 PG_FUNCTION_INFO_V1(cl_consumed_to);
 PG_FUNCTION_INFO_V1(cl_unconsumed_xids);
 PG_FUNCTION_INFO_V1(cl_unconsumed_base);
+PG_FUNCTION_INFO_V1(cl_partly_consumed);
 
 Datum
 cl_consumed_to(PG_FUNCTION_ARGS)
@@ -531,12 +533,26 @@ cl_unconsumed_base(PG_FUNCTION_ARGS)
 }
 
 /*
- * How much of a table the calls are that refresh() has not seen: as many as come
- * in a minute or so, however big the table is.  Its histogram, which is older
- * than they are, would have the planner expect a hundredth of it, and plan, and
- * compile, for as many.
+ * Of a row without a number too: it is no part of any transaction.
  */
-#define EXPECTED_TAIL 1000.0
+Datum
+cl_partly_consumed(PG_FUNCTION_ARGS)
+{
+	read_state();
+	if (PG_ARGISNULL(0) || !FullTransactionIdIsValid(state.partial_xid) ||
+		!FullTransactionIdEquals(DatumGetFullTransactionId(PG_GETARG_DATUM(0)), state.partial_xid))
+		PG_RETURN_INT64(PG_INT64_MIN);
+	PG_RETURN_INT64(state.partial_call_id);
+}
+
+/*
+ * How much of a partition the calls are that refresh() has not seen: few, however
+ * big it is.  There are as many partitions as months, and a minute's calls are in
+ * one or two of them.  The histogram, which is older than they are, would have the
+ * planner expect a hundredth of each, and plan, and compile, for as many; so would
+ * a thousand of each, which a bitmap would fetch from as many pages.
+ */
+#define EXPECTED_TAIL 50.0
 
 PG_FUNCTION_INFO_V1(cl_tail_selectivity);
 Datum

@@ -254,24 +254,30 @@ CREATE FUNCTION cost_ledger_internal.dropped_spend_query(columns text[], kept_by
 AS $$
     SELECT format($query$
                         UNION ALL
-                        SELECT r.at, %1$s coalesce(sum(r.cost), 0), sum(r.input_tokens + r.output_tokens), sum(r.calls)::bigint, sum(r.tool_calls)::bigint,
+                        SELECT r.at, %1$s coalesce(sum(r.cost), 0),
+                               coalesce(sum(coalesce(r.input_tokens, 0) + coalesce(r.output_tokens, 0)) FILTER (WHERE k.served_from = 'model'), 0), sum(r.calls)::bigint,
+                               coalesce(sum(r.tool_calls), 0)::bigint,
                                coalesce(sum(r.calls) FILTER (WHERE cost_ledger_internal.is_turn(k.operation)), 0)::bigint,
-                               sum(r.unpriced_calls)::bigint, min(r.at), max(r.at)
+                               coalesce(sum(r.unpriced_calls), 0)::bigint, min(r.at), max(r.at)
                         FROM (SELECT r.*, %2$s AS at FROM cost_ledger_internal.rollup_%3$s r) r
                         JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
                         WHERE r.at >= %4$L AND r.at < %5$L
                         GROUP BY %1$s r.at$query$,
         (SELECT string_agg(CASE WHEN c.name = ANY (cost_ledger_internal.rollup_labels()) THEN format('k.%I, ', c.name) ELSE 'NULL::text, ' END, '' ORDER BY c.n)
          FROM unnest(columns) WITH ORDINALITY AS c (name, n)),
-        CASE kept_by WHEN 'month' THEN 'cost_ledger_internal.day_start(r.month, (SELECT l.time_zone FROM cost_ledger.ledger l))'
-                     -- A rolling window has it until its last minute leaves.
-                     ELSE 'r.hour + interval ''59 minutes''' END,
-        kept_by, dropped_from, s.calls_from)
+        CASE k.kept_by WHEN 'month' THEN 'cost_ledger_internal.day_start(r.month, (SELECT l.time_zone FROM cost_ledger.ledger l))'
+                       -- A rolling window has it until its last minute leaves.
+                       WHEN 'day' THEN 'cost_ledger_internal.day_start(r.day + 1, (SELECT l.time_zone FROM cost_ledger.ledger l)) - interval ''1 minute'''
+                       ELSE 'r.hour + interval ''59 minutes''' END,
+        k.kept_by, dropped_from, s.calls_from)
     FROM cost_ledger_internal.rollup_state s
+    -- By the hour as long as hours are kept.
+    CROSS JOIN LATERAL (SELECT CASE WHEN dropped_spend_query.kept_by = 'hour' AND dropped_from < s.hours_from THEN 'day'
+                                    ELSE dropped_spend_query.kept_by END AS kept_by) k
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.dropped_spend_query(text[], text, timestamptz) IS
-    'The part of budget_spend_query() that is from rollups by month or hour: what calls that retention has dropped added up to, by the labels that are in columns.';
+    'The part of budget_spend_query() that is from rollups by month, or by hour or day: what calls that retention has dropped added up to, by the labels that are in columns.';
 
 CREATE FUNCTION cost_ledger_internal.rollup_labels() RETURNS text[]
     LANGUAGE sql STABLE
@@ -317,7 +323,7 @@ BEGIN
             FROM (SELECT f.*, jsonb_strip_nulls(jsonb_build_object(%5$s)) AS labels
                   FROM (SELECT date_bin(%1$L, c.called_at, '2000-01-01Z') AS bucket, %2$s
                                coalesce(sum(c.cost), 0) - coalesce(sum(x.provisional), 0) + coalesce(sum(p.provisional), 0) AS cost,
-                               coalesce(sum(c.input_tokens), 0) + coalesce(sum(c.output_tokens), 0) AS tokens,
+                               coalesce(sum(coalesce(c.input_tokens, 0) + coalesce(c.output_tokens, 0)) FILTER (WHERE c.served_from = 'model'), 0) AS tokens,
                                count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
                                coalesce(sum(c.tool_calls_count), 0) AS tool_calls,
                                count(*) FILTER (WHERE c.corrects IS NULL AND cost_ledger_internal.is_turn(c.operation)) AS turns,
@@ -336,16 +342,17 @@ BEGIN
                                      AND b.period <> 'request' AND b.metric NOT IN ('concurrent_calls', 'depth')
                                      AND f.labels @> b.scope AND (b.each_of IS NULL OR f.labels ? b.each_of)
             CROSS JOIN cost_ledger.ledger l
-        ), periods AS MATERIALIZED (
-            SELECT d.period, d.time_zone, d.week_start, d.bucket,
-                   CASE WHEN d.period = 'rolling' THEN d.bucket
-                        ELSE (cost_ledger_internal.budget_period(d.period, d.bucket, d.time_zone, d.week_start)).period_start END AS period_start
-            FROM (SELECT DISTINCT f.period, f.time_zone, f.week_start, f.bucket FROM found f) d
         )
-        SELECT f.budget_id, f.entity, p.period_start,
+        -- Of each bucket the period is asked for once.  Windows, not a join, of which
+        -- the planner, which knows nothing of how many there are, might compare each
+        -- with each.
+        SELECT f.budget_id, f.entity, f.period_start,
                sum(f.posted) AS posted, sum(f.unpriced_calls)::bigint AS unpriced_calls, min(f.first_at) AS first_at, max(f.last_at) AS last_at
-        FROM found f
-        JOIN periods p USING (period, time_zone, week_start, bucket)
+        FROM (SELECT f.*,
+                     max(CASE WHEN f.period = 'rolling' THEN f.bucket
+                              WHEN f.number = 1 THEN (cost_ledger_internal.budget_period(f.period, f.bucket, f.time_zone, f.week_start)).period_start END)
+                         OVER (PARTITION BY f.period, f.time_zone, f.week_start, f.bucket) AS period_start
+              FROM (SELECT f.*, row_number() OVER (PARTITION BY f.period, f.time_zone, f.week_start, f.bucket) AS number FROM found f) f) f
         GROUP BY 1, 2, 3
         $query$,
         unit,
@@ -438,9 +445,8 @@ CREATE FUNCTION cost_ledger_internal.posted_condition() RETURNS text
 AS $$
     -- With a hold as soon as they are there, without one once they are in the
     -- rollups.
-    SELECT format('((c.hold_id IS NOT NULL AND c.corrects IS NULL) OR (cost_ledger_internal.is_consumed(c.recorded_xid, c.call_id, %L, %s)%s))',
-                  s.snapshot, s.base_call_id, cost_ledger_internal.not_quarantined())
-    FROM cost_ledger_internal.rollup_state s
+    SELECT format('((c.hold_id IS NOT NULL AND c.corrects IS NULL) OR (%s%s))',
+                  cost_ledger_internal.consumed_condition(), cost_ledger_internal.not_quarantined())
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.posted_condition() IS
@@ -453,8 +459,7 @@ AS $$
     -- The rollups are what is read of the time that retention has dropped.
     SELECT format('c.called_at >= %L AND ', recorded_condition.since) || cost_ledger_internal.posted_condition()
            || CASE WHEN s.calls_from > recorded_condition.since
-                   THEN format(' AND (c.called_at >= %L OR cost_ledger_internal.is_consumed(c.recorded_xid, c.call_id, %L, %s) IS NOT TRUE)',
-                               s.calls_from, s.snapshot, s.base_call_id) ELSE '' END
+                   THEN format(' AND (c.called_at >= %L OR %s IS NOT TRUE)', s.calls_from, cost_ledger_internal.consumed_condition()) ELSE '' END
            || cost_ledger_internal.standing()
     FROM cost_ledger_internal.rollup_state s
 $$;
@@ -950,6 +955,59 @@ CREATE FUNCTION cost_ledger.set_budget(
 COMMENT ON FUNCTION cost_ledger.set_budget(text, jsonb, text, numeric, numeric[], text, text, text, text[], text, integer, interval, text) IS
     'Sets a budget, new or known by its name, and returns its budget_id. scope names what it limits by columns of the call, {"team": "search", "model": "…"}: all of them must match; {} is every call. period is request, minute, hour, day, week, month, quarter or total in time_zone (NULL: the ledger''s), weeks from day week_start (1 Monday … 7 Sunday); rolling, the last period_length; run or session, for each of them. limit_amount is in the unit of metric: cost (in the ledger''s currency), tokens, calls, tool_calls, turns, concurrent_calls, duration (seconds) or depth. each_of is a column of the call each value of which has the limit for itself. thresholds are fractions of limit_amount at which an alert is raised; actions what each asks for: warn, throttle, degrade (to the model degrade_to), defer or stop. A changed limit is a new version, which alerts anew; the same again changes nothing. A budget that is new, counts otherwise or is switched on again starts with what was spent in the period already, also by calls that retention has dropped, unless it is limited by what rollups are not kept by (user_id, run_id, session_id, api_key, agent): then a NOTICE, and budget_status.counts_from, say from when on it counts; thresholds reached by that are recorded as alerts of kind seeded, without a message.';
 
+CREATE FUNCTION cost_ledger_internal.set_budget(
+    name           text,
+    scope          jsonb,
+    period         text,
+    limit_amount   numeric,
+    thresholds     text,
+    time_zone      text,
+    metric         text,
+    each_of        text,
+    actions        text[],
+    degrade_to     text,
+    week_start     integer,
+    period_length  interval,
+    reason         text
+) RETURNS bigint
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT cost_ledger_internal.set_budget(
+        set_budget.name, set_budget.scope, set_budget.period, set_budget.limit_amount,
+        CASE WHEN position('%' IN set_budget.thresholds) = 0 THEN set_budget.thresholds::numeric[]
+             WHEN set_budget.thresholds IS NOT NULL
+             THEN ARRAY(SELECT CASE WHEN position('%' IN t.threshold) > 0 THEN trim_scale(rtrim(t.threshold, '% ')::numeric / 100) ELSE t.threshold::numeric END
+                        FROM unnest(set_budget.thresholds::text[]) WITH ORDINALITY AS t (threshold, n)
+                        ORDER BY t.n) END,
+        set_budget.time_zone, set_budget.metric, set_budget.each_of, set_budget.actions, set_budget.degrade_to,
+        set_budget.week_start, set_budget.period_length, set_budget.reason)
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.set_budget(text, jsonb, text, numeric, text, text, text, text, text[], text, integer, interval, text) IS
+    'cost_ledger.set_budget() with thresholds as a text, with the rights of the ledger''s owner.';
+
+CREATE FUNCTION cost_ledger.set_budget(
+    name           text,
+    scope          jsonb,
+    period         text,
+    limit_amount   numeric,
+    thresholds     text,
+    time_zone      text DEFAULT NULL,
+    metric         text DEFAULT 'cost',
+    each_of        text DEFAULT NULL,
+    actions        text[] DEFAULT NULL,
+    degrade_to     text DEFAULT NULL,
+    week_start     integer DEFAULT 1,
+    period_length  interval DEFAULT NULL,
+    reason         text DEFAULT NULL
+) RETURNS bigint
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
+
+COMMENT ON FUNCTION cost_ledger.set_budget(text, jsonb, text, numeric, text, text, text, text, text[], text, integer, interval, text) IS
+    'The other set_budget(), with thresholds written as a text: ''{50%,80%,100%}'', or as fractions ''{0.5,0.8,1.0}''.';
+
 CREATE FUNCTION cost_ledger_internal.raise_budget(name text, limit_amount numeric, until timestamptz, reason text) RETURNS integer
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -1285,7 +1343,8 @@ BEGIN
                END AS period_start,
                CASE b.metric
                    WHEN 'cost' THEN coalesce(f.cost, 0) + coalesce(p.provisional, 0)
-                   WHEN 'tokens' THEN coalesce(f.input_tokens, 0) + coalesce(f.output_tokens, 0)
+                   -- Of an answer from the application's own cache no provider knows.
+                   WHEN 'tokens' THEN CASE WHEN f.served_from = 'model' THEN coalesce(f.input_tokens, 0) + coalesce(f.output_tokens, 0) ELSE 0 END
                    WHEN 'calls' THEN 1
                    WHEN 'tool_calls' THEN coalesce(f.tool_calls_count, 0)
                    WHEN 'turns' THEN cost_ledger_internal.is_turn(f.operation)::integer

@@ -75,7 +75,7 @@ CREATE FUNCTION cost_ledger_internal.daily_spend(at timestamptz DEFAULT now())
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger_internal.daily_spend(timestamptz) IS
-    'What was spent on each of the last whole days of the reporting zone, 28 at most, the latest last, by active budget of a day, week, month or quarter and its entities, in the unit of the budget. The first day is at the earliest that of the ledger''s first call. Days are kept by team, feature, customer, task type, environment, provider, model, service class and operation; budgets of users, runs, sessions, agents or API keys, and of turns, are not here.';
+    'What was spent on each of the last whole days of the reporting zone, 28 at most, the latest last, by active budget of a day, week, month or quarter and its entities, in the unit of the budget. The first day is at the earliest that of the ledger''s first call. Days are kept by team, feature, customer, flow, task type, environment, provider, model, service class and operation; budgets of users, runs, sessions, agents or API keys, and of turns, are not here.';
 
 CREATE FUNCTION cost_ledger_internal.daily_spend_as_owner(at timestamptz)
     RETURNS TABLE (budget_id bigint, entity text, daily numeric[])
@@ -85,20 +85,26 @@ CREATE FUNCTION cost_ledger_internal.daily_spend_as_owner(at timestamptz)
 AS $$
 DECLARE
     -- What days are kept by.
-    known_columns constant text[] := '{customer,feature,team,task_type,model,provider,operation,service_class,environment}';
+    known_columns constant text[] := '{customer,feature,team,flow,task_type,model,provider,operation,service_class,environment}';
     wanted text := $condition$b.is_active AND b.metric IN ('cost', 'tokens', 'calls', 'tool_calls')
         AND b.period IN ('day', 'week', 'month', 'quarter')
         AND b.scope - $1 = '{}' AND (b.each_of IS NULL OR b.each_of = ANY ($1))$condition$;
     columns text[];
     today date := (daily_spend_as_owner.at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date;
-    days integer := least(28, today - (SELECT min(r.day) FROM cost_ledger_internal.live_day r));
+    days integer;
 BEGIN
     EXECUTE format('SELECT coalesce(array_agg(DISTINCT u.name) FILTER (WHERE u.name <> ''''), ''{}'')
                     FROM cost_ledger.budget b
                     CROSS JOIN LATERAL (SELECT jsonb_object_keys(b.scope) UNION ALL SELECT coalesce(b.each_of, '''')) AS u (name)
                     WHERE %s HAVING count(*) > 0', wanted)
         INTO columns USING known_columns;
-    IF columns IS NULL OR coalesce(days, 0) < 1 THEN
+    IF columns IS NULL THEN
+        RETURN;
+    END IF;
+    -- Where there is an older day, nobody has to look for the oldest.
+    days := CASE WHEN EXISTS (SELECT FROM cost_ledger_internal.live_total_day r WHERE r.label = 'all' AND r.day <= today - 28) THEN 28
+                 ELSE today - (SELECT min(r.day) FROM cost_ledger_internal.live_total_day r WHERE r.label = 'all' AND r.day > today - 28) END;
+    IF coalesce(days, 0) < 1 THEN
         RETURN;
     END IF;
     -- Only what some budget asks for keeps groups apart.

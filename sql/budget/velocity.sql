@@ -24,7 +24,9 @@ AS $$
                                                     'environment', m.environment, 'provider', m.provider, 'model', m.model,
                                                     'service_class', m.service_class, 'operation', m.operation)) AS labels,
                sum(m.cost) AS cost, sum(m.cost) FILTER (WHERE m.minute >= w.start_5m) AS cost_5m
-        FROM windows w JOIN cost_ledger_internal.live_minute m ON m.minute >= w.start_1h AND m.minute <= budget_velocity_as_owner.at
+        FROM windows w
+        JOIN cost_ledger_internal.live_minute m
+            ON m.minute >= date_trunc('minute', budget_velocity_as_owner.at - interval '1 hour') AND m.minute <= budget_velocity_as_owner.at
         GROUP BY 1
     )
     SELECT b.budget_id, b.name, r.entity, round(r.pace, 12), round(r.rate_5m, 12), round(r.rate_1h, 12), round(least(r.rate_5m, r.rate_1h) / r.pace, 6),

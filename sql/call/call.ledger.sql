@@ -141,6 +141,15 @@ COMMENT ON COLUMN cost_ledger.call.tags IS 'Any other labels: flat object of nam
 -- of a btree.  Numbers rise with them, so a call is found by its number alone.
 CREATE INDEX call_recorded_xid ON cost_ledger.call USING brin (recorded_xid cost_ledger_internal.xid8_minmax_ops, call_id) WITH (pages_per_range = 64);
 
+-- What is rare among calls, and asked for by itself: corrections by what they
+-- correct, and, where that is NULL, calls without a full price.  Of other calls an
+-- insert asks the condition, and that is all it costs.
+CREATE INDEX call_corrects ON cost_ledger.call (corrects) WHERE corrects IS NOT NULL OR pricing IN ('unpriced', 'partial');
+
+-- So is what came with the provider's own sum, or is of one gateway, and in the
+-- order of time then.
+CREATE INDEX call_reported_cost ON cost_ledger.call (called_at) WHERE reported_cost IS NOT NULL;
+
 -- Nothing is lost for want of a partition.
 CREATE TABLE cost_ledger_internal.call_default PARTITION OF cost_ledger.call DEFAULT;
 COMMENT ON TABLE cost_ledger_internal.call_default IS 'Calls of months without a partition; create_partitions() moves them to one.';
@@ -253,7 +262,7 @@ WHERE c.pricing IN ('unpriced', 'partial')
   -- A correction or re-rating may have brought the full price since.
   AND NOT EXISTS (SELECT
                   FROM cost_ledger.call a
-                  WHERE a.called_at = c.called_at AND a.corrects = c.call_id AND a.pricing IN ('priced', 'free'));
+                  WHERE a.corrects IS NOT NULL AND a.called_at = c.called_at AND a.corrects = c.call_id AND a.pricing IN ('priced', 'free'));
 
 COMMENT ON VIEW cost_ledger.unpriced_call IS 'Calls without a full price: unpriced ones have no cost, partial ones lack the cost of a meter. reason says why; once there is a price, rerate() books it, and the call is no longer listed.';
 COMMENT ON COLUMN cost_ledger.unpriced_call.called_at IS 'When the call was made.';

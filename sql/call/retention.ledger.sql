@@ -107,25 +107,30 @@ FROM (
     SELECT r.month,
            r.month::timestamp AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l) AS range_start,
            (r.month + interval '1 month') AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l) AS range_end,
-           sum(r.calls + r.corrections)::bigint AS rows, sum(r.cost) AS cost
-    FROM cost_ledger_internal.rollup_month r
-    GROUP BY r.month
-    HAVING sum(r.calls + r.corrections) > 0) m
+           r.calls + coalesce(r.corrections, 0) AS rows, r.cost
+    FROM cost_ledger_internal.rollup_total_month r
+    JOIN cost_ledger_internal.rollup_label b ON b.label_id = r.label_id AND b.label = 'all'
+    WHERE r.calls + coalesce(r.corrections, 0) > 0) m
 CROSS JOIN LATERAL (
     SELECT count(*) AS rows, sum(c.cost) AS cost
     FROM cost_ledger_internal.call_default c
     WHERE c.called_at >= m.range_start AND c.called_at < m.range_end
       AND c.reverses IS NULL
-      AND NOT EXISTS (SELECT FROM cost_ledger_internal.reversal v WHERE v.called_at = c.called_at AND v.call_id = c.call_id)
+      -- What is due is in the rollups still.
+      AND NOT EXISTS (SELECT FROM cost_ledger_internal.reversal v WHERE v.called_at = c.called_at AND v.call_id = c.call_id AND NOT v.is_due)
       AND cost_ledger_internal.is_consumed(c.recorded_xid, c.call_id, (SELECT s.snapshot FROM cost_ledger_internal.rollup_state s),
-                                           (SELECT s.base_call_id FROM cost_ledger_internal.rollup_state s))) n
+                                           (SELECT s.base_call_id FROM cost_ledger_internal.rollup_state s),
+                                           (SELECT s.partial_xid FROM cost_ledger_internal.rollup_state s),
+                                           (SELECT s.partial_call_id FROM cost_ledger_internal.rollup_state s))) n
 -- The first one, by the index; of whether there is any, the planner would ask
 -- a bitmap of the whole month.
 WHERE (SELECT c.call_id
        FROM cost_ledger.call c
        WHERE c.called_at >= m.range_start AND c.called_at < m.range_end
          AND cost_ledger_internal.is_consumed(c.recorded_xid, c.call_id, (SELECT s.snapshot FROM cost_ledger_internal.rollup_state s),
-                                              (SELECT s.base_call_id FROM cost_ledger_internal.rollup_state s))
+                                              (SELECT s.base_call_id FROM cost_ledger_internal.rollup_state s),
+                                              (SELECT s.partial_xid FROM cost_ledger_internal.rollup_state s),
+                                              (SELECT s.partial_call_id FROM cost_ledger_internal.rollup_state s))
        ORDER BY c.called_at LIMIT 1) IS NULL
    OR (m.rows > n.rows
        AND NOT EXISTS (SELECT FROM cost_ledger_internal.partitions() p
@@ -214,13 +219,14 @@ CROSS JOIN LATERAL (
     SELECT count(*) AS rows, sum(c.cost) AS cost
     FROM cost_ledger.call c
     WHERE c.called_at >= d.starts_at AND c.called_at < d.ends_at
-      AND cost_ledger_internal.is_consumed(c.recorded_xid, c.call_id, s.snapshot, s.base_call_id)
+      AND cost_ledger_internal.is_consumed(c.recorded_xid, c.call_id, s.snapshot, s.base_call_id, s.partial_xid, s.partial_call_id)
       AND c.reverses IS NULL
       AND NOT EXISTS (SELECT FROM cost_ledger_internal.reversal v WHERE v.called_at = c.called_at AND v.call_id = c.call_id)
       AND c.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q))) n
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum(r.calls + r.corrections), 0)::bigint AS rows, sum(r.cost) AS cost
-    FROM cost_ledger_internal.rollup_day r
+    SELECT coalesce(sum(r.calls + coalesce(r.corrections, 0)), 0)::bigint AS rows, sum(r.cost) AS cost
+    FROM cost_ledger_internal.rollup_total_day r
+    JOIN cost_ledger_internal.rollup_label b ON b.label_id = r.label_id AND b.label = 'all'
     WHERE r.day >= (d.starts_at AT TIME ZONE l.time_zone)::date AND r.day < (d.ends_at AT TIME ZONE l.time_zone)::date) u;
 
 COMMENT ON VIEW cost_ledger.retention_check IS 'Do the rollups still say of dropped months what these held? What check_rollups() can no longer tell. One row per month.';
@@ -230,6 +236,6 @@ COMMENT ON COLUMN cost_ledger.retention_check.dropped_rows IS 'Rows of call that
 COMMENT ON COLUMN cost_ledger.retention_check.dropped_cost IS 'Sum of their cost in the ledger''s currency, exact.';
 COMMENT ON COLUMN cost_ledger.retention_check.later_rows IS 'Rows that came after that, are still there, and are in the rollups.';
 COMMENT ON COLUMN cost_ledger.retention_check.later_cost IS 'Sum of their cost.';
-COMMENT ON COLUMN cost_ledger.retention_check.rollup_rows IS 'Calls and corrections in rollup_day.';
-COMMENT ON COLUMN cost_ledger.retention_check.rollup_cost IS 'Cost in rollup_day.';
-COMMENT ON COLUMN cost_ledger.retention_check.is_equal IS 'Whether dropped and later rows, and their cost, are what rollup_day has. When not, the rollups of the month have been tampered with.';
+COMMENT ON COLUMN cost_ledger.retention_check.rollup_rows IS 'Calls and corrections in rollup_total_day.';
+COMMENT ON COLUMN cost_ledger.retention_check.rollup_cost IS 'Cost in rollup_total_day.';
+COMMENT ON COLUMN cost_ledger.retention_check.is_equal IS 'Whether dropped and later rows, and their cost, are what rollup_total_day has. When not, the rollups of the month have been tampered with.';

@@ -132,7 +132,7 @@ BEGIN
     -- partition is dropped.
     SELECT * INTO STRICT state FROM cost_ledger_internal.rollup_state;
     quarantined := cost_ledger_internal.quarantined_ids(bounds.range_start, bounds.range_end);
-    EXECUTE format('SELECT count(*) FROM %s c WHERE %s', relation, cost_ledger_internal.unconsumed_condition(state.snapshot, state.base_call_id))
+    EXECUTE format('SELECT count(*) FROM %s c WHERE %s', relation, cost_ledger_internal.unconsumed_condition(state.snapshot, state.base_call_id, state.partial_xid, state.partial_call_id))
         INTO waiting;
     IF waiting > 0 THEN
         RETURN format('it has rows that are not in the rollups yet (%s)', waiting);
@@ -204,7 +204,7 @@ BEGIN
     END IF;
     -- Rows that came since: they may be in the rollups or not, and have not
     -- been checked.
-    EXECUTE format('SELECT EXISTS (SELECT FROM %s c WHERE %s)', relation, cost_ledger_internal.unconsumed_condition(checked.snapshot, checked.base_call_id))
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s c WHERE %s)', relation, cost_ledger_internal.unconsumed_condition(checked.snapshot, checked.base_call_id, NULL, NULL))
         INTO is_stale;
     DELETE FROM cost_ledger_internal.partition_check k WHERE k.relation = drop_partition.relation::oid;
     -- Or one has been brought in that was in quarantine.

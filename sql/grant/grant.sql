@@ -94,6 +94,8 @@ AS $$
         ('void_call',                '{admin}'),
         ('explain_call',             '{all_readers}'),
         ('recorded_call',            '{writer,gateway,all_readers}'),
+        ('find_calls',               '{all_readers}'),
+        ('index_calls',              '{}'),
         ('create_partitions',        '{}'),
         ('partition_digest',         '{}'),
         ('set_retention',            '{}'),

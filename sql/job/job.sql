@@ -67,7 +67,7 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.start_job(text) IS
     'Records that a step of run_jobs() begins; false, and on record as skipped, while another session is in a step.';
 
-CREATE FUNCTION cost_ledger_internal.do_job(job text, cut xid8) RETURNS void
+CREATE FUNCTION cost_ledger_internal.do_job(job text, batch_end cost_ledger_internal.batch_end) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -76,7 +76,7 @@ BEGIN
         WHEN 'run_jobs' THEN
             PERFORM cost_ledger_internal.forget_roles();
         WHEN 'refresh' THEN
-            PERFORM cost_ledger_internal.refresh_batch(cut);
+            PERFORM cost_ledger_internal.refresh_batch(batch_end);
         WHEN 'summarize_pages' THEN
             PERFORM cost_ledger_internal.summarize_pages();
         WHEN 'check_budgets' THEN
@@ -95,10 +95,10 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger_internal.do_job(text, xid8) IS
-    'What a step of run_jobs() does; of refresh, the batch that ends at cut.';
+COMMENT ON FUNCTION cost_ledger_internal.do_job(text, cost_ledger_internal.batch_end) IS
+    'What a step of run_jobs() does; of refresh, the batch that has this end.';
 
-CREATE FUNCTION cost_ledger_internal.run_job(job text, cut xid8 DEFAULT NULL) RETURNS text
+CREATE FUNCTION cost_ledger_internal.run_job(job text, batch_end cost_ledger_internal.batch_end DEFAULT NULL) RETURNS text
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     -- Whatever holds up a step is waited for in the next minute's run.
@@ -115,7 +115,7 @@ BEGIN
         RETURN NULL;
     END IF;
     BEGIN
-        PERFORM cost_ledger_internal.run_within(format('SELECT cost_ledger_internal.do_job(%L, %L)', job, cut),
+        PERFORM cost_ledger_internal.run_within(format('SELECT cost_ledger_internal.do_job(%L, %L)', job, batch_end),
                                         (SELECT j.time_limit FROM cost_ledger_internal.job j WHERE j.name = job));
     EXCEPTION
         WHEN query_canceled THEN
@@ -137,10 +137,10 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger_internal.run_job(text, xid8) IS
-    'One step of run_jobs() (of refresh, the batch that ends at cut), with its outcome recorded; an error in it, or its time limit, is undone and recorded instead of raised. Returns the error if the step was canceled otherwise, which is to end the run.';
+COMMENT ON FUNCTION cost_ledger_internal.run_job(text, cost_ledger_internal.batch_end) IS
+    'One step of run_jobs() (of refresh, the batch that has this end), with its outcome recorded; an error in it, or its time limit, is undone and recorded instead of raised. Returns the error if the step was canceled otherwise, which is to end the run.';
 
-CREATE FUNCTION cost_ledger_internal.plan_job(job text) RETURNS xid8[]
+CREATE FUNCTION cost_ledger_internal.plan_job(job text) RETURNS cost_ledger_internal.batch_end[]
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     SET lock_timeout = '10s'
@@ -148,12 +148,12 @@ AS $$
 BEGIN
     -- After a failure in smaller ones: what takes too long at once, as looking
     -- for rows that fail does, comes to an end in parts.
-    RETURN CASE job WHEN 'refresh' THEN cost_ledger_internal.refresh_cuts((
+    RETURN CASE job WHEN 'refresh' THEN cost_ledger_internal.refresh_ends((
                         SELECT CASE WHEN j.last_error_at > coalesce(j.last_ok_at, '-infinity') THEN 50000 ELSE 1000000 END
                         FROM cost_ledger_internal.job j WHERE j.name = 'refresh'))
-                    ELSE ARRAY[NULL::xid8] END;
+                    ELSE ARRAY[NULL::cost_ledger_internal.batch_end] END;
 EXCEPTION WHEN OTHERS THEN
-    RETURN ARRAY[NULL::xid8];  -- the step itself will tell
+    RETURN ARRAY[NULL::cost_ledger_internal.batch_end];  -- the step itself will tell
 END
 $$;
 
@@ -168,7 +168,7 @@ CREATE PROCEDURE cost_ledger.run_jobs()
 AS $$
 DECLARE
     step pg_catalog.text;
-    cut pg_catalog.xid8;
+    batch_end cost_ledger_internal.batch_end;
     canceled pg_catalog.text;
 BEGIN
     CALL cost_ledger_internal.require_autocommit('run_jobs');
@@ -181,10 +181,10 @@ BEGIN
     COMMIT AND CHAIN;
 
     FOREACH step IN ARRAY '{refresh,summarize_pages,create_partitions,drain_default,prune_event_keys,prune_holds,check_budgets,check_rules}'::pg_catalog.text[] LOOP
-        FOREACH cut IN ARRAY cost_ledger_internal.plan_job(step) LOOP
+        FOREACH batch_end IN ARRAY cost_ledger_internal.plan_job(step) LOOP
             IF cost_ledger_internal.start_job(step) THEN
                 COMMIT AND CHAIN;
-                canceled := cost_ledger_internal.run_job(step, cut);
+                canceled := cost_ledger_internal.run_job(step, batch_end);
             END IF;
             COMMIT AND CHAIN;
             IF canceled IS NOT NULL THEN

@@ -8,7 +8,10 @@ CREATE TABLE cost_ledger.ledger (
     created_at  timestamptz NOT NULL DEFAULT now(),
     system_identifier  bigint NOT NULL,
     xid_offset         bigint NOT NULL DEFAULT 0,
-    notify_payload     text NOT NULL DEFAULT 'full' CHECK (notify_payload IN ('full', 'id'))
+    notify_payload     text NOT NULL DEFAULT 'full' CHECK (notify_payload IN ('full', 'id')),
+    -- Rates of spending are compared with the four weeks before.
+    retain_hours       interval NOT NULL DEFAULT '35 days' CHECK (retain_hours BETWEEN interval '29 days' AND interval '1000 years'),
+    retain_days        interval NOT NULL DEFAULT '13 months' CHECK (retain_days BETWEEN interval '1 month' AND interval '1000 years')
 );
 
 CREATE TRIGGER keep_settings
@@ -30,6 +33,9 @@ COMMENT ON COLUMN cost_ledger.ledger.created_at IS 'When the ledger was made.';
 COMMENT ON COLUMN cost_ledger.ledger.system_identifier IS 'The cluster whose transactions the ledger counts (pg_control_system()). In another one, as wherever it is restored, the ledger records calls but counts none as consumed until post_restore().';
 COMMENT ON COLUMN cost_ledger.ledger.xid_offset IS 'What is added to the cluster''s transaction ids to make call.recorded_xid: it grows with each post_restore(), so that numbers never repeat.';
 COMMENT ON COLUMN cost_ledger.ledger.notify_payload IS 'What channel cost_ledger_alert gets of an alert: full, or id, which leaves out all but v, id, kind and level. Every session that listens gets it, whatever it may read; the owner sets it with UPDATE.';
+
+COMMENT ON COLUMN cost_ledger.ledger.retain_hours IS 'How long sums of calls by hour and all labels are kept (rollup_hour); sums of each label by day are kept for good. 29 days at least; the owner sets it with UPDATE.';
+COMMENT ON COLUMN cost_ledger.ledger.retain_days IS 'How long sums of calls by day and all labels are kept (rollup_day); those by month for good. A month at least; the owner sets it with UPDATE.';
 
 -- A row without a table, so that nobody who plans a report takes it for many.
 CREATE VIEW cost_ledger_internal.report_setting AS

@@ -144,6 +144,7 @@ BEGIN
     INSERT INTO cost_ledger.ledger (version, time_zone, currency, system_identifier)
         SELECT cost_ledger.version(), create_ledger.time_zone, create_ledger.currency, c.system_identifier
         FROM pg_control_system() c;
+    PERFORM cost_ledger_internal.drop_old_buckets();
 
     -- Clocks are not exact and reports look back: last month, this one, three ahead.
     PERFORM cost_ledger.create_partitions(now() - interval '1 month', now() + interval '3 months');

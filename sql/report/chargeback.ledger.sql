@@ -17,9 +17,9 @@ SELECT t.month,
        jsonb_build_array(t.month, t.team)::text AS row_key
 FROM (
     SELECT d.month,
-           d.team,
+           d.value AS team,
            sum(d.calls)::bigint AS calls,
-           coalesce(sum(d.calls) FILTER (WHERE cost_ledger_internal.is_failure(d.status)), 0)::bigint AS failed_calls,
+           sum(d.failed_calls)::bigint AS failed_calls,
            sum(d.unpriced_calls)::bigint AS unpriced_calls,
            sum(d.corrections)::bigint AS corrections,
            sum(d.input_tokens) AS input_tokens,
@@ -29,8 +29,9 @@ FROM (
            sum(d.cost) AS cost,
            sum(d.cost) - coalesce(sum(d.adjustment_cost), 0) AS rated_cost,
            sum(d.adjustment_cost) AS adjustment_cost
-    FROM cost_ledger_internal.live_month d
-    GROUP BY d.month, d.team) t
+    FROM cost_ledger_internal.live_total_month d
+    WHERE d.label = 'team'
+    GROUP BY d.month, d.value) t
 CROSS JOIN cost_ledger_internal.report_setting s;
 
 COMMENT ON VIEW cost_ledger.chargeback_by_month IS 'What does each team owe for each month? All rows of a month together are the whole cost of the month: calls without a team are a row of their own.';
@@ -102,8 +103,9 @@ FROM (
            CASE WHEN count(s.calls) = 0 THEN 0 ELSE sum(s.cost) END AS cost
     FROM (
         SELECT d.month,
-               d.feature, d.calls, d.unpriced_calls, d.cost, NULL::numeric AS revenue
-        FROM cost_ledger_internal.live_month d
+               d.value AS feature, d.calls, d.unpriced_calls, d.cost, NULL::numeric AS revenue
+        FROM cost_ledger_internal.live_total_month d
+        WHERE d.label = 'feature'
         UNION ALL
         SELECT date_trunc('month', r.earned_on::timestamp)::date,
                r.feature, NULL, NULL, NULL, r.amount

@@ -76,24 +76,20 @@ WITH months AS (
         interval '1 month') AS m (month)
     ORDER BY e.feature, m.month, e.first_month DESC, e.estimate_id DESC
 ), actual AS (
-    SELECT d.feature, d.month, sum(d.calls)::bigint AS calls, sum(d.cost) AS cost
-    FROM cost_ledger_internal.live_month d
-    WHERE d.feature IS NOT NULL
+    SELECT r.value AS feature, r.month, sum(r.calls)::bigint AS calls, sum(r.cost) AS cost
+    FROM cost_ledger_internal.live_total_month r
+    WHERE r.label = 'feature' AND r.value IS NOT NULL
     GROUP BY 1, 2
 ), active AS (
-    -- Who they were, only the calls say: of months that retention has dropped,
-    -- nobody does.
-    SELECT c.feature,
-           date_trunc('month', c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS month,
-           count(DISTINCT c.user_id) AS users
-    FROM cost_ledger_internal.seen_call c
-    WHERE c.feature IS NOT NULL
-      AND c.called_at >= (SELECT s.calls_from FROM cost_ledger_internal.rollup_state s)
-      AND c.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q))
-    GROUP BY 1, 2
+    SELECT u.month, u.feature, count(*) AS users
+    -- Once each, though his last calls are not in the rollup yet.
+    FROM (SELECT DISTINCT m.month, m.feature, m.user_id
+          FROM cost_ledger_internal.live_user_month m
+          WHERE m.feature IS NOT NULL AND m.user_id IS NOT NULL AND m.calls > 0) u
+    GROUP BY u.month, u.feature
 )
 SELECT t.month,
-       cost_ledger_internal.day_start(t.month, s.time_zone) AS starts_at,
+       p.starts_at,
        cost_ledger_internal.day_start((t.month + interval '1 month')::date, s.time_zone) AS ends_at,
        t.month + interval '1 month' <= now() AT TIME ZONE s.time_zone AS is_complete,
        t.feature,
@@ -111,16 +107,16 @@ SELECT t.month,
        r.cost_per_call AS estimated_cost_per_call,
        trim_scale(a.cost / nullif(a.calls, 0)) AS actual_cost_per_call,
        r.estimated_users,
-       CASE WHEN u.users IS NOT NULL THEN u.users
-            WHEN cost_ledger_internal.day_start(t.month, s.time_zone) >= (SELECT k.calls_from FROM cost_ledger_internal.rollup_state k) THEN 0 END AS active_users,
+       coalesce(u.users, 0) AS active_users,
        s.currency,
        jsonb_build_array(t.month, t.feature, r.scenario)::text AS row_key
-FROM months m
-JOIN cost_ledger.estimate_result r ON r.estimate_id = m.estimate_id
-FULL JOIN actual a ON a.feature = m.feature AND a.month = m.month
-CROSS JOIN LATERAL (SELECT coalesce(m.month, a.month) AS month, coalesce(m.feature, a.feature) AS feature) t
+FROM (SELECT m.month, m.feature FROM months m UNION SELECT a.month, a.feature FROM actual a) t
+LEFT JOIN months m ON m.feature = t.feature AND m.month = t.month
+LEFT JOIN cost_ledger.estimate_result r ON r.estimate_id = m.estimate_id
+LEFT JOIN actual a ON a.feature = t.feature AND a.month = t.month
 LEFT JOIN active u ON u.feature = t.feature AND u.month = t.month
-CROSS JOIN cost_ledger_internal.report_setting s;
+CROSS JOIN cost_ledger_internal.report_setting s
+CROSS JOIN LATERAL (SELECT cost_ledger_internal.day_start(t.month, s.time_zone) AS starts_at) p;
 
 COMMENT ON VIEW cost_ledger.estimate_vs_actual IS 'How did the estimates turn out? One row per month, feature and scenario of the estimate in force; months without calls are in it, and months with calls but without an estimate.';
 COMMENT ON COLUMN cost_ledger.estimate_vs_actual.month IS 'First day of the month, in the reporting zone.';
@@ -139,4 +135,4 @@ COMMENT ON COLUMN cost_ledger.estimate_vs_actual.actual_calls IS 'Calls of the m
 COMMENT ON COLUMN cost_ledger.estimate_vs_actual.estimated_cost_per_call IS 'Estimated cost of the mean call.';
 COMMENT ON COLUMN cost_ledger.estimate_vs_actual.actual_cost_per_call IS 'actual_cost / actual_calls; NULL without calls.';
 COMMENT ON COLUMN cost_ledger.estimate_vs_actual.estimated_users IS 'Users the estimate counts on, engaged or not.';
-COMMENT ON COLUMN cost_ledger.estimate_vs_actual.active_users IS 'Users (user_id) that made a call in the month; NULL for a month whose calls were dropped by retention.';
+COMMENT ON COLUMN cost_ledger.estimate_vs_actual.active_users IS 'Users (user_id) that made a call in the month.';

@@ -19,7 +19,10 @@ SELECT r.run_id, r.parent_run_id,
        (extract(epoch FROM r.ended_at - r.started_at) * 1000)::double precision AS duration_ms,
        r.calls, r.turns, r.retries, r.fallbacks, r.failed_calls, r.unpriced_calls, r.tool_calls,
        r.accepted_calls, r.rejected_calls,
-       CASE WHEN r.parent_run_id IS NULL THEN 0 ELSE cost_ledger_internal.run_depth(r.run_id) END AS depth,
+       r.depth,
+       -- Of a root that others pay for, who may not see their calls sees no name.
+       CASE WHEN r.root_run_id IS NULL THEN r.run_id WHEN (SELECT cost_ledger_internal.sees_all()) THEN r.root_run_id END AS root_run_id,
+       r.is_circular,
        r.input_tokens, r.cache_read_tokens, r.cache_write_tokens + r.cache_write_1h_tokens AS cache_write_tokens, r.output_tokens,
        r.cost, r.adjustment_cost,
        r.team, r.feature, r.customer, r.task_type, r.user_id, r.agent,
@@ -44,7 +47,9 @@ COMMENT ON COLUMN cost_ledger.run_cost.unpriced_calls IS 'Calls without a full p
 COMMENT ON COLUMN cost_ledger.run_cost.tool_calls IS 'Tool calls the models asked for.';
 COMMENT ON COLUMN cost_ledger.run_cost.accepted_calls IS 'Calls whose outcome was accepted.';
 COMMENT ON COLUMN cost_ledger.run_cost.rejected_calls IS 'Calls whose outcome was not accepted.';
-COMMENT ON COLUMN cost_ledger.run_cost.depth IS 'How many runs it is below the one without a parent, as far as refresh() has seen them: run_depth().';
+COMMENT ON COLUMN cost_ledger.run_cost.depth IS 'How many runs it is below root_run_id: 0 for a run without a parent.';
+COMMENT ON COLUMN cost_ledger.run_cost.root_run_id IS 'The run at the top of those that started it, whether it has calls or not; itself for a run without a parent. Where parents go in a circle, the smallest run_id of it. NULL where it is another run and the reader may not see all calls.';
+COMMENT ON COLUMN cost_ledger.run_cost.is_circular IS 'Whether the run is one of a circle of parents, which clients should mend.';
 COMMENT ON COLUMN cost_ledger.run_cost.input_tokens IS 'All input tokens, cached ones included.';
 COMMENT ON COLUMN cost_ledger.run_cost.cache_read_tokens IS 'Input tokens read from the prompt cache: a subset of input_tokens.';
 COMMENT ON COLUMN cost_ledger.run_cost.cache_write_tokens IS 'Input tokens written to the prompt cache, for 5 minutes or for 1 hour: a subset of input_tokens.';
@@ -71,16 +76,15 @@ SELECT r.week,
        r.started_at, r.duration_ms,
        r.calls, r.retries, r.fallbacks, r.failed_calls, r.unpriced_calls, r.tool_calls,
        r.team, r.feature, r.customer, r.task_type, r.user_id, r.agent, r.environment,
-       r.currency,
+       s.currency,
        r.run_id AS row_key
 FROM (
-    SELECT w.*,
-           row_number() OVER (PARTITION BY w.week ORDER BY w.cost DESC, w.started_at, w.run_id) AS rank
-    FROM (
-        SELECT u.*,
-               date_trunc('week', u.started_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS week
-        FROM cost_ledger.run_cost u
-        WHERE u.cost IS NOT NULL) w) r
+    SELECT u.*,
+           (extract(epoch FROM u.ended_at - u.started_at) * 1000)::double precision AS duration_ms,
+           cost_ledger_internal.week_of(u.started_on) AS week,
+           row_number() OVER (PARTITION BY cost_ledger_internal.week_of(u.started_on) ORDER BY u.cost DESC, u.started_at, u.run_id) AS rank
+    FROM cost_ledger_internal.live_dear_run u
+    WHERE u.cost IS NOT NULL) r
 CROSS JOIN cost_ledger_internal.report_setting s
 WHERE r.rank <= 10;
 
@@ -106,63 +110,32 @@ COMMENT ON COLUMN cost_ledger.most_expensive_run.user_id IS 'End user the run se
 COMMENT ON COLUMN cost_ledger.most_expensive_run.agent IS 'Agent: the one that made the first call.';
 COMMENT ON COLUMN cost_ledger.most_expensive_run.environment IS 'production, staging, ci, …';
 
--- Days on which no run has an unconsumed call are read as they are stored, a row
--- each; the others run by run, from an index alone but for the few runs that have.
 CREATE VIEW cost_ledger.cost_per_run_by_day WITH (security_barrier = true) AS
-WITH tail AS (
-    SELECT c.run_id COLLATE "C" AS run_id, min(c.called_at) AS started_at, sum(c.cost) AS cost
-    FROM cost_ledger_internal.live_call_by_id c
-    WHERE c.run_id IS NOT NULL
-    GROUP BY 1
-), changed AS MATERIALIZED (
-    SELECT t.run_id, l.started_on AS stored_day,
-           (least(l.started_at, t.started_at) AT TIME ZONE (SELECT g.time_zone FROM cost_ledger.ledger g))::date AS day,
-           coalesce(l.cost + t.cost, l.cost, t.cost) AS cost
-    FROM tail t
-    LEFT JOIN cost_ledger_internal.rollup_run l ON l.run_id = t.run_id AND cost_ledger_internal.sees_all()
-), changed_day AS MATERIALIZED (
-    SELECT c.day FROM changed c
-    UNION
-    SELECT c.stored_day FROM changed c WHERE c.stored_day IS NOT NULL
-)
 SELECT r.day,
        cost_ledger_internal.day_start(r.day, s.time_zone) AS starts_at,
        cost_ledger_internal.day_start(r.day + 1, s.time_zone) AS ends_at,
        r.day + 1 <= now() AT TIME ZONE s.time_zone AS is_complete,
-       coalesce(sum(r.runs), 0)::bigint AS runs,
-       max(r.mean_cost) AS mean_cost,
-       max(r.p95_cost) AS p95_cost,
-       max(r.max_cost) AS max_cost,
-       sum(r.cost) AS cost,
-       sum(r.cost_without_run) AS cost_without_run,
+       r.runs,
+       trim_scale(r.cost / nullif(cost_ledger.num_values(r.run_cost), 0)) AS mean_cost,
+       cost_ledger.p95(r.run_cost) AS p95_cost,
+       r.max_cost, r.cost, r.cost_without_run,
        s.currency,
        jsonb_build_array(r.day)::text AS row_key
 FROM (
-    SELECT d.day, d.runs,
-           trim_scale(d.cost / nullif(cost_ledger.num_values(d.run_cost), 0)) AS mean_cost,
-           cost_ledger.p95(d.run_cost) AS p95_cost,
-           d.max_cost, d.cost, NULL::numeric AS cost_without_run
-    FROM cost_ledger_internal.rollup_run_day d
-    WHERE cost_ledger_internal.sees_all()
-      AND NOT EXISTS (SELECT FROM changed_day c WHERE c.day = d.day)
-    UNION ALL
-    SELECT d.day, count(*), trim_scale(avg(d.cost)), cost_ledger.p95(d.cost), max(d.cost), sum(d.cost), NULL::numeric
+    SELECT d.day,
+           coalesce(sum(d.runs), 0)::bigint AS runs,
+           sum(d.cost) AS cost, max(d.max_cost) AS max_cost,
+           cost_ledger.merge(d.run_cost) AS run_cost,
+           sum(d.cost_without_run) AS cost_without_run
     FROM (
-        SELECT l.started_on AS day, l.cost
-        FROM cost_ledger_internal.rollup_run l
-        -- ARRAY: the planner expects a few days of it, not all.
-        WHERE l.started_on = ANY (ARRAY(SELECT c.day FROM changed_day c))
-          AND cost_ledger_internal.sees_all()
-          AND NOT EXISTS (SELECT FROM changed c WHERE c.run_id = l.run_id)
+        SELECT d.day, d.runs, d.cost, d.max_cost, d.run_cost, NULL::numeric AS cost_without_run
+        FROM cost_ledger_internal.live_run_day d
         UNION ALL
-        SELECT c.day, c.cost FROM changed c) d
-    GROUP BY d.day
-    UNION ALL
-    SELECT d.day, NULL::bigint, NULL::numeric, NULL::numeric, NULL::numeric, NULL::numeric, d.cost_without_run
-    FROM cost_ledger_internal.live_day d
-    WHERE d.cost_without_run IS NOT NULL) r
-CROSS JOIN cost_ledger_internal.report_setting s
-GROUP BY r.day, s.time_zone, s.currency;
+        SELECT t.day, NULL, NULL, NULL, NULL, t.cost_without_run
+        FROM cost_ledger_internal.live_total_day t
+        WHERE t.label = 'all' AND t.cost_without_run IS NOT NULL) d
+    GROUP BY d.day) r
+CROSS JOIN cost_ledger_internal.report_setting s;
 
 COMMENT ON VIEW cost_ledger.cost_per_run_by_day IS 'What does a run cost, on average and at the expensive end? A run belongs to the day it started on, with all its cost. cost and cost_without_run together, over all days, are the cost of the ledger.';
 COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.day IS 'Day of the reporting zone. Days without any call are left out.';
@@ -188,13 +161,7 @@ SELECT u.month,
        jsonb_build_array(u.month)::text AS row_key
 FROM (
     SELECT m.month, m.user_id, sum(m.cost) AS cost
-    FROM (
-        SELECT r.month, r.user_id, r.cost
-        FROM cost_ledger_internal.rollup_user_month r
-        WHERE cost_ledger_internal.sees_all()
-        UNION ALL
-        SELECT date_trunc('month', c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date, c.user_id COLLATE "C", c.cost
-        FROM cost_ledger_internal.live_call_by_id c) m
+    FROM cost_ledger_internal.live_user_month m
     GROUP BY m.month, m.user_id) u
 CROSS JOIN cost_ledger_internal.report_setting s
 GROUP BY u.month, s.time_zone, s.currency;
@@ -216,28 +183,36 @@ SELECT t.month,
        t.month + interval '1 month' <= now() AT TIME ZONE s.time_zone AS is_complete,
        coalesce(t.task_type, '(unallocated)') AS task_type,
        t.task_type IS NOT NULL AS is_allocated,
-       count(t.run_id) AS runs,
-       coalesce(sum(t.calls), 0)::bigint AS calls,
-       coalesce(sum(t.unpriced_calls), 0)::bigint AS unpriced_calls,
-       sum(t.cost) AS cost,
-       trim_scale(avg(t.run_cost)) AS mean_cost_per_run,
+       t.runs, t.calls, t.unpriced_calls,
+       t.cost,
+       trim_scale(t.cost_of_runs / nullif(cost_ledger.num_values(t.run_cost), 0)) AS mean_cost_per_run,
        cost_ledger.p95(t.run_cost) AS p95_cost_per_run,
-       trim_scale(sum(t.cost) / nullif(sum(t.priced_calls), 0)) AS mean_cost_per_call,
-       round(sum(t.cost) / nullif(sum(sum(t.cost)) OVER (PARTITION BY t.month), 0), 6) AS share,
+       trim_scale(t.cost / nullif(t.priced_calls, 0)) AS mean_cost_per_call,
+       round(t.cost / nullif(sum(t.cost) OVER (PARTITION BY t.month), 0), 6) AS share,
        s.currency,
        jsonb_build_array(t.month, t.task_type)::text AS row_key
 FROM (
-    SELECT d.month, d.task_type,
-           d.calls, d.priced_calls, d.unpriced_calls, d.cost,
-           NULL::text AS run_id, NULL::numeric AS run_cost
-    FROM cost_ledger_internal.live_month d
-    UNION ALL
-    SELECT date_trunc('month', r.started_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date, r.task_type,
-           NULL, NULL, NULL, NULL,
-           r.run_id, r.cost
-    FROM cost_ledger_internal.live_run r) t
-CROSS JOIN cost_ledger_internal.report_setting s
-GROUP BY t.month, t.task_type, s.time_zone, s.currency;
+    SELECT u.month, u.task_type,
+           coalesce(sum(u.runs), 0)::bigint AS runs,
+           coalesce(sum(u.calls), 0)::bigint AS calls,
+           coalesce(sum(u.unpriced_calls), 0)::bigint AS unpriced_calls,
+           sum(u.priced_calls) AS priced_calls,
+           sum(u.cost) AS cost,
+           sum(u.cost_of_runs) AS cost_of_runs,
+           cost_ledger.merge(u.run_cost) AS run_cost
+    FROM (
+        SELECT d.month, d.value AS task_type,
+               d.calls, d.priced_calls, d.unpriced_calls, d.cost,
+               NULL::bigint AS runs, NULL::numeric AS cost_of_runs, NULL::cost_ledger.summary AS run_cost
+        FROM cost_ledger_internal.live_total_month d
+        WHERE d.label = 'task_type'
+        UNION ALL
+        SELECT date_trunc('month', r.day::timestamp)::date, r.task_type,
+               NULL, NULL, NULL, NULL,
+               r.runs, r.cost, r.run_cost
+        FROM cost_ledger_internal.live_run_day r) u
+    GROUP BY u.month, u.task_type) t
+CROSS JOIN cost_ledger_internal.report_setting s;
 
 COMMENT ON VIEW cost_ledger.cost_by_task_type IS 'What does each workflow cost, in total, per run and per call? Calls and costs go by the task_type and the month of each call, so that the costs of a month are all in it; runs, whole, by the task_type of the run (run_cost) and the month in which it began.';
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.month IS 'First day of the month, in the reporting zone.';
@@ -269,9 +244,9 @@ SELECT m.month,
        jsonb_build_array(m.month, m.provider, m.model, m.service_class)::text AS row_key
 FROM (
     SELECT d.month,
-           d.provider, d.model, d.service_class,
+           d.provider, d.value AS model, d.service_class,
            sum(d.calls)::bigint AS calls,
-           coalesce(sum(d.calls) FILTER (WHERE cost_ledger_internal.is_failure(d.status)), 0)::bigint AS failed_calls,
+           sum(d.failed_calls)::bigint AS failed_calls,
            sum(d.unpriced_calls)::bigint AS unpriced_calls,
            sum(d.priced_calls) AS priced_calls,
            sum(d.input_tokens) AS input_tokens,
@@ -284,8 +259,9 @@ FROM (
            coalesce(sum(d.output_cost), 0) AS output_cost,
            coalesce(sum(d.other_cost), 0) AS other_cost,
            coalesce(sum(d.adjustment_cost), 0) AS adjustment_cost
-    FROM cost_ledger_internal.live_month d
-    GROUP BY d.month, d.provider, d.model, d.service_class) m
+    FROM cost_ledger_internal.live_total_month d
+    WHERE d.label = 'model'
+    GROUP BY d.month, d.provider, d.value, d.service_class) m
 CROSS JOIN cost_ledger_internal.report_setting s;
 
 COMMENT ON VIEW cost_ledger.cost_by_model IS 'Which models does the money go to? Models by the names the calls carry.';
@@ -325,13 +301,14 @@ SELECT o.month,
        jsonb_build_array(o.month, o.operation)::text AS row_key
 FROM (
     SELECT d.month,
-           d.operation,
+           d.value AS operation,
            sum(d.calls)::bigint AS calls,
-           coalesce(sum(d.calls) FILTER (WHERE cost_ledger_internal.is_failure(d.status)), 0)::bigint AS failed_calls,
+           sum(d.failed_calls)::bigint AS failed_calls,
            sum(d.unpriced_calls)::bigint AS unpriced_calls,
            sum(d.cost) AS cost
-    FROM cost_ledger_internal.live_month d
-    GROUP BY d.month, d.operation) o
+    FROM cost_ledger_internal.live_total_month d
+    WHERE d.label = 'operation'
+    GROUP BY d.month, d.value) o
 CROSS JOIN cost_ledger_internal.report_setting s;
 
 COMMENT ON VIEW cost_ledger.cost_by_operation IS 'How much of the money goes to retries, fallbacks, evals and judges instead of the work itself?';
@@ -360,14 +337,15 @@ SELECT f.month,
        jsonb_build_array(f.month, f.feature)::text AS row_key
 FROM (
     SELECT d.month,
-           d.feature,
+           d.value AS feature,
            sum(d.calls)::bigint AS calls,
            coalesce(sum(d.calls) FILTER (WHERE d.served_from = 'response_cache'), 0)::bigint AS response_cache_calls,
            coalesce(sum(d.input_tokens) FILTER (WHERE d.served_from = 'model'), 0) AS input_tokens,
            coalesce(sum(d.cache_read_tokens) FILTER (WHERE d.served_from = 'model'), 0) AS cache_read_tokens,
            coalesce(sum(d.cache_write_tokens + d.cache_write_1h_tokens) FILTER (WHERE d.served_from = 'model'), 0) AS cache_write_tokens
-    FROM cost_ledger_internal.live_month d
-    GROUP BY d.month, d.feature) f
+    FROM cost_ledger_internal.live_total_month d
+    WHERE d.label = 'feature'
+    GROUP BY d.month, d.value) f
 CROSS JOIN cost_ledger_internal.report_setting s;
 
 COMMENT ON VIEW cost_ledger.cache_hit_by_feature IS 'How well does each feature use the prompt cache? Tokens are those that models were sent; answers from the application''s own cache are counted apart.';
@@ -386,27 +364,19 @@ COMMENT ON COLUMN cost_ledger.cache_hit_by_feature.cache_hit_ratio IS 'cache_rea
 CREATE VIEW cost_ledger.week_over_week WITH (security_barrier = true) AS
 WITH spent AS (
     SELECT d.week,
-           CASE WHEN GROUPING(d.team) = 0 THEN 'team'
-                WHEN GROUPING(d.feature) = 0 THEN 'feature'
-                ELSE 'total' END AS label,
-           coalesce(d.team, d.feature) AS value,  -- at most one of them is grouped by
-           min(d.called_on) AS called_on,
+           CASE d.label WHEN 'all' THEN 'total' ELSE d.label END AS label,
+           d.value,
            sum(d.cost) AS cost,
            sum(d.unpriced_calls) AS unpriced_calls
-    FROM (
-        -- Once over the rollups for all three.  Days after a Monday, modulo 7:
-        -- date_trunc('week') of each row would be a tenth of the time.
-        SELECT d.day - (d.day - date '1900-01-01') % 7 AS week, d.team, d.feature,
-               min(d.day) AS called_on, sum(d.cost) AS cost, sum(d.unpriced_calls) AS unpriced_calls
-        FROM cost_ledger_internal.live_day d
-        GROUP BY 1, d.team, d.feature) d
-    GROUP BY d.week, GROUPING SETS ((), (d.team), (d.feature))
+    FROM cost_ledger_internal.live_total_week d
+    WHERE d.label = ANY ('{all,team,feature}')
+    GROUP BY d.week, d.label, d.value
 ), complete AS (
     -- A ledger that begins in mid-week has seen only a part of that week.
-    SELECT date_trunc('week', min(s.called_on)::timestamp + interval '6 days')::date AS first_week,
+    SELECT cost_ledger_internal.week_of(min(d.day) + 6) AS first_week,
            date_trunc('week', now() AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date - 7 AS last_week
-    FROM spent s
-    WHERE s.label = 'total'
+    FROM cost_ledger_internal.live_total_day d
+    WHERE d.label = 'all'
 ), filled AS (
     SELECT s.label, s.value, s.week, s.cost, s.unpriced_calls
     FROM spent s

@@ -26,7 +26,10 @@ AS $$
                date_trunc('minute', spend_rate_as_owner.at - interval '1 hour') AS start_1h
     ), recent AS MATERIALIZED (
         SELECT m.team, sum(m.cost) AS cost, sum(m.cost) FILTER (WHERE m.minute >= w.start_5m) AS cost_5m
-        FROM windows w JOIN cost_ledger_internal.live_minute m ON m.minute >= w.start_1h AND m.minute <= spend_rate_as_owner.at
+        FROM windows w
+        -- Bounds that are arguments reach the key of the minutes; of another row's, they do not.
+        JOIN cost_ledger_internal.live_minute m
+            ON m.minute >= date_trunc('minute', spend_rate_as_owner.at - interval '1 hour') AND m.minute <= spend_rate_as_owner.at
         WHERE sees_all OR m.team = ANY (teams) OR m.customer = ANY (customers)
         GROUP BY m.team
     ), weeks AS (
@@ -38,7 +41,9 @@ AS $$
               FROM cost_ledger.ledger l) c, generate_series(1, 4) AS n (weeks), generate_series(0, 1) AS p (hours)
     ), before AS MATERIALIZED (
         SELECT w.weeks, h.team, sum(h.cost * w.share) AS cost
-        FROM weeks w JOIN cost_ledger_internal.live_hour h ON h.hour = w.hour
+        FROM weeks w
+        -- As values, which reach the key of the hours.
+        JOIN cost_ledger_internal.live_hour h ON h.hour = w.hour AND h.hour = ANY (ARRAY(SELECT k.hour FROM weeks k))
         WHERE sees_all OR h.team = ANY (teams) OR h.customer = ANY (customers)
         GROUP BY w.weeks, h.team
     ), subjects AS (
@@ -56,7 +61,7 @@ AS $$
     CROSS JOIN LATERAL (
         SELECT CASE WHEN count(*) FILTER (WHERE c.weeks = 4 AND c.is_known) = 1 THEN (sum(c.cost) - min(c.cost) - max(c.cost)) / 2 END AS usual
         FROM (SELECT k.weeks, coalesce(sum(b.cost), 0) AS cost,
-                     EXISTS (SELECT FROM cost_ledger_internal.rollup_day d WHERE d.day <= (k.hour AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date) AS is_known
+                     EXISTS (SELECT FROM cost_ledger_internal.live_total_day d WHERE d.label = 'all' AND d.day <= (k.hour AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date) AS is_known
               FROM (SELECT w.weeks, min(w.hour) AS hour FROM weeks w GROUP BY w.weeks) k
               LEFT JOIN before b ON b.weeks = k.weeks AND (s.team IS NULL OR b.team = s.team)
               GROUP BY k.weeks, k.hour) c) u

@@ -3,118 +3,463 @@
 -- views is what they would say of the ledger itself, at every instant.
 --
 -- What the current role may not see is left out here (sql/grant/visible.sql).
--- Labels have a team and a customer, so sums by label are cut down as calls are.
--- Sums of runs, sessions and users are of all calls there were: who may not see
--- those gets the same answers from his calls themselves.  For all others that
--- branch is pruned before it runs.
+-- The cube has a team and a customer, so it is cut down as calls are.  Sums of
+-- runs, sessions and users are of all calls there were: who may not see those
+-- gets the same answers from his calls themselves, and totals from the cube.
+-- For all others those branches are pruned before they run.
 --
 -- Both sides of a UNION ALL have the same types, to the letter: only then does
--- the planner leave out what a query does not ask for.
+-- the planner leave out what a query does not ask for.  The last column says on
+-- which node of several a row is; here there is one.
 
-CREATE VIEW cost_ledger_internal.live_call AS
-SELECT c.*
-FROM cost_ledger_internal.unconsumed_call c
-WHERE (SELECT cost_ledger_internal.sees_all())
-   OR c.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
-   OR c.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]);
-
-COMMENT ON VIEW cost_ledger_internal.live_call IS 'The calls that are not in the rollups of labels yet, as far as the current role may see them. Columns as in call.';
-
-CREATE VIEW cost_ledger_internal.live_call_by_id AS
-SELECT c.*
-FROM cost_ledger_internal.unconsumed_call c
-WHERE cost_ledger_internal.sees_all()
-UNION ALL
-SELECT c.called_at, c.call_id, c.recorded_at, c.corrects, c.restates,
-       c.pricing, c.usage_status, c.cost, c.cache_read_cost, c.cache_write_cost, c.output_cost, c.other_cost, c.reported_cost,
-       c.input_tokens, c.cache_read_tokens, c.cache_write_tokens, c.cache_write_1h_tokens, c.output_tokens, c.reasoning_tokens,
-       c.retry_count, c.tool_calls_count, c.accepted, c.duration_ms,
-       c.team, c.feature, c.flow, c.customer, c.task_type, c.environment,
-       c.provider, c.model, c.service_class, c.operation, c.status, c.served_from,
-       c.user_id, c.api_key, c.agent, c.session_id, c.run_id, c.parent_run_id, c.trace_url, c.hold_id::text AS hold_id
-FROM cost_ledger.call c
--- Not sees_all() itself: of that the planner would expect all calls, and plan,
--- and compile, for as many.  Of a time it can ask the histogram.
-WHERE c.called_at >= cost_ledger_internal.live_call_from()
-  AND c.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q))
-  AND c.reverses IS NULL
-  AND NOT EXISTS (SELECT FROM cost_ledger_internal.reversal v WHERE v.called_at = c.called_at AND v.call_id = c.call_id)
-  AND (c.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
-       OR c.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]));
-
-COMMENT ON VIEW cost_ledger_internal.live_call_by_id IS 'The calls of which sums by run, session and user are made beside the rollups: those that are not in them yet; for a role that may not see all, every call it may see. Columns as in call.';
-
-CREATE VIEW cost_ledger_internal.live_call_measure AS
-SELECT c.called_at,
-       c.team, c.feature, c.customer, c.task_type, c.environment, c.provider, c.model, c.service_class, c.operation, c.status, c.served_from,
+-- What each row of call adds to the rollups: every measure, once, in SQL.
+CREATE VIEW cost_ledger_internal.call_measure AS
+SELECT c.called_at, c.call_id, c.recorded_xid,
+       -- A row in the place of another is as early as that one.
+       coalesce(c.restates, c.call_id) AS first_id,
+       c.team, c.feature, c.customer, c.flow, c.task_type, c.environment, c.provider, c.model, c.service_class, c.operation,
+       c.status, c.served_from,
+       c.agent, c.step, c.tool, c.api_key, c.cohort, c.user_id, c.session_id, c.run_id, c.parent_run_id, c.trace_url,
+       c.corrects IS NULL AS is_call,
+       -- At most 30 days each: one absurd duration must not end the report
+       -- with a timestamp out of range.
+       c.called_at + least(coalesce(c.duration_ms, 0), 2592000000) * interval '1 millisecond' AS ended_at,
+       -- What enters summaries: the cost as first priced.
+       CASE WHEN c.corrects IS NULL OR c.usage_status = 'repriced' THEN c.cost END AS call_cost,
        (c.corrects IS NULL)::integer::bigint AS calls,
        (c.cost IS NOT NULL AND (c.corrects IS NULL OR coalesce(c.usage_status = 'repriced', false)))::integer::bigint AS priced_calls,
        ((c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
            - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer)::bigint AS unpriced_calls,
        (c.corrects IS NOT NULL)::integer::bigint AS corrections,
        (c.corrects IS NULL AND coalesce(lower(c.operation) = 'retry', false))::integer + coalesce(c.retry_count, 0)::bigint AS retries,
+       (c.corrects IS NULL AND coalesce(lower(c.operation) = 'fallback', false))::integer::bigint AS fallbacks,
+       (c.corrects IS NULL AND cost_ledger_internal.is_turn(c.operation))::integer::bigint AS turns,
+       (c.corrects IS NULL AND cost_ledger_internal.is_failure(c.status))::integer::bigint AS failed_calls,
        coalesce(c.tool_calls_count, 0)::bigint AS tool_calls,
        coalesce(c.accepted, false)::integer::bigint AS accepted_calls,
        (NOT coalesce(c.accepted, true))::integer::bigint AS rejected_calls,
+       (c.score IS NOT NULL)::integer::bigint AS scored_calls,
        coalesce(c.input_tokens, 0)::numeric AS input_tokens,
        coalesce(c.cache_read_tokens, 0)::numeric AS cache_read_tokens,
        coalesce(c.cache_write_tokens, 0)::numeric AS cache_write_tokens,
        coalesce(c.cache_write_1h_tokens, 0)::numeric AS cache_write_1h_tokens,
        coalesce(c.output_tokens, 0)::numeric AS output_tokens,
        coalesce(c.reasoning_tokens, 0)::numeric AS reasoning_tokens,
-       c.cost,
-       c.cache_read_cost,
-       c.cache_write_cost,
-       c.output_cost,
-       c.other_cost,
+       c.cost, c.cache_read_cost, c.cache_write_cost, c.output_cost, c.other_cost,
        CASE WHEN c.corrects IS NOT NULL THEN c.cost END AS adjustment_cost,
        c.reported_cost,
-       CASE WHEN c.run_id IS NULL THEN c.cost END AS cost_without_run
-FROM cost_ledger_internal.live_call c;
+       CASE WHEN c.run_id IS NULL THEN c.cost END AS cost_without_run,
+       c.avoided_cost, c.score
+FROM cost_ledger.call c
+WHERE c.reverses IS NULL;
 
-COMMENT ON VIEW cost_ledger_internal.live_call_measure IS 'What each row of live_call adds to the rollups of labels. Columns as in call, rollup_key and rollup_hour.';
+COMMENT ON VIEW cost_ledger_internal.call_measure IS 'What each row of call adds to the rollups as long as it is not taken back (reversal); without the rows that take back. Columns as in call, rollup_total_day and rollup_run.';
 
--- One view for each length of time, all alike.
-DO $views$
-DECLARE
-    labels constant text[] := '{team,feature,customer,task_type,environment,provider,model,service_class,operation,status,served_from}';
-    measures constant text[] := '{calls,priced_calls,unpriced_calls,corrections,retries,tool_calls,accepted_calls,rejected_calls,
-                                  input_tokens,cache_read_tokens,cache_write_tokens,cache_write_1h_tokens,output_tokens,reasoning_tokens,
-                                  cost,cache_read_cost,cache_write_cost,output_cost,other_cost,adjustment_cost,reported_cost,cost_without_run}';
-    unit record;
+CREATE VIEW cost_ledger_internal.consumed_measure AS
+SELECT m.*
+FROM cost_ledger_internal.call_measure m
+WHERE cost_ledger_internal.is_consumed(m.recorded_xid, m.call_id, (SELECT s.snapshot FROM cost_ledger_internal.rollup_state s),
+                                       (SELECT s.base_call_id FROM cost_ledger_internal.rollup_state s),
+                                       (SELECT s.partial_xid FROM cost_ledger_internal.rollup_state s),
+                                       (SELECT s.partial_call_id FROM cost_ledger_internal.rollup_state s))
+  AND NOT EXISTS (SELECT FROM cost_ledger_internal.reversal v WHERE v.called_at = m.called_at AND v.call_id = m.call_id)
+  AND m.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q));
+
+COMMENT ON VIEW cost_ledger_internal.consumed_measure IS 'What the rows of call have added to the rollups that are in them, as far as call still has them. Columns as in call_measure.';
+
+-- The same of unconsumed_calls().
+DO $view$
 BEGIN
-    FOR unit IN
-        SELECT u.*
-        FROM (VALUES ('month', 'A', 'date_trunc(''month'', m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date'),
-                     ('day', 'A', '(m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date'),
-                     ('hour', 'An', 'date_trunc(''hour'', m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l))')) AS u (name, article, of_call)
-    LOOP
-        EXECUTE format($view$
-            CREATE VIEW cost_ledger_internal.live_%1$s AS
-            SELECT r.%1$s, k.%3$s, r.%4$s
-            FROM cost_ledger_internal.rollup_%1$s r
-            JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
-            WHERE (SELECT cost_ledger_internal.sees_all())
-               OR k.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
-               OR k.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[])
-            UNION ALL
-            SELECT %2$s, m.%5$s, m.%6$s
-            FROM cost_ledger_internal.live_call_measure m
-            $view$,
-            unit.name, unit.of_call,
-            array_to_string(labels, ', k.'), array_to_string(measures, ', r.'),
-            array_to_string(labels, ', m.'), array_to_string(measures, ', m.'));
-        EXECUTE format('COMMENT ON VIEW cost_ledger_internal.live_%1$s IS %2$L', unit.name,
-            format('What calls add up to by %1$s of the reporting zone and labels, those included that are not in rollup_%1$s yet. %2$s %1$s and its labels may be there more than once: add up what you need. Columns as in rollup_%1$s and rollup_key.',
-                   unit.name, unit.article));
-    END LOOP;
+    EXECUTE 'CREATE VIEW cost_ledger_internal.unconsumed_measure AS '
+            || replace(pg_get_viewdef('cost_ledger_internal.call_measure'), 'FROM cost_ledger.call c', 'FROM cost_ledger_internal.unconsumed_calls() c');
 END
-$views$;
+$view$;
+
+COMMENT ON VIEW cost_ledger_internal.unconsumed_measure IS 'What rows of call add to the rollups that are not in them yet: those of unconsumed_call. Columns as in call_measure.';
+
+CREATE VIEW cost_ledger_internal.live_call AS
+SELECT m.*
+FROM cost_ledger_internal.unconsumed_measure m
+WHERE (SELECT cost_ledger_internal.sees_all())
+   OR m.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
+   OR m.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]);
+
+COMMENT ON VIEW cost_ledger_internal.live_call IS 'What the calls that are not in the rollups of labels yet will add to them, as far as the current role may see them. Columns as in call_measure.';
+
+CREATE VIEW cost_ledger_internal.live_call_by_id AS
+SELECT m.*
+FROM cost_ledger_internal.unconsumed_measure m
+WHERE cost_ledger_internal.sees_all()
+UNION ALL
+SELECT m.*
+FROM cost_ledger_internal.call_measure m
+-- Not sees_all() itself: of that the planner would expect all calls, and plan,
+-- and compile, for as many.  Of a time it can ask the histogram.
+WHERE m.called_at >= cost_ledger_internal.live_call_from()
+  AND NOT EXISTS (SELECT FROM cost_ledger_internal.reversal v WHERE v.called_at = m.called_at AND v.call_id = m.call_id)
+  AND m.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q))
+  AND (m.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
+       OR m.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]));
+
+COMMENT ON VIEW cost_ledger_internal.live_call_by_id IS 'The calls of which sums by run, session and user are made beside the rollups: those that are not in them yet; for a role that may not see all, every call it may see. Columns as in call_measure.';
+
+CREATE VIEW cost_ledger_internal.live_month AS
+SELECT r.month,
+       k.team, k.feature, k.customer, k.flow, k.task_type, k.environment, k.provider, k.model, k.service_class, k.operation,
+       k.status, k.served_from,
+       r.calls, coalesce(r.priced_calls, 0) AS priced_calls, coalesce(r.unpriced_calls, 0) AS unpriced_calls, coalesce(r.corrections, 0) AS corrections,
+       coalesce(r.retries, 0) AS retries, coalesce(r.tool_calls, 0) AS tool_calls, coalesce(r.accepted_calls, 0) AS accepted_calls,
+       coalesce(r.rejected_calls, 0) AS rejected_calls, coalesce(r.scored_calls, 0) AS scored_calls, coalesce(r.input_tokens, 0) AS input_tokens,
+       coalesce(r.cache_read_tokens, 0) AS cache_read_tokens, coalesce(r.cache_write_tokens, 0) AS cache_write_tokens,
+       coalesce(r.cache_write_1h_tokens, 0) AS cache_write_1h_tokens, coalesce(r.output_tokens, 0) AS output_tokens,
+       coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost, r.output_cost, r.other_cost, r.adjustment_cost,
+       r.reported_cost, r.cost_without_run, r.avoided_cost, r.score,
+       'local'::text AS node
+FROM cost_ledger_internal.rollup_month r
+JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
+WHERE (SELECT cost_ledger_internal.sees_all())
+   OR k.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
+   OR k.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[])
+UNION ALL
+SELECT date_trunc('month', m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date,
+       m.team, m.feature, m.customer, m.flow, m.task_type, m.environment, m.provider, m.model, m.service_class, m.operation,
+       m.status, m.served_from,
+       m.calls, m.priced_calls, m.unpriced_calls, m.corrections, m.retries, m.tool_calls, m.accepted_calls, m.rejected_calls,
+       m.scored_calls, m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.cache_write_1h_tokens, m.output_tokens,
+       m.reasoning_tokens, m.cost, m.cache_read_cost, m.cache_write_cost, m.output_cost, m.other_cost, m.adjustment_cost,
+       m.reported_cost, m.cost_without_run, m.avoided_cost, m.score,
+       'local'::text
+FROM cost_ledger_internal.live_call m;
+
+COMMENT ON VIEW cost_ledger_internal.live_month IS 'What calls add up to by month of the reporting zone and labels, those included that are not in rollup_month yet. A month and its labels may be there more than once: add up what you need. Columns as in rollup_month and rollup_key.';
+
+CREATE VIEW cost_ledger_internal.live_day AS
+SELECT r.day,
+       k.team, k.feature, k.customer, k.flow, k.task_type, k.environment, k.provider, k.model, k.service_class, k.operation,
+       k.status, k.served_from,
+       r.calls, coalesce(r.priced_calls, 0) AS priced_calls, coalesce(r.unpriced_calls, 0) AS unpriced_calls, coalesce(r.corrections, 0) AS corrections,
+       coalesce(r.retries, 0) AS retries, coalesce(r.tool_calls, 0) AS tool_calls, coalesce(r.accepted_calls, 0) AS accepted_calls,
+       coalesce(r.rejected_calls, 0) AS rejected_calls, coalesce(r.scored_calls, 0) AS scored_calls, coalesce(r.input_tokens, 0) AS input_tokens,
+       coalesce(r.cache_read_tokens, 0) AS cache_read_tokens, coalesce(r.cache_write_tokens, 0) AS cache_write_tokens,
+       coalesce(r.cache_write_1h_tokens, 0) AS cache_write_1h_tokens, coalesce(r.output_tokens, 0) AS output_tokens,
+       coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost, r.output_cost, r.other_cost, r.adjustment_cost,
+       r.reported_cost, r.cost_without_run, r.avoided_cost, r.score,
+       'local'::text AS node
+FROM cost_ledger_internal.rollup_day r
+JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
+WHERE (SELECT cost_ledger_internal.sees_all())
+   OR k.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
+   OR k.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[])
+UNION ALL
+SELECT (m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date,
+       m.team, m.feature, m.customer, m.flow, m.task_type, m.environment, m.provider, m.model, m.service_class, m.operation,
+       m.status, m.served_from,
+       m.calls, m.priced_calls, m.unpriced_calls, m.corrections, m.retries, m.tool_calls, m.accepted_calls, m.rejected_calls,
+       m.scored_calls, m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.cache_write_1h_tokens, m.output_tokens,
+       m.reasoning_tokens, m.cost, m.cache_read_cost, m.cache_write_cost, m.output_cost, m.other_cost, m.adjustment_cost,
+       m.reported_cost, m.cost_without_run, m.avoided_cost, m.score,
+       'local'::text
+FROM cost_ledger_internal.live_call m
+WHERE (m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date >= (SELECT s.days_from FROM cost_ledger_internal.rollup_state s);
+
+COMMENT ON VIEW cost_ledger_internal.live_day IS 'What calls add up to by day of the reporting zone and labels, those included that are not in rollup_day yet. A day and its labels may be there more than once: add up what you need. Days are kept for ledger.retain_days; those of totals for good. Columns as in rollup_day and rollup_key.';
+
+CREATE VIEW cost_ledger_internal.live_hour AS
+SELECT r.hour,
+       k.team, k.feature, k.customer, k.flow, k.task_type, k.environment, k.provider, k.model, k.service_class, k.operation,
+       k.status, k.served_from,
+       r.calls, coalesce(r.priced_calls, 0) AS priced_calls, coalesce(r.unpriced_calls, 0) AS unpriced_calls, coalesce(r.corrections, 0) AS corrections,
+       coalesce(r.retries, 0) AS retries, coalesce(r.tool_calls, 0) AS tool_calls, coalesce(r.accepted_calls, 0) AS accepted_calls,
+       coalesce(r.rejected_calls, 0) AS rejected_calls, coalesce(r.scored_calls, 0) AS scored_calls, coalesce(r.input_tokens, 0) AS input_tokens,
+       coalesce(r.cache_read_tokens, 0) AS cache_read_tokens, coalesce(r.cache_write_tokens, 0) AS cache_write_tokens,
+       coalesce(r.cache_write_1h_tokens, 0) AS cache_write_1h_tokens, coalesce(r.output_tokens, 0) AS output_tokens,
+       coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost, r.output_cost, r.other_cost, r.adjustment_cost,
+       r.reported_cost, r.cost_without_run, r.avoided_cost, r.score,
+       'local'::text AS node
+FROM cost_ledger_internal.rollup_hour r
+JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
+WHERE (SELECT cost_ledger_internal.sees_all())
+   OR k.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
+   OR k.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[])
+UNION ALL
+SELECT date_trunc('hour', m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)),
+       m.team, m.feature, m.customer, m.flow, m.task_type, m.environment, m.provider, m.model, m.service_class, m.operation,
+       m.status, m.served_from,
+       m.calls, m.priced_calls, m.unpriced_calls, m.corrections, m.retries, m.tool_calls, m.accepted_calls, m.rejected_calls,
+       m.scored_calls, m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.cache_write_1h_tokens, m.output_tokens,
+       m.reasoning_tokens, m.cost, m.cache_read_cost, m.cache_write_cost, m.output_cost, m.other_cost, m.adjustment_cost,
+       m.reported_cost, m.cost_without_run, m.avoided_cost, m.score,
+       'local'::text
+FROM cost_ledger_internal.live_call m
+WHERE m.called_at >= (SELECT s.hours_from FROM cost_ledger_internal.rollup_state s);
+
+COMMENT ON VIEW cost_ledger_internal.live_hour IS 'What calls add up to by hour of the reporting zone and labels, those included that are not in rollup_hour yet. An hour and its labels may be there more than once: add up what you need. Hours are kept for ledger.retain_hours. Columns as in rollup_hour and rollup_key.';
+
+CREATE VIEW cost_ledger_internal.live_total_month AS
+SELECT r.month, k.label, k.value, k.provider, k.service_class, k.served_from,
+       r.calls, coalesce(r.priced_calls, 0) AS priced_calls, coalesce(r.unpriced_calls, 0) AS unpriced_calls, coalesce(r.corrections, 0) AS corrections,
+       coalesce(r.retries, 0) AS retries, coalesce(r.failed_calls, 0) AS failed_calls, coalesce(r.tool_calls, 0) AS tool_calls,
+       coalesce(r.accepted_calls, 0) AS accepted_calls, coalesce(r.rejected_calls, 0) AS rejected_calls, coalesce(r.scored_calls, 0) AS scored_calls,
+       coalesce(r.input_tokens, 0) AS input_tokens, coalesce(r.cache_read_tokens, 0) AS cache_read_tokens,
+       coalesce(r.cache_write_tokens, 0) AS cache_write_tokens, coalesce(r.cache_write_1h_tokens, 0) AS cache_write_1h_tokens,
+       coalesce(r.output_tokens, 0) AS output_tokens, coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost,
+       r.output_cost, r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run, r.avoided_cost, r.score,
+       'local'::text AS node
+FROM cost_ledger_internal.rollup_total_month r
+JOIN cost_ledger_internal.rollup_label k ON k.label_id = r.label_id
+WHERE cost_ledger_internal.sees_all()
+  AND k.label NOT LIKE '% of payer'
+UNION ALL
+SELECT r.month, l.label,
+       CASE l.label
+           WHEN 'team' THEN k.team
+           WHEN 'feature' THEN k.feature
+           WHEN 'customer' THEN k.customer
+           WHEN 'flow' THEN k.flow
+           WHEN 'task_type' THEN k.task_type
+           WHEN 'environment' THEN k.environment
+           WHEN 'provider' THEN k.provider
+           WHEN 'model' THEN k.model
+           WHEN 'service_class' THEN k.service_class
+           WHEN 'operation' THEN k.operation
+           WHEN 'status' THEN k.status
+           WHEN 'served_from' THEN k.served_from END,
+       CASE WHEN l.label = 'model' THEN k.provider END,
+       CASE WHEN l.label = 'model' THEN k.service_class END,
+       CASE WHEN l.label = 'feature' THEN k.served_from END,
+       r.calls, coalesce(r.priced_calls, 0) AS priced_calls, coalesce(r.unpriced_calls, 0) AS unpriced_calls, coalesce(r.corrections, 0) AS corrections,
+       coalesce(r.retries, 0) AS retries, CASE WHEN cost_ledger_internal.is_failure(k.status) THEN r.calls ELSE 0 END,
+       coalesce(r.tool_calls, 0) AS tool_calls, coalesce(r.accepted_calls, 0) AS accepted_calls, coalesce(r.rejected_calls, 0) AS rejected_calls,
+       coalesce(r.scored_calls, 0) AS scored_calls, coalesce(r.input_tokens, 0) AS input_tokens, coalesce(r.cache_read_tokens, 0) AS cache_read_tokens,
+       coalesce(r.cache_write_tokens, 0) AS cache_write_tokens, coalesce(r.cache_write_1h_tokens, 0) AS cache_write_1h_tokens,
+       coalesce(r.output_tokens, 0) AS output_tokens, coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost,
+       r.output_cost, r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run, r.avoided_cost, r.score,
+       'local'::text
+FROM (VALUES ('all'::text), ('team'::text), ('feature'::text), ('customer'::text), ('flow'::text), ('task_type'::text), ('environment'::text), ('provider'::text), ('model'::text), ('service_class'::text), ('operation'::text), ('status'::text), ('served_from'::text)) AS l (label)
+CROSS JOIN cost_ledger_internal.rollup_month r
+JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
+-- The time too: of that the planner can see that it is nothing for who sees all.
+WHERE NOT cost_ledger_internal.sees_all() AND r.month >= cost_ledger_internal.live_call_from()::date
+  AND (k.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
+       OR k.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]))
+UNION ALL
+SELECT r.month, substr(k.label, 1, length(k.label) - length(' of payer')), k.value, NULL, NULL, NULL,
+       r.calls, coalesce(r.priced_calls, 0) AS priced_calls, coalesce(r.unpriced_calls, 0) AS unpriced_calls, coalesce(r.corrections, 0) AS corrections,
+       coalesce(r.retries, 0) AS retries, coalesce(r.failed_calls, 0) AS failed_calls, coalesce(r.tool_calls, 0) AS tool_calls,
+       coalesce(r.accepted_calls, 0) AS accepted_calls, coalesce(r.rejected_calls, 0) AS rejected_calls, coalesce(r.scored_calls, 0) AS scored_calls,
+       coalesce(r.input_tokens, 0) AS input_tokens, coalesce(r.cache_read_tokens, 0) AS cache_read_tokens,
+       coalesce(r.cache_write_tokens, 0) AS cache_write_tokens, coalesce(r.cache_write_1h_tokens, 0) AS cache_write_1h_tokens,
+       coalesce(r.output_tokens, 0) AS output_tokens, coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost,
+       r.output_cost, r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run, r.avoided_cost, r.score,
+       'local'::text
+FROM cost_ledger_internal.rollup_total_month r
+JOIN cost_ledger_internal.rollup_label k ON k.label_id = r.label_id
+WHERE NOT cost_ledger_internal.sees_all() AND r.month >= cost_ledger_internal.live_call_from()::date
+  AND k.label LIKE '% of payer'
+  AND (k.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
+       OR k.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]))
+UNION ALL
+SELECT date_trunc('month', m.called_at AT TIME ZONE (SELECT g.time_zone FROM cost_ledger.ledger g))::date, l.label,
+       CASE l.label
+           WHEN 'team' THEN m.team
+           WHEN 'feature' THEN m.feature
+           WHEN 'customer' THEN m.customer
+           WHEN 'flow' THEN m.flow
+           WHEN 'task_type' THEN m.task_type
+           WHEN 'environment' THEN m.environment
+           WHEN 'provider' THEN m.provider
+           WHEN 'model' THEN m.model
+           WHEN 'service_class' THEN m.service_class
+           WHEN 'operation' THEN m.operation
+           WHEN 'status' THEN m.status
+           WHEN 'served_from' THEN m.served_from
+           WHEN 'agent' THEN m.agent
+           WHEN 'step' THEN m.step
+           WHEN 'tool' THEN m.tool
+           WHEN 'api_key' THEN m.api_key
+           WHEN 'cohort' THEN m.cohort END,
+       CASE WHEN l.label = 'model' THEN m.provider END,
+       CASE WHEN l.label = 'model' THEN m.service_class END,
+       CASE WHEN l.label = 'feature' THEN m.served_from END,
+       m.calls, m.priced_calls, m.unpriced_calls, m.corrections, m.retries, m.failed_calls, m.tool_calls, m.accepted_calls, m.rejected_calls, m.scored_calls,
+       m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.cache_write_1h_tokens, m.output_tokens, m.reasoning_tokens, m.cost, m.cache_read_cost,
+       m.cache_write_cost, m.output_cost, m.other_cost, m.adjustment_cost, m.reported_cost, m.cost_without_run, m.avoided_cost, m.score,
+       'local'::text
+FROM (VALUES ('all'::text), ('team'::text), ('feature'::text), ('customer'::text), ('flow'::text), ('task_type'::text), ('environment'::text), ('provider'::text), ('model'::text), ('service_class'::text), ('operation'::text), ('status'::text), ('served_from'::text), ('agent'::text), ('step'::text), ('tool'::text), ('api_key'::text), ('cohort'::text)) AS l (label)
+CROSS JOIN cost_ledger_internal.live_call m;
+
+COMMENT ON VIEW cost_ledger_internal.live_total_month IS 'What calls add up to by month of the reporting zone and each label by itself, those included that are not in rollup_total_month yet. Ask for one label; all: of all calls. A month and its value may be there more than once: add up what you need. Columns as in rollup_total_month and rollup_label.';
+
+CREATE VIEW cost_ledger_internal.live_total_week AS
+SELECT r.week, k.label, k.value, k.provider, k.service_class, k.served_from,
+       r.calls, coalesce(r.priced_calls, 0) AS priced_calls, coalesce(r.unpriced_calls, 0) AS unpriced_calls, coalesce(r.corrections, 0) AS corrections,
+       coalesce(r.retries, 0) AS retries, coalesce(r.failed_calls, 0) AS failed_calls, coalesce(r.tool_calls, 0) AS tool_calls,
+       coalesce(r.accepted_calls, 0) AS accepted_calls, coalesce(r.rejected_calls, 0) AS rejected_calls, coalesce(r.scored_calls, 0) AS scored_calls,
+       coalesce(r.input_tokens, 0) AS input_tokens, coalesce(r.cache_read_tokens, 0) AS cache_read_tokens,
+       coalesce(r.cache_write_tokens, 0) AS cache_write_tokens, coalesce(r.cache_write_1h_tokens, 0) AS cache_write_1h_tokens,
+       coalesce(r.output_tokens, 0) AS output_tokens, coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost,
+       r.output_cost, r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run, r.avoided_cost, r.score,
+       'local'::text AS node
+FROM cost_ledger_internal.rollup_total_week r
+JOIN cost_ledger_internal.rollup_label k ON k.label_id = r.label_id
+WHERE cost_ledger_internal.sees_all()
+  AND k.label NOT LIKE '% of payer'
+UNION ALL
+SELECT cost_ledger_internal.week_of(r.day), l.label,
+       CASE l.label
+           WHEN 'team' THEN k.team
+           WHEN 'feature' THEN k.feature
+           WHEN 'customer' THEN k.customer
+           WHEN 'flow' THEN k.flow
+           WHEN 'task_type' THEN k.task_type
+           WHEN 'environment' THEN k.environment
+           WHEN 'provider' THEN k.provider
+           WHEN 'model' THEN k.model
+           WHEN 'service_class' THEN k.service_class
+           WHEN 'operation' THEN k.operation
+           WHEN 'status' THEN k.status
+           WHEN 'served_from' THEN k.served_from END,
+       CASE WHEN l.label = 'model' THEN k.provider END,
+       CASE WHEN l.label = 'model' THEN k.service_class END,
+       CASE WHEN l.label = 'feature' THEN k.served_from END,
+       r.calls, coalesce(r.priced_calls, 0) AS priced_calls, coalesce(r.unpriced_calls, 0) AS unpriced_calls, coalesce(r.corrections, 0) AS corrections,
+       coalesce(r.retries, 0) AS retries, CASE WHEN cost_ledger_internal.is_failure(k.status) THEN r.calls ELSE 0 END,
+       coalesce(r.tool_calls, 0) AS tool_calls, coalesce(r.accepted_calls, 0) AS accepted_calls, coalesce(r.rejected_calls, 0) AS rejected_calls,
+       coalesce(r.scored_calls, 0) AS scored_calls, coalesce(r.input_tokens, 0) AS input_tokens, coalesce(r.cache_read_tokens, 0) AS cache_read_tokens,
+       coalesce(r.cache_write_tokens, 0) AS cache_write_tokens, coalesce(r.cache_write_1h_tokens, 0) AS cache_write_1h_tokens,
+       coalesce(r.output_tokens, 0) AS output_tokens, coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost,
+       r.output_cost, r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run, r.avoided_cost, r.score,
+       'local'::text
+FROM (VALUES ('all'::text), ('team'::text), ('feature'::text), ('customer'::text), ('flow'::text), ('task_type'::text), ('environment'::text), ('provider'::text), ('model'::text), ('service_class'::text), ('operation'::text), ('status'::text), ('served_from'::text)) AS l (label)
+CROSS JOIN cost_ledger_internal.rollup_day r
+JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
+-- The time too: of that the planner can see that it is nothing for who sees all.
+WHERE NOT cost_ledger_internal.sees_all() AND r.day >= cost_ledger_internal.live_call_from()::date
+  AND (k.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
+       OR k.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]))
+  AND r.day >= cost_ledger_internal.week_of((SELECT s.days_from FROM cost_ledger_internal.rollup_state s) + 6)
+UNION ALL
+SELECT cost_ledger_internal.week_of((m.called_at AT TIME ZONE (SELECT g.time_zone FROM cost_ledger.ledger g))::date), l.label,
+       CASE l.label
+           WHEN 'team' THEN m.team
+           WHEN 'feature' THEN m.feature
+           WHEN 'customer' THEN m.customer
+           WHEN 'flow' THEN m.flow
+           WHEN 'task_type' THEN m.task_type
+           WHEN 'environment' THEN m.environment
+           WHEN 'provider' THEN m.provider
+           WHEN 'model' THEN m.model
+           WHEN 'service_class' THEN m.service_class
+           WHEN 'operation' THEN m.operation
+           WHEN 'status' THEN m.status
+           WHEN 'served_from' THEN m.served_from
+           WHEN 'agent' THEN m.agent
+           WHEN 'step' THEN m.step
+           WHEN 'tool' THEN m.tool
+           WHEN 'api_key' THEN m.api_key
+           WHEN 'cohort' THEN m.cohort END,
+       CASE WHEN l.label = 'model' THEN m.provider END,
+       CASE WHEN l.label = 'model' THEN m.service_class END,
+       CASE WHEN l.label = 'feature' THEN m.served_from END,
+       m.calls, m.priced_calls, m.unpriced_calls, m.corrections, m.retries, m.failed_calls, m.tool_calls, m.accepted_calls, m.rejected_calls, m.scored_calls,
+       m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.cache_write_1h_tokens, m.output_tokens, m.reasoning_tokens, m.cost, m.cache_read_cost,
+       m.cache_write_cost, m.output_cost, m.other_cost, m.adjustment_cost, m.reported_cost, m.cost_without_run, m.avoided_cost, m.score,
+       'local'::text
+FROM (VALUES ('all'::text), ('team'::text), ('feature'::text), ('customer'::text), ('flow'::text), ('task_type'::text), ('environment'::text), ('provider'::text), ('model'::text), ('service_class'::text), ('operation'::text), ('status'::text), ('served_from'::text), ('agent'::text), ('step'::text), ('tool'::text), ('api_key'::text), ('cohort'::text)) AS l (label)
+CROSS JOIN cost_ledger_internal.live_call m
+WHERE ((SELECT cost_ledger_internal.sees_all()) OR (m.called_at AT TIME ZONE (SELECT g.time_zone FROM cost_ledger.ledger g))::date
+       >= cost_ledger_internal.week_of((SELECT s.days_from FROM cost_ledger_internal.rollup_state s) + 6));
+
+COMMENT ON VIEW cost_ledger_internal.live_total_week IS 'What calls add up to by week of the reporting zone and each label by itself, those included that are not in rollup_total_week yet. Ask for one label; all: of all calls. A week and its value may be there more than once: add up what you need. Who may not see all calls sees whole weeks of what ledger.retain_days keeps, and no agent, step, tool, api_key and cohort. Columns as in rollup_total_week and rollup_label.';
+
+CREATE VIEW cost_ledger_internal.live_total_day AS
+SELECT r.day, k.label, k.value, k.provider, k.service_class, k.served_from,
+       r.calls, coalesce(r.priced_calls, 0) AS priced_calls, coalesce(r.unpriced_calls, 0) AS unpriced_calls, coalesce(r.corrections, 0) AS corrections,
+       coalesce(r.retries, 0) AS retries, coalesce(r.failed_calls, 0) AS failed_calls, coalesce(r.tool_calls, 0) AS tool_calls,
+       coalesce(r.accepted_calls, 0) AS accepted_calls, coalesce(r.rejected_calls, 0) AS rejected_calls, coalesce(r.scored_calls, 0) AS scored_calls,
+       coalesce(r.input_tokens, 0) AS input_tokens, coalesce(r.cache_read_tokens, 0) AS cache_read_tokens,
+       coalesce(r.cache_write_tokens, 0) AS cache_write_tokens, coalesce(r.cache_write_1h_tokens, 0) AS cache_write_1h_tokens,
+       coalesce(r.output_tokens, 0) AS output_tokens, coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost,
+       r.output_cost, r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run, r.avoided_cost, r.score,
+       'local'::text AS node
+FROM cost_ledger_internal.rollup_total_day r
+JOIN cost_ledger_internal.rollup_label k ON k.label_id = r.label_id
+WHERE cost_ledger_internal.sees_all()
+  AND k.label NOT LIKE '% of payer'
+UNION ALL
+SELECT r.day, l.label,
+       CASE l.label
+           WHEN 'team' THEN k.team
+           WHEN 'feature' THEN k.feature
+           WHEN 'customer' THEN k.customer
+           WHEN 'flow' THEN k.flow
+           WHEN 'task_type' THEN k.task_type
+           WHEN 'environment' THEN k.environment
+           WHEN 'provider' THEN k.provider
+           WHEN 'model' THEN k.model
+           WHEN 'service_class' THEN k.service_class
+           WHEN 'operation' THEN k.operation
+           WHEN 'status' THEN k.status
+           WHEN 'served_from' THEN k.served_from END,
+       CASE WHEN l.label = 'model' THEN k.provider END,
+       CASE WHEN l.label = 'model' THEN k.service_class END,
+       CASE WHEN l.label = 'feature' THEN k.served_from END,
+       r.calls, coalesce(r.priced_calls, 0) AS priced_calls, coalesce(r.unpriced_calls, 0) AS unpriced_calls, coalesce(r.corrections, 0) AS corrections,
+       coalesce(r.retries, 0) AS retries, CASE WHEN cost_ledger_internal.is_failure(k.status) THEN r.calls ELSE 0 END,
+       coalesce(r.tool_calls, 0) AS tool_calls, coalesce(r.accepted_calls, 0) AS accepted_calls, coalesce(r.rejected_calls, 0) AS rejected_calls,
+       coalesce(r.scored_calls, 0) AS scored_calls, coalesce(r.input_tokens, 0) AS input_tokens, coalesce(r.cache_read_tokens, 0) AS cache_read_tokens,
+       coalesce(r.cache_write_tokens, 0) AS cache_write_tokens, coalesce(r.cache_write_1h_tokens, 0) AS cache_write_1h_tokens,
+       coalesce(r.output_tokens, 0) AS output_tokens, coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost,
+       r.output_cost, r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run, r.avoided_cost, r.score,
+       'local'::text
+FROM (VALUES ('all'::text), ('team'::text), ('feature'::text), ('customer'::text), ('flow'::text), ('task_type'::text), ('environment'::text), ('provider'::text), ('model'::text), ('service_class'::text), ('operation'::text), ('status'::text), ('served_from'::text)) AS l (label)
+CROSS JOIN cost_ledger_internal.rollup_day r
+JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
+-- The time too: of that the planner can see that it is nothing for who sees all.
+WHERE NOT cost_ledger_internal.sees_all() AND r.day >= cost_ledger_internal.live_call_from()::date
+  AND (k.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
+       OR k.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]))
+UNION ALL
+SELECT (m.called_at AT TIME ZONE (SELECT g.time_zone FROM cost_ledger.ledger g))::date, l.label,
+       CASE l.label
+           WHEN 'team' THEN m.team
+           WHEN 'feature' THEN m.feature
+           WHEN 'customer' THEN m.customer
+           WHEN 'flow' THEN m.flow
+           WHEN 'task_type' THEN m.task_type
+           WHEN 'environment' THEN m.environment
+           WHEN 'provider' THEN m.provider
+           WHEN 'model' THEN m.model
+           WHEN 'service_class' THEN m.service_class
+           WHEN 'operation' THEN m.operation
+           WHEN 'status' THEN m.status
+           WHEN 'served_from' THEN m.served_from
+           WHEN 'agent' THEN m.agent
+           WHEN 'step' THEN m.step
+           WHEN 'tool' THEN m.tool
+           WHEN 'api_key' THEN m.api_key
+           WHEN 'cohort' THEN m.cohort END,
+       CASE WHEN l.label = 'model' THEN m.provider END,
+       CASE WHEN l.label = 'model' THEN m.service_class END,
+       CASE WHEN l.label = 'feature' THEN m.served_from END,
+       m.calls, m.priced_calls, m.unpriced_calls, m.corrections, m.retries, m.failed_calls, m.tool_calls, m.accepted_calls, m.rejected_calls, m.scored_calls,
+       m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.cache_write_1h_tokens, m.output_tokens, m.reasoning_tokens, m.cost, m.cache_read_cost,
+       m.cache_write_cost, m.output_cost, m.other_cost, m.adjustment_cost, m.reported_cost, m.cost_without_run, m.avoided_cost, m.score,
+       'local'::text
+FROM (VALUES ('all'::text), ('team'::text), ('feature'::text), ('customer'::text), ('flow'::text), ('task_type'::text), ('environment'::text), ('provider'::text), ('model'::text), ('service_class'::text), ('operation'::text), ('status'::text), ('served_from'::text), ('agent'::text), ('step'::text), ('tool'::text), ('api_key'::text), ('cohort'::text)) AS l (label)
+CROSS JOIN cost_ledger_internal.live_call m
+WHERE ((SELECT cost_ledger_internal.sees_all()) OR (m.called_at AT TIME ZONE (SELECT g.time_zone FROM cost_ledger.ledger g))::date
+       >= (SELECT s.days_from FROM cost_ledger_internal.rollup_state s));
+
+COMMENT ON VIEW cost_ledger_internal.live_total_day IS 'What calls add up to by day of the reporting zone and each label by itself, those included that are not in rollup_total_day yet. Ask for one label; all: of all calls. A day and its value may be there more than once: add up what you need. Who may not see all calls sees days of what ledger.retain_days keeps, and no agent, step, tool, api_key and cohort. Columns as in rollup_total_day and rollup_label.';
 
 CREATE VIEW cost_ledger_internal.live_minute AS
 SELECT r.minute,
-       k.team, k.feature, k.customer, k.task_type, k.environment, k.provider, k.model, k.service_class, k.operation, k.status, k.served_from,
-       r.calls, r.unpriced_calls, r.tool_calls, r.input_tokens, r.output_tokens, r.cost
+       k.team, k.feature, k.customer, k.flow, k.task_type, k.environment, k.provider, k.model, k.service_class, k.operation,
+       k.status, k.served_from,
+       r.calls, coalesce(r.unpriced_calls, 0) AS unpriced_calls, coalesce(r.tool_calls, 0) AS tool_calls,
+       coalesce(r.input_tokens, 0) AS input_tokens, coalesce(r.output_tokens, 0) AS output_tokens, r.cost,
+       'local'::text AS node
 FROM cost_ledger_internal.rollup_minute r
 JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
 WHERE (SELECT cost_ledger_internal.sees_all())
@@ -122,102 +467,116 @@ WHERE (SELECT cost_ledger_internal.sees_all())
    OR k.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[])
 UNION ALL
 SELECT date_trunc('minute', m.called_at),
-       m.team, m.feature, m.customer, m.task_type, m.environment, m.provider, m.model, m.service_class, m.operation, m.status, m.served_from,
-       m.calls, m.unpriced_calls, m.tool_calls, m.input_tokens, m.output_tokens, m.cost
-FROM cost_ledger_internal.live_call_measure m
+       m.team, m.feature, m.customer, m.flow, m.task_type, m.environment, m.provider, m.model, m.service_class, m.operation,
+       m.status, m.served_from,
+       m.calls, m.unpriced_calls, m.tool_calls, m.input_tokens, m.output_tokens, m.cost,
+       'local'::text
+FROM cost_ledger_internal.live_call m
 WHERE m.called_at >= (SELECT s.minutes_from FROM cost_ledger_internal.rollup_state s);
 
 COMMENT ON VIEW cost_ledger_internal.live_minute IS 'What calls of the last two days add up to by minute and labels, those included that are not in rollup_minute yet. A minute and its labels may be there more than once: add up what you need. Columns as in rollup_minute and rollup_key.';
 
 CREATE VIEW cost_ledger_internal.live_user_day AS
-SELECT r.day, r.user_id, r.calls, r.unpriced_calls, r.input_tokens, r.output_tokens, r.cost
+SELECT r.day, r.user_id, r.calls, coalesce(r.unpriced_calls, 0) AS unpriced_calls,
+       coalesce(r.input_tokens, 0) AS input_tokens, coalesce(r.output_tokens, 0) AS output_tokens, r.cost,
+       'local'::text AS node
 FROM cost_ledger_internal.rollup_user_day r
 WHERE cost_ledger_internal.sees_all()
 UNION ALL
-SELECT (c.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date,
-       c.user_id,
-       (c.corrects IS NULL)::integer::bigint,
-       ((c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
-           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer)::bigint,
-       coalesce(c.input_tokens, 0)::numeric, coalesce(c.output_tokens, 0)::numeric,
-       c.cost
-FROM cost_ledger_internal.live_call_by_id c;
+SELECT (m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date,
+       m.user_id COLLATE "C", m.calls, m.unpriced_calls, m.input_tokens, m.output_tokens, m.cost,
+       'local'::text
+FROM cost_ledger_internal.live_call_by_id m;
 
 COMMENT ON VIEW cost_ledger_internal.live_user_day IS 'What calls add up to by day of the reporting zone and user, those included that are not in rollup_user_day yet. A day and its user may be there more than once: add up what you need. Columns as in rollup_user_day.';
+
+CREATE VIEW cost_ledger_internal.live_user_month AS
+SELECT r.month, r.user_id, r.feature, r.calls, coalesce(r.unpriced_calls, 0) AS unpriced_calls,
+       coalesce(r.input_tokens, 0) AS input_tokens, coalesce(r.output_tokens, 0) AS output_tokens, r.cost,
+       'local'::text AS node
+FROM cost_ledger_internal.rollup_user_month r
+WHERE cost_ledger_internal.sees_all()
+UNION ALL
+SELECT date_trunc('month', m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date,
+       m.user_id COLLATE "C", m.feature COLLATE "C", m.calls, m.unpriced_calls, m.input_tokens, m.output_tokens, m.cost,
+       'local'::text
+FROM cost_ledger_internal.live_call_by_id m;
+
+COMMENT ON VIEW cost_ledger_internal.live_user_month IS 'What calls add up to by month of the reporting zone, user and feature, those included that are not in rollup_user_month yet. A month with its user and feature may be there more than once: add up what you need. Columns as in rollup_user_month.';
 
 -- A run that refresh() has not touched since is read as it is stored, with its
 -- indexes; the few others are put together here.
 CREATE VIEW cost_ledger_internal.live_run AS
 WITH tail AS (
-    SELECT c.run_id COLLATE "C" AS run_id,
-           min(c.parent_run_id COLLATE "C") AS parent_run_id,
-           min(c.called_at) AS started_at,
-           -- At most 30 days each: one absurd duration must not end the report
-           -- with a timestamp out of range.
-           max(c.called_at + least(coalesce(c.duration_ms, 0), 2592000000) * interval '1 millisecond') AS ended_at,
-           count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
-           count(*) FILTER (WHERE c.corrects IS NULL AND cost_ledger_internal.is_turn(c.operation)) AS turns,
-           count(*) FILTER (WHERE c.corrects IS NULL AND cost_ledger_internal.is_failure(c.status)) AS failed_calls,
-           count(*) FILTER (WHERE c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))
-               - count(*) FILTER (WHERE c.usage_status IN ('repriced', 'completed')) AS unpriced_calls,
-           count(*) FILTER (WHERE c.corrects IS NULL AND lower(c.operation) = 'retry') + coalesce(sum(c.retry_count), 0) AS retries,
-           count(*) FILTER (WHERE c.corrects IS NULL AND lower(c.operation) = 'fallback') AS fallbacks,
-           coalesce(sum(c.tool_calls_count), 0) AS tool_calls,
-           count(*) FILTER (WHERE c.accepted) AS accepted_calls,
-           count(*) FILTER (WHERE NOT c.accepted) AS rejected_calls,
-           coalesce(sum(c.input_tokens), 0) AS input_tokens,
-           coalesce(sum(c.cache_read_tokens), 0) AS cache_read_tokens,
-           coalesce(sum(c.cache_write_tokens), 0) AS cache_write_tokens,
-           coalesce(sum(c.cache_write_1h_tokens), 0) AS cache_write_1h_tokens,
-           coalesce(sum(c.output_tokens), 0) AS output_tokens,
-           coalesce(sum(c.reasoning_tokens), 0) AS reasoning_tokens,
-           sum(c.cost) AS cost,
-           sum(c.cost) FILTER (WHERE c.corrects IS NOT NULL) AS adjustment_cost,
-           min(c.trace_url COLLATE "C") AS trace_url,
-           cost_ledger_internal.first_call(c.called_at, coalesce(c.restates, c.call_id), c.team, c.feature, c.customer, c.task_type, c.environment, c.user_id, c.agent, c.session_id)
-               FILTER (WHERE c.corrects IS NULL) AS labels
-    FROM cost_ledger_internal.live_call_by_id c
-    WHERE c.run_id IS NOT NULL
+    SELECT m.run_id COLLATE "C" AS run_id,
+           min(m.parent_run_id COLLATE "C") AS parent_run_id,
+           min(m.called_at) AS started_at, max(m.ended_at) AS ended_at,
+           sum(m.calls)::bigint AS calls, sum(m.turns)::bigint AS turns, sum(m.failed_calls)::bigint AS failed_calls,
+           sum(m.unpriced_calls)::bigint AS unpriced_calls, sum(m.retries)::bigint AS retries, sum(m.fallbacks)::bigint AS fallbacks,
+           sum(m.tool_calls)::bigint AS tool_calls, sum(m.accepted_calls)::bigint AS accepted_calls, sum(m.rejected_calls)::bigint AS rejected_calls,
+           sum(m.scored_calls)::bigint AS scored_calls, sum(m.input_tokens) AS input_tokens, sum(m.cache_read_tokens) AS cache_read_tokens,
+           sum(m.cache_write_tokens) AS cache_write_tokens, sum(m.cache_write_1h_tokens) AS cache_write_1h_tokens, sum(m.output_tokens) AS output_tokens,
+           sum(m.reasoning_tokens) AS reasoning_tokens, sum(m.cost) AS cost, sum(m.adjustment_cost) AS adjustment_cost, sum(m.avoided_cost) AS avoided_cost,
+           sum(m.score) AS score,
+           min(m.trace_url COLLATE "C") AS trace_url,
+           cost_ledger_internal.first_call(m.called_at, m.first_id, m.team, m.feature, m.customer, m.task_type, m.environment, m.user_id, m.agent, m.session_id)
+               FILTER (WHERE m.is_call) AS labels
+    FROM cost_ledger_internal.live_call_by_id m
+    WHERE m.run_id IS NOT NULL
     GROUP BY 1
+), moved AS MATERIALIZED (
+    SELECT p.run_id COLLATE "C" AS run_id, p.root_run_id COLLATE "C" AS root_run_id, p.depth, p.is_circular
+    FROM cost_ledger_internal.moved_runs() p
 )
-SELECT u.run_id, u.parent_run_id, u.started_at, u.ended_at, u.calls, u.turns, u.failed_calls, u.unpriced_calls,
-       u.retries, u.fallbacks, u.tool_calls, u.accepted_calls, u.rejected_calls, u.input_tokens, u.cache_read_tokens,
-       u.cache_write_tokens, u.cache_write_1h_tokens, u.output_tokens, u.reasoning_tokens, u.cost, u.adjustment_cost,
+SELECT u.run_id, u.parent_run_id, u.started_at, (u.started_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS started_on, u.ended_at,
+       u.calls, u.turns, u.failed_calls, u.unpriced_calls, u.retries, u.fallbacks, u.tool_calls, u.accepted_calls,
+       u.rejected_calls, u.scored_calls, u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.cache_write_1h_tokens,
+       u.output_tokens, u.reasoning_tokens, u.cost, u.adjustment_cost, u.avoided_cost, u.score,
        (u.labels).team, (u.labels).feature, (u.labels).customer, (u.labels).task_type, (u.labels).environment,
-       (u.labels).user_id, (u.labels).agent, (u.labels).session_id, u.trace_url
+       (u.labels).user_id, (u.labels).agent, (u.labels).session_id, u.trace_url,
+       u.root_run_id, u.depth, u.is_circular,
+       'local'::text AS node
 FROM (
     SELECT r.run_id, cost_ledger_internal.merge_labels(r.labels, t.labels) AS labels,
            least(r.parent_run_id, t.parent_run_id) AS parent_run_id,
            least(r.started_at, t.started_at) AS started_at,
            greatest(r.ended_at, t.ended_at) AS ended_at,
-           r.calls + coalesce(t.calls, 0) AS calls,
-           r.turns + coalesce(t.turns, 0) AS turns,
-           r.failed_calls + coalesce(t.failed_calls, 0) AS failed_calls,
-           r.unpriced_calls + coalesce(t.unpriced_calls, 0) AS unpriced_calls,
-           r.retries + coalesce(t.retries, 0) AS retries,
-           r.fallbacks + coalesce(t.fallbacks, 0) AS fallbacks,
-           r.tool_calls + coalesce(t.tool_calls, 0) AS tool_calls,
-           r.accepted_calls + coalesce(t.accepted_calls, 0) AS accepted_calls,
-           r.rejected_calls + coalesce(t.rejected_calls, 0) AS rejected_calls,
-           r.input_tokens + coalesce(t.input_tokens, 0) AS input_tokens,
-           r.cache_read_tokens + coalesce(t.cache_read_tokens, 0) AS cache_read_tokens,
-           r.cache_write_tokens + coalesce(t.cache_write_tokens, 0) AS cache_write_tokens,
-           r.cache_write_1h_tokens + coalesce(t.cache_write_1h_tokens, 0) AS cache_write_1h_tokens,
-           r.output_tokens + coalesce(t.output_tokens, 0) AS output_tokens,
-           r.reasoning_tokens + coalesce(t.reasoning_tokens, 0) AS reasoning_tokens,
-           coalesce(r.cost + t.cost, r.cost, t.cost) AS cost,
+           r.calls + coalesce(t.calls, 0) AS calls, coalesce(r.turns, 0) + coalesce(t.turns, 0) AS turns,
+           coalesce(r.failed_calls, 0) + coalesce(t.failed_calls, 0) AS failed_calls,
+           coalesce(r.unpriced_calls, 0) + coalesce(t.unpriced_calls, 0) AS unpriced_calls, coalesce(r.retries, 0) + coalesce(t.retries, 0) AS retries,
+           coalesce(r.fallbacks, 0) + coalesce(t.fallbacks, 0) AS fallbacks, coalesce(r.tool_calls, 0) + coalesce(t.tool_calls, 0) AS tool_calls,
+           coalesce(r.accepted_calls, 0) + coalesce(t.accepted_calls, 0) AS accepted_calls,
+           coalesce(r.rejected_calls, 0) + coalesce(t.rejected_calls, 0) AS rejected_calls,
+           coalesce(r.scored_calls, 0) + coalesce(t.scored_calls, 0) AS scored_calls, coalesce(r.input_tokens, 0) + coalesce(t.input_tokens, 0) AS input_tokens,
+           coalesce(r.cache_read_tokens, 0) + coalesce(t.cache_read_tokens, 0) AS cache_read_tokens,
+           coalesce(r.cache_write_tokens, 0) + coalesce(t.cache_write_tokens, 0) AS cache_write_tokens,
+           coalesce(r.cache_write_1h_tokens, 0) + coalesce(t.cache_write_1h_tokens, 0) AS cache_write_1h_tokens,
+           coalesce(r.output_tokens, 0) + coalesce(t.output_tokens, 0) AS output_tokens,
+           coalesce(r.reasoning_tokens, 0) + coalesce(t.reasoning_tokens, 0) AS reasoning_tokens, coalesce(r.cost + t.cost, r.cost, t.cost) AS cost,
            coalesce(r.adjustment_cost + t.adjustment_cost, r.adjustment_cost, t.adjustment_cost) AS adjustment_cost,
-           least(r.trace_url, t.trace_url) AS trace_url
+           coalesce(r.avoided_cost + t.avoided_cost, r.avoided_cost, t.avoided_cost) AS avoided_cost, coalesce(r.score + t.score, r.score, t.score) AS score,
+           least(r.trace_url, t.trace_url) AS trace_url,
+           -- A run that moves says so itself, or is below one that does.
+           CASE WHEN p.run_id IS NULL THEN r.root_run_id ELSE p.root_run_id END AS root_run_id,
+           CASE WHEN p.run_id IS NULL THEN r.depth ELSE p.depth END AS depth,
+           CASE WHEN p.run_id IS NULL THEN r.is_circular ELSE p.is_circular END AS is_circular
     FROM cost_ledger_internal.rollup_run r
     LEFT JOIN tail t ON t.run_id = r.run_id
+    LEFT JOIN moved p ON p.run_id = r.run_id
     WHERE cost_ledger_internal.sees_all()
     UNION ALL
     SELECT t.run_id, t.labels,
-           t.parent_run_id, t.started_at, t.ended_at, t.calls, t.turns, t.failed_calls, t.unpriced_calls, t.retries,
-           t.fallbacks, t.tool_calls, t.accepted_calls, t.rejected_calls, t.input_tokens, t.cache_read_tokens,
-           t.cache_write_tokens, t.cache_write_1h_tokens, t.output_tokens, t.reasoning_tokens, t.cost, t.adjustment_cost,
-           t.trace_url
+           t.parent_run_id, t.started_at, t.ended_at,
+           t.calls, t.turns, t.failed_calls, t.unpriced_calls, t.retries, t.fallbacks, t.tool_calls, t.accepted_calls,
+           t.rejected_calls, t.scored_calls, t.input_tokens, t.cache_read_tokens, t.cache_write_tokens, t.cache_write_1h_tokens,
+           t.output_tokens, t.reasoning_tokens, t.cost, t.adjustment_cost, t.avoided_cost, t.score,
+           t.trace_url,
+           CASE WHEN p.run_id IS NULL THEN s.root_run_id ELSE p.root_run_id END,
+           coalesce(p.depth, s.depth, 0), coalesce(p.is_circular, s.is_circular, false)
     FROM tail t
+    LEFT JOIN moved p ON p.run_id = t.run_id
+    -- Its place is among all runs, whoever asks.
+    LEFT JOIN cost_ledger_internal.rollup_run s ON s.run_id = t.run_id
     WHERE NOT EXISTS (SELECT FROM cost_ledger_internal.rollup_run r WHERE r.run_id = t.run_id AND cost_ledger_internal.sees_all())) u;
 
 COMMENT ON VIEW cost_ledger_internal.live_run IS 'What the calls of a run add up to, those included that are not in rollup_run yet. Columns as in rollup_run.';
@@ -226,75 +585,128 @@ COMMENT ON VIEW cost_ledger_internal.live_run IS 'What the calls of a run add up
 -- indexes; the few others are put together here.
 CREATE VIEW cost_ledger_internal.live_session AS
 WITH tail AS (
-    SELECT c.session_id COLLATE "C" AS session_id,
-           min(c.called_at) AS started_at,
-           -- At most 30 days each: one absurd duration must not end the report
-           -- with a timestamp out of range.
-           max(c.called_at + least(coalesce(c.duration_ms, 0), 2592000000) * interval '1 millisecond') AS ended_at,
-           count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
-           count(*) FILTER (WHERE c.corrects IS NULL AND cost_ledger_internal.is_turn(c.operation)) AS turns,
-           count(*) FILTER (WHERE c.corrects IS NULL AND cost_ledger_internal.is_failure(c.status)) AS failed_calls,
-           count(*) FILTER (WHERE c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))
-               - count(*) FILTER (WHERE c.usage_status IN ('repriced', 'completed')) AS unpriced_calls,
-           count(*) FILTER (WHERE c.corrects IS NULL AND lower(c.operation) = 'retry') + coalesce(sum(c.retry_count), 0) AS retries,
-           count(*) FILTER (WHERE c.corrects IS NULL AND lower(c.operation) = 'fallback') AS fallbacks,
-           coalesce(sum(c.tool_calls_count), 0) AS tool_calls,
-           count(*) FILTER (WHERE c.accepted) AS accepted_calls,
-           count(*) FILTER (WHERE NOT c.accepted) AS rejected_calls,
-           coalesce(sum(c.input_tokens), 0) AS input_tokens,
-           coalesce(sum(c.cache_read_tokens), 0) AS cache_read_tokens,
-           coalesce(sum(c.cache_write_tokens), 0) AS cache_write_tokens,
-           coalesce(sum(c.cache_write_1h_tokens), 0) AS cache_write_1h_tokens,
-           coalesce(sum(c.output_tokens), 0) AS output_tokens,
-           coalesce(sum(c.reasoning_tokens), 0) AS reasoning_tokens,
-           sum(c.cost) AS cost,
-           sum(c.cost) FILTER (WHERE c.corrects IS NOT NULL) AS adjustment_cost,
-           min(c.trace_url COLLATE "C") AS trace_url,
-           cost_ledger_internal.first_call(c.called_at, coalesce(c.restates, c.call_id), c.team, c.feature, c.customer, c.task_type, c.environment, c.user_id, c.agent, NULL)
-               FILTER (WHERE c.corrects IS NULL) AS labels
-    FROM cost_ledger_internal.live_call_by_id c
-    WHERE c.session_id IS NOT NULL
+    SELECT m.session_id COLLATE "C" AS session_id,
+           min(m.called_at) AS started_at, max(m.ended_at) AS ended_at,
+           sum(m.calls)::bigint AS calls, sum(m.turns)::bigint AS turns, sum(m.failed_calls)::bigint AS failed_calls,
+           sum(m.unpriced_calls)::bigint AS unpriced_calls, sum(m.retries)::bigint AS retries, sum(m.fallbacks)::bigint AS fallbacks,
+           sum(m.tool_calls)::bigint AS tool_calls, sum(m.accepted_calls)::bigint AS accepted_calls, sum(m.rejected_calls)::bigint AS rejected_calls,
+           sum(m.scored_calls)::bigint AS scored_calls, sum(m.input_tokens) AS input_tokens, sum(m.cache_read_tokens) AS cache_read_tokens,
+           sum(m.cache_write_tokens) AS cache_write_tokens, sum(m.cache_write_1h_tokens) AS cache_write_1h_tokens, sum(m.output_tokens) AS output_tokens,
+           sum(m.reasoning_tokens) AS reasoning_tokens, sum(m.cost) AS cost, sum(m.adjustment_cost) AS adjustment_cost, sum(m.avoided_cost) AS avoided_cost,
+           sum(m.score) AS score,
+           min(m.trace_url COLLATE "C") AS trace_url,
+           cost_ledger_internal.first_call(m.called_at, m.first_id, m.team, m.feature, m.customer, m.task_type, m.environment, m.user_id, m.agent, NULL)
+               FILTER (WHERE m.is_call) AS labels
+    FROM cost_ledger_internal.live_call_by_id m
+    WHERE m.session_id IS NOT NULL
     GROUP BY 1
 )
-SELECT u.session_id, u.started_at, u.ended_at, u.calls, u.turns, u.failed_calls, u.unpriced_calls, u.retries,
-       u.fallbacks, u.tool_calls, u.accepted_calls, u.rejected_calls, u.input_tokens, u.cache_read_tokens,
-       u.cache_write_tokens, u.cache_write_1h_tokens, u.output_tokens, u.reasoning_tokens, u.cost, u.adjustment_cost,
+SELECT u.session_id, u.started_at, (u.started_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS started_on, u.ended_at,
+       u.calls, u.turns, u.failed_calls, u.unpriced_calls, u.retries, u.fallbacks, u.tool_calls, u.accepted_calls,
+       u.rejected_calls, u.scored_calls, u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.cache_write_1h_tokens,
+       u.output_tokens, u.reasoning_tokens, u.cost, u.adjustment_cost, u.avoided_cost, u.score,
        (u.labels).team, (u.labels).feature, (u.labels).customer, (u.labels).task_type, (u.labels).environment,
-       (u.labels).user_id, (u.labels).agent, u.trace_url
+       (u.labels).user_id, (u.labels).agent, u.trace_url,
+       'local'::text AS node
 FROM (
     SELECT r.session_id, cost_ledger_internal.merge_labels(r.labels, t.labels) AS labels,
            least(r.started_at, t.started_at) AS started_at,
            greatest(r.ended_at, t.ended_at) AS ended_at,
-           r.calls + coalesce(t.calls, 0) AS calls,
-           r.turns + coalesce(t.turns, 0) AS turns,
-           r.failed_calls + coalesce(t.failed_calls, 0) AS failed_calls,
-           r.unpriced_calls + coalesce(t.unpriced_calls, 0) AS unpriced_calls,
-           r.retries + coalesce(t.retries, 0) AS retries,
-           r.fallbacks + coalesce(t.fallbacks, 0) AS fallbacks,
-           r.tool_calls + coalesce(t.tool_calls, 0) AS tool_calls,
-           r.accepted_calls + coalesce(t.accepted_calls, 0) AS accepted_calls,
-           r.rejected_calls + coalesce(t.rejected_calls, 0) AS rejected_calls,
-           r.input_tokens + coalesce(t.input_tokens, 0) AS input_tokens,
-           r.cache_read_tokens + coalesce(t.cache_read_tokens, 0) AS cache_read_tokens,
-           r.cache_write_tokens + coalesce(t.cache_write_tokens, 0) AS cache_write_tokens,
-           r.cache_write_1h_tokens + coalesce(t.cache_write_1h_tokens, 0) AS cache_write_1h_tokens,
-           r.output_tokens + coalesce(t.output_tokens, 0) AS output_tokens,
-           r.reasoning_tokens + coalesce(t.reasoning_tokens, 0) AS reasoning_tokens,
-           coalesce(r.cost + t.cost, r.cost, t.cost) AS cost,
+           r.calls + coalesce(t.calls, 0) AS calls, coalesce(r.turns, 0) + coalesce(t.turns, 0) AS turns,
+           coalesce(r.failed_calls, 0) + coalesce(t.failed_calls, 0) AS failed_calls,
+           coalesce(r.unpriced_calls, 0) + coalesce(t.unpriced_calls, 0) AS unpriced_calls, coalesce(r.retries, 0) + coalesce(t.retries, 0) AS retries,
+           coalesce(r.fallbacks, 0) + coalesce(t.fallbacks, 0) AS fallbacks, coalesce(r.tool_calls, 0) + coalesce(t.tool_calls, 0) AS tool_calls,
+           coalesce(r.accepted_calls, 0) + coalesce(t.accepted_calls, 0) AS accepted_calls,
+           coalesce(r.rejected_calls, 0) + coalesce(t.rejected_calls, 0) AS rejected_calls,
+           coalesce(r.scored_calls, 0) + coalesce(t.scored_calls, 0) AS scored_calls, coalesce(r.input_tokens, 0) + coalesce(t.input_tokens, 0) AS input_tokens,
+           coalesce(r.cache_read_tokens, 0) + coalesce(t.cache_read_tokens, 0) AS cache_read_tokens,
+           coalesce(r.cache_write_tokens, 0) + coalesce(t.cache_write_tokens, 0) AS cache_write_tokens,
+           coalesce(r.cache_write_1h_tokens, 0) + coalesce(t.cache_write_1h_tokens, 0) AS cache_write_1h_tokens,
+           coalesce(r.output_tokens, 0) + coalesce(t.output_tokens, 0) AS output_tokens,
+           coalesce(r.reasoning_tokens, 0) + coalesce(t.reasoning_tokens, 0) AS reasoning_tokens, coalesce(r.cost + t.cost, r.cost, t.cost) AS cost,
            coalesce(r.adjustment_cost + t.adjustment_cost, r.adjustment_cost, t.adjustment_cost) AS adjustment_cost,
+           coalesce(r.avoided_cost + t.avoided_cost, r.avoided_cost, t.avoided_cost) AS avoided_cost, coalesce(r.score + t.score, r.score, t.score) AS score,
            least(r.trace_url, t.trace_url) AS trace_url
     FROM cost_ledger_internal.rollup_session r
     LEFT JOIN tail t ON t.session_id = r.session_id
     WHERE cost_ledger_internal.sees_all()
     UNION ALL
     SELECT t.session_id, t.labels,
-           t.started_at, t.ended_at, t.calls, t.turns, t.failed_calls, t.unpriced_calls, t.retries, t.fallbacks,
-           t.tool_calls, t.accepted_calls, t.rejected_calls, t.input_tokens, t.cache_read_tokens, t.cache_write_tokens,
-           t.cache_write_1h_tokens, t.output_tokens, t.reasoning_tokens, t.cost, t.adjustment_cost, t.trace_url
+           t.started_at, t.ended_at,
+           t.calls, t.turns, t.failed_calls, t.unpriced_calls, t.retries, t.fallbacks, t.tool_calls, t.accepted_calls,
+           t.rejected_calls, t.scored_calls, t.input_tokens, t.cache_read_tokens, t.cache_write_tokens, t.cache_write_1h_tokens,
+           t.output_tokens, t.reasoning_tokens, t.cost, t.adjustment_cost, t.avoided_cost, t.score,
+           t.trace_url
     FROM tail t
     WHERE NOT EXISTS (SELECT FROM cost_ledger_internal.rollup_session r WHERE r.session_id = t.session_id AND cost_ledger_internal.sees_all())) u;
 
 COMMENT ON VIEW cost_ledger_internal.live_session IS 'What the calls of a session add up to, those included that are not in rollup_session yet. Columns as in rollup_session.';
+
+-- Days on which no run has an unconsumed call are read as they are stored; the
+-- others run by run, from an index but for the few runs that have one.
+CREATE VIEW cost_ledger_internal.live_run_day AS
+WITH tail AS (
+    SELECT m.run_id COLLATE "C" AS run_id, min(m.called_at) AS started_at, sum(m.cost) AS cost,
+           cost_ledger_internal.first_call(m.called_at, m.first_id, NULL, NULL, NULL, m.task_type, NULL, NULL, NULL, NULL)
+               FILTER (WHERE m.is_call) AS labels
+    FROM cost_ledger_internal.live_call_by_id m
+    WHERE m.run_id IS NOT NULL
+    GROUP BY 1
+), changed AS MATERIALIZED (
+    SELECT t.run_id, r.started_on AS stored_day,
+           (least(r.started_at, t.started_at) AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS day,
+           (cost_ledger_internal.merge_labels(r.labels, t.labels)).task_type,
+           coalesce(r.cost + t.cost, r.cost, t.cost) AS cost
+    FROM tail t
+    LEFT JOIN cost_ledger_internal.rollup_run r ON r.run_id = t.run_id AND cost_ledger_internal.sees_all()
+), changed_day AS MATERIALIZED (
+    SELECT c.day FROM changed c
+    UNION
+    SELECT c.stored_day FROM changed c WHERE c.stored_day IS NOT NULL
+)
+SELECT r.day, r.task_type, r.runs, r.cost, r.max_cost, r.run_cost, 'local'::text AS node
+FROM cost_ledger_internal.rollup_run_day r
+WHERE cost_ledger_internal.sees_all()
+  AND NOT EXISTS (SELECT FROM changed_day c WHERE c.day = r.day)
+UNION ALL
+SELECT d.day, d.task_type, count(*), sum(d.cost), max(d.cost), cost_ledger.summarize(d.cost), 'local'::text
+FROM (
+    SELECT r.started_on AS day, (r.labels).task_type, r.cost
+    FROM cost_ledger_internal.rollup_run r
+    -- ARRAY: the planner expects a few days of it, not all.
+    WHERE r.started_on = ANY (ARRAY(SELECT c.day FROM changed_day c))
+      AND cost_ledger_internal.sees_all()
+      AND NOT EXISTS (SELECT FROM changed c WHERE c.run_id = r.run_id)
+    UNION ALL
+    SELECT c.day, c.task_type, c.cost FROM changed c) d
+GROUP BY d.day, d.task_type;
+
+COMMENT ON VIEW cost_ledger_internal.live_run_day IS 'What runs add up to by the day of the reporting zone on which they began and their task type, those included that are not in rollup_run_day yet. Columns as in rollup_run_day.';
+
+-- Of each week the ten dearest of the runs that have no unconsumed call, by an
+-- index, and every run that has one: the ten dearest are among them.
+CREATE VIEW cost_ledger_internal.live_dear_run AS
+WITH changed AS MATERIALIZED (
+    SELECT DISTINCT m.run_id COLLATE "C" AS run_id
+    FROM cost_ledger_internal.live_call_by_id m
+    WHERE m.run_id IS NOT NULL
+)
+SELECT r.*
+FROM cost_ledger_internal.live_run r
+WHERE r.run_id = ANY (ARRAY(
+    SELECT c.run_id FROM changed c
+    UNION ALL
+    SELECT d.run_id
+    FROM (SELECT DISTINCT cost_ledger_internal.week_of(d.day) AS week FROM cost_ledger_internal.rollup_run_day d) w
+    CROSS JOIN LATERAL (
+        SELECT s.run_id
+        FROM cost_ledger_internal.rollup_run s
+        WHERE cost_ledger_internal.week_of(s.started_on) = w.week AND s.cost IS NOT NULL
+          AND NOT EXISTS (SELECT FROM changed c WHERE c.run_id = s.run_id)
+        ORDER BY s.cost DESC, s.started_at, s.run_id LIMIT 10) d
+    WHERE cost_ledger_internal.sees_all()));
+
+COMMENT ON VIEW cost_ledger_internal.live_dear_run IS 'Runs among which the ten most expensive of each week are. Columns as in live_run.';
 
 -- Their columns are those of the rollups, and so are their comments.
 DO $comments$
@@ -304,14 +716,29 @@ BEGIN
     FOR c IN
         SELECT DISTINCT ON (v.attrelid, v.attname) v.attrelid::regclass AS view, v.attname, col_description(t.attrelid, t.attnum) AS description
         FROM pg_attribute v
-        JOIN pg_class w ON w.oid = v.attrelid AND w.relnamespace = 'cost_ledger_internal'::regnamespace AND w.relname LIKE 'live\_%'
-        JOIN pg_attribute t ON t.attname = v.attname
-                           AND t.attrelid IN (coalesce(to_regclass('cost_ledger_internal.rollup_' || substr(w.relname, 6)), 'cost_ledger.call'),
-                                          'cost_ledger_internal.rollup_key'::regclass, 'cost_ledger_internal.rollup_hour'::regclass, 'cost_ledger_internal.call_labels'::regclass)
+        JOIN pg_class w ON w.oid = v.attrelid AND w.relnamespace = 'cost_ledger_internal'::regnamespace
+                       AND (w.relname LIKE 'live\_%' OR w.relname IN ('call_measure', 'consumed_measure', 'unconsumed_measure'))
+        CROSS JOIN LATERAL unnest(ARRAY[coalesce(to_regclass('cost_ledger_internal.rollup_' || substr(w.relname, 6)), 'cost_ledger.call'),
+                                        'cost_ledger_internal.rollup_key', 'cost_ledger_internal.rollup_label', 'cost_ledger_internal.rollup_total_day',
+                                        'cost_ledger_internal.rollup_day', 'cost_ledger_internal.rollup_run', 'cost_ledger_internal.call_labels'])
+            WITH ORDINALITY AS s (relation, number)
+        JOIN pg_attribute t ON t.attname = v.attname AND t.attrelid = s.relation
         WHERE v.attnum > 0
-        ORDER BY v.attrelid, v.attname, t.attrelid <> coalesce(to_regclass('cost_ledger_internal.rollup_' || substr(w.relname, 6)), 'cost_ledger.call')
+        ORDER BY v.attrelid, v.attname, s.number
     LOOP
         EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', c.view, c.attname, c.description);
+    END LOOP;
+    FOR c IN
+        SELECT v.attrelid::regclass AS view
+        FROM pg_attribute v
+        JOIN pg_class w ON w.oid = v.attrelid AND w.relnamespace = 'cost_ledger_internal'::regnamespace AND w.relname LIKE 'live\_%'
+        WHERE v.attname = 'node'
+    LOOP
+        EXECUTE format('COMMENT ON COLUMN %s.node IS %L', c.view, 'Which node of several has the row: local, where there is one.');
+    END LOOP;
+    FOR c IN SELECT unnest('{call_measure,consumed_measure,unconsumed_measure,live_call,live_call_by_id}'::text[]) AS view LOOP
+        EXECUTE format('COMMENT ON COLUMN cost_ledger_internal.%I.is_call IS %L', c.view, 'Whether the row is a call: no correction.');
+        EXECUTE format('COMMENT ON COLUMN cost_ledger_internal.%I.first_id IS %L', c.view, 'call_id of the row as it was first recorded, which says whose labels come first.');
     END LOOP;
 END
 $comments$;

@@ -2,6 +2,10 @@
 -- row of call into them exactly once; check_rollups() compares them with the
 -- calls; the live_ views add the calls that refresh() has not seen yet.
 --
+-- refresh() (src/put.c) fills columns by their names: what a rollup keeps is said
+-- here, and nowhere else.  A count that may be NULL is NULL for 0, which takes no
+-- space; the live views show 0.  A cost that is NULL is not known.
+--
 -- Every measure can be put together from parts in any order: sums, least and
 -- greatest, summaries, and the labels of a first call.
 
@@ -11,11 +15,16 @@ CREATE TABLE cost_ledger_internal.rollup_state (
     snapshot      pg_snapshot NOT NULL,
     base_call_id  bigint NOT NULL DEFAULT 0,
     minutes_from  timestamptz NOT NULL,
+    hours_from    timestamptz NOT NULL DEFAULT '-infinity',
+    days_from     date NOT NULL DEFAULT '-infinity',
     calls_from    timestamptz NOT NULL DEFAULT '-infinity',
+    partial_xid      xid8,
+    partial_call_id  bigint,
     rows_consumed bigint NOT NULL DEFAULT 0,
     batches       bigint NOT NULL DEFAULT 0,
     consumed_at   timestamptz,
-    written_by    xid NOT NULL DEFAULT cost_ledger_internal.writing_xid()
+    written_by    xid NOT NULL DEFAULT cost_ledger_internal.writing_xid(),
+    CONSTRAINT rollup_state_partial CHECK ((partial_xid IS NULL) = (partial_call_id IS NULL))
 ) WITH (fillfactor = 50);
 
 -- Which does not see the transaction that makes the ledger: it may record calls.
@@ -27,6 +36,10 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_state.singleton IS 'Always true.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_state.snapshot IS 'The rows whose recorded_xid it sees are in the rollups, the others are not. In the ledger''s numbering (ledger.xid_offset).';
 COMMENT ON COLUMN cost_ledger_internal.rollup_state.base_call_id IS 'Rows without a recorded_xid are in the rollups up to this call_id: those recorded in a restored ledger before post_restore().';
 COMMENT ON COLUMN cost_ledger_internal.rollup_state.minutes_from IS 'rollup_minute begins here; earlier minutes are not kept.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_state.hours_from IS 'rollup_hour begins here (ledger.retain_hours).';
+COMMENT ON COLUMN cost_ledger_internal.rollup_state.days_from IS 'rollup_day begins here (ledger.retain_days).';
+COMMENT ON COLUMN cost_ledger_internal.rollup_state.partial_xid IS 'A transaction that snapshot does not see, and a part of whose rows is in: a batch may end inside of one. NULL for none.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_state.partial_call_id IS 'Its rows up to this call_id are in.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_state.calls_from IS 'Calls before this have been dropped by retention; what is in the rollups of them stays as it is.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_state.rows_consumed IS 'Rows of call that refresh() has brought in.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_state.batches IS 'Transactions in which it did so.';
@@ -52,6 +65,7 @@ CREATE TABLE cost_ledger_internal.rollup_key (
     team           text,
     feature        text,
     customer       text,
+    flow           text,
     task_type      text,
     environment    text,
     provider       text,
@@ -62,17 +76,7 @@ CREATE TABLE cost_ledger_internal.rollup_key (
     served_from    text,
     -- A unique index on the labels themselves would refuse long ones.
     fingerprint    uuid NOT NULL UNIQUE GENERATED ALWAYS AS (
-        md5(quote_nullable(team)
-            || ',' || quote_nullable(feature)
-            || ',' || quote_nullable(customer)
-            || ',' || quote_nullable(task_type)
-            || ',' || quote_nullable(environment)
-            || ',' || quote_nullable(provider)
-            || ',' || quote_nullable(model)
-            || ',' || quote_nullable(service_class)
-            || ',' || quote_nullable(operation)
-            || ',' || quote_nullable(status)
-            || ',' || quote_nullable(served_from))::uuid) STORED
+        cost_ledger_internal.labels_fingerprint(team, feature, customer, flow, task_type, environment, provider, model, service_class, operation, status, served_from)) STORED
 );
 
 COMMENT ON TABLE cost_ledger_internal.rollup_key IS 'Combinations of labels that calls carry. A NULL label is one of its own: unallocated.';
@@ -80,6 +84,7 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_key.key_id IS 'What the rollups re
 COMMENT ON COLUMN cost_ledger_internal.rollup_key.team IS 'Team that pays.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_key.feature IS 'Product feature.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_key.customer IS 'Customer or tenant.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_key.flow IS 'User-visible flow.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_key.task_type IS 'Workflow or kind of task.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_key.environment IS 'production, staging, ci, …';
 COMMENT ON COLUMN cost_ledger_internal.rollup_key.provider IS 'Who bills the call.';
@@ -88,16 +93,43 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_key.service_class IS 'standard, ba
 COMMENT ON COLUMN cost_ledger_internal.rollup_key.operation IS 'primary, retry, fallback, eval, …';
 COMMENT ON COLUMN cost_ledger_internal.rollup_key.status IS 'success, error, …';
 COMMENT ON COLUMN cost_ledger_internal.rollup_key.served_from IS 'model or response_cache.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_key.fingerprint IS 'MD5 of the labels, each quoted.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_key.fingerprint IS 'labels_fingerprint() of the labels.';
+
+-- The same for each label by itself.  Models are told apart by provider and
+-- service class, and features by what their answers come from, which a report
+-- shows or leaves out; there are hardly more of them for it.
+CREATE TABLE cost_ledger_internal.rollup_label (
+    label_id       integer GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    label          text NOT NULL,
+    value          text,
+    provider       text,
+    service_class  text,
+    served_from    text,
+    team           text,
+    customer       text,
+    fingerprint    uuid NOT NULL UNIQUE GENERATED ALWAYS AS (
+        cost_ledger_internal.labels_fingerprint(label, value, provider, service_class, served_from, team, customer)) STORED
+);
+
+COMMENT ON TABLE cost_ledger_internal.rollup_label IS 'Labels that calls carry, each by itself.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_label.label_id IS 'What the totals refer to.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_label.label IS 'Which label of a call: one of rollup_key, agent, step, tool, api_key or cohort; all: of all calls; agent of payer (…): that label by team and customer.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_label.value IS 'What it says; NULL where it says nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_label.provider IS 'Of a model: who bills it.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_label.service_class IS 'Of a model: the service class.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_label.served_from IS 'Of a feature: model or response_cache.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_label.team IS 'Of a label of payer: the team that pays.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_label.customer IS 'Of a label of payer: the customer.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_label.fingerprint IS 'labels_fingerprint() of the other columns.';
 
 CREATE TABLE cost_ledger_internal.rollup_minute (
     minute                 timestamptz NOT NULL,
     key_id                 integer NOT NULL,
     calls                  bigint NOT NULL DEFAULT 0,
-    unpriced_calls         bigint NOT NULL DEFAULT 0,
-    tool_calls             bigint NOT NULL DEFAULT 0,
-    input_tokens           numeric NOT NULL DEFAULT 0,
-    output_tokens          numeric NOT NULL DEFAULT 0,
+    unpriced_calls         bigint,
+    tool_calls             bigint,
+    input_tokens           numeric,
+    output_tokens          numeric,
     cost                   numeric,
     PRIMARY KEY (minute, key_id)
 );
@@ -116,19 +148,20 @@ CREATE TABLE cost_ledger_internal.rollup_hour (
     hour                   timestamptz NOT NULL,
     key_id                 integer NOT NULL,
     calls                  bigint NOT NULL DEFAULT 0,
-    priced_calls           bigint NOT NULL DEFAULT 0,
-    unpriced_calls         bigint NOT NULL DEFAULT 0,
-    corrections            bigint NOT NULL DEFAULT 0,
-    retries                bigint NOT NULL DEFAULT 0,
-    tool_calls             bigint NOT NULL DEFAULT 0,
-    accepted_calls         bigint NOT NULL DEFAULT 0,
-    rejected_calls         bigint NOT NULL DEFAULT 0,
-    input_tokens           numeric NOT NULL DEFAULT 0,
-    cache_read_tokens      numeric NOT NULL DEFAULT 0,
-    cache_write_tokens     numeric NOT NULL DEFAULT 0,
-    cache_write_1h_tokens  numeric NOT NULL DEFAULT 0,
-    output_tokens          numeric NOT NULL DEFAULT 0,
-    reasoning_tokens       numeric NOT NULL DEFAULT 0,
+    priced_calls           bigint,
+    unpriced_calls         bigint,
+    corrections            bigint,
+    retries                bigint,
+    tool_calls             bigint,
+    accepted_calls         bigint,
+    rejected_calls         bigint,
+    scored_calls           bigint,
+    input_tokens           numeric,
+    cache_read_tokens      numeric,
+    cache_write_tokens     numeric,
+    cache_write_1h_tokens  numeric,
+    output_tokens          numeric,
+    reasoning_tokens       numeric,
     cost                   numeric,
     cache_read_cost        numeric,
     cache_write_cost       numeric,
@@ -137,11 +170,13 @@ CREATE TABLE cost_ledger_internal.rollup_hour (
     adjustment_cost        numeric,
     reported_cost          numeric,
     cost_without_run       numeric,
+    avoided_cost           numeric,
+    score                  numeric,
     call_cost              cost_ledger.summary,
     PRIMARY KEY (hour, key_id)
 );
 
-COMMENT ON TABLE cost_ledger_internal.rollup_hour IS 'What calls add up to by hour of the reporting zone and labels.';
+COMMENT ON TABLE cost_ledger_internal.rollup_hour IS 'The cube: what calls add up to by hour of the reporting zone and all labels; kept for ledger.retain_hours.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_hour.hour IS 'Start of the hour, local to the reporting zone.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_hour.key_id IS 'The labels: rollup_key.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_hour.calls IS 'Calls; corrections are not calls.';
@@ -152,6 +187,7 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_hour.retries IS 'Calls of operatio
 COMMENT ON COLUMN cost_ledger_internal.rollup_hour.tool_calls IS 'Tool calls that the models asked for.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_hour.accepted_calls IS 'Calls whose outcome was accepted.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_hour.rejected_calls IS 'Calls whose outcome was not accepted.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_hour.scored_calls IS 'Calls with a score.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_hour.input_tokens IS 'All input tokens, cached ones included.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_hour.cache_read_tokens IS 'Input tokens read from the prompt cache.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_hour.cache_write_tokens IS 'Input tokens written to the prompt cache for 5 minutes.';
@@ -166,25 +202,28 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_hour.other_cost IS 'The part of co
 COMMENT ON COLUMN cost_ledger_internal.rollup_hour.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_hour.reported_cost IS 'What providers said the calls cost; NULL where they said nothing.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_hour.cost_without_run IS 'The part of cost whose calls have no run_id; NULL where there is none.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_hour.avoided_cost IS 'What answers from the response cache would have cost; NULL where that is not known of any.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_hour.score IS 'Sum of scores; NULL where no call has one.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_hour.call_cost IS 'Summary of the cost of each call that has one, as first priced: a quantile cannot be adjusted. A call priced later enters then.';
 
 CREATE TABLE cost_ledger_internal.rollup_day (
     day                    date NOT NULL,
     key_id                 integer NOT NULL,
     calls                  bigint NOT NULL DEFAULT 0,
-    priced_calls           bigint NOT NULL DEFAULT 0,
-    unpriced_calls         bigint NOT NULL DEFAULT 0,
-    corrections            bigint NOT NULL DEFAULT 0,
-    retries                bigint NOT NULL DEFAULT 0,
-    tool_calls             bigint NOT NULL DEFAULT 0,
-    accepted_calls         bigint NOT NULL DEFAULT 0,
-    rejected_calls         bigint NOT NULL DEFAULT 0,
-    input_tokens           numeric NOT NULL DEFAULT 0,
-    cache_read_tokens      numeric NOT NULL DEFAULT 0,
-    cache_write_tokens     numeric NOT NULL DEFAULT 0,
-    cache_write_1h_tokens  numeric NOT NULL DEFAULT 0,
-    output_tokens          numeric NOT NULL DEFAULT 0,
-    reasoning_tokens       numeric NOT NULL DEFAULT 0,
+    priced_calls           bigint,
+    unpriced_calls         bigint,
+    corrections            bigint,
+    retries                bigint,
+    tool_calls             bigint,
+    accepted_calls         bigint,
+    rejected_calls         bigint,
+    scored_calls           bigint,
+    input_tokens           numeric,
+    cache_read_tokens      numeric,
+    cache_write_tokens     numeric,
+    cache_write_1h_tokens  numeric,
+    output_tokens          numeric,
+    reasoning_tokens       numeric,
     cost                   numeric,
     cache_read_cost        numeric,
     cache_write_cost       numeric,
@@ -193,11 +232,13 @@ CREATE TABLE cost_ledger_internal.rollup_day (
     adjustment_cost        numeric,
     reported_cost          numeric,
     cost_without_run       numeric,
+    avoided_cost           numeric,
+    score                  numeric,
     call_cost              cost_ledger.summary,
     PRIMARY KEY (day, key_id)
 );
 
-COMMENT ON TABLE cost_ledger_internal.rollup_day IS 'What calls add up to by day of the reporting zone and labels.';
+COMMENT ON TABLE cost_ledger_internal.rollup_day IS 'The cube: what calls add up to by day of the reporting zone and all labels; kept for ledger.retain_days.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_day.day IS 'Day of the reporting zone.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_day.key_id IS 'The labels: rollup_key.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_day.calls IS 'Calls; corrections are not calls.';
@@ -208,6 +249,7 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_day.retries IS 'Calls of operation
 COMMENT ON COLUMN cost_ledger_internal.rollup_day.tool_calls IS 'Tool calls that the models asked for.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_day.accepted_calls IS 'Calls whose outcome was accepted.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_day.rejected_calls IS 'Calls whose outcome was not accepted.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_day.scored_calls IS 'Calls with a score.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_day.input_tokens IS 'All input tokens, cached ones included.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_day.cache_read_tokens IS 'Input tokens read from the prompt cache.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_day.cache_write_tokens IS 'Input tokens written to the prompt cache for 5 minutes.';
@@ -222,38 +264,289 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_day.other_cost IS 'The part of cos
 COMMENT ON COLUMN cost_ledger_internal.rollup_day.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_day.reported_cost IS 'What providers said the calls cost; NULL where they said nothing.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_day.cost_without_run IS 'The part of cost whose calls have no run_id; NULL where there is none.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_day.avoided_cost IS 'What answers from the response cache would have cost; NULL where that is not known of any.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_day.score IS 'Sum of scores; NULL where no call has one.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_day.call_cost IS 'Summary of the cost of each call that has one, as first priced: a quantile cannot be adjusted. A call priced later enters then.';
 
-CREATE TABLE cost_ledger_internal.rollup_month (LIKE cost_ledger_internal.rollup_day INCLUDING DEFAULTS INCLUDING COMMENTS);
-ALTER TABLE cost_ledger_internal.rollup_month RENAME COLUMN day TO month;
-ALTER TABLE cost_ledger_internal.rollup_month ADD PRIMARY KEY (month, key_id);
+CREATE TABLE cost_ledger_internal.rollup_month (
+    month                  date NOT NULL,
+    key_id                 integer NOT NULL,
+    calls                  bigint NOT NULL DEFAULT 0,
+    priced_calls           bigint,
+    unpriced_calls         bigint,
+    corrections            bigint,
+    retries                bigint,
+    tool_calls             bigint,
+    accepted_calls         bigint,
+    rejected_calls         bigint,
+    scored_calls           bigint,
+    input_tokens           numeric,
+    cache_read_tokens      numeric,
+    cache_write_tokens     numeric,
+    cache_write_1h_tokens  numeric,
+    output_tokens          numeric,
+    reasoning_tokens       numeric,
+    cost                   numeric,
+    cache_read_cost        numeric,
+    cache_write_cost       numeric,
+    output_cost            numeric,
+    other_cost             numeric,
+    adjustment_cost        numeric,
+    reported_cost          numeric,
+    cost_without_run       numeric,
+    avoided_cost           numeric,
+    score                  numeric,
+    call_cost              cost_ledger.summary,
+    PRIMARY KEY (month, key_id)
+);
 
-COMMENT ON TABLE cost_ledger_internal.rollup_month IS 'What calls add up to by month of the reporting zone and labels. Otherwise as rollup_day.';
+COMMENT ON TABLE cost_ledger_internal.rollup_month IS 'The cube: what calls add up to by month of the reporting zone and all labels; kept for good.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_month.month IS 'First day of the month, in the reporting zone.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.key_id IS 'The labels: rollup_key.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.calls IS 'Calls; corrections are not calls.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.priced_calls IS 'Calls with a cost, those included that a re-rating gave one.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.unpriced_calls IS 'Calls without a full price (unpriced or partial), less those that got it since.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.corrections IS 'Corrections and adjustments: rows that are differences, not calls.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.retries IS 'Calls of operation retry, and retries inside calls (retry_count).';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.tool_calls IS 'Tool calls that the models asked for.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.accepted_calls IS 'Calls whose outcome was accepted.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.rejected_calls IS 'Calls whose outcome was not accepted.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.scored_calls IS 'Calls with a score.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.input_tokens IS 'All input tokens, cached ones included.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.cache_read_tokens IS 'Input tokens read from the prompt cache.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.cache_write_tokens IS 'Input tokens written to the prompt cache for 5 minutes.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.cache_write_1h_tokens IS 'Input tokens written to the prompt cache for 1 hour.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.output_tokens IS 'All output tokens, reasoning included.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.reasoning_tokens IS 'Output tokens spent on reasoning.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.cache_read_cost IS 'The part of cost for input tokens read from the cache, as first priced; NULL for nothing. What these four parts and adjustment_cost leave of cost is for the other input tokens.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.cache_write_cost IS 'The part of cost for input tokens written to the cache; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.output_cost IS 'The part of cost for output tokens; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.other_cost IS 'The part of cost for meters that are not tokens; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.reported_cost IS 'What providers said the calls cost; NULL where they said nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.cost_without_run IS 'The part of cost whose calls have no run_id; NULL where there is none.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.avoided_cost IS 'What answers from the response cache would have cost; NULL where that is not known of any.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.score IS 'Sum of scores; NULL where no call has one.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.call_cost IS 'Summary of the cost of each call that has one, as first priced: a quantile cannot be adjusted. A call priced later enters then.';
 
+CREATE TABLE cost_ledger_internal.rollup_total_day (
+    day                    date NOT NULL,
+    label_id               integer NOT NULL,
+    calls                  bigint NOT NULL DEFAULT 0,
+    priced_calls           bigint,
+    unpriced_calls         bigint,
+    corrections            bigint,
+    retries                bigint,
+    failed_calls           bigint,
+    tool_calls             bigint,
+    accepted_calls         bigint,
+    rejected_calls         bigint,
+    scored_calls           bigint,
+    input_tokens           numeric,
+    cache_read_tokens      numeric,
+    cache_write_tokens     numeric,
+    cache_write_1h_tokens  numeric,
+    output_tokens          numeric,
+    reasoning_tokens       numeric,
+    cost                   numeric,
+    cache_read_cost        numeric,
+    cache_write_cost       numeric,
+    output_cost            numeric,
+    other_cost             numeric,
+    adjustment_cost        numeric,
+    reported_cost          numeric,
+    cost_without_run       numeric,
+    avoided_cost           numeric,
+    score                  numeric,
+    PRIMARY KEY (label_id, day)
+) WITH (fillfactor = 80);
+
+COMMENT ON TABLE cost_ledger_internal.rollup_total_day IS 'Totals: what calls add up to by day of the reporting zone and each label by itself.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.day IS 'Day of the reporting zone.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.label_id IS 'The label: rollup_label.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.calls IS 'Calls; corrections are not calls.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.priced_calls IS 'Calls with a cost, those included that a re-rating gave one.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.unpriced_calls IS 'Calls without a full price (unpriced or partial), less those that got it since.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.corrections IS 'Corrections and adjustments: rows that are differences, not calls.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.retries IS 'Calls of operation retry, and retries inside calls (retry_count).';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.failed_calls IS 'Calls whose status is_failure().';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.tool_calls IS 'Tool calls that the models asked for.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.accepted_calls IS 'Calls whose outcome was accepted.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.rejected_calls IS 'Calls whose outcome was not accepted.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.scored_calls IS 'Calls with a score.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.input_tokens IS 'All input tokens, cached ones included.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.cache_read_tokens IS 'Input tokens read from the prompt cache.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.cache_write_tokens IS 'Input tokens written to the prompt cache for 5 minutes.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.cache_write_1h_tokens IS 'Input tokens written to the prompt cache for 1 hour.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.output_tokens IS 'All output tokens, reasoning included.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.reasoning_tokens IS 'Output tokens spent on reasoning.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.cache_read_cost IS 'The part of cost for input tokens read from the cache, as first priced; NULL for nothing. What these four parts and adjustment_cost leave of cost is for the other input tokens.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.cache_write_cost IS 'The part of cost for input tokens written to the cache; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.output_cost IS 'The part of cost for output tokens; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.other_cost IS 'The part of cost for meters that are not tokens; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.reported_cost IS 'What providers said the calls cost; NULL where they said nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.cost_without_run IS 'The part of cost whose calls have no run_id; NULL where there is none.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.avoided_cost IS 'What answers from the response cache would have cost; NULL where that is not known of any.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.score IS 'Sum of scores; NULL where no call has one.';
+
+CREATE TABLE cost_ledger_internal.rollup_total_week (
+    week                   date NOT NULL,
+    label_id               integer NOT NULL,
+    calls                  bigint NOT NULL DEFAULT 0,
+    priced_calls           bigint,
+    unpriced_calls         bigint,
+    corrections            bigint,
+    retries                bigint,
+    failed_calls           bigint,
+    tool_calls             bigint,
+    accepted_calls         bigint,
+    rejected_calls         bigint,
+    scored_calls           bigint,
+    input_tokens           numeric,
+    cache_read_tokens      numeric,
+    cache_write_tokens     numeric,
+    cache_write_1h_tokens  numeric,
+    output_tokens          numeric,
+    reasoning_tokens       numeric,
+    cost                   numeric,
+    cache_read_cost        numeric,
+    cache_write_cost       numeric,
+    output_cost            numeric,
+    other_cost             numeric,
+    adjustment_cost        numeric,
+    reported_cost          numeric,
+    cost_without_run       numeric,
+    avoided_cost           numeric,
+    score                  numeric,
+    PRIMARY KEY (label_id, week)
+) WITH (fillfactor = 80);
+
+COMMENT ON TABLE cost_ledger_internal.rollup_total_week IS 'Totals: what calls add up to by week of the reporting zone and each label by itself.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.week IS 'Monday of the ISO week, in the reporting zone.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.label_id IS 'The label: rollup_label.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.calls IS 'Calls; corrections are not calls.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.priced_calls IS 'Calls with a cost, those included that a re-rating gave one.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.unpriced_calls IS 'Calls without a full price (unpriced or partial), less those that got it since.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.corrections IS 'Corrections and adjustments: rows that are differences, not calls.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.retries IS 'Calls of operation retry, and retries inside calls (retry_count).';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.failed_calls IS 'Calls whose status is_failure().';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.tool_calls IS 'Tool calls that the models asked for.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.accepted_calls IS 'Calls whose outcome was accepted.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.rejected_calls IS 'Calls whose outcome was not accepted.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.scored_calls IS 'Calls with a score.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.input_tokens IS 'All input tokens, cached ones included.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.cache_read_tokens IS 'Input tokens read from the prompt cache.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.cache_write_tokens IS 'Input tokens written to the prompt cache for 5 minutes.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.cache_write_1h_tokens IS 'Input tokens written to the prompt cache for 1 hour.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.output_tokens IS 'All output tokens, reasoning included.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.reasoning_tokens IS 'Output tokens spent on reasoning.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.cache_read_cost IS 'The part of cost for input tokens read from the cache, as first priced; NULL for nothing. What these four parts and adjustment_cost leave of cost is for the other input tokens.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.cache_write_cost IS 'The part of cost for input tokens written to the cache; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.output_cost IS 'The part of cost for output tokens; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.other_cost IS 'The part of cost for meters that are not tokens; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.reported_cost IS 'What providers said the calls cost; NULL where they said nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.cost_without_run IS 'The part of cost whose calls have no run_id; NULL where there is none.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.avoided_cost IS 'What answers from the response cache would have cost; NULL where that is not known of any.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.score IS 'Sum of scores; NULL where no call has one.';
+
+CREATE TABLE cost_ledger_internal.rollup_total_month (
+    month                  date NOT NULL,
+    label_id               integer NOT NULL,
+    calls                  bigint NOT NULL DEFAULT 0,
+    priced_calls           bigint,
+    unpriced_calls         bigint,
+    corrections            bigint,
+    retries                bigint,
+    failed_calls           bigint,
+    tool_calls             bigint,
+    accepted_calls         bigint,
+    rejected_calls         bigint,
+    scored_calls           bigint,
+    input_tokens           numeric,
+    cache_read_tokens      numeric,
+    cache_write_tokens     numeric,
+    cache_write_1h_tokens  numeric,
+    output_tokens          numeric,
+    reasoning_tokens       numeric,
+    cost                   numeric,
+    cache_read_cost        numeric,
+    cache_write_cost       numeric,
+    output_cost            numeric,
+    other_cost             numeric,
+    adjustment_cost        numeric,
+    reported_cost          numeric,
+    cost_without_run       numeric,
+    avoided_cost           numeric,
+    score                  numeric,
+    PRIMARY KEY (label_id, month)
+) WITH (fillfactor = 80);
+
+COMMENT ON TABLE cost_ledger_internal.rollup_total_month IS 'Totals: what calls add up to by month of the reporting zone and each label by itself.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.month IS 'First day of the month, in the reporting zone.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.label_id IS 'The label: rollup_label.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.calls IS 'Calls; corrections are not calls.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.priced_calls IS 'Calls with a cost, those included that a re-rating gave one.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.unpriced_calls IS 'Calls without a full price (unpriced or partial), less those that got it since.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.corrections IS 'Corrections and adjustments: rows that are differences, not calls.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.retries IS 'Calls of operation retry, and retries inside calls (retry_count).';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.failed_calls IS 'Calls whose status is_failure().';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.tool_calls IS 'Tool calls that the models asked for.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.accepted_calls IS 'Calls whose outcome was accepted.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.rejected_calls IS 'Calls whose outcome was not accepted.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.scored_calls IS 'Calls with a score.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.input_tokens IS 'All input tokens, cached ones included.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.cache_read_tokens IS 'Input tokens read from the prompt cache.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.cache_write_tokens IS 'Input tokens written to the prompt cache for 5 minutes.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.cache_write_1h_tokens IS 'Input tokens written to the prompt cache for 1 hour.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.output_tokens IS 'All output tokens, reasoning included.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.reasoning_tokens IS 'Output tokens spent on reasoning.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.cache_read_cost IS 'The part of cost for input tokens read from the cache, as first priced; NULL for nothing. What these four parts and adjustment_cost leave of cost is for the other input tokens.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.cache_write_cost IS 'The part of cost for input tokens written to the cache; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.output_cost IS 'The part of cost for output tokens; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.other_cost IS 'The part of cost for meters that are not tokens; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.reported_cost IS 'What providers said the calls cost; NULL where they said nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.cost_without_run IS 'The part of cost whose calls have no run_id; NULL where there is none.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.avoided_cost IS 'What answers from the response cache would have cost; NULL where that is not known of any.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.score IS 'Sum of scores; NULL where no call has one.';
+
+-- Where a run is among runs is found by refresh(), in the batch that brings in
+-- whose run it is: a run without a parent is its own root.
 CREATE TABLE cost_ledger_internal.rollup_run (
     run_id                 text COLLATE "C" PRIMARY KEY,
     parent_run_id          text COLLATE "C",
+    root_run_id            text COLLATE "C",
+    depth                  integer NOT NULL DEFAULT 0,
+    is_circular            boolean NOT NULL DEFAULT false,
     started_at             timestamptz NOT NULL,
     started_on             date NOT NULL,
     ended_at               timestamptz NOT NULL,
     calls                  bigint NOT NULL DEFAULT 0,
-    turns                  bigint NOT NULL DEFAULT 0,
-    failed_calls           bigint NOT NULL DEFAULT 0,
-    unpriced_calls         bigint NOT NULL DEFAULT 0,
-    retries                bigint NOT NULL DEFAULT 0,
-    fallbacks              bigint NOT NULL DEFAULT 0,
-    tool_calls             bigint NOT NULL DEFAULT 0,
-    accepted_calls         bigint NOT NULL DEFAULT 0,
-    rejected_calls         bigint NOT NULL DEFAULT 0,
-    input_tokens           numeric NOT NULL DEFAULT 0,
-    cache_read_tokens      numeric NOT NULL DEFAULT 0,
-    cache_write_tokens     numeric NOT NULL DEFAULT 0,
-    cache_write_1h_tokens  numeric NOT NULL DEFAULT 0,
-    output_tokens          numeric NOT NULL DEFAULT 0,
-    reasoning_tokens       numeric NOT NULL DEFAULT 0,
+    turns                  bigint,
+    failed_calls           bigint,
+    unpriced_calls         bigint,
+    retries                bigint,
+    fallbacks              bigint,
+    tool_calls             bigint,
+    accepted_calls         bigint,
+    rejected_calls         bigint,
+    scored_calls           bigint,
+    input_tokens           numeric,
+    cache_read_tokens      numeric,
+    cache_write_tokens     numeric,
+    cache_write_1h_tokens  numeric,
+    output_tokens          numeric,
+    reasoning_tokens       numeric,
     cost                   numeric,
     adjustment_cost        numeric,
+    avoided_cost           numeric,
+    score                  numeric,
     labels                 cost_ledger_internal.call_labels,
     trace_url              text
 ) WITH (fillfactor = 80);
@@ -261,6 +554,9 @@ CREATE TABLE cost_ledger_internal.rollup_run (
 COMMENT ON TABLE cost_ledger_internal.rollup_run IS 'What the calls of a run add up to.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.run_id IS 'The run.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.parent_run_id IS 'Run that started this run; of several, the first in byte order.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_run.root_run_id IS 'The run at the top of those that started it, whether it has calls or not; NULL for a run without a parent, which is its own.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_run.depth IS 'How many runs it is below that one.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_run.is_circular IS 'Whether the run is one of a circle of parents, which ends at the smallest of its run_ids.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.started_at IS 'called_at of its first call.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.started_on IS 'Day of the reporting zone on which it began.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.ended_at IS 'When its last call ended: called_at and duration_ms, of which at most 30 days count.';
@@ -273,6 +569,7 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_run.fallbacks IS 'Calls of operati
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.tool_calls IS 'Tool calls that the models asked for.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.accepted_calls IS 'Calls whose outcome was accepted.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.rejected_calls IS 'Calls whose outcome was not accepted.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_run.scored_calls IS 'Calls with a score.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.input_tokens IS 'All input tokens, cached ones included.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.cache_read_tokens IS 'Input tokens read from the prompt cache.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.cache_write_tokens IS 'Input tokens written to the prompt cache for 5 minutes.';
@@ -281,25 +578,32 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_run.output_tokens IS 'All output t
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.reasoning_tokens IS 'Output tokens spent on reasoning.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_run.avoided_cost IS 'What answers from the response cache would have cost; NULL where that is not known of any.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_run.score IS 'Sum of scores; NULL where no call has one.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.labels IS 'Team, feature, customer, task type, environment, user, agent and session: each as the first call says it that says anything.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.trace_url IS 'Link to the trace; of several, the first in byte order.';
 
--- All that cost_per_run_by_day reads, in a tenth of the table's space.
+-- All that a day's runs are asked for, in a tenth of the table's space; the dearest
+-- of a week; and a run's children.
 CREATE INDEX rollup_run_started_on ON cost_ledger_internal.rollup_run (started_on) INCLUDE (cost, run_id);
+CREATE INDEX rollup_run_week_cost ON cost_ledger_internal.rollup_run (cost_ledger_internal.week_of(started_on), cost DESC) WHERE cost IS NOT NULL;
 CREATE INDEX rollup_run_parent ON cost_ledger_internal.rollup_run (parent_run_id) WHERE parent_run_id IS NOT NULL;
 
 -- A quantile of a sum that grows cannot be added to: a day is made anew when
 -- one of its runs changes.
 CREATE TABLE cost_ledger_internal.rollup_run_day (
-    day       date PRIMARY KEY,
-    runs      bigint NOT NULL,
-    cost      numeric,
-    max_cost  numeric,
-    run_cost  cost_ledger.summary
+    day        date NOT NULL,
+    task_type  text,
+    runs       bigint NOT NULL,
+    cost       numeric,
+    max_cost   numeric,
+    run_cost   cost_ledger.summary,
+    CONSTRAINT rollup_run_day_key UNIQUE NULLS NOT DISTINCT (day, task_type)
 );
 
-COMMENT ON TABLE cost_ledger_internal.rollup_run_day IS 'What runs add up to by the day of the reporting zone on which they began.';
+COMMENT ON TABLE cost_ledger_internal.rollup_run_day IS 'What runs add up to by the day of the reporting zone on which they began, and by their task type.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.day IS 'Day of the reporting zone.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.task_type IS 'Workflow or kind of task: that of the run.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.runs IS 'Runs that began on it, those without any price included.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.cost IS 'Exact cost of these runs, whenever their calls were, in the ledger''s currency; NULL while nothing has a price.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.max_cost IS 'Cost of the most expensive of them.';
@@ -311,22 +615,25 @@ CREATE TABLE cost_ledger_internal.rollup_session (
     started_on             date NOT NULL,
     ended_at               timestamptz NOT NULL,
     calls                  bigint NOT NULL DEFAULT 0,
-    turns                  bigint NOT NULL DEFAULT 0,
-    failed_calls           bigint NOT NULL DEFAULT 0,
-    unpriced_calls         bigint NOT NULL DEFAULT 0,
-    retries                bigint NOT NULL DEFAULT 0,
-    fallbacks              bigint NOT NULL DEFAULT 0,
-    tool_calls             bigint NOT NULL DEFAULT 0,
-    accepted_calls         bigint NOT NULL DEFAULT 0,
-    rejected_calls         bigint NOT NULL DEFAULT 0,
-    input_tokens           numeric NOT NULL DEFAULT 0,
-    cache_read_tokens      numeric NOT NULL DEFAULT 0,
-    cache_write_tokens     numeric NOT NULL DEFAULT 0,
-    cache_write_1h_tokens  numeric NOT NULL DEFAULT 0,
-    output_tokens          numeric NOT NULL DEFAULT 0,
-    reasoning_tokens       numeric NOT NULL DEFAULT 0,
+    turns                  bigint,
+    failed_calls           bigint,
+    unpriced_calls         bigint,
+    retries                bigint,
+    fallbacks              bigint,
+    tool_calls             bigint,
+    accepted_calls         bigint,
+    rejected_calls         bigint,
+    scored_calls           bigint,
+    input_tokens           numeric,
+    cache_read_tokens      numeric,
+    cache_write_tokens     numeric,
+    cache_write_1h_tokens  numeric,
+    output_tokens          numeric,
+    reasoning_tokens       numeric,
     cost                   numeric,
     adjustment_cost        numeric,
+    avoided_cost           numeric,
+    score                  numeric,
     labels                 cost_ledger_internal.call_labels,
     trace_url              text
 ) WITH (fillfactor = 80);
@@ -345,6 +652,7 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_session.fallbacks IS 'Calls of ope
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.tool_calls IS 'Tool calls that the models asked for.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.accepted_calls IS 'Calls whose outcome was accepted.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.rejected_calls IS 'Calls whose outcome was not accepted.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_session.scored_calls IS 'Calls with a score.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.input_tokens IS 'All input tokens, cached ones included.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.cache_read_tokens IS 'Input tokens read from the prompt cache.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.cache_write_tokens IS 'Input tokens written to the prompt cache for 5 minutes.';
@@ -353,6 +661,8 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_session.output_tokens IS 'All outp
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.reasoning_tokens IS 'Output tokens spent on reasoning.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_session.avoided_cost IS 'What answers from the response cache would have cost; NULL where that is not known of any.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_session.score IS 'Sum of scores; NULL where no call has one.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.labels IS 'Team, feature, customer, task type, environment, user, agent: each as the first call says it that says anything.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.trace_url IS 'Link to the trace; of several, the first in byte order.';
 
@@ -360,9 +670,9 @@ CREATE TABLE cost_ledger_internal.rollup_user_day (
     day                    date NOT NULL,
     user_id                text COLLATE "C",
     calls                  bigint NOT NULL DEFAULT 0,
-    unpriced_calls         bigint NOT NULL DEFAULT 0,
-    input_tokens           numeric NOT NULL DEFAULT 0,
-    output_tokens          numeric NOT NULL DEFAULT 0,
+    unpriced_calls         bigint,
+    input_tokens           numeric,
+    output_tokens          numeric,
     cost                   numeric,
     CONSTRAINT rollup_user_day_key UNIQUE NULLS NOT DISTINCT (day, user_id)
 );
@@ -379,17 +689,19 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_user_day.cost IS 'Exact cost in th
 CREATE TABLE cost_ledger_internal.rollup_user_month (
     month                  date NOT NULL,
     user_id                text COLLATE "C",
+    feature                text COLLATE "C",
     calls                  bigint NOT NULL DEFAULT 0,
-    unpriced_calls         bigint NOT NULL DEFAULT 0,
-    input_tokens           numeric NOT NULL DEFAULT 0,
-    output_tokens          numeric NOT NULL DEFAULT 0,
+    unpriced_calls         bigint,
+    input_tokens           numeric,
+    output_tokens          numeric,
     cost                   numeric,
-    CONSTRAINT rollup_user_month_key UNIQUE NULLS NOT DISTINCT (month, user_id)
+    CONSTRAINT rollup_user_month_key UNIQUE NULLS NOT DISTINCT (month, user_id, feature)
 );
 
-COMMENT ON TABLE cost_ledger_internal.rollup_user_month IS 'What the calls of a user add up to by month of the reporting zone.';
+COMMENT ON TABLE cost_ledger_internal.rollup_user_month IS 'What the calls of a user add up to by month of the reporting zone and feature.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.month IS 'First day of the month, in the reporting zone.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.user_id IS 'The user; NULL for calls that name none.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.feature IS 'Product feature; NULL for calls that name none.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.calls IS 'Calls; corrections are not calls.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.unpriced_calls IS 'Calls without a full price (unpriced or partial), less those that got it since.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.input_tokens IS 'All input tokens, cached ones included.';
@@ -410,6 +722,7 @@ FROM cost_ledger.call c
 WHERE (c.recorded_xid OPERATOR(cost_ledger_internal.>) cost_ledger_internal.consumed_to()
        OR c.recorded_xid = ANY (cost_ledger_internal.unconsumed_xids())
        OR (c.recorded_xid IS NULL AND c.call_id > cost_ledger_internal.unconsumed_base()))
+  AND c.call_id > cost_ledger_internal.partly_consumed(c.recorded_xid)
   AND c.reverses IS NULL
   AND NOT EXISTS (SELECT FROM cost_ledger_internal.reversal v WHERE v.called_at = c.called_at AND v.call_id = c.call_id);
 

@@ -355,4 +355,47 @@ INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, event_ke
 RETURNING tableoid::regclass, cost, region_of_user;
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, event_key, region_of_user) VALUES ('2026-06-02', 'openai', 'gpt-x', 1000000, 'p1', 'eu') RETURNING 1;
 
+-- so with triggers: one that fires before the ledger's is heard by it, one that fires after it sees the row as recorded, and may leave it or change it
+CREATE FUNCTION public.regress_label() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    new.team := 'of ' || new.team;
+    new.input_tokens := 2 * new.input_tokens;
+    RETURN new;
+END
+$$;
+CREATE FUNCTION public.regress_see() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF new.region_of_user IS NULL THEN
+        RAISE NOTICE '% costs %, %, %', new.team, new.cost, new.pricing, new.call_id > 0;
+    ELSE
+        new.region_of_user := format('%s at %s', new.region_of_user, new.cost);
+    END IF;
+    RETURN new;
+END
+$$;
+CREATE TRIGGER a_label BEFORE INSERT ON cost_ledger.call FOR EACH ROW EXECUTE FUNCTION public.regress_label();
+CREATE TEMP TABLE with_triggers AS
+SELECT t.called_at, 'openai' AS provider, 'gpt-x' AS model, 1000000 AS input_tokens, v.team, v.region_of_user, repeat('label', 300) AS api_key, 'k' || row_number() OVER () AS event_key
+FROM (VALUES ('2026-06-03'::timestamptz), ('2031-06-03'), ('1999-06-03')) t (called_at), (VALUES ('one', NULL), ('two', 'eu')) v (team, region_of_user);
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, region_of_user, api_key, event_key)
+SELECT * FROM with_triggers RETURNING tableoid::regclass, team, input_tokens, cost, pricing, region_of_user, length(api_key);
+CREATE TRIGGER z_see BEFORE INSERT ON cost_ledger.call FOR EACH ROW EXECUTE FUNCTION public.regress_see();
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, region_of_user, api_key, event_key)
+SELECT called_at, provider, model, input_tokens, team, region_of_user, api_key, event_key || 'z' FROM with_triggers
+RETURNING tableoid::regclass, team, input_tokens, cost, pricing, region_of_user, length(api_key);
+COPY cost_ledger.call (called_at, provider, model, input_tokens, team, region_of_user) FROM STDIN (FORMAT csv);
+2026-06-03,openai,gpt-x,1000000,three,
+2031-06-03,openai,gpt-x,1000000,three,us
+\.
+-- a replay is one with them too
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, api_key, event_key) SELECT called_at, provider, model, input_tokens, team, api_key, event_key FROM with_triggers WHERE team = 'one' RETURNING 1;
+DROP TRIGGER a_label ON cost_ledger.call;
+DROP TRIGGER z_see ON cost_ledger.call;
+-- and straight into a partition
+INSERT INTO cost_ledger_internal.call_p2026_06 (called_at, provider, model, input_tokens, team) VALUES ('2026-06-03', 'openai', 'gpt-x', 1000000, 'four') RETURNING cost, pricing;
+SELECT date_trunc('year', c.called_at)::date AS year, c.team, c.input_tokens, c.cost, c.pricing, c.region_of_user, length(c.api_key), count(*)
+FROM cost_ledger.call c WHERE c.called_at IN ('2026-06-03', '2031-06-03', '1999-06-03')
+GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 6;
+DROP FUNCTION public.regress_label(), public.regress_see();
+
 SELECT cost_ledger.drop_ledger(i_mean_it => true);

@@ -226,12 +226,13 @@ UPDATE cost_ledger.budget SET is_active = false WHERE budget_id = :id;
 SELECT pg_temp.ask('b7', '{"team": "b"}', 500);
 SELECT pg_temp.call('b3', 'b', 3);
 SELECT hold_key, state, cost FROM cost_ledger_internal.hold WHERE hold_key = 'b3';
--- on again: what was spent meanwhile counts, what was granted before holds nothing of it
+-- on again: what was spent meanwhile counts, and what was granted holds of it
 UPDATE cost_ledger.budget SET is_active = true WHERE budget_id = :id;
 SELECT * FROM balance;
+SELECT cost_ledger.release('b7');
 SELECT pg_temp.call('b4', 'b', 4);
 SELECT * FROM balance;
--- a budget that is new while calls are on their way gets their cost, no hold
+-- a budget that is new while calls are on their way has their holds, and gets their cost
 SELECT pg_temp.ask('b8', '{"team": "b"}', 1);
 SELECT cost_ledger.set_budget('later', '{"team": "b"}', 'total', 20) > 0 AS set;
 SELECT * FROM balance ORDER BY 1;

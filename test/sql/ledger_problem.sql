@@ -6,6 +6,8 @@ SET client_min_messages = warning;
 SET timezone = 'UTC';
 \set SHOW_CONTEXT never
 SELECT cost_ledger.create_ledger();
+-- However long ago the times below are.
+UPDATE cost_ledger.ledger SET retain_hours = '1000 years', retain_days = '1000 years';
 SELECT count(*) FROM cost_ledger.create_partitions('2026-01-01', '2026-04-30');
 SELECT cost_ledger.set_price('openai', 'm', '{"input_tokens": 1}', '2020-01-01') > 0 AS set;
 UPDATE cost_ledger.alert_rule SET is_active = false WHERE kind NOT IN ('ledger_problem', 'needs_post_restore');

@@ -216,6 +216,8 @@ COPY cost_ledger.call (provider, model, input_tokens) FROM stdin;
 openai	m	7
 \.
 CALL cost_ledger.refresh();
+CALL cost_ledger.index_calls('{run_id}');
+SELECT FROM cost_ledger.find_calls('{"run_id": "r", "user_id": "u", "session_id": "s"}');
 CALL cost_ledger.run_jobs();
 INSERT INTO cost_ledger.call (provider, model, input_tokens, hold_id) SELECT 'openai', 'm', 10, r.hold_id FROM cost_ledger.reserve('settled', '{"team": "t"}', 1) r;
 CALL cost_ledger.refresh(1);

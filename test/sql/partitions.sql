@@ -88,6 +88,8 @@ SELECT cost_ledger.drop_ledger(i_mean_it => true);
 -- Retention.
 --
 SELECT cost_ledger.create_ledger('Asia/Kolkata');  -- UTC+05:30
+-- However long ago the times below are.
+UPDATE cost_ledger.ledger SET retain_hours = '1000 years', retain_days = '1000 years';
 SELECT cost_ledger.set_price('acme', 'm', '{"input_tokens": 1000000}', '2010-01-01') > 0 AS is_set;
 SELECT cost_ledger.create_partitions('2024-01-15', '2024-04-15');
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, event_key, team, run_id, session_id, user_id) VALUES
@@ -201,10 +203,10 @@ SELECT cost_ledger_internal.drain_default('2024-05-01');
 SELECT * FROM cost_ledger.apply_retention('2024-04-30 18:30Z');
 CALL cost_ledger.refresh();
 SELECT * FROM cost_ledger.check_rollups();
-UPDATE cost_ledger_internal.rollup_day SET cost = cost + 1 WHERE day = '2024-01-10';
+UPDATE cost_ledger_internal.rollup_total_day SET cost = cost + 1 WHERE day = '2024-01-10';
 SELECT starts_at, rollup_cost, is_equal FROM cost_ledger.retention_check;
 SELECT * FROM cost_ledger.apply_retention('2024-04-30 18:30Z');
-UPDATE cost_ledger_internal.rollup_day SET cost = cost - 1 WHERE day = '2024-01-10';
+UPDATE cost_ledger_internal.rollup_total_day SET cost = cost - 1 WHERE day = '2024-01-10';
 SELECT * FROM cost_ledger.apply_retention('2024-04-30 18:30Z');
 SELECT partition, rows, cost, first_call_id, last_call_id FROM cost_ledger.retention_log ORDER BY log_id;
 SELECT starts_at, dropped_rows, dropped_cost, later_rows, later_cost, rollup_rows, rollup_cost, is_equal FROM cost_ledger.retention_check;

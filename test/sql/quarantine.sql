@@ -6,6 +6,8 @@ SET datestyle = 'ISO, YMD';
 \set SHOW_CONTEXT never
 \set VERBOSITY terse
 SELECT cost_ledger.create_ledger();
+-- However long ago the times below are.
+UPDATE cost_ledger.ledger SET retain_hours = '1000 years', retain_days = '1000 years';
 SELECT cost_ledger.create_partitions('2026-03-01', '2026-04-30') IS NOT NULL AS made;
 SELECT cost_ledger.set_price('acme', 'm', '{"input_tokens": 1000000}', '2010-01-01') > 0 AS is_set;
 SELECT cost_ledger.set_budget('acme', '{"provider": "acme"}', 'total', 1000) > 0 AS is_set;

@@ -55,7 +55,7 @@ BEGIN
     FOREACH view IN ARRAY '{call_detail,unpriced_call,run_cost,most_expensive_run,cost_per_run_by_day,cost_per_user_by_month,cost_by_task_type,cost_by_model,
                             cost_by_operation,cache_hit_by_feature,week_over_week,chargeback_by_month,margin_by_feature,reported_cost_difference,rerate_batch_summary}'::text[] LOOP
         PERFORM set_config('role', as_role, true);
-        EXECUTE format('SELECT array_agg(to_jsonb(v) - ''{call_id,recorded_at,recorded_xid,price_id,corrects,created_at,depth,tags,row_key}''::text[]) FROM cost_ledger.%I v', view) INTO found;
+        EXECUTE format('SELECT array_agg(to_jsonb(v) - ''{call_id,recorded_at,recorded_xid,price_id,corrects,created_at,depth,root_run_id,tags,row_key}''::text[]) FROM cost_ledger.%I v', view) INTO found;
         PERFORM set_config('role', 'none', true);
         INSERT INTO seen SELECT look.state, look.reader, look.view, f FROM (SELECT view) AS look (view), unnest(found) AS f;
     END LOOP;
@@ -80,6 +80,8 @@ CREATE ROLE regress_member IN ROLE regress_team;
 CREATE ROLE regress_everything;
 CREATE ROLE regress_nothing;
 SELECT cost_ledger.create_ledger();
+-- However long ago the times below are.
+UPDATE cost_ledger.ledger SET retain_hours = '1000 years', retain_days = '1000 years';
 SELECT cost_ledger.grant_team_reader('regress_team', 'team-a'), cost_ledger.grant_customer_reader('regress_customer', 'cust-x'),
        cost_ledger.grant_team_reader('regress_two_teams', 'team-a'), cost_ledger.grant_team_reader('regress_two_teams', 'team-b'),
        cost_ledger.grant_team_reader('regress_team_and_customer', 'team-b'), cost_ledger.grant_customer_reader('regress_team_and_customer', 'cust-z'),
@@ -318,6 +320,7 @@ DECLARE
 BEGIN
     FOR r IN SELECT * FROM reader LOOP
         PERFORM cost_ledger.create_ledger();
+        UPDATE cost_ledger.ledger SET retain_hours = '1000 years', retain_days = '1000 years';
         PERFORM pg_temp.fill(1, r.condition);
         -- Revenue of others is not in it.
         IF r.condition <> 'true' THEN

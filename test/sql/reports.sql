@@ -179,6 +179,8 @@ SELECT cost_ledger.drop_ledger(i_mean_it => true);
 
 -- A zone with summer time.  2025-03-30 has 23 hours there, 2025-10-26 has 25.
 SELECT cost_ledger.create_ledger('Europe/Berlin');
+-- However long ago the times below are.
+UPDATE cost_ledger.ledger SET retain_hours = '1000 years', retain_days = '1000 years';
 SELECT cost_ledger.set_price('acme', 'm', '{"input_tokens": 1000000}', '2025-01-01') > 0 AS is_set;
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) VALUES
     ('2025-03-18 12:00:00Z', 'acme', 'm', 999),  -- a Tuesday: the ledger's first week is not complete
@@ -345,10 +347,23 @@ SELECT r.relname, a.attname AS without_comment
     ORDER BY r.relname, a.attnum;
 SELECT r.relname, a.attname, format_type(a.atttypid, a.atttypmod) AS not_for_every_tool
     FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0
-    WHERE r.relkind = 'v' AND r.relname NOT IN ('call_detail', 'seen_call', 'granted_role')
+    WHERE r.relkind = 'v' AND r.relname NOT IN ('call_detail', 'seen_call', 'granted_role', 'call_measure', 'consumed_measure', 'unconsumed_measure', 'live_call', 'live_call_by_id', 'live_run_day')
       AND a.atttypid NOT IN ('text'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'double precision'::regtype,
                              'timestamptz'::regtype, 'date'::regtype, 'boolean'::regtype)
     ORDER BY r.relname, a.attnum;
+-- The seam: what people read knows no table of rollups, but for what tells how these
+-- are, and the last column of what it reads says on which node a row is.
+SELECT DISTINCT v.relname AS view, t.relname AS reads
+FROM pg_rewrite r
+JOIN pg_class v ON v.oid = r.ev_class AND v.relnamespace = 'cost_ledger'::regnamespace
+JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
+JOIN pg_class t ON t.oid = d.refobjid AND t.relname LIKE 'rollup\_%' AND t.relname <> 'rollup_state'
+WHERE v.relname NOT IN ('rollup_status', 'retention_check')
+ORDER BY 1, 2;
+SELECT c.relname
+FROM pg_class c
+JOIN LATERAL (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = c.oid ORDER BY a.attnum DESC LIMIT 1) l ON l.attname <> 'node'
+WHERE c.relnamespace = 'cost_ledger_internal'::regnamespace AND c.relname LIKE 'live\_%' AND c.relname NOT LIKE 'live\_call%' AND c.relkind = 'v';
 -- The zone is looked up once per query, never once per row.
 DO $$
 DECLARE

@@ -6,6 +6,8 @@ SET TIME ZONE 'UTC';
 SET DateStyle = 'ISO';
 \set SHOW_CONTEXT never
 SELECT cost_ledger.create_ledger();
+-- A rolling window of dropped calls is known by the hour as long as hours are kept, else by the day.
+UPDATE cost_ledger.ledger SET retain_hours = '1000 years', retain_days = '1000 years';
 SELECT cost_ledger.create_partitions('2026-01-01', '2026-03-31') IS NOT NULL AS made;
 SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 3, "output_tokens": 6}', '2020-01-01') > 0 AS is_set, cost_ledger.set_price('p', 'n', '{"input_tokens": 1}', '2020-01-01') > 0 AS is_set;
 -- January, which will be dropped: 3 + 3 + 6 of m, 1 of n, one without a price; February: 6 + 3

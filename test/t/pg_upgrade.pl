@@ -104,12 +104,14 @@ sub ledger_is
 {
     my ($node, $what) = @_;
     is(psql($node, q{SELECT count(*) FILTER (WHERE corrects IS NULL), trim_scale(sum(cost) * 1000000) FROM cost_ledger.call}), "$calls|$sum", "$what: the calls");
-    # Every call above has a run and a session.  Minutes go after two days, and
-    # the views of calls have only those that are not in the rollups.
+    # Every call above has a run and a session.  Minutes go after two days, hours
+    # after five weeks; the views of calls have only those that are not in the
+    # rollups, those of runs by day and of the dearest no calls, or not all.
     for my $view (split /\n/, psql($node, q{SELECT relname FROM pg_class WHERE relnamespace = 'cost_ledger_internal'::regnamespace
-        AND relkind = 'v' AND relname LIKE 'live\_%' AND relname <> 'live_minute' AND relname NOT LIKE 'live\_call%' ORDER BY 1}))
+        AND relkind = 'v' AND relname LIKE 'live\_%' AND relname <> ALL ('{live_minute,live_hour,live_run_day,live_dear_run}') AND relname NOT LIKE 'live\_call%' ORDER BY 1}))
     {
-        is(psql($node, qq{SELECT sum(calls), trim_scale(sum(cost) * 1000000) FROM cost_ledger_internal.$view}), "$calls|$sum", "$what: $view");
+        my $all = $view =~ /total/ ? " WHERE label = 'all'" : '';
+        is(psql($node, qq{SELECT sum(calls), trim_scale(sum(cost) * 1000000) FROM cost_ledger_internal.$view$all}), "$calls|$sum", "$what: $view");
     }
     is(psql($node, 'SELECT (SELECT count(*) FROM cost_ledger.check_rollups()), (SELECT count(*) FROM cost_ledger.check_balances())'), '0|0',
         "$what: rollups and balances are right");

@@ -216,7 +216,7 @@ consumed_is($fork, 'ledger', 'fork: on its own');
 
 # A newer dump from where it was copied, restored in its place, does not.
 ($calls, $sum) = ($calls_of_first, $sum_of_first);
-burn($first, 3000);
+burn($first, 6000);
 record($first, 'ledger', 3, 1);
 $first->safe_psql('ledger', 'CALL cost_ledger.refresh()');
 record($first, 'ledger', 2, 1);

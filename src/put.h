@@ -1,0 +1,34 @@
+/*-------------------------------------------------------------------------
+ * put.h
+ *	  Adds parts to the tables of the rollups.
+ *-------------------------------------------------------------------------
+ */
+#ifndef COST_LEDGER_PUT_H
+#define COST_LEDGER_PUT_H
+
+#include "delta.h"
+#include "utils/array.h"
+
+typedef enum RollupTable
+{
+	ROLLUP_MINUTE,
+	ROLLUP_HOUR,
+	ROLLUP_DAY,
+	ROLLUP_MONTH,
+	ROLLUP_TOTAL_DAY,
+	ROLLUP_TOTAL_WEEK,
+	ROLLUP_TOTAL_MONTH,
+	ROLLUP_USER_DAY,
+	ROLLUP_USER_MONTH,
+	ROLLUP_SESSION,
+	ROLLUP_RUN,
+	NUM_ROLLUP_TABLES
+} RollupTable;
+
+extern void cl_find_ids(const char *table, const Table *subjects, int num_values);
+extern void cl_put_parts(RollupTable table, Part **parts, uint64 num_parts);
+extern void cl_delete_parts(RollupTable table, Part **parts, uint64 num_parts, Datum kept_times, bool *is_kept);
+extern void cl_find_run_days(const Table *runs, MemoryContext context, ArrayBuildState **days);
+extern uint64 cl_sorted_parts(const Table *table, Part ***parts);
+
+#endif							/* COST_LEDGER_PUT_H */
