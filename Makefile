@@ -32,6 +32,7 @@ OBJS = \
 	src/run_tree.o \
 	src/budget_definition.o \
 	src/budget_decision.o \
+	src/budget_settle.o \
 	src/hold.o \
 	src/call_trigger.o \
 	src/job.o \

@@ -42,19 +42,13 @@ static const char *const label_names[] = {
 	"request_id", "tool", "depth"
 };
 
-#define MAX_LABELS ((int) lengthof(label_names))
-
-typedef struct Labels
-{
-	int			n;
-	BudgetLabel label[MAX_LABELS];
-} Labels;
+StaticAssertDecl(lengthof(label_names) == MAX_BUDGET_LABELS, "labels of a call and their names");
 
 typedef struct Request
 {
 	Datum		hold_key;
-	Labels		labels;			/* as they were sent */
-	Labels		wanted;			/* as the call will have them */
+	BudgetLabels		labels;			/* as they were sent */
+	BudgetLabels		wanted;			/* as the call will have them */
 	Numeric		estimate;		/* NULL: not known */
 	bool		is_priced;		/* by us, of the tokens that were said */
 	int64		input_tokens;	/* -1: not said */
@@ -149,53 +143,6 @@ exact_text(Numeric amount)
 /* ---- labels ---- */
 
 static const char *
-find_label(const Labels *labels, const char *name)
-{
-	for (int i = 0; i < labels->n; i++)
-	{
-		if (strcmp(labels->label[i].name, name) == 0)
-			return labels->label[i].value;
-	}
-	return NULL;
-}
-
-static const char *
-shortened(const char *value, int limit)
-{
-	if (strlen(value) <= (size_t) limit)
-		return value;
-	return TextDatumGetCString(cl_shorten_datum(CStringGetTextDatum(value), limit));
-}
-
-/*
- * As kept_label() has it.
- */
-static const char *
-kept_value(const char *name, const char *value)
-{
-	bool		is_id = strcmp(name, "run_id") == 0 || strcmp(name, "session_id") == 0 ||
-		strcmp(name, "user_id") == 0 || strcmp(name, "parent_run_id") == 0;
-
-	return shortened(value, is_id ? MAX_ID_LEN : MAX_LABEL_LEN);
-}
-
-static void
-set_label(Labels *labels, const char *name, const char *value)
-{
-	int			i = 0;
-
-	if (value == NULL || value[0] == '\0')
-		return;
-	while (i < labels->n && strcmp(labels->label[i].name, name) != 0)
-		i++;
-	if (i == labels->n)
-		labels->n++;
-	labels->label[i].name = name;
-	labels->label[i].value = kept_value(name, value);
-	labels->label[i].key = psprintf("%s=%s", name, shortened(labels->label[i].value, MAX_ID_LEN));
-}
-
-static const char *
 label_text(const JsonbValue *value)
 {
 	switch (value->type)
@@ -214,7 +161,7 @@ label_text(const JsonbValue *value)
 static const char *
 known_label(const JsonbValue *key, const JsonbValue *value)
 {
-	for (int i = 0; i < MAX_LABELS && value->type != jbvBinary; i++)
+	for (int i = 0; i < MAX_BUDGET_LABELS && value->type != jbvBinary; i++)
 	{
 		if ((int) strlen(label_names[i]) == key->val.string.len &&
 			memcmp(label_names[i], key->val.string.val, key->val.string.len) == 0)
@@ -227,7 +174,7 @@ known_label(const JsonbValue *key, const JsonbValue *value)
 }
 
 static void
-read_labels(Jsonb *json, Labels *labels)
+read_labels(Jsonb *json, BudgetLabels *labels)
 {
 	JsonbIterator *it = JsonbIteratorInit(&json->root);
 	JsonbIteratorToken token;
@@ -244,7 +191,7 @@ read_labels(Jsonb *json, Labels *labels)
 		if (token != WJB_KEY)
 			continue;
 		JsonbIteratorNext(&it, &value, true);
-		set_label(labels, known_label(&key, &value), label_text(&value));
+		cl_set_label(labels, known_label(&key, &value), label_text(&value));
 	}
 }
 
@@ -307,13 +254,13 @@ name_model(FunctionCallInfo fcinfo, Request *request)
 	static const char *const names[] = {"provider", "model"};
 
 	request->wanted.n = 0;
-	set_label(&request->wanted, "service_class", "standard");
+	cl_set_label(&request->wanted, "service_class", "standard");
 	for (int i = 0; i < request->labels.n; i++)
-		set_label(&request->wanted, request->labels.label[i].name, request->labels.label[i].value);
+		cl_set_label(&request->wanted, request->labels.label[i].name, request->labels.label[i].value);
 	for (int i = 0; i < 2; i++)
 	{
 		if (!PG_ARGISNULL(3 + i))
-			set_label(&request->wanted, names[i], TextDatumGetCString(PG_GETARG_DATUM(3 + i)));
+			cl_set_label(&request->wanted, names[i], TextDatumGetCString(PG_GETARG_DATUM(3 + i)));
 	}
 }
 
@@ -336,7 +283,7 @@ read_request(FunctionCallInfo fcinfo, Request *request)
 }
 
 static Datum
-labels_json(const Labels *labels)
+labels_json(const BudgetLabels *labels)
 {
 	JsonbParseState *state = NULL;
 
@@ -456,9 +403,9 @@ price_request(const Request *request, const char *model)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {TIMESTAMPTZOID, TEXTOID, TEXTOID, INT8OID, INT8OID, TEXTOID, TEXTOID, TEXTOID};
-	const char *texts[] = {find_label(&request->wanted, "provider"), model,
-		find_label(&request->wanted, "service_class"), find_label(&request->wanted, "region"),
-	find_label(&request->wanted, "customer")};
+	const char *texts[] = {cl_label_value(&request->wanted, "provider"), model,
+		cl_label_value(&request->wanted, "service_class"), cl_label_value(&request->wanted, "region"),
+	cl_label_value(&request->wanted, "customer")};
 	const int	places[] = {1, 2, 5, 6, 7};
 	Datum		values[8] = {TimestampTzGetDatum(request->at)};
 	char		nulls[] = "        ";
@@ -485,9 +432,9 @@ find_depth(const Request *request)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {TEXTOID};
-	const char *said = find_label(&request->wanted, "depth");
-	const char *parent = find_label(&request->wanted, "parent_run_id");
-	const char *run = parent ? parent : find_label(&request->wanted, "run_id");
+	const char *said = cl_label_value(&request->wanted, "depth");
+	const char *parent = cl_label_value(&request->wanted, "parent_run_id");
+	const char *run = parent ? parent : cl_label_value(&request->wanted, "run_id");
 	Datum		value;
 
 	if (said != NULL && strspn(said, "0123456789") == strlen(said) && strlen(said) <= 9)
@@ -499,36 +446,7 @@ find_depth(const Request *request)
 	return number(DatumGetInt32(result(0, 1, NULL)) + (parent ? 1 : 0));
 }
 
-static bool
-is_turn(const char *operation)
-{
-	static const char *const others[] = {
-		"retry", "fallback", "eval", "judge", "embedding", "embeddings", "rerank",
-		"moderation", "background", "routing"
-	};
-
-	for (int i = 0; operation != NULL && i < (int) lengthof(others); i++)
-	{
-		if (pg_strcasecmp(operation, others[i]) == 0)
-			return false;
-	}
-	return true;
-}
-
 /* ---- which budgets ---- */
-
-static bool
-belongs(const BudgetDefinition *budget, const Labels *labels)
-{
-	for (int i = 0; i < budget->nscope; i++)
-	{
-		const char *value = find_label(labels, budget->scope[i].name);
-
-		if (value == NULL || strcmp(value, budget->scope[i].value) != 0)
-			return false;
-	}
-	return budget->each_of == NULL || find_label(labels, budget->each_of) != NULL;
-}
 
 /*
  * What the call asks of a budget; of a token budget, an estimate alone says
@@ -568,16 +486,16 @@ is_candidate(List *candidates, BudgetDefinition *budget, const char *entity)
 }
 
 static List *
-add_candidate(List *candidates, const Request *request, const Labels *labels, BudgetDefinition *budget, Numeric estimate, bool is_degraded)
+add_candidate(List *candidates, const Request *request, const BudgetLabels *labels, BudgetDefinition *budget, Numeric estimate, bool is_degraded)
 {
 	BudgetLimit *limit = cl_budget_limit(budget, request->at);
-	const char *entity = budget->each_of ? shortened(find_label(labels, budget->each_of), MAX_ID_LEN) : "";
+	const char *entity = budget->each_of ? cl_shortened(cl_label_value(labels, budget->each_of), MAX_ID_LEN) : "";
 	Candidate  *candidate;
 
 	if (limit == NULL || is_candidate(candidates, budget, entity))
 		return candidates;
 	/* What is no turn is not stopped for turns. */
-	if (budget->metric == METRIC_TURNS && !is_turn(find_label(labels, "operation")))
+	if (budget->metric == METRIC_TURNS && !cl_is_turn(cl_label_value(labels, "operation")))
 		return candidates;
 	candidate = palloc0(sizeof(Candidate));
 	candidate->budget = budget;
@@ -593,7 +511,7 @@ add_candidate(List *candidates, const Request *request, const Labels *labels, Bu
 }
 
 static List *
-find_candidates(List *candidates, const Request *request, const Labels *labels, Numeric estimate, bool is_degraded)
+find_candidates(List *candidates, const Request *request, const BudgetLabels *labels, Numeric estimate, bool is_degraded)
 {
 	for (int i = -1; i < labels->n; i++)
 	{
@@ -602,7 +520,7 @@ find_candidates(List *candidates, const Request *request, const Labels *labels, 
 
 		for (; nfound > 0; nfound--, budget++)
 		{
-			if (belongs(budget, labels))
+			if (cl_belongs(budget, labels))
 				candidates = add_candidate(candidates, request, labels, budget, estimate, is_degraded);
 		}
 	}
@@ -635,11 +553,11 @@ add_degraded(List *candidates, const Request *request)
 	for (int i = 0; i < n; i++)
 	{
 		const char *model = may_degrade_to(list_nth(candidates, i));
-		Labels		labels = request->wanted;
+		BudgetLabels		labels = request->wanted;
 
 		if (model == NULL)
 			continue;
-		set_label(&labels, "model", model);
+		cl_set_label(&labels, "model", model);
 		candidates = find_candidates(candidates, request, &labels,
 									 request->is_priced ? price_request(request, model) : request->estimate, true);
 	}
@@ -1078,16 +996,16 @@ counts(const Candidate *candidate, const Answer *answer, bool for_degraded)
 static bool
 is_concerned(const Candidate *candidate, const Request *request, const char *degrade_to)
 {
-	Labels		labels = request->wanted;
+	BudgetLabels		labels = request->wanted;
 
 	if (!candidate->is_degraded)
 		return true;
 	if (degrade_to == NULL)
 		return false;
-	set_label(&labels, "model", degrade_to);
-	return belongs(candidate->budget, &labels) &&
+	cl_set_label(&labels, "model", degrade_to);
+	return cl_belongs(candidate->budget, &labels) &&
 		(candidate->budget->each_of == NULL ||
-		 strcmp(shortened(find_label(&labels, candidate->budget->each_of), MAX_ID_LEN), candidate->entity) == 0);
+		 strcmp(cl_shortened(cl_label_value(&labels, candidate->budget->each_of), MAX_ID_LEN), candidate->entity) == 0);
 }
 
 /*
@@ -1143,8 +1061,8 @@ request_json(FunctionCallInfo fcinfo, const Request *request)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {JSONBOID, NUMERICOID, TEXTOID, TEXTOID, INT8OID, INT8OID};
-	const char *provider = find_label(&request->wanted, "provider");
-	const char *model = find_label(&request->wanted, "model");
+	const char *provider = cl_label_value(&request->wanted, "provider");
+	const char *model = cl_label_value(&request->wanted, "model");
 	Datum		values[] = {
 		labels_json(&request->labels),
 		PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2),
@@ -1215,8 +1133,8 @@ hold(Answer *answer, List *candidates, const Request *request, Datum request_doc
 	Datum		values[18] = {request->hold_key};
 	char		nulls[] = "                  ";
 
-	put_text(&values[1], &nulls[1], find_label(&request->wanted, "run_id"));
-	put_text(&values[2], &nulls[2], find_label(&request->wanted, "parent_run_id"));
+	put_text(&values[1], &nulls[1], cl_label_value(&request->wanted, "run_id"));
+	put_text(&values[2], &nulls[2], cl_label_value(&request->wanted, "parent_run_id"));
 	values[3] = request_doc;
 	put_numeric(&values[4], &nulls[4], answer->estimate);
 	values[5] = TimestampTzGetDatum(request->at);
@@ -1428,8 +1346,8 @@ remember_run(const Request *request)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {TEXTOID, TEXTOID};
-	const char *run = find_label(&request->wanted, "run_id");
-	const char *parent = find_label(&request->wanted, "parent_run_id");
+	const char *run = cl_label_value(&request->wanted, "run_id");
+	const char *parent = cl_label_value(&request->wanted, "parent_run_id");
 	Datum		values[2];
 
 	if (run == NULL || parent == NULL)
@@ -1461,7 +1379,7 @@ answer_request(FunctionCallInfo fcinfo, Request *request, Answer *answer, int64 
 	}
 	if (request->estimate == NULL)
 	{
-		request->estimate = price_request(request, find_label(&request->wanted, "model"));
+		request->estimate = price_request(request, cl_label_value(&request->wanted, "model"));
 		request->is_priced = request->estimate != NULL;
 	}
 	/* What was in the way may be the hold of the same request. */

@@ -12,10 +12,12 @@
 #include "cost_ledger.h"
 
 #include "access/htup_details.h"
+#include "bounds.h"
 #include "budget_definition.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "ledger.h"
+#include "period.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
@@ -91,8 +93,9 @@ static const char *const definition_query =
 	" v.valid_from, coalesce(v.valid_to, 'infinity'), v.limit_amount,"
 	" ARRAY(SELECT v.limit_amount * t.threshold FROM unnest(v.thresholds) WITH ORDINALITY AS t (threshold, n) ORDER BY t.n),"
 	" v.actions, v.degrade_to "
-	"FROM cost_ledger.budget b CROSS JOIN cost_ledger.ledger l JOIN cost_ledger.budget_version v USING (budget_id) "
-	"WHERE b.is_active AND (v.valid_to IS NULL OR v.valid_to > now() - interval '1 day') "
+	"FROM cost_ledger.budget b CROSS JOIN cost_ledger.ledger l "
+	"LEFT JOIN cost_ledger.budget_version v ON v.budget_id = b.budget_id AND (v.valid_to IS NULL OR v.valid_to > now() - interval '1 day') "
+	"WHERE b.is_active "
 	"ORDER BY b.match_key, b.budget_id, v.version DESC";
 
 static Datum
@@ -153,6 +156,18 @@ read_limit(HeapTuple tuple, BudgetLimit *limit)
 		limit->thresholds[i].amount = DatumGetNumericCopy(amounts[i]);
 		limit->thresholds[i].action = find_word(TextDatumGetCString(actions[i]), action_names, lengthof(action_names));
 	}
+}
+
+/*
+ * A budget that is being made has none yet.
+ */
+static bool
+has_limit(HeapTuple tuple)
+{
+	bool		isnull;
+
+	(void) column(tuple, VALID_FROM, &isnull);
+	return !isnull;
 }
 
 static void
@@ -216,7 +231,7 @@ read_budgets(uint64 nrows)
 			   DatumGetInt64(column(rows[n], BUDGET_ID, NULL)) == DatumGetInt64(column(rows[0], BUDGET_ID, NULL)))
 			n++;
 		read_budget(rows[0], budget, n);
-		while (budget->nlimits < (int) n)
+		while (budget->nlimits < (int) n && has_limit(rows[budget->nlimits]))
 		{
 			read_limit(rows[budget->nlimits], budget->limits + budget->nlimits);
 			budget->nlimits++;
@@ -315,17 +330,104 @@ cl_budget_limit(const BudgetDefinition *budget, TimestampTz at)
 }
 
 /*
+ * The value of a label, or NULL.
+ */
+const char *
+cl_label_value(const BudgetLabels *labels, const char *name)
+{
+	for (int i = 0; i < labels->n; i++)
+	{
+		if (strcmp(labels->label[i].name, name) == 0)
+			return labels->label[i].value;
+	}
+	return NULL;
+}
+
+/*
+ * As the ledger keeps it: the end gives way to an MD5.
+ */
+const char *
+cl_shortened(const char *value, int limit)
+{
+	if (strlen(value) <= (size_t) limit)
+		return value;
+	return TextDatumGetCString(cl_shorten_datum(CStringGetTextDatum(value), limit));
+}
+
+/*
+ * As kept_label() has it.
+ */
+static const char *
+kept_value(const char *name, const char *value)
+{
+	bool		is_id = strcmp(name, "run_id") == 0 || strcmp(name, "session_id") == 0 ||
+		strcmp(name, "user_id") == 0 || strcmp(name, "parent_run_id") == 0;
+
+	return cl_shortened(value, is_id ? MAX_ID_LEN : MAX_LABEL_LEN);
+}
+
+/*
+ * Sets a label; none and the empty one are not there.
+ */
+void
+cl_set_label(BudgetLabels *labels, const char *name, const char *value)
+{
+	int			i = 0;
+
+	if (value == NULL || value[0] == '\0')
+		return;
+	while (i < labels->n && strcmp(labels->label[i].name, name) != 0)
+		i++;
+	if (i == labels->n)
+		labels->n++;
+	labels->label[i].name = name;
+	labels->label[i].value = kept_value(name, value);
+	labels->label[i].key = psprintf("%s=%s", name, cl_shortened(labels->label[i].value, MAX_ID_LEN));
+}
+
+/*
+ * Whether a call with these labels counts for a budget.
+ */
+bool
+cl_belongs(const BudgetDefinition *budget, const BudgetLabels *labels)
+{
+	for (int i = 0; i < budget->nscope; i++)
+	{
+		const char *value = cl_label_value(labels, budget->scope[i].name);
+
+		if (value == NULL || strcmp(value, budget->scope[i].value) != 0)
+			return false;
+	}
+	return budget->each_of == NULL || cl_label_value(labels, budget->each_of) != NULL;
+}
+
+/*
+ * As is_turn() of SQL.
+ */
+bool
+cl_is_turn(const char *operation)
+{
+	static const char *const others[] = {
+		"retry", "fallback", "eval", "judge", "embedding", "embeddings", "rerank",
+		"moderation", "background", "routing"
+	};
+
+	for (int i = 0; operation != NULL && i < (int) lengthof(others); i++)
+	{
+		if (pg_strcasecmp(operation, others[i]) == 0)
+			return false;
+	}
+	return true;
+}
+
+/*
  * Every minute that the window touches, as budget_period() has it.
  */
 static void
 find_window(BudgetDefinition *budget, TimestampTz at)
 {
-	TimestampTz start = at - budget->period_length;
-	int64		rest = start % USECS_PER_MINUTE;
-	int64		rest_now = at % USECS_PER_MINUTE;
-
-	budget->period_start = start - (rest < 0 ? rest + USECS_PER_MINUTE : rest);
-	budget->period_end = at - (rest_now < 0 ? rest_now + USECS_PER_MINUTE : rest_now) + USECS_PER_MINUTE;
+	budget->period_start = cl_minute_of(at - budget->period_length);
+	budget->period_end = cl_minute_of(at) + USECS_PER_MINUTE;
 }
 
 /*

@@ -40,6 +40,15 @@ typedef struct BudgetLabel
 	const char *key;			/* name=value, as match_key has it */
 } BudgetLabel;
 
+/* All that a call can have. */
+#define MAX_BUDGET_LABELS 22
+
+typedef struct BudgetLabels
+{
+	int			n;
+	BudgetLabel label[MAX_BUDGET_LABELS];
+} BudgetLabels;
+
 typedef struct BudgetThreshold
 {
 	Numeric		amount;
@@ -83,6 +92,11 @@ extern void cl_load_budgets(void);
 extern bool cl_has_pauses(void);
 extern BudgetDefinition *cl_find_budgets(const char *match_key, int *nfound);
 extern BudgetLimit *cl_budget_limit(const BudgetDefinition *budget, TimestampTz at);
+extern const char *cl_label_value(const BudgetLabels *labels, const char *name);
+extern void cl_set_label(BudgetLabels *labels, const char *name, const char *value);
+extern const char *cl_shortened(const char *value, int limit);
+extern bool cl_belongs(const BudgetDefinition *budget, const BudgetLabels *labels);
+extern bool cl_is_turn(const char *operation);
 extern void cl_budget_period(BudgetDefinition *budget, TimestampTz at);
 
 #endif							/* COST_LEDGER_BUDGET_DEFINITION_H */

@@ -26,7 +26,6 @@
 #include "commands/trigger.h"
 #include "event_key.h"
 #include "fmgr.h"
-#include "hold.h"
 #include "json_column.h"
 #include "ledger.h"
 #include "miscadmin.h"
@@ -1111,9 +1110,6 @@ cl_price_call(PG_FUNCTION_ARGS)
 			if (!ISNULL(row, EVENT_KEY) && !claim_event_key(row, descriptor))
 				return PointerGetDatum(NULL);	/* a replay: nothing happens */
 			price_row(row);
-			if (!ISNULL(row, HOLD_ID))
-				cl_note_settlement(DatumGetTimestampTz(VALUE(row, CALLED_AT)),
-								   DatumGetInt64(VALUE(row, CALL_ID)));
 		}
 		put(row, RECORDED_AT, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
 	}

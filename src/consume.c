@@ -371,14 +371,6 @@ cl_add_to(Table *table, int64 bucket, Subject *subject, const Call *call)
 	return part;
 }
 
-TimestampTz
-cl_minute_of(TimestampTz at)
-{
-	TimestampTz minute = at - at % USECS_PER_MINUTE;
-
-	return minute > at ? minute - USECS_PER_MINUTE : minute;
-}
-
 /*
  * The combination's minute, and the finest bucket that is kept of its time.
  */

@@ -119,7 +119,6 @@ extern Subject *cl_find_user(Pass *pass, const Call *call);
 extern Subject *cl_find_id(Pass *pass, Table *table, Datum id);
 extern void cl_label_span(const Call *call, Datum labels[NUM_LABELS]);
 extern void cl_add_span(Pass *pass, Part *part, const Call *call, const Datum labels[NUM_LABELS]);
-extern TimestampTz cl_minute_of(TimestampTz at);
 extern void cl_put_table(RollupTable rollup, const Table *table, int64 from);
 extern int	cl_start_lookups(void);
 

@@ -108,3 +108,14 @@ cl_month_of(DateADT day)
 	j2date(day + POSTGRES_EPOCH_JDATE, &year, &month, &mday);
 	return day - (mday - 1);
 }
+
+/*
+ * The first instant of a minute.
+ */
+TimestampTz
+cl_minute_of(TimestampTz at)
+{
+	TimestampTz minute = at - at % USECS_PER_MINUTE;
+
+	return minute > at ? minute - USECS_PER_MINUTE : minute;
+}

@@ -19,5 +19,6 @@ extern void cl_set_zone(text *zone);
 extern const Periods *cl_find_periods(TimestampTz at);
 extern DateADT cl_week_of(DateADT day);
 extern DateADT cl_month_of(DateADT day);
+extern TimestampTz cl_minute_of(TimestampTz at);
 
 #endif							/* COST_LEDGER_PERIOD_H */

@@ -216,6 +216,11 @@ CREATE TRIGGER start_limit
     AFTER INSERT ON cost_ledger.budget_version
     FOR EACH ROW WHEN (new.version = 1) EXECUTE FUNCTION cost_ledger_internal.start_limit();
 
+CREATE TRIGGER note_call
+    AFTER INSERT ON cost_ledger.call
+    FOR EACH ROW WHEN (new.hold_id IS NOT NULL AND new.corrects IS NULL AND new.reverses IS NULL AND new.restates IS NULL)
+    EXECUTE FUNCTION cost_ledger_internal.note_call();
+
 -- All balances of a transaction are written at its end, once.
 CREATE CONSTRAINT TRIGGER settle_calls
     AFTER INSERT ON cost_ledger.call

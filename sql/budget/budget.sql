@@ -1258,152 +1258,19 @@ $$;
 COMMENT ON FUNCTION cost_ledger.check_budgets() IS
     'Compares every active budget, and each of its entities, with what was spent in its current period, and in the one before for calls that came late; records an alert for each threshold crossed, once per budget version, entity and period, and returns how many. A period that is over is held against the limit it ended with, unless that was changed for good since. When a correction brings spend below 95 percent of a threshold, its alert is resolved, and crossing it again is the next occurrence. What was spent is what refresh() has seen, and every call with a hold. With the commit, channel cost_ledger_alert gets one JSON message per budget, entity and period, of its highest new alert; none for a period that was over. The job calls it every minute.';
 
+CREATE FUNCTION cost_ledger_internal.note_call() RETURNS trigger
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'cl_note_call';
+
+COMMENT ON FUNCTION cost_ledger_internal.note_call() IS
+    'Trigger of call: notes what of a call with a hold concerns budgets, for the end of the transaction.';
+
 CREATE FUNCTION cost_ledger_internal.settle_calls() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'cl_settle_calls';
 
 COMMENT ON FUNCTION cost_ledger_internal.settle_calls() IS
     'Trigger of call: the first that fires at the end of a transaction settles the holds of all its calls.';
-
-CREATE FUNCTION cost_ledger_internal.settle_holds(called_at timestamptz[], call_ids bigint[]) RETURNS void
-    LANGUAGE plpgsql VOLATILE
-    SET search_path = pg_catalog, pg_temp
-    SET jit = off
-    SET plan_cache_mode = force_generic_plan
-    SET enable_seqscan = off
-AS $$
-#variable_conflict use_column
-DECLARE
-    holds uuid[];
-    lines record;
-    gone text[];
-    ended timestamptz;
-BEGIN
-    -- An older snapshot might not have a budget that is being set.
-    IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RAISE EXCEPTION 'holds are settled at READ COMMITTED only'
-            USING ERRCODE = 'invalid_transaction_state',
-                  HINT = 'BEGIN ISOLATION LEVEL READ COMMITTED; or insert the call without its hold_id and release() the hold.';
-    END IF;
-    -- start_budget() waits for this, and this for it: the statements after
-    -- it see the same budgets as what it made.
-    LOCK TABLE cost_ledger_internal.budget_balance IN ROW EXCLUSIVE MODE;
-    ended := clock_timestamp();
-
-    holds := ARRAY(SELECT DISTINCT c.hold_id
-                   FROM unnest(settle_holds.called_at, settle_holds.call_ids) AS u (called_at, call_id)
-                   JOIN cost_ledger.call c ON c.called_at = u.called_at AND c.call_id = u.call_id
-                   ORDER BY 1);
-    -- A hold_id that nobody has granted is spent money all the same.
-    INSERT INTO cost_ledger_internal.hold (hold_id, state, is_unknown)
-        SELECT h.id, 'settled', true
-        FROM unnest(holds) AS h (id)
-        WHERE NOT EXISTS (SELECT FROM cost_ledger_internal.hold k WHERE k.hold_id = h.id)
-        ORDER BY 1
-        ON CONFLICT DO NOTHING;
-    IF cardinality(holds) > 1 THEN
-        PERFORM FROM cost_ledger_internal.hold h WHERE h.hold_id = ANY (holds) ORDER BY h.hold_id FOR UPDATE;
-    END IF;
-    -- The first call gets the hold; what more come with it were not reserved.
-    UPDATE cost_ledger_internal.hold h
-        SET is_late = h.is_late OR h.state IN ('released', 'expired') OR (h.state = 'open' AND h.expires_at <= ended),
-            state = CASE h.state WHEN 'open' THEN 'settled' ELSE h.state END,
-            ended_at = coalesce(h.ended_at, ended),
-            call_id = coalesce(h.call_id, f.call_id),
-            cost = CASE WHEN h.call_id IS NULL THEN f.cost ELSE h.cost END,
-            overrun = CASE WHEN h.call_id IS NULL AND f.cost > h.estimate THEN f.cost - h.estimate ELSE h.overrun END,
-            provisional = CASE WHEN h.call_id IS NULL AND f.is_unknown THEN greatest(h.estimate - coalesce(f.cost, 0), 0) ELSE h.provisional END,
-            calls = h.calls + f.calls
-        FROM (SELECT c.hold_id, count(*) AS calls, min(c.call_id) AS call_id,
-                     (array_agg(c.cost ORDER BY c.call_id))[1] AS cost,
-                     -- A failure without a price has cost nothing anybody knows of;
-                     -- a fee is no more than a part of what a success has.
-                     (array_agg((c.pricing = 'unpriced' OR c.pricing = 'partial' AND c.usage_status IN ('missing', 'unrecognized'))
-                                AND NOT cost_ledger_internal.is_failure(c.status) ORDER BY c.call_id))[1] AS is_unknown
-              FROM unnest(settle_holds.called_at, settle_holds.call_ids) AS u (called_at, call_id)
-              JOIN cost_ledger.call c ON c.called_at = u.called_at AND c.call_id = u.call_id
-              GROUP BY c.hold_id) f
-        WHERE h.hold_id = f.hold_id;
-
-    -- Deleted when we have their balances: until then only who has one may,
-    -- and only lines that have expired.
-    SELECT coalesce(array_agg(l.hold_id), '{}') AS holds, array_agg(l.budget_id) AS budgets, array_agg(l.entity) AS entities,
-           array_agg(l.period_start) AS periods, array_agg(l.amount) AS amounts, min(l.expires_at) AS expires_at
-        INTO lines
-        FROM cost_ledger_internal.hold_line l
-        WHERE l.hold_id = ANY (holds);
-
-    -- The measures of budget_spend_query(), for a few rows: planned once, not
-    -- at every commit.  check_balances() compares the two.
-    WITH change AS (
-        SELECT b.budget_id, coalesce(cost_ledger_internal.shorten_id(f.labels ->> b.each_of), '') COLLATE "C" AS entity,
-               CASE b.period WHEN 'total' THEN '-infinity'
-                             WHEN 'rolling' THEN date_trunc('minute', f.called_at)
-                             ELSE (cost_ledger_internal.budget_period(b.period, f.called_at, coalesce(b.time_zone, l.time_zone), b.week_start)).period_start
-               END AS period_start,
-               CASE b.metric
-                   WHEN 'cost' THEN coalesce(f.cost, 0) + coalesce(p.provisional, 0)
-                   -- Of an answer from the application's own cache no provider knows.
-                   WHEN 'tokens' THEN CASE WHEN f.served_from = 'model' THEN coalesce(f.input_tokens, 0) + coalesce(f.output_tokens, 0) ELSE 0 END
-                   WHEN 'calls' THEN 1
-                   WHEN 'tool_calls' THEN coalesce(f.tool_calls_count, 0)
-                   WHEN 'turns' THEN cost_ledger_internal.is_turn(f.operation)::integer
-                   ELSE 0
-               END AS posted,
-               0::numeric AS held,
-               (f.pricing IN ('unpriced', 'partial'))::integer AS unpriced_calls,
-               f.called_at
-        FROM (SELECT c.*, jsonb_strip_nulls(jsonb_build_object(
-                         'run_id', c.run_id, 'session_id', c.session_id, 'user_id', c.user_id, 'api_key', c.api_key, 'customer', c.customer,
-                         'agent', c.agent, 'flow', c.flow, 'feature', c.feature, 'team', c.team, 'task_type', c.task_type, 'model', c.model,
-                         'provider', c.provider, 'operation', c.operation, 'service_class', c.service_class, 'environment', c.environment)) AS labels
-              FROM unnest(settle_holds.called_at, settle_holds.call_ids) AS u (called_at, call_id)
-              JOIN cost_ledger.call c ON c.called_at = u.called_at AND c.call_id = u.call_id
-              OFFSET 0) f
-        LEFT JOIN cost_ledger_internal.hold p ON p.hold_id = f.hold_id AND p.call_id = f.call_id AND p.exchanged_at IS NULL
-        CROSS JOIN LATERAL (SELECT ARRAY(SELECT '' UNION ALL SELECT e.key || '=' || cost_ledger_internal.shorten_id(e.value) FROM jsonb_each_text(f.labels) e) AS keys OFFSET 0) k
-        JOIN cost_ledger.budget b ON b.match_key = ANY (k.keys) AND b.is_active
-                                 AND b.period <> 'request' AND b.metric NOT IN ('concurrent_calls', 'depth')
-                                 AND f.labels @> b.scope AND (b.each_of IS NULL OR f.labels ? b.each_of)
-        CROSS JOIN cost_ledger.ledger l
-        UNION ALL
-        SELECT u.budget_id, u.entity, u.period_start, 0, -u.amount, 0, NULL
-        FROM unnest(lines.budgets, lines.entities, lines.periods, lines.amounts) AS u (budget_id, entity, period_start, amount)
-    )
-    INSERT INTO cost_ledger_internal.budget_balance AS b (budget_id, entity, period_start, posted, held, unpriced_calls, first_at, last_at)
-        SELECT c.budget_id, c.entity, c.period_start, sum(c.posted), sum(c.held), sum(c.unpriced_calls), min(c.called_at), max(c.called_at)
-        FROM change c
-        GROUP BY 1, 2, 3
-        ORDER BY 1, 2, 3
-        ON CONFLICT (budget_id, entity, period_start) DO UPDATE SET
-            posted = b.posted + excluded.posted, held = b.held + excluded.held, unpriced_calls = b.unpriced_calls + excluded.unpriced_calls,
-            first_at = least(b.first_at, excluded.first_at), last_at = greatest(b.last_at, excluded.last_at);
-
-    IF cardinality(lines.holds) > 0 THEN
-        WITH gone AS (
-            DELETE FROM cost_ledger_internal.hold_line l WHERE l.hold_id = ANY (holds) RETURNING l.hold_id, l.budget_id, l.entity
-        )
-        SELECT coalesce(array_agg(g.hold_id::text || g.budget_id::text || g.entity), '{}') INTO gone FROM gone g;
-        -- Holds that have expired while we waited for the balances are late.
-        IF lines.expires_at <= clock_timestamp() THEN
-            UPDATE cost_ledger_internal.hold h SET is_late = true
-                WHERE h.hold_id = ANY (lines.holds) AND h.expires_at <= clock_timestamp() AND NOT h.is_late;
-        END IF;
-        -- What somebody has taken of them meanwhile is not to be given back twice.
-        IF cardinality(gone) < cardinality(lines.holds) THEN
-            UPDATE cost_ledger_internal.budget_balance s SET held = s.held + t.amount
-                FROM (SELECT u.budget_id, u.entity, u.period_start, sum(u.amount) AS amount
-                      FROM unnest(lines.holds, lines.budgets, lines.entities, lines.periods, lines.amounts) AS u (hold_id, budget_id, entity, period_start, amount)
-                      WHERE u.hold_id::text || u.budget_id::text || u.entity <> ALL (gone)
-                      GROUP BY 1, 2, 3) t
-                WHERE s.budget_id = t.budget_id AND s.entity = t.entity AND s.period_start = t.period_start;
-        END IF;
-    END IF;
-END
-$$;
-
-COMMENT ON FUNCTION cost_ledger_internal.settle_holds(timestamptz[], bigint[]) IS
-    'Settles the holds of calls: what was held is given back, what the calls cost is posted to the budgets they belong to by their own labels, in the periods of called_at, all in one pass over the balances.';
 
 CREATE FUNCTION cost_ledger_internal.give_back(hold_ids uuid[]) RETURNS void
     LANGUAGE plpgsql VOLATILE
