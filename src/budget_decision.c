@@ -633,7 +633,7 @@ static const char *const look_query =
 	" WHERE m.budget_id = k.budget_id AND m.entity = k.entity AND m.period_start >= k.first_start AND m.period_start <= k.last_start) p "
 	"CROSS JOIN LATERAL (SELECT coalesce(sum(i.amount) FILTER (WHERE i.expires_at <= $5), 0) AS expired, coalesce(sum(i.amount), 0) AS expiring "
 	" FROM cost_ledger_internal.hold_line i "
-	" WHERE i.budget_id = k.budget_id AND i.entity = k.entity AND i.expires_at <= $6) x "
+	" WHERE i.budget_id = k.budget_id AND i.entity = k.entity AND i.period_start = '-infinity' AND i.expires_at <= $6) x "
 	"ORDER BY k.n";
 
 static void
