@@ -67,14 +67,21 @@ WHERE cost_ledger_internal.is_consumed(m.recorded_xid, m.call_id, (SELECT s.snap
 
 COMMENT ON VIEW cost_ledger_internal.consumed_measure IS 'What the rows of call have added to the rollups that are in them, as far as call still has them. Columns as in call_measure.';
 
--- The same of unconsumed_calls().
+-- The same of the calls that are not in the rollups, and of those that the reader of
+-- some teams and customers may see.
 DO $view$
+DECLARE
+    definition text := pg_get_viewdef('cost_ledger_internal.call_measure');
 BEGIN
     EXECUTE 'CREATE VIEW cost_ledger_internal.unconsumed_measure AS '
-            || replace(pg_get_viewdef('cost_ledger_internal.call_measure'), 'FROM cost_ledger.call c', 'FROM cost_ledger_internal.unconsumed_calls() c');
+            || replace(definition, 'FROM cost_ledger.call c', 'FROM cost_ledger_internal.unconsumed_calls() c');
+    EXECUTE 'CREATE VIEW cost_ledger_internal.visible_measure AS '
+            || replace(definition, 'FROM cost_ledger.call c',
+                       'FROM cost_ledger_internal.seen_calls(cost_ledger_internal.seen_teams(), cost_ledger_internal.seen_customers()) c');
 END
 $view$;
 
+COMMENT ON VIEW cost_ledger_internal.visible_measure IS 'What the rows of call add to the rollups that a role may see that may not see all. Columns as in call_measure.';
 COMMENT ON VIEW cost_ledger_internal.unconsumed_measure IS 'What rows of call add to the rollups that are not in them yet: those of unconsumed_call. Columns as in call_measure.';
 
 CREATE VIEW cost_ledger_internal.live_call AS
@@ -92,14 +99,8 @@ FROM cost_ledger_internal.unconsumed_measure m
 WHERE cost_ledger_internal.sees_all()
 UNION ALL
 SELECT m.*
-FROM cost_ledger_internal.call_measure m
--- Not sees_all() itself: of that the planner would expect all calls, and plan,
--- and compile, for as many.  Of a time it can ask the histogram.
-WHERE m.called_at >= cost_ledger_internal.live_call_from()
-  AND NOT EXISTS (SELECT FROM cost_ledger_internal.reversal v WHERE v.called_at = m.called_at AND v.call_id = m.call_id)
-  AND m.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q))
-  AND (m.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
-       OR m.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]));
+FROM cost_ledger_internal.visible_measure m
+WHERE NOT cost_ledger_internal.sees_all();
 
 COMMENT ON VIEW cost_ledger_internal.live_call_by_id IS 'The calls of which sums by run, session and user are made beside the rollups: those that are not in them yet; for a role that may not see all, every call it may see. Columns as in call_measure.';
 
@@ -722,7 +723,7 @@ BEGIN
         SELECT DISTINCT ON (v.attrelid, v.attname) v.attrelid::regclass AS view, v.attname, col_description(t.attrelid, t.attnum) AS description
         FROM pg_attribute v
         JOIN pg_class w ON w.oid = v.attrelid AND w.relnamespace = 'cost_ledger_internal'::regnamespace
-                       AND (w.relname LIKE 'live\_%' OR w.relname IN ('call_measure', 'consumed_measure', 'unconsumed_measure'))
+                       AND (w.relname LIKE 'live\_%' OR w.relname IN ('call_measure', 'consumed_measure', 'unconsumed_measure', 'visible_measure'))
         CROSS JOIN LATERAL unnest(ARRAY[coalesce(to_regclass('cost_ledger_internal.rollup_' || substr(w.relname, 6)), 'cost_ledger.call'),
                                         'cost_ledger_internal.rollup_key', 'cost_ledger_internal.rollup_label', 'cost_ledger_internal.rollup_total_day',
                                         'cost_ledger_internal.rollup_day', 'cost_ledger_internal.rollup_run', 'cost_ledger_internal.call_labels'])
@@ -741,7 +742,7 @@ BEGIN
     LOOP
         EXECUTE format('COMMENT ON COLUMN %s.node IS %L', c.view, 'Which node of several has the row: local, where there is one.');
     END LOOP;
-    FOR c IN SELECT unnest('{call_measure,consumed_measure,unconsumed_measure,live_call,live_call_by_id}'::text[]) AS view LOOP
+    FOR c IN SELECT unnest('{call_measure,consumed_measure,unconsumed_measure,visible_measure,live_call,live_call_by_id}'::text[]) AS view LOOP
         EXECUTE format('COMMENT ON COLUMN cost_ledger_internal.%I.is_call IS %L', c.view, 'Whether the row is a call: no correction.');
         EXECUTE format('COMMENT ON COLUMN cost_ledger_internal.%I.first_id IS %L', c.view, 'call_id of the row as it was first recorded, which says whose labels come first.');
     END LOOP;
