@@ -559,7 +559,7 @@ add_call(Pass *pass, const Call *call, Subject *combination)
 	add_other_labels(pass, call);
 	add_spans(pass, call);
 	cl_add_to(&pass->user_days, call->periods.day, cl_find_id(pass, &pass->user_ids, call->values[USER_ID]), call);
-	cl_add_to(&pass->user_months, cl_month_of(call->periods.day), cl_find_user(pass, call), call);
+	cl_add_to(&pass->user_feature_months, cl_month_of(call->periods.day), cl_find_user(pass, call), call);
 	pass->calls++;
 }
 
@@ -685,8 +685,11 @@ note_runs(Pass *pass)
 static void
 put_spans(Pass *pass)
 {
+	Table		user_months = coarser(&pass->user_days, month_of_day);
+
 	cl_put_table(ROLLUP_USER_DAY, &pass->user_days, PG_INT64_MIN);
-	cl_put_table(ROLLUP_USER_MONTH, &pass->user_months, PG_INT64_MIN);
+	cl_put_table(ROLLUP_USER_MONTH, &user_months, PG_INT64_MIN);
+	cl_put_table(ROLLUP_USER_FEATURE_MONTH, &pass->user_feature_months, PG_INT64_MIN);
 	cl_put_table(ROLLUP_SESSION, &pass->sessions, PG_INT64_MIN);
 	cl_find_run_days(&pass->runs, pass->kept, &pass->run_days);
 	cl_put_table(ROLLUP_RUN, &pass->runs, PG_INT64_MIN);
@@ -698,7 +701,7 @@ start_delta(Pass *pass)
 {
 	Table	   *const tables[] = {
 		&pass->combinations, &pass->labels, &pass->run_ids, &pass->session_ids, &pass->user_ids, &pass->minutes, &pass->hours,
-		&pass->days, &pass->total_days, &pass->total_months, &pass->users, &pass->user_days, &pass->user_months, &pass->sessions, &pass->runs
+		&pass->days, &pass->total_days, &pass->total_months, &pass->users, &pass->user_days, &pass->user_feature_months, &pass->sessions, &pass->runs
 	};
 	MemoryContext old;
 

@@ -103,6 +103,7 @@ static const char *const table_names[NUM_ROLLUP_TABLES] = {
 	[ROLLUP_TOTAL_MONTH] = "rollup_total_month",
 	[ROLLUP_USER_DAY] = "rollup_user_day",
 	[ROLLUP_USER_MONTH] = "rollup_user_month",
+	[ROLLUP_USER_FEATURE_MONTH] = "rollup_user_feature_month",
 	[ROLLUP_SESSION] = "rollup_session",
 	[ROLLUP_RUN] = "rollup_run",
 };
@@ -401,6 +402,7 @@ static const char *const times[NUM_ROLLUP_TABLES] = {
 	[ROLLUP_TOTAL_MONTH] = "cost_ledger_internal.local_range(d.month, (d.month + interval '1 month')::date)",
 	[ROLLUP_USER_DAY] = "cost_ledger_internal.local_range(d.day, d.day + 1)",
 	[ROLLUP_USER_MONTH] = "cost_ledger_internal.local_range(d.month, (d.month + interval '1 month')::date)",
+	[ROLLUP_USER_FEATURE_MONTH] = "cost_ledger_internal.local_range(d.month, (d.month + interval '1 month')::date)",
 	[ROLLUP_SESSION] = "tstzrange(r.started_at, r.ended_at, '[]')",
 	[ROLLUP_RUN] = "tstzrange(r.started_at, r.ended_at, '[]')",
 };

@@ -90,7 +90,7 @@ DECLARE
     keyed text;
 BEGIN
     -- Summaries too, to the byte.
-    FOREACH rollup IN ARRAY '{minute,hour,day,month,run,session,run_day,user_day,user_month}'::text[] LOOP
+    FOREACH rollup IN ARRAY '{minute,hour,day,month,run,session,run_day,user_day,user_month,user_feature_month}'::text[] LOOP
         keyed := CASE WHEN rollup IN ('minute', 'hour', 'day', 'month') THEN ' LEFT JOIN cost_ledger_internal.rollup_key k USING (key_id)' ELSE ', (SELECT) k' END;
         EXECUTE format('INSERT INTO seen
                         SELECT %L, ''inside'', %L, to_jsonb(k) || jsonb_set(to_jsonb(r), ''{labels}'', coalesce(to_jsonb(r) -> ''labels'', ''{}'') - ''call_id'' - ''later'') - ''key_id''
