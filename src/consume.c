@@ -133,6 +133,7 @@ find_subject(Pass *pass, Table *table, const Datum *values, int num_values, bool
 	{
 		subject->key = (const char *) subject + MAXALIGN(sizeof(Subject));
 		subject->len = key->len;
+		subject->num_values = num_values;
 		subject->values = MemoryContextAllocZero(pass->delta, num_values * sizeof(Datum));
 		for (int i = 0; i < num_values; i++)
 		{
@@ -167,6 +168,7 @@ cl_find_id(Pass *pass, Table *table, Datum id)
 	{
 		subject->key = (const char *) subject + MAXALIGN(sizeof(Subject));
 		subject->len = len;
+		subject->num_values = 1;
 		subject->values = MemoryContextAllocZero(pass->delta, sizeof(Datum));
 		if (id != 0)
 		{

@@ -239,6 +239,8 @@ part_value(const Part *part, Column column, Form_pg_attribute attribute, bool *i
 		case COLUMN_NAME:
 			return text_or_null((text *) DatumGetPointer(part->subject->values[0]), isnull);
 		case COLUMN_FEATURE:
+			if (part->subject->num_values < 2)
+				cl_refuse_other_version();
 			return text_or_null((text *) DatumGetPointer(part->subject->values[1]), isnull);
 		case COLUMN_COUNT:
 			*isnull = part->measures.counts[column.index] == 0 && !attribute->attnotnull;
