@@ -78,6 +78,7 @@ PIECES = \
 	sql/budget/forecast.sql \
 	sql/budget/velocity.sql \
 	sql/alert/alert.sql \
+	sql/alert/threshold.sql \
 	sql/job/job.sql \
 	sql/ledger/guard.sql \
 	sql/grant/grant.sql \

@@ -2,6 +2,36 @@
 --
 -- They tell people, and stop nobody: reserve() goes by what was spent and is held.
 
+CREATE FUNCTION cost_ledger_internal.project_rate(spent numeric, at timestamptz, period_start timestamptz, period_end timestamptz) RETURNS numeric
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN isfinite(period_start) AND isfinite(period_end) AND at < period_end
+                     AND (at - period_start) * 10 >= period_end - period_start
+                THEN spent * extract(epoch FROM period_end - period_start) / extract(epoch FROM at - period_start) END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.project_rate(numeric, timestamptz, timestamptz, timestamptz) IS
+    'What will have been spent when a period ends if it goes on as it has: spent × length / elapsed. NULL before 10 percent of the period, when one call would say too much, and where there is no end.';
+
+CREATE FUNCTION cost_ledger_internal.seasonal_spend(at timestamptz, period_end timestamptz, daily numeric[], time_zone text) RETURNS numeric
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    -- Of day 0, today, the same day of the week was 7, 14, 21 and 28 days ago.
+    SELECT coalesce(sum((daily[n - 6 + k % 7] + daily[n - 13 + k % 7] + daily[n - 20 + k % 7] + daily[n - 27 + k % 7]) / 4
+                        * extract(epoch FROM least(d.day_end, period_end) - greatest(d.day_start, at))
+                        / extract(epoch FROM d.day_end - d.day_start)), 0)
+    FROM cardinality(daily) AS n
+    CROSS JOIN generate_series(0, (period_end AT TIME ZONE time_zone)::date - (at AT TIME ZONE time_zone)::date) AS k
+    CROSS JOIN LATERAL (SELECT (at AT TIME ZONE time_zone)::date + k AS day) AS l
+    CROSS JOIN LATERAL (SELECT l.day::timestamp AT TIME ZONE time_zone AS day_start, (l.day + 1)::timestamp AT TIME ZONE time_zone AS day_end) AS d
+    WHERE d.day_start < period_end AND d.day_end > at
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.seasonal_spend(timestamptz, timestamptz, numeric[], text) IS
+    'What will be spent until then if each day that is left, or its part, costs the mean of its day of the week over the last 4 weeks.';
+
 CREATE FUNCTION cost_ledger_internal.project_spend(
     spent         numeric,
     at            timestamptz,
@@ -21,7 +51,8 @@ AS $$
 DECLARE
     known integer := coalesce(cardinality(daily), 0);
     seconds_left numeric;
-    share numeric;
+    by_history numeric;
+    by_rate numeric := cost_ledger_internal.project_rate(spent, at, period_start, period_end);
     band numeric;
 BEGIN
     IF spent IS NULL OR NOT isfinite(period_start) OR NOT isfinite(period_end) THEN
@@ -33,41 +64,30 @@ BEGIN
     END IF;
     seconds_left := extract(epoch FROM period_end - at);
     IF known >= 28 THEN
-        -- Each day that is left, or its part, at the mean of its day of the
-        -- week: of day 0, today, that is 7, 14, 21 and 28 days ago.
         method := 'seasonal';
-        SELECT spent + coalesce(sum((daily[known - 6 + k % 7] + daily[known - 13 + k % 7] + daily[known - 20 + k % 7] + daily[known - 27 + k % 7]) / 4
-                                    * extract(epoch FROM least(d.day_end, period_end) - greatest(d.day_start, at))
-                                    / extract(epoch FROM d.day_end - d.day_start)), 0)
-            INTO forecast
-            FROM generate_series(0, (period_end AT TIME ZONE time_zone)::date - (at AT TIME ZONE time_zone)::date) AS k
-            CROSS JOIN LATERAL (SELECT (at AT TIME ZONE time_zone)::date + k AS day) AS l
-            CROSS JOIN LATERAL (SELECT l.day::timestamp AT TIME ZONE time_zone AS day_start, (l.day + 1)::timestamp AT TIME ZONE time_zone AS day_end) AS d
-            WHERE d.day_start < period_end AND d.day_end > at;
+        by_history := spent + cost_ledger_internal.seasonal_spend(at, period_end, daily, time_zone);
     ELSIF known >= 7 THEN
         method := 'trailing';
-        forecast := spent + (SELECT sum(x) / 7 FROM unnest(daily[known - 6:known]) AS x) * seconds_left / 86400;
-    ELSE
-        share := extract(epoch FROM at - period_start) / extract(epoch FROM period_end - period_start);
-        IF share < 0.1 THEN
-            reason := 'less than 10 percent of the period is over, and no 7 whole days before it are known';
-            RETURN;
-        END IF;
-        method := 'run_rate';
-        forecast := spent / share;
+        by_history := spent + (SELECT sum(x) / 7 FROM unnest(daily[known - 6:known]) AS x) * seconds_left / 86400;
     END IF;
-    IF known >= 7 THEN
+    -- History does not know of what is going on now.
+    IF by_rate > by_history OR by_history IS NULL THEN
+        method := CASE WHEN by_rate IS NOT NULL THEN 'run_rate' END;
+    END IF;
+    forecast := trim_scale(greatest(by_history, by_rate));
+    IF forecast IS NULL THEN
+        reason := 'less than 10 percent of the period is over, and no 7 whole days before it are known';
+    ELSIF known >= 7 THEN
         band := 1.2816 * (SELECT stddev_samp(x) FROM unnest(daily) AS x) * sqrt(seconds_left / 86400);
         -- Where credits are expected it may be less than was spent.
         low := trim_scale(greatest(forecast - band, least(spent, forecast)));
         high := trim_scale(forecast + band);
     END IF;
-    forecast := trim_scale(forecast);
 END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.project_spend(numeric, timestamptz, timestamptz, timestamptz, numeric[], text) IS
-    'What will have been spent when a period ends, of what was spent in it so far. daily is the spend of each of the last whole days before at, the latest last. With 28 of them seasonal: spent + for each day that is left, or its part, the mean of that day of the week over 4 weeks; with 7 trailing: spent + time left × mean of the last 7 days; else, after 10 percent of the period, run_rate: spent × length / elapsed. low and high are the band in which 8 of 10 fall if days are independent and normal: forecast ± 1.2816 × s × √(days left), s the sample standard deviation of daily, low not below spent, unless the forecast is; NULL without 7 days. forecast is NULL with a reason where there is too little to go by.';
+    'What will have been spent when a period ends, of what was spent in it so far. daily is the spend of each of the last whole days before at, the latest last. With 28 of them seasonal: spent + for each day that is left, or its part, the mean of that day of the week over 4 weeks; with 7 trailing: spent + time left × mean of the last 7 days. After 10 percent of the period also run_rate: spent × length / elapsed; the higher of both counts. low and high are the band in which 8 of 10 fall if days are independent and normal: forecast ± 1.2816 × s × √(days left), s the sample standard deviation of daily, low not below spent, unless the forecast is; NULL without 7 days. forecast is NULL with a reason where there is too little to go by.';
 
 CREATE FUNCTION cost_ledger_internal.daily_spend(at timestamptz DEFAULT now())
     RETURNS TABLE (budget_id bigint, entity text, daily numeric[])

@@ -127,6 +127,7 @@ AS $$
         ('resume',                   '{operator,admin}'),
         ('acknowledge',              '{operator,admin}'),
         ('check_rules',              '{}'),
+        ('notify_alerts',            '{}'),
         -- reports
         ('estimate_feature_cost',    '{admin}'),
         ('feature_cost_sample',      '{reader}'),
