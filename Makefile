@@ -104,6 +104,7 @@ LEDGER = \
 	sql/report/chargeback.ledger.sql \
 	sql/report/invoice.ledger.sql \
 	sql/report/estimate.ledger.sql \
+	sql/alert/signal.ledger.sql \
 	sql/job/job.ledger.sql \
 	sql/ledger/problem.ledger.sql \
 	sql/ledger/guard.ledger.sql \

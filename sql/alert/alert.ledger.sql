@@ -26,7 +26,7 @@ CREATE TABLE cost_ledger.alert_rule (
 COMMENT ON TABLE cost_ledger.alert_rule IS 'What is watched besides budgets. People edit it: change a threshold, switch a rule off, add one of a kind for which they have made a view cost_ledger.signal_<kind>.';
 COMMENT ON COLUMN cost_ledger.alert_rule.rule_id IS 'Identity of the rule.';
 COMMENT ON COLUMN cost_ledger.alert_rule.name IS 'What people call it: unique, printable, at most 64 bytes.';
-COMMENT ON COLUMN cost_ledger.alert_rule.kind IS 'What is compared: stale_job, job_outage, rollup_lag, needs_post_restore, default_partition, budget_forecast, velocity, spend_rate or spend_vs_usual; or any name, of a view cost_ledger.signal_<kind> with subject text, value numeric and detail text (JSON), one row per subject.';
+COMMENT ON COLUMN cost_ledger.alert_rule.kind IS 'What is compared: stale_job, job_outage, rollup_lag, needs_post_restore, default_partition, budget_forecast, velocity, spend_rate, spend_vs_usual, rule_error, unpriced_calls, week_over_week, run_cost_spread, run_cost, day_cost, user_month_cost or task_type_cost; or any name, of a view cost_ledger.signal_<kind> with subject text, value numeric and detail text (JSON), one row per subject.';
 COMMENT ON COLUMN cost_ledger.alert_rule.severity IS 'review: somebody should look at it; page: somebody should be woken.';
 COMMENT ON COLUMN cost_ledger.alert_rule.threshold IS 'An alert is raised for a subject whose value is at or above this, in the unit of the view.';
 COMMENT ON COLUMN cost_ledger.alert_rule.clear_below IS 'It is resolved when the value falls below this (hysteresis), and may be raised again; NULL for 95 percent of threshold.';
@@ -244,21 +244,21 @@ COMMENT ON COLUMN cost_ledger_internal.signal_velocity.detail IS 'Budget, entity
 CREATE VIEW cost_ledger_internal.signal_spend_rate AS
 SELECT s.subject,
        s.rate_5m AS value,
-       jsonb_strip_nulls(jsonb_build_object('subject', s.subject, 'team', s.team, 'rate_1h', s.rate_1h::text))::text AS detail
+       jsonb_strip_nulls(jsonb_build_object('subject', s.subject, 'label', s.label, s.label, s.value, 'rate_1h', s.rate_1h::text))::text AS detail
 FROM cost_ledger.spend_rate() s;
 
-COMMENT ON VIEW cost_ledger_internal.signal_spend_rate IS 'What is spent per hour, by the last 5 minutes, in all and by team, for alert_rule.';
-COMMENT ON COLUMN cost_ledger_internal.signal_spend_rate.subject IS 'all, or a team.';
+COMMENT ON VIEW cost_ledger_internal.signal_spend_rate IS 'What is spent per hour, by the last 5 minutes, in all and by team, feature and customer, for alert_rule.';
+COMMENT ON COLUMN cost_ledger_internal.signal_spend_rate.subject IS 'all, or a team, feature or customer.';
 COMMENT ON COLUMN cost_ledger_internal.signal_spend_rate.value IS 'Cost per hour in the ledger''s currency.';
-COMMENT ON COLUMN cost_ledger_internal.signal_spend_rate.detail IS 'Subject, team and the rate of the last hour, as JSON.';
+COMMENT ON COLUMN cost_ledger_internal.signal_spend_rate.detail IS 'Subject, its label and the rate of the last hour, as JSON.';
 
 CREATE VIEW cost_ledger_internal.signal_spend_vs_usual AS
 SELECT s.subject,
        s.times_usual AS value,
-       jsonb_strip_nulls(jsonb_build_object('subject', s.subject, 'team', s.team, 'rate_1h', s.rate_1h::text, 'usual_rate', s.usual_rate::text))::text AS detail
+       jsonb_strip_nulls(jsonb_build_object('subject', s.subject, 'label', s.label, s.label, s.value, 'rate_1h', s.rate_1h::text, 'usual_rate', s.usual_rate::text))::text AS detail
 FROM cost_ledger.spend_rate() s;
 
-COMMENT ON VIEW cost_ledger_internal.signal_spend_vs_usual IS 'How many times what is usual was spent in the last hour, in all and by team, for alert_rule.';
-COMMENT ON COLUMN cost_ledger_internal.signal_spend_vs_usual.subject IS 'all, or a team.';
-COMMENT ON COLUMN cost_ledger_internal.signal_spend_vs_usual.value IS 'Cost of the last hour / median of the same hour of the last four weeks; NULL where nothing is usual.';
-COMMENT ON COLUMN cost_ledger_internal.signal_spend_vs_usual.detail IS 'Subject, team and both rates, as JSON.';
+COMMENT ON VIEW cost_ledger_internal.signal_spend_vs_usual IS 'How many times what is usual was spent in the last hour, in all and by team, feature and customer, for alert_rule.';
+COMMENT ON COLUMN cost_ledger_internal.signal_spend_vs_usual.subject IS 'all, or a team, feature or customer.';
+COMMENT ON COLUMN cost_ledger_internal.signal_spend_vs_usual.value IS 'Cost of the last hour / usual_rate of spend_rate(); NULL where nothing is usual.';
+COMMENT ON COLUMN cost_ledger_internal.signal_spend_vs_usual.detail IS 'Subject, its label and both rates, as JSON.';

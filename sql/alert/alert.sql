@@ -30,8 +30,8 @@ CREATE FUNCTION cost_ledger_internal.shorten_values(message jsonb, kept integer)
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT jsonb_object_agg(e.key, CASE WHEN length(e.value #>> '{}') > kept AND jsonb_typeof(e.value) = 'string'
-                                        THEN to_jsonb(left(e.value #>> '{}', kept) || '...') ELSE e.value END)
+    SELECT coalesce(jsonb_object_agg(e.key, CASE WHEN length(e.value #>> '{}') > kept AND jsonb_typeof(e.value) = 'string'
+                                                 THEN to_jsonb(left(e.value #>> '{}', kept) || '...') ELSE e.value END), '{}')
     FROM jsonb_each(message) e
 $$;
 

@@ -130,6 +130,11 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = format('Name a column of the call: %s.', array_to_string(cost_ledger_internal.budget_columns(), ', '));
     END IF;
+    IF new.severity NOT IN ('review', 'page') THEN
+        RAISE EXCEPTION 'there is no severity "%"', left(new.severity, 100)
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'It is review or page; NULL: by threshold.';
+    END IF;
     IF new.week_start IS NULL OR new.week_start NOT BETWEEN 1 AND 7 THEN
         RAISE EXCEPTION 'a week does not begin on day %', new.week_start
             USING ERRCODE = 'invalid_parameter_value',

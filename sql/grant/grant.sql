@@ -47,6 +47,7 @@ AS $$
         ('alert',                     'SELECT',                    '{all_readers}'),
         ('unacknowledged_alert',      'SELECT',                    '{all_readers}'),
         ('alert_rule',                'SELECT',                    '{reader}'),
+        ('report_threshold',          'SELECT',                    '{reader}'),
         ('alert_rule',                'INSERT, UPDATE, DELETE',    '{admin}'),
         -- reports
         ('cache_hit_by_feature',      'SELECT',                    '{all_readers}'),
