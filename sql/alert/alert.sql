@@ -27,7 +27,7 @@ COMMENT ON FUNCTION cost_ledger_internal.message_time(timestamptz) IS
     'A time as messages write it (RFC 3339); NULL for none, or one that never comes.';
 
 CREATE FUNCTION cost_ledger_internal.shorten_values(message jsonb, kept integer) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    LANGUAGE sql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT coalesce(jsonb_object_agg(e.key, CASE WHEN length(e.value #>> '{}') > kept AND jsonb_typeof(e.value) = 'string'
@@ -39,7 +39,7 @@ COMMENT ON FUNCTION cost_ledger_internal.shorten_values(jsonb, integer) IS
     'An object whose texts are no longer than that, and end in "..." where they were.';
 
 CREATE FUNCTION cost_ledger_internal.fit_message(message jsonb) RETURNS jsonb
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -341,21 +341,21 @@ BEGIN
     -- other's.
     FOR signal IN
         EXECUTE format($query$
-            SELECT DISTINCT ON (1) coalesce(cost_ledger_internal.shorten_id(s.subject::text), '') COLLATE "C" AS subject,
-                   s.value::numeric AS value, coalesce(s.detail::jsonb, '{}') AS detail
-            FROM %s s
-            WHERE s.value IS NOT NULL AND cost_ledger_internal.matches_filter(coalesce(s.detail::jsonb, '{}'), $1)
-            ORDER BY 1, 2 DESC
+            SELECT v.* FROM (
+                SELECT DISTINCT ON (1) coalesce(cost_ledger_internal.shorten_id(s.subject::text), '') COLLATE "C" AS subject,
+                       s.value::numeric AS value, coalesce(s.detail::jsonb, '{}') AS detail
+                FROM %s s
+                WHERE s.value IS NOT NULL AND cost_ledger_internal.matches_filter(coalesce(s.detail::jsonb, '{}'), $1)
+                ORDER BY 1, 2 DESC) v
+            -- What is below is over, as a subject that is gone.
+            WHERE v.value >= $2
             $query$, cost_ledger_internal.find_signal(rule.kind))
-            USING rule.scope
+            USING rule.scope, rule.clears_below
     LOOP
         SELECT a.alert_id INTO open_alert
             FROM cost_ledger.alert a
             WHERE a.rule_id = rule.rule_id AND a.subject = signal.subject AND a.resolved_at IS NULL;
-        -- What is below is over, as a subject that is gone.
-        IF signal.value >= rule.clears_below THEN
-            seen := seen || signal.subject;
-        END IF;
+        seen := seen || signal.subject;
         IF open_alert IS NULL AND signal.value >= rule.threshold THEN
             id := nextval(pg_get_serial_sequence('cost_ledger.alert', 'alert_id'));
             message := cost_ledger_internal.fit_message(jsonb_build_object(

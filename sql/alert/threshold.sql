@@ -43,6 +43,15 @@ CREATE FUNCTION cost_ledger_internal.checked_budgets(at timestamptz, since times
     SET search_path = pg_catalog, pg_temp
     SET jit = off
 AS $$
+    -- Most budgets share a period: it is worked out once for each kind.
+    WITH kinds AS MATERIALIZED (
+        SELECT k.*, c.period_start, c.period_end,
+               cost_ledger_internal.checked_from(k.period, at, since, k.zone, k.week_start) AS checked_from
+        FROM (SELECT DISTINCT b.period, coalesce(b.time_zone, l.time_zone) AS zone, b.week_start, b.period_length
+              FROM cost_ledger.budget b CROSS JOIN cost_ledger.ledger l
+              WHERE b.is_active AND b.budget_id = coalesce(only_budget, b.budget_id)) k
+        CROSS JOIN LATERAL cost_ledger_internal.budget_period(k.period, at, k.zone, k.week_start, k.period_length) c
+    )
     SELECT b.budget_id, v.version, b.name, CASE b.metric WHEN 'cost' THEN l.currency ELSE b.metric END, b.period, b.scope, b.each_of, b.severity,
            v.limit_amount, v.thresholds, v.actions, v.degrade_to, v.version = v.version_now,
            b.metric = 'duration', b.period_length, z.zone, b.week_start,
@@ -50,13 +59,7 @@ AS $$
     FROM cost_ledger.budget b
     CROSS JOIN cost_ledger.ledger l
     CROSS JOIN LATERAL (SELECT coalesce(b.time_zone, l.time_zone) AS zone) z
-    -- Most budgets share a period: it is worked out once for each kind.
-    JOIN (SELECT k.*, c.period_start, c.period_end,
-                 cost_ledger_internal.checked_from(k.period, at, since, k.zone, k.week_start) AS checked_from
-          FROM (SELECT DISTINCT b.period, coalesce(b.time_zone, l.time_zone) AS zone, b.week_start, b.period_length
-                FROM cost_ledger.budget b CROSS JOIN cost_ledger.ledger l
-                WHERE b.is_active AND b.budget_id = coalesce(only_budget, b.budget_id)) k
-          CROSS JOIN LATERAL cost_ledger_internal.budget_period(k.period, at, k.zone, k.week_start, k.period_length) c) p
+    JOIN kinds p
         ON p.period = b.period AND p.zone = z.zone AND p.week_start = b.week_start AND p.period_length IS NOT DISTINCT FROM b.period_length
     -- The limit of now, and raises that have ended since periods did that are
     -- looked at.

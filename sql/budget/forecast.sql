@@ -2,36 +2,6 @@
 --
 -- They tell people, and stop nobody: reserve() goes by what was spent and is held.
 
-CREATE FUNCTION cost_ledger_internal.project_rate(spent numeric, at timestamptz, period_start timestamptz, period_end timestamptz) RETURNS numeric
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT CASE WHEN isfinite(period_start) AND isfinite(period_end) AND at < period_end
-                     AND (at - period_start) * 10 >= period_end - period_start
-                THEN spent * extract(epoch FROM period_end - period_start) / extract(epoch FROM at - period_start) END
-$$;
-
-COMMENT ON FUNCTION cost_ledger_internal.project_rate(numeric, timestamptz, timestamptz, timestamptz) IS
-    'What will have been spent when a period ends if it goes on as it has: spent × length / elapsed. NULL before 10 percent of the period, when one call would say too much, and where there is no end.';
-
-CREATE FUNCTION cost_ledger_internal.seasonal_spend(at timestamptz, period_end timestamptz, daily numeric[], time_zone text) RETURNS numeric
-    LANGUAGE sql STABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    -- Of day 0, today, the same day of the week was 7, 14, 21 and 28 days ago.
-    SELECT coalesce(sum((daily[n - 6 + k % 7] + daily[n - 13 + k % 7] + daily[n - 20 + k % 7] + daily[n - 27 + k % 7]) / 4
-                        * extract(epoch FROM least(d.day_end, period_end) - greatest(d.day_start, at))
-                        / extract(epoch FROM d.day_end - d.day_start)), 0)
-    FROM cardinality(daily) AS n
-    CROSS JOIN generate_series(0, (period_end AT TIME ZONE time_zone)::date - (at AT TIME ZONE time_zone)::date) AS k
-    CROSS JOIN LATERAL (SELECT (at AT TIME ZONE time_zone)::date + k AS day) AS l
-    CROSS JOIN LATERAL (SELECT l.day::timestamp AT TIME ZONE time_zone AS day_start, (l.day + 1)::timestamp AT TIME ZONE time_zone AS day_end) AS d
-    WHERE d.day_start < period_end AND d.day_end > at
-$$;
-
-COMMENT ON FUNCTION cost_ledger_internal.seasonal_spend(timestamptz, timestamptz, numeric[], text) IS
-    'What will be spent until then if each day that is left, or its part, costs the mean of its day of the week over the last 4 weeks.';
-
 CREATE FUNCTION cost_ledger_internal.project_spend(
     spent         numeric,
     at            timestamptz,
@@ -52,7 +22,7 @@ DECLARE
     known integer := coalesce(cardinality(daily), 0);
     seconds_left numeric;
     by_history numeric;
-    by_rate numeric := cost_ledger_internal.project_rate(spent, at, period_start, period_end);
+    by_rate numeric;
     band numeric;
 BEGIN
     IF spent IS NULL OR NOT isfinite(period_start) OR NOT isfinite(period_end) THEN
@@ -65,12 +35,25 @@ BEGIN
     seconds_left := extract(epoch FROM period_end - at);
     IF known >= 28 THEN
         method := 'seasonal';
-        by_history := spent + cost_ledger_internal.seasonal_spend(at, period_end, daily, time_zone);
+        -- Each day that is left, or its part, at the mean of its day of the
+        -- week: of day 0, today, that is 7, 14, 21 and 28 days ago.
+        SELECT spent + coalesce(sum((daily[known - 6 + k % 7] + daily[known - 13 + k % 7] + daily[known - 20 + k % 7] + daily[known - 27 + k % 7]) / 4
+                                    * extract(epoch FROM least(d.day_end, period_end) - greatest(d.day_start, at))
+                                    / extract(epoch FROM d.day_end - d.day_start)), 0)
+            INTO by_history
+            FROM generate_series(0, (period_end AT TIME ZONE time_zone)::date - (at AT TIME ZONE time_zone)::date) AS k
+            CROSS JOIN LATERAL (SELECT (at AT TIME ZONE time_zone)::date + k AS day) AS l
+            CROSS JOIN LATERAL (SELECT l.day::timestamp AT TIME ZONE time_zone AS day_start, (l.day + 1)::timestamp AT TIME ZONE time_zone AS day_end) AS d
+            WHERE d.day_start < period_end AND d.day_end > at;
     ELSIF known >= 7 THEN
         method := 'trailing';
         by_history := spent + (SELECT sum(x) / 7 FROM unnest(daily[known - 6:known]) AS x) * seconds_left / 86400;
     END IF;
-    -- History does not know of what is going on now.
+    -- History does not know of what is going on now; when the period has just
+    -- begun, one call would say too much.
+    IF (at - period_start) * 10 >= period_end - period_start THEN
+        by_rate := spent * extract(epoch FROM period_end - period_start) / extract(epoch FROM at - period_start);
+    END IF;
     IF by_rate > by_history OR by_history IS NULL THEN
         method := CASE WHEN by_rate IS NOT NULL THEN 'run_rate' END;
     END IF;
@@ -163,3 +146,81 @@ $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.daily_spend_as_owner(timestamptz) IS
     'The body of daily_spend().';
+
+CREATE FUNCTION cost_ledger_internal.project_labels(label text, period text, at timestamptz, sees_all boolean, teams text[], customers text[])
+    RETURNS TABLE (value text, starts_at timestamptz, ends_at timestamptz, spent numeric, forecast numeric, forecast_low numeric, forecast_high numeric,
+                   forecast_method text, no_forecast_reason text, currency text)
+    LANGUAGE c STABLE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
+
+COMMENT ON FUNCTION cost_ledger_internal.project_labels(text, text, timestamptz, boolean, text[], text[]) IS
+    'cost_ledger.project_spend() for who sees all, or only these teams and customers.';
+
+CREATE FUNCTION cost_ledger_internal.project_labels_as_owner(label text, period text, at timestamptz, sees_all boolean, teams text[], customers text[])
+    RETURNS TABLE (value text, starts_at timestamptz, ends_at timestamptz, spent numeric, forecast numeric, forecast_low numeric, forecast_high numeric,
+                   forecast_method text, no_forecast_reason text, currency text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    labels constant text[] := '{team,feature,customer,flow,task_type,environment,provider,model,service_class,operation}';
+    ledger cost_ledger.ledger;
+    bounds record;
+    today date;
+    days integer;
+BEGIN
+    IF NOT coalesce(project_labels_as_owner.period IN ('day', 'week', 'month', 'quarter'), false) THEN
+        RAISE EXCEPTION 'there is no forecast for the period "%"', project_labels_as_owner.period
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Pass day, week, month or quarter.';
+    ELSIF project_labels_as_owner.label <> ALL (labels) THEN
+        RAISE EXCEPTION 'days are not kept by "%"', project_labels_as_owner.label
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = format('Pass one of %s, or NULL for the total.', array_to_string(labels, ', '));
+    END IF;
+    SELECT l.* INTO STRICT ledger FROM cost_ledger.ledger l;
+    bounds := cost_ledger_internal.budget_period(project_labels_as_owner.period, project_labels_as_owner.at, ledger.time_zone, 1);
+    today := (project_labels_as_owner.at AT TIME ZONE ledger.time_zone)::date;
+    days := least(28, today - (SELECT min(r.day) FROM cost_ledger_internal.live_total_day r WHERE r.label = 'all'));
+    RETURN QUERY EXECUTE format($query$
+        WITH spend AS MATERIALIZED (
+            SELECT %1$s AS value, d.day, sum(d.cost) AS cost
+            FROM cost_ledger_internal.live_day d
+            WHERE d.day >= least($1 - 28, ($2 AT TIME ZONE $4)::date) AND d.day <= $1 AND ($6 OR d.team = ANY ($7) OR d.customer = ANY ($8))
+            GROUP BY 1, 2
+        ), daily AS (
+            SELECT v.value, array_agg(coalesce(s.cost, 0) ORDER BY n DESC) AS daily
+            FROM (SELECT DISTINCT s.value FROM spend s) v
+            CROSS JOIN generate_series(1, $5) AS n
+            LEFT JOIN spend s ON s.value IS NOT DISTINCT FROM v.value AND s.day = $1 - n
+            GROUP BY v.value
+        ), spent AS (
+            SELECT s.value, coalesce(sum(s.cost) FILTER (WHERE s.day >= ($2 AT TIME ZONE $4)::date), 0) AS spent FROM spend s GROUP BY s.value
+        )
+        SELECT s.value, $2, $3, s.spent, p.forecast, p.low, p.high, p.method, p.reason, $9
+        FROM spent s
+        LEFT JOIN daily d ON d.value IS NOT DISTINCT FROM s.value
+        CROSS JOIN LATERAL cost_ledger_internal.project_spend(s.spent, $10, $2, $3, d.daily, $4) p
+        $query$, CASE WHEN project_labels_as_owner.label IS NULL THEN 'NULL::text' ELSE format('d.%I', project_labels_as_owner.label) END)
+        USING today, bounds.period_start, bounds.period_end, ledger.time_zone, days, sees_all, teams, customers, ledger.currency, project_labels_as_owner.at;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.project_labels_as_owner(text, text, timestamptz, boolean, text[], text[]) IS
+    'The body of project_labels().';
+
+CREATE FUNCTION cost_ledger.project_spend(label text DEFAULT NULL, period text DEFAULT 'month', at timestamptz DEFAULT now())
+    RETURNS TABLE (value text, starts_at timestamptz, ends_at timestamptz, spent numeric, forecast numeric, forecast_low numeric, forecast_high numeric,
+                   forecast_method text, no_forecast_reason text, currency text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT r.*
+    FROM cost_ledger_internal.project_labels(project_spend.label, project_spend.period, project_spend.at, cost_ledger_internal.sees_all(),
+                                             cost_ledger_internal.seen_teams(), cost_ledger_internal.seen_customers()) r;
+END;
+
+COMMENT ON FUNCTION cost_ledger.project_spend(text, text, timestamptz) IS
+    'What a day, week, month or quarter of the reporting zone will have cost when it ends, without a budget: by each value of a label (team, feature, customer, flow, task_type, environment, provider, model, service_class or operation; value is NULL for calls without one), or in all (NULL). spent is what it has cost so far; forecast, its band and its method are as in budget_status; 22023 for another label or period.';

@@ -15,6 +15,9 @@ CREATE FUNCTION cost_ledger_internal.budget_velocity_as_owner(at timestamptz, se
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     SET jit = off
+    -- Of what is put together here nobody has statistics: the planner expects a
+    -- few budgets, and would go through all of them for each.
+    SET enable_nestloop = off
 AS $$
     WITH windows AS (
         SELECT date_trunc('minute', budget_velocity_as_owner.at - interval '5 minutes') AS start_5m,
@@ -55,11 +58,11 @@ AS $$
         JOIN wanted b ON b.match_key = k.key AND r.labels @> b.scope AND (b.each_of IS NULL OR r.labels ? b.each_of)
         GROUP BY 1, 2
     ), used AS (
-        SELECT s.* FROM spend s
-        UNION ALL
         -- A budget of one limit is there also while nothing is spent.
-        SELECT b.budget_id, '', 0, 0 FROM wanted b
-        WHERE b.each_of IS NULL AND NOT EXISTS (SELECT FROM spend s WHERE s.budget_id = b.budget_id)
+        SELECT b.budget_id, coalesce(s.entity, '') AS entity, coalesce(s.cost_5m, 0) AS cost_5m, coalesce(s.cost, 0) AS cost
+        FROM wanted b
+        LEFT JOIN spend s ON s.budget_id = b.budget_id
+        WHERE b.each_of IS NULL OR s.budget_id IS NOT NULL
     )
     SELECT b.budget_id, b.name, u.entity, round(b.pace, 12), round(r.rate_5m, 12), round(r.rate_1h, 12), round(least(r.rate_5m, r.rate_1h) / b.pace, 6),
            CASE WHEN a.spent >= b.limit_amount THEN budget_velocity_as_owner.at

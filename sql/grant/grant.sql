@@ -118,6 +118,7 @@ AS $$
         -- budgets and alerts
         ('budget_velocity',          '{all_readers}'),
         ('spend_rate',               '{all_readers}'),
+        ('project_spend',            '{all_readers}'),
         ('set_budget',               '{admin}'),
         ('raise_budget',             '{admin}'),
         ('check_budgets',            '{}'),

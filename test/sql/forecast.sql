@@ -72,6 +72,17 @@ FROM cost_ledger_internal.daily_spend('2026-03-24 06:30Z') d JOIN cost_ledger.bu
 SELECT cardinality(daily), daily[1:2] AS first FROM cost_ledger_internal.daily_spend('2026-03-30 06:30Z') d JOIN cost_ledger.budget b USING (budget_id) WHERE b.name = 'all';
 SELECT count(*) FROM cost_ledger_internal.daily_spend('2026-03-01 06:30Z');
 
+-- Without a budget: of a label, or of all.  At noon of 24 March team a has spent
+-- 1 + 2 + 4 + 32 + 16 of the month, and b 8.
+SELECT value, starts_at, ends_at, spent, round(forecast, 6) AS forecast, forecast_method, currency
+FROM cost_ledger.project_spend('team', at => '2026-03-24 06:30Z') ORDER BY 1;
+SELECT value, spent, round(forecast, 6) AS forecast, forecast_method FROM cost_ledger.project_spend(at => '2026-03-24 06:30Z');
+SELECT value, spent, forecast_method, no_forecast_reason FROM cost_ledger.project_spend('feature', 'day', '2026-03-24 06:30Z') ORDER BY 1;
+SELECT * FROM cost_ledger.project_spend('user_id');
+\echo :LAST_ERROR_SQLSTATE
+SELECT * FROM cost_ledger.project_spend('team', 'minute');
+\echo :LAST_ERROR_SQLSTATE
+
 -- Burn rate and exhaustion.  25 in 10 hours are 2.5 an hour; of 100, 75 are left:
 -- 30 hours, 1.25 days.  What is held is gone too: 50 are left, 20 hours.
 BEGIN;
