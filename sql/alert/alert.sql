@@ -214,12 +214,16 @@ CREATE FUNCTION cost_ledger_internal.prune_alerts(as_of timestamptz DEFAULT now(
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    retain interval := (SELECT r.retain_alerts FROM cost_ledger.retention r);
     pruned bigint;
 BEGIN
+    IF retain IS NULL THEN
+        RETURN 0;
+    END IF;
     DELETE FROM cost_ledger.alert a
         USING (SELECT o.alert_id
                FROM cost_ledger.alert o
-               WHERE o.created_at < cost_ledger_internal.retained_from((SELECT r.retain_alerts FROM cost_ledger.retention r), as_of)
+               WHERE o.created_at < cost_ledger_internal.retained_from(retain, as_of)
                  AND cost_ledger_internal.is_old_alert(o.resolved_at, o.starts_at, o.ends_at, as_of)
                ORDER BY o.created_at
                LIMIT max_alerts
