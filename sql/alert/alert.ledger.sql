@@ -203,14 +203,15 @@ COMMENT ON COLUMN cost_ledger.unacknowledged_alert.scope IS 'Scope of the budget
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.message IS 'The JSON message that NOTIFY cost_ledger_alert carries for it.';
 
 CREATE VIEW cost_ledger_internal.signal_rule_error AS
-SELECT r.name AS subject, CASE WHEN r.last_error IS NULL THEN 0 ELSE 1 END AS value,
+-- A lock that was in the way says nothing of the rule; while it stays, jobs stop.
+SELECT r.name AS subject, CASE WHEN r.last_error IS NULL OR r.last_error LIKE '55P03:%' THEN 0 ELSE 1 END AS value,
        jsonb_build_object('rule', r.name, 'kind', r.kind, 'severity', r.severity, 'last_error', left(r.last_error, 500))::text AS detail
 FROM cost_ledger.alert_rule r
 WHERE r.is_active AND r.kind <> 'rule_error';
 
 COMMENT ON VIEW cost_ledger_internal.signal_rule_error IS 'Which active rules could not be evaluated, for alert_rule: their view is missing, fails or takes too long.';
 COMMENT ON COLUMN cost_ledger_internal.signal_rule_error.subject IS 'Name of the rule.';
-COMMENT ON COLUMN cost_ledger_internal.signal_rule_error.value IS '1 if it could not be, the last time; else 0.';
+COMMENT ON COLUMN cost_ledger_internal.signal_rule_error.value IS '1 if it could not be, the last time, for another reason than somebody''s lock (55P03); else 0.';
 COMMENT ON COLUMN cost_ledger_internal.signal_rule_error.detail IS 'The rule, its kind and severity, and the error, as JSON.';
 
 -- Entities far below their limit are left out: there may be one for each user.
