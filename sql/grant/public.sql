@@ -92,6 +92,7 @@ GRANT EXECUTE ON FUNCTION
     cost_ledger_internal.daily_spend,
     cost_ledger_internal.spend_rate,
     cost_ledger_internal.budget_velocity,
+    cost_ledger_internal.project_labels,
     cost_ledger_internal.explain_call,
     cost_ledger_internal.unpriced_reason
     TO PUBLIC;

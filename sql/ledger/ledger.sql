@@ -144,6 +144,8 @@ BEGIN
     INSERT INTO cost_ledger.ledger (version, time_zone, currency, system_identifier)
         SELECT cost_ledger.version(), create_ledger.time_zone, create_ledger.currency, c.system_identifier
         FROM pg_control_system() c;
+    -- 500 an hour is one thing in USD, and another in JPY.
+    UPDATE cost_ledger.alert_rule r SET is_active = true WHERE r.kind = 'spend_rate' AND create_ledger.currency = 'USD';
     PERFORM cost_ledger_internal.drop_old_buckets();
 
     -- Clocks are not exact and reports look back: last month, this one, three ahead.

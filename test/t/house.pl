@@ -11,7 +11,6 @@ my $longest = 90;    # lines of a function
 # They have grown and wait to be taken apart; the list only gets shorter.
 my %may_be_long = map { $_ => 1 } qw(
   cost_ledger_internal.reserve
-  cost_ledger_internal.check_budgets
   cost_ledger_internal.settle_holds
 );
 
