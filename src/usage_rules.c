@@ -172,7 +172,8 @@ static const Rule openrouter_generation_rules[] = {
 	PREFIX("native_tokens_", strangers),
 	RULE("total_cost", RULE_COST),
 	RULE("is_byok", RULE_BYOK),
-	ELSE(RULE_KNOWN)
+	KNOWN("usage"),				/* in dollars */
+	ELSE(RULE_BESIDE)
 };
 
 /* What OpenRouter adds: what it has charged, unless the key is not its own. */

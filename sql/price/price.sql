@@ -429,6 +429,7 @@ COMMENT ON FUNCTION cost_ledger_internal.name_distance(text, text, integer, inte
 
 CREATE FUNCTION cost_ledger_internal.price_slips(new_prices bigint[], old_prices bigint[]) RETURNS TABLE (slip text, what text, rates text)
     LANGUAGE plpgsql STABLE
+    SET standard_conforming_strings = on
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
