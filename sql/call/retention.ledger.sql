@@ -105,8 +105,8 @@ SELECT m.month, m.range_start, m.range_end, m.rows - n.rows AS rows, coalesce(m.
        EXISTS (SELECT FROM cost_ledger.retention_log g WHERE g.starts_at < m.range_end AND g.ends_at > m.range_start) AS is_logged
 FROM (
     SELECT r.month,
-           r.month::timestamp AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l) AS range_start,
-           (r.month + interval '1 month') AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l) AS range_end,
+           cost_ledger_internal.day_start(r.month, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS range_start,
+           cost_ledger_internal.day_start((r.month + interval '1 month')::date, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS range_end,
            r.calls + coalesce(r.corrections, 0) AS rows, r.cost
     FROM cost_ledger_internal.rollup_total_month r
     JOIN cost_ledger_internal.rollup_label b ON b.label_id = r.label_id AND b.label = 'all'

@@ -9,15 +9,15 @@ CREATE FUNCTION cost_ledger_internal.checked_range(unit text, range_start timest
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT tstzrange(date_trunc(unit, range_start, l.time_zone),
-                     CASE WHEN isfinite(range_end) AND range_end <> date_trunc(unit, range_end, l.time_zone)
-                          THEN (date_trunc(unit, range_end AT TIME ZONE l.time_zone) + ('1 ' || unit)::interval) AT TIME ZONE l.time_zone
+    SELECT tstzrange(cost_ledger_internal.period_start(unit, range_start, l.time_zone),
+                     CASE WHEN isfinite(range_end) AND range_end <> cost_ledger_internal.period_start(unit, range_end, l.time_zone)
+                          THEN cost_ledger_internal.day_start((date_trunc(unit, range_end AT TIME ZONE l.time_zone) + ('1 ' || unit)::interval)::date, l.time_zone)
                           ELSE range_end END)
     FROM cost_ledger.ledger l
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.checked_range(text, timestamptz, timestamptz) IS
-    'A range of time, made whole minutes, hours, days, weeks or months of the reporting zone.';
+    'A range of time, made whole days, weeks or months of the reporting zone.';
 
 -- PL/pgSQL, which plans anew when a partition has been dropped.
 CREATE FUNCTION cost_ledger_internal.kept_times(rollup text) RETURNS tstzmultirange
@@ -508,10 +508,10 @@ BEGIN
                   HINT = 'Leave both out for everything.';
     END IF;
     -- Whole days of the reporting zone, and nothing whose calls are gone.
-    range_start := greatest(date_trunc('day', range_start AT TIME ZONE zone) AT TIME ZONE zone,
+    range_start := greatest(cost_ledger_internal.period_start('day', range_start, zone),
                             (SELECT s.calls_from FROM cost_ledger_internal.rollup_state s));
-    IF isfinite(range_end) AND range_end <> date_trunc('day', range_end AT TIME ZONE zone) AT TIME ZONE zone THEN
-        range_end := (date_trunc('day', range_end AT TIME ZONE zone) + interval '1 day') AT TIME ZONE zone;
+    IF isfinite(range_end) AND range_end <> cost_ledger_internal.period_start('day', range_end, zone) THEN
+        range_end := cost_ledger_internal.day_start((range_end AT TIME ZONE zone)::date + 1, zone);
     END IF;
 END
 $$;
