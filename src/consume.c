@@ -452,8 +452,8 @@ keep_least_text(Pass *pass, text **kept, const Call *call, CallColumn column)
 }
 
 /*
- * At most 30 days each: one absurd duration must not end the report with a
- * timestamp out of range.
+ * 30 days at most and none below 0: one absurd duration must not end the report
+ * with a timestamp out of range.
  */
 static TimestampTz
 ended_at(const Call *call)
@@ -462,6 +462,8 @@ ended_at(const Call *call)
 
 	if (isnan(duration) || duration > 2592000000.0)
 		duration = 2592000000.0;
+	else if (duration < 0)
+		duration = 0;
 	return call->called_at + (int64) rint(duration * 1000);
 }
 

@@ -21,9 +21,9 @@ SELECT c.called_at, c.call_id, c.recorded_xid,
        c.status, c.served_from,
        c.agent, c.step, c.tool, c.api_key, c.cohort, c.user_id, c.session_id, c.run_id, c.parent_run_id, c.trace_url,
        c.corrects IS NULL AS is_call,
-       -- At most 30 days each: one absurd duration must not end the report
-       -- with a timestamp out of range.
-       c.called_at + least(coalesce(c.duration_ms, 0), 2592000000) * interval '1 millisecond' AS ended_at,
+       -- 30 days at most and none below 0: one absurd duration must not end the
+       -- report with a timestamp out of range.
+       c.called_at + greatest(least(coalesce(c.duration_ms, 0), 2592000000), 0) * interval '1 millisecond' AS ended_at,
        -- What enters summaries: the cost as first priced.
        CASE WHEN c.corrects IS NULL OR c.usage_status = 'repriced' THEN c.cost END AS call_cost,
        (c.corrects IS NULL)::integer::bigint AS calls,

@@ -334,7 +334,7 @@ AS $$
 DECLARE
     moved record;
 BEGIN
-    IF cardinality(run_ids) = 0 THEN
+    IF coalesce(cardinality(run_ids), 0) = 0 THEN
         RETURN;
     END IF;
     -- Whoever is below one of them moves with it.
@@ -346,7 +346,8 @@ BEGIN
         UNION
         SELECT c.run_id, c.parent_run_id
         FROM family f
-        JOIN cost_ledger_internal.rollup_run c ON c.parent_run_id = f.run_id
+        -- OFFSET 0: looked up, level by level, however many the planner expects.
+        CROSS JOIN LATERAL (SELECT r.run_id, r.parent_run_id FROM cost_ledger_internal.rollup_run r WHERE r.parent_run_id = f.run_id OFFSET 0) c
         WHERE NOT EXISTS (SELECT FROM given g WHERE g.run_id = c.run_id)
     )
     SELECT array_agg(f.run_id) AS run_ids, array_agg(f.parent_run_id) AS parents,
@@ -369,15 +370,18 @@ CREATE FUNCTION cost_ledger_internal.root_runs(run_ids text[]) RETURNS void
     SET enable_indexonlyscan = off
     SET jit = off
 AS $$
+DECLARE
+    children record;
 BEGIN
+    -- First, so that no plan sorts or hashes all of them with each.
+    SELECT array_agg(o.run_id) AS run_ids, array_agg(o.parent_run_id) AS parents INTO children
+        FROM unnest(run_ids) AS u (run_id)
+        CROSS JOIN LATERAL (SELECT o.run_id, o.parent_run_id
+                            FROM cost_ledger_internal.rollup_run o
+                            WHERE o.run_id = u.run_id AND o.parent_run_id IS NOT NULL OFFSET 0) o;
     UPDATE cost_ledger_internal.rollup_run r
         SET root_run_id = p.root_run_id, depth = p.depth, is_circular = p.is_circular
-        FROM (SELECT array_agg(o.run_id) AS run_ids, array_agg(o.parent_run_id) AS parents
-              FROM unnest(run_ids) AS u (run_id)
-              CROSS JOIN LATERAL (SELECT o.run_id, o.parent_run_id
-                                  FROM cost_ledger_internal.rollup_run o
-                                  WHERE o.run_id = u.run_id AND o.parent_run_id IS NOT NULL OFFSET 0) o) m
-        CROSS JOIN LATERAL cost_ledger_internal.place_runs(m.run_ids, m.parents) p
+        FROM cost_ledger_internal.place_runs(children.run_ids, children.parents) p
         WHERE r.run_id = p.run_id COLLATE "C"
           AND (r.root_run_id, r.depth, r.is_circular) IS DISTINCT FROM (p.root_run_id, p.depth, p.is_circular);
 END
