@@ -81,6 +81,7 @@ PIECES = \
 	sql/budget/forecast.sql \
 	sql/budget/velocity.sql \
 	sql/alert/alert.sql \
+	sql/alert/threshold.sql \
 	sql/job/job.sql \
 	sql/ledger/guard.sql \
 	sql/grant/grant.sql \
@@ -106,6 +107,7 @@ LEDGER = \
 	sql/report/chargeback.ledger.sql \
 	sql/report/invoice.ledger.sql \
 	sql/report/estimate.ledger.sql \
+	sql/alert/signal.ledger.sql \
 	sql/job/job.ledger.sql \
 	sql/ledger/problem.ledger.sql \
 	sql/ledger/guard.ledger.sql \

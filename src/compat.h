@@ -37,4 +37,13 @@
 #define cl_make_json_lexer(json) makeJsonLexContext((json), true)
 #endif
 
+/* What is called at each part of a JSON text may stop its reading since 16. */
+#if PG_VERSION_NUM >= 160000
+#define JsonAction JsonParseErrorType
+#define JSON_ACTION_DONE return JSON_SUCCESS
+#else
+#define JsonAction void
+#define JSON_ACTION_DONE return
+#endif
+
 #endif							/* COST_LEDGER_COMPAT_H */

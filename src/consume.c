@@ -133,6 +133,7 @@ find_subject(Pass *pass, Table *table, const Datum *values, int num_values, bool
 	{
 		subject->key = (const char *) subject + MAXALIGN(sizeof(Subject));
 		subject->len = key->len;
+		subject->num_values = num_values;
 		subject->values = MemoryContextAllocZero(pass->delta, num_values * sizeof(Datum));
 		for (int i = 0; i < num_values; i++)
 		{
@@ -167,6 +168,7 @@ cl_find_id(Pass *pass, Table *table, Datum id)
 	{
 		subject->key = (const char *) subject + MAXALIGN(sizeof(Subject));
 		subject->len = len;
+		subject->num_values = 1;
 		subject->values = MemoryContextAllocZero(pass->delta, sizeof(Datum));
 		if (id != 0)
 		{
@@ -442,8 +444,8 @@ keep_least_text(Pass *pass, text **kept, const Call *call, CallColumn column)
 }
 
 /*
- * At most 30 days each: one absurd duration must not end the report with a
- * timestamp out of range.
+ * 30 days at most and none below 0: one absurd duration must not end the report
+ * with a timestamp out of range.
  */
 static TimestampTz
 ended_at(const Call *call)
@@ -452,6 +454,8 @@ ended_at(const Call *call)
 
 	if (isnan(duration) || duration > 2592000000.0)
 		duration = 2592000000.0;
+	else if (duration < 0)
+		duration = 0;
 	return call->called_at + (int64) rint(duration * 1000);
 }
 
@@ -551,7 +555,7 @@ add_call(Pass *pass, const Call *call, Subject *combination)
 	add_other_labels(pass, call);
 	add_spans(pass, call);
 	cl_add_to(&pass->user_days, call->periods.day, cl_find_id(pass, &pass->user_ids, call->values[USER_ID]), call);
-	cl_add_to(&pass->user_months, cl_month_of(call->periods.day), cl_find_user(pass, call), call);
+	cl_add_to(&pass->user_feature_months, cl_month_of(call->periods.day), cl_find_user(pass, call), call);
 	pass->calls++;
 }
 
@@ -677,8 +681,11 @@ note_runs(Pass *pass)
 static void
 put_spans(Pass *pass)
 {
+	Table		user_months = coarser(&pass->user_days, month_of_day);
+
 	cl_put_table(ROLLUP_USER_DAY, &pass->user_days, PG_INT64_MIN);
-	cl_put_table(ROLLUP_USER_MONTH, &pass->user_months, PG_INT64_MIN);
+	cl_put_table(ROLLUP_USER_MONTH, &user_months, PG_INT64_MIN);
+	cl_put_table(ROLLUP_USER_FEATURE_MONTH, &pass->user_feature_months, PG_INT64_MIN);
 	cl_put_table(ROLLUP_SESSION, &pass->sessions, PG_INT64_MIN);
 	cl_find_run_days(&pass->runs, pass->kept, &pass->run_days);
 	cl_put_table(ROLLUP_RUN, &pass->runs, PG_INT64_MIN);
@@ -690,7 +697,7 @@ start_delta(Pass *pass)
 {
 	Table	   *const tables[] = {
 		&pass->combinations, &pass->labels, &pass->run_ids, &pass->session_ids, &pass->user_ids, &pass->minutes, &pass->hours,
-		&pass->days, &pass->total_days, &pass->total_months, &pass->users, &pass->user_days, &pass->user_months, &pass->sessions, &pass->runs
+		&pass->days, &pass->total_days, &pass->total_months, &pass->users, &pass->user_days, &pass->user_feature_months, &pass->sessions, &pass->runs
 	};
 	MemoryContext old;
 

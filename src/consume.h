@@ -96,7 +96,7 @@ struct Pass
 	Table		total_months;	/* of a label by team and customer */
 	Table		users;			/* with a feature */
 	Table		user_days;
-	Table		user_months;
+	Table		user_feature_months;
 	Table		sessions;
 	Table		runs;
 

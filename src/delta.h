@@ -51,6 +51,7 @@ typedef struct Subject
 	int			len;
 	const char *key;			/* what tells it from others */
 	Datum	   *values;			/* its texts; 0 for NULL */
+	int			num_values;
 
 	/* Of a combination of labels: */
 	bool		is_turn;

@@ -30,13 +30,67 @@ cl_is_json_scalar(Datum json)
 	return (header & JB_FSCALAR) != 0;
 }
 
+/* Beyond these a text stays a text: nobody's usage or tags are like that. */
+#define MAX_SENT_DEPTH 100
+#define MAX_SENT_NUMBER_LEN 1000
+#define MAX_SENT_EXPONENT_LEN 4
+
+/*
+ * Whether jsonb can hold a number, for it would be an error if not.
+ */
+static JsonAction
+note_number(void *state, char *token, JsonTokenType type)
+{
+	char	   *exponent;
+
+	if (type == JSON_TOKEN_NUMBER)
+	{
+		exponent = token + strcspn(token, "eE");
+		if (exponent - token > MAX_SENT_NUMBER_LEN ||
+			strlen(exponent) > MAX_SENT_EXPONENT_LEN + 1)
+			*(bool *) state = false;
+	}
+	JSON_ACTION_DONE;
+}
+
+/*
+ * Whether lists and objects are not so deep in each other that to read them is
+ * an error.
+ */
+static bool
+is_shallow(const char *sent)
+{
+	int			depth = 0;
+	bool		in_text = false;
+
+	for (; *sent; sent++)
+	{
+		if (in_text && *sent == '\\' && sent[1])
+			sent++;
+		else if (*sent == '"')
+			in_text = !in_text;
+		else if (in_text)
+			continue;
+		else if ((*sent == '{' || *sent == '[') && ++depth > MAX_SENT_DEPTH)
+			return false;
+		else if (*sent == '}' || *sent == ']')
+			depth--;
+	}
+	return true;
+}
+
 /*
  * No error for what is none: a call is not lost over it.
  */
 static bool
 is_json(const char *sent)
 {
-	return pg_parse_json(cl_make_json_lexer(cstring_to_text(sent)), &nullSemAction) == JSON_SUCCESS;
+	bool		is_good = true;
+	JsonSemAction actions = {.semstate = &is_good, .scalar = note_number};
+
+	return is_shallow(sent) &&
+		pg_parse_json(cl_make_json_lexer(cstring_to_text(sent)), &actions) == JSON_SUCCESS &&
+		is_good;
 }
 
 /*

@@ -103,6 +103,7 @@ static const char *const table_names[NUM_ROLLUP_TABLES] = {
 	[ROLLUP_TOTAL_MONTH] = "rollup_total_month",
 	[ROLLUP_USER_DAY] = "rollup_user_day",
 	[ROLLUP_USER_MONTH] = "rollup_user_month",
+	[ROLLUP_USER_FEATURE_MONTH] = "rollup_user_feature_month",
 	[ROLLUP_SESSION] = "rollup_session",
 	[ROLLUP_RUN] = "rollup_run",
 };
@@ -238,6 +239,8 @@ part_value(const Part *part, Column column, Form_pg_attribute attribute, bool *i
 		case COLUMN_NAME:
 			return text_or_null((text *) DatumGetPointer(part->subject->values[0]), isnull);
 		case COLUMN_FEATURE:
+			if (part->subject->num_values < 2)
+				cl_refuse_other_version();
 			return text_or_null((text *) DatumGetPointer(part->subject->values[1]), isnull);
 		case COLUMN_COUNT:
 			*isnull = part->measures.counts[column.index] == 0 && !attribute->attnotnull;
@@ -401,6 +404,7 @@ static const char *const times[NUM_ROLLUP_TABLES] = {
 	[ROLLUP_TOTAL_MONTH] = "cost_ledger_internal.local_range(d.month, (d.month + interval '1 month')::date)",
 	[ROLLUP_USER_DAY] = "cost_ledger_internal.local_range(d.day, d.day + 1)",
 	[ROLLUP_USER_MONTH] = "cost_ledger_internal.local_range(d.month, (d.month + interval '1 month')::date)",
+	[ROLLUP_USER_FEATURE_MONTH] = "cost_ledger_internal.local_range(d.month, (d.month + interval '1 month')::date)",
 	[ROLLUP_SESSION] = "tstzrange(r.started_at, r.ended_at, '[]')",
 	[ROLLUP_RUN] = "tstzrange(r.started_at, r.ended_at, '[]')",
 };

@@ -114,7 +114,8 @@ add_everywhere(Pass *pass, const Call *call, Subject *combination)
 	add_combination(remake, call, combination);
 	add_labels(remake, call, combination);
 	add_to_rollup(remake, ROLLUP_USER_DAY, call->periods.day, user, call);
-	add_to_rollup(remake, ROLLUP_USER_MONTH, cl_month_of(call->periods.day), cl_find_user(pass, call), call);
+	add_to_rollup(remake, ROLLUP_USER_MONTH, cl_month_of(call->periods.day), user, call);
+	add_to_rollup(remake, ROLLUP_USER_FEATURE_MONTH, cl_month_of(call->periods.day), cl_find_user(pass, call), call);
 	cl_label_span(call, labels);
 	add_span(remake, ROLLUP_RUN, &pass->run_ids, call, RUN_ID, labels);
 	labels[NUM_LABELS - 1] = 0;

@@ -489,5 +489,9 @@ cl_find_usage(JsonbContainer *root, const char *provider, int len)
 		found.usage = root;
 	else
 		found.format = dialect(found.format, provider, len);
+	/* The AI SDK leaves out what is undefined, and then has Bedrock's words. */
+	if (found.format == FORMAT_BEDROCK_CONVERSE && found.response &&
+		has_json_key(found.response, "providerMetadata"))
+		found.format = FORMAT_AI_SDK_5;
 	return found;
 }

@@ -475,15 +475,18 @@ read_element(Reading *reading, const Rule *rule, JsonbContainer *element)
 	{
 		case RULE_MODALITIES:
 			read_modality(reading, rule, element);
+			read_object(reading, element, cl_element_words);
 			break;
 		case RULE_LIFETIMES:
 			read_lifetime(reading, element);
+			read_object(reading, element, cl_element_words);
 			break;
 		case RULE_ITERATIONS:
 			read_pass(reading, element);
 			break;
 		case RULE_TOOL_COUNTS:
 			read_tool_count(reading, element);
+			read_object(reading, element, cl_element_words);
 			break;
 		default:
 			read_object(reading, element, rule->rules);
@@ -714,6 +717,17 @@ read_model_version(Reading *reading, const JsonbValue *value)
 }
 
 /*
+ * Whether a value may count something: digits in a text are a count as well.
+ */
+static bool
+is_number(const JsonbValue *value)
+{
+	Numeric		number = number_of(value);
+
+	return number && !cl_numeric_is_zero(number);
+}
+
+/*
  * Whether an object or list has a number in it that may count something.
  */
 static bool
@@ -729,8 +743,7 @@ has_number(JsonbContainer *container)
 		CHECK_FOR_INTERRUPTS();
 		if (token == WJB_KEY)
 			may_count = !cl_names_no_count(value.val.string.val, value.val.string.len);
-		else if ((token == WJB_VALUE || token == WJB_ELEM) && may_count &&
-				 value.type == jbvNumeric && !cl_numeric_is_zero(value.val.numeric))
+		else if ((token == WJB_VALUE || token == WJB_ELEM) && may_count && is_number(&value))
 			return true;
 	}
 	return false;
@@ -742,19 +755,11 @@ has_number(JsonbContainer *container)
 static void
 meet_stranger(Reading *reading, const JsonbValue *key, const JsonbValue *value)
 {
-	Numeric		number;
-
 	if (value->type == jbvNull || value->type == jbvBool ||
 		cl_names_no_count(key->val.string.val, key->val.string.len))
 		return;
-	if (value->type == jbvBinary)
-		reading->is_unexplained |= has_number(value->val.binary.data);
-	else if (value->type == jbvNumeric ||
-			 cl_names_tokens(key->val.string.val, key->val.string.len))
-	{
-		number = number_of(value);
-		reading->is_unexplained |= number && !cl_numeric_is_zero(number);
-	}
+	reading->is_unexplained |= value->type == jbvBinary ?
+		has_number(value->val.binary.data) : is_number(value);
 }
 
 static void
@@ -890,6 +895,14 @@ read_value(Reading *reading, const Rule *rule, const JsonbValue *key,
 		case RULE_STRANGER:
 			meet_stranger(reading, key, value);
 			break;
+		case RULE_BESIDE:
+			if (cl_names_usage(key->val.string.val, key->val.string.len))
+				meet_stranger(reading, key, value);
+			break;
+		case RULE_REPEATED:
+			if (!cl_is_word_of_provider(key->val.string.val, key->val.string.len))
+				meet_stranger(reading, key, value);
+			break;
 		case RULE_DIALECT:
 			reading->dialect = rule->meter;
 			break;
@@ -969,7 +982,9 @@ read_object(Reading *reading, JsonbContainer *object, const Rule *rules)
 static void
 read_attributes(Reading *reading, JsonbContainer *list, const Rule *rules)
 {
-	static const char *const types[] = {"intValue", "doubleValue", "stringValue"};
+	static const char *const types[] = {
+		"intValue", "doubleValue", "stringValue", "int_value", "double_value", "string_value"
+	};
 	JsonbIterator *it = JsonbIteratorInit(list);
 	JsonbValue	element;
 
@@ -978,6 +993,7 @@ read_attributes(Reading *reading, JsonbContainer *list, const Rule *rules)
 		JsonbContainer *object = json_object_of(&element);
 		JsonbContainer *wrapper = object ? json_child(object, "value") : NULL;
 		JsonbValue	key;
+		JsonbValue	whole;
 		JsonbValue	buffer;
 		JsonbValue *value = NULL;
 		const Rule *rule;
@@ -986,13 +1002,12 @@ read_attributes(Reading *reading, JsonbContainer *list, const Rule *rules)
 			continue;
 		for (int i = 0; i < (int) lengthof(types) && value == NULL; i++)
 			value = json_value(wrapper, types[i], &buffer);
-		if (value == NULL)
-			continue;
 		rule = cl_find_rule(rules, key.val.string.val, key.val.string.len);
-		if (rule)
+		if (rule && value)
 			read_value(reading, rule, &key, value);
-		else
-			meet_stranger(reading, &key, value);
+		else if (rule == NULL || rule->kind != RULE_KNOWN)
+			/* A list, or an object of its own kind, is not looked into. */
+			meet_stranger(reading, &key, value ? value : json_value(object, "value", &whole));
 	}
 }
 

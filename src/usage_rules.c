@@ -46,6 +46,19 @@ static const Rule strangers[] = {
 	END
 };
 
+/* What the elements of lists are read by; any other number in one is a stranger. */
+const Rule	cl_element_words[] = {
+	KNOWN("modality"),
+	KNOWN("tokenCount"),
+	KNOWN("token_count"),
+	KNOWN("tokens"),
+	KNOWN("ttl"),
+	KNOWN("inputTokens"),
+	KNOWN("type"),
+	KNOWN("count"),
+	END
+};
+
 static const Rule lifetimes[] = {
 	RULE("ephemeral_5m_input_tokens", RULE_WRITTEN_5M),
 	COUNT("ephemeral_1h_input_tokens", METER_CACHE_WRITE_1H),
@@ -156,9 +169,11 @@ static const Rule openrouter_generation_rules[] = {
 	COUNT("native_tokens_reasoning", METER_REASONING),
 	COUNT("native_tokens_cached", METER_CACHE_READ),
 	COUNT("native_tokens_completion_images", METER_OUTPUT_IMAGE),
+	PREFIX("native_tokens_", strangers),
 	RULE("total_cost", RULE_COST),
 	RULE("is_byok", RULE_BYOK),
-	ELSE(RULE_KNOWN)
+	KNOWN("usage"),				/* in dollars */
+	ELSE(RULE_BESIDE)
 };
 
 /* What OpenRouter adds: what it has charged, unless the key is not its own. */
@@ -326,20 +341,20 @@ static const Rule images_rules[] = {
 	RULE("data", RULE_LENGTH, -1, NULL, "output_images"),
 	RULE("images", RULE_LENGTH, -1, NULL, "output_images"),
 	RULE("predictions", RULE_LENGTH, -1, NULL, "output_images"),
-	ELSE(RULE_KNOWN)
+	ELSE(RULE_BESIDE)
 };
 
 static const Rule transcription_rules[] = {
 	QUANTITY("seconds", "input_seconds"),
 	QUANTITY("duration", "input_seconds"),
 	QUANTITY("audio_duration", "input_seconds"),
-	ELSE(RULE_KNOWN)
+	ELSE(RULE_BESIDE)
 };
 
 static const Rule video_rules[] = {
 	QUANTITY("seconds", "output_seconds"),
 	QUANTITY("duration_seconds", "output_seconds"),
-	ELSE(RULE_KNOWN)
+	ELSE(RULE_BESIDE)
 };
 
 static const Rule ocr_rules[] = {
@@ -514,6 +529,7 @@ static const Rule bedrock_rules[] = {
 
 static const Rule titan_result[] = {
 	ADD("tokenCount", METER_OUTPUT),
+	KNOWN("outputText"),
 	END
 };
 
@@ -534,6 +550,7 @@ static const Rule bedrock_invoke_rules[] = {
 	KNOWN("embeddingsByType"),
 	COUNT("prompt_token_count", METER_INPUT),	/* Llama */
 	COUNT("generation_token_count", METER_OUTPUT),
+	KNOWN("generation"),
 	COUNT("x-amzn-bedrock-input-token-count", METER_INPUT), /* headers */
 	COUNT("x-amzn-bedrock-output-token-count", METER_OUTPUT),
 	COUNT("x-amzn-bedrock-cache-read-input-token-count", METER_CACHE_READ),
@@ -561,6 +578,7 @@ static const Rule cohere_rules[] = {
 	OBJECT("billed_units", cohere_billed_units),
 	OBJECT("tokens", nothing_new),
 	KNOWN("cached_tokens"),
+	KNOWN("api_version"),
 	END
 };
 
@@ -568,18 +586,27 @@ static const Rule cohere_tokens_rules[] = {
 	OBJECT("tokens", cohere_billed_units),
 	COUNT("cached_tokens", METER_CACHE_READ),
 	OBJECT("billed_units", nothing_new),
+	KNOWN("api_version"),
 	END
 };
 
 static const Rule tgi_rules[] = {
 	COUNT("input_length", METER_INPUT),
 	COUNT("generated_tokens", METER_OUTPUT),
-	ELSE(RULE_KNOWN)
+	KNOWN("prefill"),
+	KNOWN("tokens"),
+	KNOWN("top_tokens"),
+	KNOWN("seed"),
+	KNOWN("best_of_sequences"),
+	END
 };
 
 static const Rule ollama_rules[] = {
 	COUNT("prompt_eval_count", METER_INPUT),
 	COUNT("eval_count", METER_OUTPUT),
+	KNOWN("message"),
+	KNOWN("response"),
+	KNOWN("thinking"),
 	KNOWN("context"),
 	KNOWN("embeddings"),
 	KNOWN("logprobs"),
@@ -604,6 +631,7 @@ static const Rule token_count_rules[] = {
 	COUNT("thoughts_token_count", METER_REASONING),
 	KNOWN("predict_time"),
 	KNOWN("tokens_per_second"),
+	KNOWN("generated_text"),
 	PREFIX("prompt/", nothing_new), /* the same, in the provider's words */
 	PREFIX("completion/", nothing_new),
 	PREFIX("openai.", nothing_new),
@@ -647,7 +675,7 @@ static const Rule opencode_tokens[] = {
 
 static const Rule opencode_rules[] = {
 	OBJECT("tokens", opencode_tokens),
-	ELSE(RULE_KNOWN)
+	ELSE(RULE_BESIDE)
 };
 
 /* Agno has the ledger's words for what the provider meant by them. */
@@ -677,7 +705,7 @@ static const Rule ai_sdk_anthropic_usage[] = {
 	OBJECT("cache_creation", lifetimes),
 	OBJECT("server_tool_use", server_tools),
 	RULE("service_tier", RULE_TIER),
-	ELSE(RULE_KNOWN)
+	ELSE(RULE_REPEATED)
 };
 
 static const Rule ai_sdk_anthropic[] = {
@@ -690,7 +718,7 @@ static const Rule ai_sdk_anthropic[] = {
 static const Rule ai_sdk_bedrock_usage[] = {
 	COUNT("cacheReadInputTokens", METER_CACHE_READ),
 	COUNT("cacheWriteInputTokens", METER_CACHE_WRITE),
-	ELSE(RULE_KNOWN)
+	ELSE(RULE_REPEATED)
 };
 
 static const Rule ai_sdk_bedrock[] = {
@@ -737,7 +765,7 @@ static const Rule native_usage[] = {
 	RULE("speed", RULE_TIER),
 	RULE("inference_geo", RULE_REGION),
 	RULE("iterations", RULE_ITERATIONS),
-	ELSE(RULE_KNOWN)
+	ELSE(RULE_REPEATED)
 };
 
 /* Spring AI has the same words, and more. */
@@ -816,7 +844,7 @@ static const Rule pydantic_ai_details[] = {
 	QUANTITY("search_units", "search_units"),
 	QUANTITY("classifications", "classifications"),
 	PREFIX("advisor_", strangers),	/* of another model */
-	ELSE(RULE_KNOWN)
+	ELSE(RULE_REPEATED)
 };
 
 static const Rule pydantic_ai_rules[] = {
@@ -856,6 +884,8 @@ static const Rule llamaindex_rules[] = {
 	COUNT("prompt_token_count", METER_INPUT),
 	COUNT("completion_token_count", METER_OUTPUT),
 	RULE("total_token_count", RULE_TOTAL),
+	KNOWN("prompt"),
+	KNOWN("completion"),
 	END
 };
 
@@ -1240,6 +1270,67 @@ cl_names_tokens(const char *key, int len)
 }
 
 /*
+ * Whether a key of a whole response stands for usage, by its name.
+ */
+bool
+cl_names_usage(const char *key, int len)
+{
+	return cl_names_tokens(key, len) ||
+		(len == 6 && memcmp(key, "tokens", 6) == 0) ||
+		(len == 5 && memcmp(key, "usage", 5) == 0);
+}
+
+/* What pydantic-ai calls the counts of Anthropic's passes and of modalities. */
+static const Rule pydantic_ai_repetitions[] = {
+	KNOWN("message_iterations"),
+	PREFIX("compaction_", nothing_new),
+	KNOWN("cached_content_tokens"),
+	KNOWN("tool_use_prompt_tokens"),
+	PREFIX("text_", nothing_new),
+	PREFIX("document_", nothing_new),
+	KNOWN("image_prompt_tokens"),
+	KNOWN("audio_prompt_tokens"),
+	KNOWN("video_prompt_tokens"),
+	KNOWN("image_cache_tokens"),
+	KNOWN("audio_cache_tokens"),
+	KNOWN("video_cache_tokens"),
+	KNOWN("image_candidates_tokens"),
+	KNOWN("audio_candidates_tokens"),
+	KNOWN("video_candidates_tokens"),
+	END
+};
+
+/*
+ * Whether some provider's usage object has this key, or what follows its last
+ * dot: what repeats one for a library has been read from the library's words.
+ */
+bool
+cl_is_word_of_provider(const char *key, int len)
+{
+	static const Rule *const tables[] = {
+		openai_chat_rules, openai_responses_rules, openai_input_details, openai_output_details,
+		anthropic_rules, gemini_rules, bedrock_rules, cohere_billed_units, lifetimes,
+		pydantic_ai_repetitions
+	};
+
+	for (int i = len - 1; i >= 0; i--)
+	{
+		if (key[i] == '.')
+		{
+			key += i + 1;
+			len -= i + 1;
+			break;
+		}
+	}
+	for (int i = 0; i < (int) lengthof(tables); i++)
+	{
+		if (cl_find_rule(tables[i], key, len))
+			return true;
+	}
+	return false;
+}
+
+/*
  * Numbers that providers and libraries put beside counts: money, times and
  * speeds.  In the order of strcmp().
  */
@@ -1263,12 +1354,14 @@ static const char *const no_counts[] = {
 	"estimated_cost",
 	"eval_duration",
 	"firstByteLatency",
+	"id",
 	"inputCost",
 	"invocationLatency",
 	"latency",
 	"latencyMs",
 	"latency_ms",
 	"load_duration",
+	"model",
 	"outputCost",
 	"prompt_eval_duration",
 	"prompt_time",
@@ -1294,6 +1387,9 @@ cl_names_no_count(const char *key, int len)
 {
 	int			low = 0;
 	int			high = lengthof(no_counts);
+
+	if (ends_with(key, len, "_cost") || ends_with(key, len, "_id"))
+		return true;
 
 	while (low < high)
 	{

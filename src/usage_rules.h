@@ -13,6 +13,8 @@ typedef enum RuleKind
 {
 	RULE_STRANGER,				/* nobody knows what its numbers count */
 	RULE_KNOWN,					/* says nothing that is not said elsewhere */
+	RULE_BESIDE,				/* of a whole response: nothing, unless it is named as usage */
+	RULE_REPEATED,				/* what a provider said already, unless no provider does */
 	RULE_COUNT,					/* tokens of a meter */
 	RULE_COUNT_IF_ANY,			/* the same, where 0 says nothing */
 	RULE_EITHER,				/* tokens of the cache, inside the input or beside it */
@@ -129,11 +131,14 @@ typedef struct FormatInfo
 
 extern const FormatInfo cl_formats[NUM_FORMATS];
 extern const Rule cl_anthropic_pass_rules[];
+extern const Rule cl_element_words[];
 
 extern const Rule *cl_find_rule(const Rule *rule, const char *key, int len);
 extern int	cl_format_by_name(const char *name);
 extern char *cl_format_names(void);
 extern bool cl_names_tokens(const char *key, int len);
+extern bool cl_names_usage(const char *key, int len);
+extern bool cl_is_word_of_provider(const char *key, int len);
 extern bool cl_names_no_count(const char *key, int len);
 
 #endif							/* COST_LEDGER_USAGE_RULES_H */

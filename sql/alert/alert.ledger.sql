@@ -26,7 +26,7 @@ CREATE TABLE cost_ledger.alert_rule (
 COMMENT ON TABLE cost_ledger.alert_rule IS 'What is watched besides budgets. People edit it: change a threshold, switch a rule off, add one of a kind for which they have made a view cost_ledger.signal_<kind>.';
 COMMENT ON COLUMN cost_ledger.alert_rule.rule_id IS 'Identity of the rule.';
 COMMENT ON COLUMN cost_ledger.alert_rule.name IS 'What people call it: unique, printable, at most 64 bytes.';
-COMMENT ON COLUMN cost_ledger.alert_rule.kind IS 'What is compared: stale_job, job_outage, rollup_lag, needs_post_restore, default_partition, budget_forecast, velocity, spend_rate or spend_vs_usual; or any name, of a view cost_ledger.signal_<kind> with subject text, value numeric and detail text (JSON), one row per subject.';
+COMMENT ON COLUMN cost_ledger.alert_rule.kind IS 'What is compared: stale_job, job_outage, rollup_lag, needs_post_restore, default_partition, budget_forecast, velocity, spend_rate, spend_vs_usual, rule_error, unpriced_calls, week_over_week, run_cost_spread, run_cost, day_cost, user_month_cost or task_type_cost; or any name, of a view cost_ledger.signal_<kind> with subject text, value numeric and detail text (JSON), one row per subject.';
 COMMENT ON COLUMN cost_ledger.alert_rule.severity IS 'review: somebody should look at it; page: somebody should be woken.';
 COMMENT ON COLUMN cost_ledger.alert_rule.threshold IS 'An alert is raised for a subject whose value is at or above this, in the unit of the view.';
 COMMENT ON COLUMN cost_ledger.alert_rule.clear_below IS 'It is resolved when the value falls below this (hysteresis), and may be raised again; NULL for 95 percent of threshold.';
@@ -51,6 +51,7 @@ INSERT INTO cost_ledger.alert_rule (name, kind, severity, threshold, clear_below
     -- The fast burn of Google's SRE Workbook, chapter 5: 2 percent of 30 days in an hour.
     ('a budget burns fast', 'velocity', 'page', 14.4, 7.2, 'Times its pace, both in the last 5 minutes and in the last hour. SELECT * FROM cost_ledger.budget_velocity();'),
     ('calls without a partition', 'default_partition', 'review', 1, 1, 'Rows. The job makes their months and moves them; if it cannot, job_status says why.'),
+    ('a rule cannot be evaluated', 'rule_error', 'page', 1, 1, 'What it watches, nobody sees. SELECT name, last_error FROM cost_ledger.alert_rule;'),
     ('calls in quarantine', 'quarantine', 'page', 1, 1, 'Calls that reports and budgets leave out. SELECT * FROM cost_ledger.quarantined_call; says which and why.');
 
 CREATE TABLE cost_ledger.alert (
@@ -69,6 +70,7 @@ CREATE TABLE cost_ledger.alert (
     basis            text NOT NULL CHECK (basis <> ''),
     threshold        numeric NOT NULL,
     level            text NOT NULL CHECK (level IN ('warn', 'throttle', 'degrade', 'defer', 'stop', 'review', 'page')),
+    severity         text NOT NULL DEFAULT 'review' CHECK (severity IN ('review', 'page')),
     is_late          boolean NOT NULL DEFAULT false,
     spent            numeric,
     limit_amount     numeric,
@@ -92,7 +94,7 @@ CREATE INDEX alert_unresolved ON cost_ledger.alert (rule_id, subject) WHERE reso
 CREATE INDEX alert_open ON cost_ledger.alert (ends_at) WHERE resolved_at IS NULL AND rule_id IS NULL;
 CREATE INDEX alert_unacknowledged ON cost_ledger.alert (alert_id) WHERE acknowledged_at IS NULL;
 
-COMMENT ON TABLE cost_ledger.alert IS 'Every alert that was raised, as it was: once per budget, version, entity, period, basis, threshold and occurrence, or per rule, subject and occurrence. Written by check_budgets() and check_rules(); only acknowledge() and being resolved change it.';
+COMMENT ON TABLE cost_ledger.alert IS 'Every alert that was raised, as it was: once per budget, version, entity, period, basis, threshold and occurrence, or per rule, subject and occurrence. Written by check_budgets() and check_rules(); only acknowledge() and being resolved change it, and set_retention() says how long it is kept.';
 COMMENT ON COLUMN cost_ledger.alert.alert_id IS 'Identity of the alert: the id of its message.';
 COMMENT ON COLUMN cost_ledger.alert.created_at IS 'When it was raised.';
 COMMENT ON COLUMN cost_ledger.alert.budget_id IS 'The budget it is about; NULL for an alert of a rule.';
@@ -108,7 +110,8 @@ COMMENT ON COLUMN cost_ledger.alert.kind IS 'What happened: threshold, a thresho
 COMMENT ON COLUMN cost_ledger.alert.basis IS 'What was compared with the limit: actual, what was spent; signal, for a rule.';
 COMMENT ON COLUMN cost_ledger.alert.threshold IS 'The threshold that was reached: a fraction of limit_amount, or the rule''s.';
 COMMENT ON COLUMN cost_ledger.alert.level IS 'What it asks for: warn, throttle, degrade, defer or stop of a budget; review or page of a rule.';
-COMMENT ON COLUMN cost_ledger.alert.is_late IS 'Whether the period was over: its last calls came after the last check.';
+COMMENT ON COLUMN cost_ledger.alert.severity IS 'How urgent it is: review, somebody should look at it; page, somebody should be woken.';
+COMMENT ON COLUMN cost_ledger.alert.is_late IS 'Whether the period was over when a check first found it.';
 COMMENT ON COLUMN cost_ledger.alert.spent IS 'What was spent in the period when the alert was raised, unrounded; unpriced calls come on top.';
 COMMENT ON COLUMN cost_ledger.alert.limit_amount IS 'The budget''s amount then.';
 COMMENT ON COLUMN cost_ledger.alert.currency IS 'ISO 4217 code of the amounts; of a budget that counts no money, what it counts.';
@@ -118,6 +121,28 @@ COMMENT ON COLUMN cost_ledger.alert.payload IS 'The alert as a message of less t
 COMMENT ON COLUMN cost_ledger.alert.acknowledged_at IS 'When somebody took note; NULL until then.';
 COMMENT ON COLUMN cost_ledger.alert.acknowledged_by IS 'Who did.';
 COMMENT ON COLUMN cost_ledger.alert.resolved_at IS 'When it was found over: the rule''s value is below clear_below or its subject gone, or spent is below 95 percent of the threshold again within the period. After that it may be raised anew, as the next occurrence. NULL until then.';
+
+CREATE TABLE cost_ledger_internal.alert_state (
+    singleton           boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    budgets_checked_at  timestamptz
+);
+
+INSERT INTO cost_ledger_internal.alert_state DEFAULT VALUES;
+
+COMMENT ON TABLE cost_ledger_internal.alert_state IS 'How far alerts are: exactly one row, written by check_budgets().';
+COMMENT ON COLUMN cost_ledger_internal.alert_state.singleton IS 'Always true.';
+COMMENT ON COLUMN cost_ledger_internal.alert_state.budgets_checked_at IS 'When budgets were last checked: the next check looks at every period since.';
+
+CREATE TABLE cost_ledger_internal.bell (
+    bell_id     bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    message     jsonb NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT now()
+);
+
+COMMENT ON TABLE cost_ledger_internal.bell IS 'Messages of alerts that wait to be sent by notify_alerts(), which takes them out.';
+COMMENT ON COLUMN cost_ledger_internal.bell.bell_id IS 'Order in which they are sent.';
+COMMENT ON COLUMN cost_ledger_internal.bell.message IS 'What NOTIFY cost_ledger_alert will say.';
+COMMENT ON COLUMN cost_ledger_internal.bell.created_at IS 'When its alerts were raised or resolved.';
 
 CREATE TRIGGER keep_alerts
     BEFORE UPDATE OR DELETE ON cost_ledger.alert
@@ -134,7 +159,7 @@ CREATE POLICY what_readers_see ON cost_ledger.alert USING (
     OR scope -> 'customer' <@ (SELECT to_jsonb(cost_ledger_internal.seen_customers())));
 
 CREATE VIEW cost_ledger.unacknowledged_alert WITH (security_barrier = true) AS
-SELECT a.alert_id, a.created_at, a.level, a.kind,
+SELECT a.alert_id, a.created_at, a.level, a.severity, a.kind,
        b.name AS budget,
        a.budget_id, a.budget_version, a.entity, a.starts_at, a.ends_at,
        r.name AS rule, a.subject, a.value, a.resolved_at,
@@ -155,6 +180,7 @@ COMMENT ON VIEW cost_ledger.unacknowledged_alert IS 'Alerts nobody has acknowled
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.alert_id IS 'Identity of the alert: pass it to acknowledge().';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.created_at IS 'When it was raised.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.level IS 'What it asks for: warn, throttle, degrade, defer or stop of a budget; review or page of a rule.';
+COMMENT ON COLUMN cost_ledger.unacknowledged_alert.severity IS 'How urgent it is: review or page.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.kind IS 'What happened: threshold, a threshold of a budget was reached; seeded, it had been when the budget was set; else the kind of the rule.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.budget IS 'Name of the budget, as it is now; NULL for an alert of a rule.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.budget_id IS 'The budget.';
@@ -168,7 +194,7 @@ COMMENT ON COLUMN cost_ledger.unacknowledged_alert.value IS 'Its value then, in 
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.resolved_at IS 'When it was found over; NULL until then.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.basis IS 'What was compared with the limit: actual, what was spent; signal, for a rule.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.threshold IS 'The threshold that was reached: a fraction of limit_amount, or the rule''s.';
-COMMENT ON COLUMN cost_ledger.unacknowledged_alert.is_late IS 'Whether the period was over: its last calls came after the last check.';
+COMMENT ON COLUMN cost_ledger.unacknowledged_alert.is_late IS 'Whether the period was over when a check first found it.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.spent IS 'What was spent in the period when the alert was raised, unrounded.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.limit_amount IS 'The budget''s amount then.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.currency IS 'ISO 4217 code of the amounts; of a budget that counts no money, what it counts.';
@@ -176,19 +202,33 @@ COMMENT ON COLUMN cost_ledger.unacknowledged_alert.unpriced_calls IS 'Calls of t
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.scope IS 'Scope of the budget then, as JSON: object of column to value.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.message IS 'The JSON message that NOTIFY cost_ledger_alert carries for it.';
 
+CREATE VIEW cost_ledger_internal.signal_rule_error AS
+-- A lock that was in the way says nothing of the rule; while it stays, jobs stop.
+SELECT r.name AS subject, CASE WHEN r.last_error IS NULL OR r.last_error LIKE '55P03:%' THEN 0 ELSE 1 END AS value,
+       jsonb_build_object('rule', r.name, 'kind', r.kind, 'severity', r.severity, 'last_error', left(r.last_error, 500))::text AS detail
+FROM cost_ledger.alert_rule r
+WHERE r.is_active AND r.kind <> 'rule_error';
+
+COMMENT ON VIEW cost_ledger_internal.signal_rule_error IS 'Which active rules could not be evaluated, for alert_rule: their view is missing, fails or takes too long.';
+COMMENT ON COLUMN cost_ledger_internal.signal_rule_error.subject IS 'Name of the rule.';
+COMMENT ON COLUMN cost_ledger_internal.signal_rule_error.value IS '1 if it could not be, the last time, for another reason than somebody''s lock (55P03); else 0.';
+COMMENT ON COLUMN cost_ledger_internal.signal_rule_error.detail IS 'The rule, its kind and severity, and the error, as JSON.';
+
 -- Entities far below their limit are left out: there may be one for each user.
 CREATE VIEW cost_ledger_internal.signal_budget_forecast AS
 SELECT s.name || CASE WHEN s.entity <> '' THEN ': ' || s.entity ELSE '' END AS subject,
-       round(s.forecast / s.limit_amount, 6) AS value,
+       round(greatest(s.forecast / s.limit_amount, CASE WHEN s.exhausted_at < s.ends_at THEN 1 END), 6) AS value,
        jsonb_build_object('budget', s.name, 'entity', s.entity, 'ends_at', s.ends_at, 'forecast', s.forecast::text,
-                          'low', s.forecast_low::text, 'high', s.forecast_high::text, 'method', s.forecast_method, 'limit_amount', s.limit_amount::text)::text AS detail
+                          'low', s.forecast_low::text, 'high', s.forecast_high::text, 'method', s.forecast_method,
+                          'exhausted_at', s.exhausted_at, 'limit_amount', s.limit_amount::text)::text AS detail
 FROM cost_ledger.budget_status s
-WHERE s.forecast >= s.limit_amount / 2 AND s.spent < s.limit_amount;
+WHERE isfinite(s.ends_at) AND s.spent < s.limit_amount
+  AND (s.forecast >= s.limit_amount / 2 OR s.exhausted_at < s.ends_at);
 
 COMMENT ON VIEW cost_ledger_internal.signal_budget_forecast IS 'How much of its limit a budget, or an entity of it, will have used when its period ends, for alert_rule. From half of it on, until it is exceeded: then the budget''s own alerts say so.';
 COMMENT ON COLUMN cost_ledger_internal.signal_budget_forecast.subject IS 'Name of the budget, and the entity after a colon.';
-COMMENT ON COLUMN cost_ledger_internal.signal_budget_forecast.value IS 'forecast / limit_amount of budget_status.';
-COMMENT ON COLUMN cost_ledger_internal.signal_budget_forecast.detail IS 'Budget, entity, end of the period, forecast with its band and method, and limit, as JSON.';
+COMMENT ON COLUMN cost_ledger_internal.signal_budget_forecast.value IS 'forecast / limit_amount of budget_status; at least 1 where exhausted_at is before the end.';
+COMMENT ON COLUMN cost_ledger_internal.signal_budget_forecast.detail IS 'Budget, entity, end of the period, forecast with its band and method, when the limit is used up, and limit, as JSON.';
 
 -- How fast money is spent: kinds of rules for budgets, teams and everything.
 CREATE VIEW cost_ledger_internal.signal_velocity AS
@@ -205,21 +245,21 @@ COMMENT ON COLUMN cost_ledger_internal.signal_velocity.detail IS 'Budget, entity
 CREATE VIEW cost_ledger_internal.signal_spend_rate AS
 SELECT s.subject,
        s.rate_5m AS value,
-       jsonb_strip_nulls(jsonb_build_object('subject', s.subject, 'team', s.team, 'rate_1h', s.rate_1h::text))::text AS detail
+       jsonb_strip_nulls(jsonb_build_object('subject', s.subject, 'label', s.label, s.label, s.value, 'rate_1h', s.rate_1h::text))::text AS detail
 FROM cost_ledger.spend_rate() s;
 
-COMMENT ON VIEW cost_ledger_internal.signal_spend_rate IS 'What is spent per hour, by the last 5 minutes, in all and by team, for alert_rule.';
-COMMENT ON COLUMN cost_ledger_internal.signal_spend_rate.subject IS 'all, or a team.';
+COMMENT ON VIEW cost_ledger_internal.signal_spend_rate IS 'What is spent per hour, by the last 5 minutes, in all and by team, feature and customer, for alert_rule.';
+COMMENT ON COLUMN cost_ledger_internal.signal_spend_rate.subject IS 'all, or a team, feature or customer.';
 COMMENT ON COLUMN cost_ledger_internal.signal_spend_rate.value IS 'Cost per hour in the ledger''s currency.';
-COMMENT ON COLUMN cost_ledger_internal.signal_spend_rate.detail IS 'Subject, team and the rate of the last hour, as JSON.';
+COMMENT ON COLUMN cost_ledger_internal.signal_spend_rate.detail IS 'Subject, its label and the rate of the last hour, as JSON.';
 
 CREATE VIEW cost_ledger_internal.signal_spend_vs_usual AS
 SELECT s.subject,
        s.times_usual AS value,
-       jsonb_strip_nulls(jsonb_build_object('subject', s.subject, 'team', s.team, 'rate_1h', s.rate_1h::text, 'usual_rate', s.usual_rate::text))::text AS detail
+       jsonb_strip_nulls(jsonb_build_object('subject', s.subject, 'label', s.label, s.label, s.value, 'rate_1h', s.rate_1h::text, 'usual_rate', s.usual_rate::text))::text AS detail
 FROM cost_ledger.spend_rate() s;
 
-COMMENT ON VIEW cost_ledger_internal.signal_spend_vs_usual IS 'How many times what is usual was spent in the last hour, in all and by team, for alert_rule.';
-COMMENT ON COLUMN cost_ledger_internal.signal_spend_vs_usual.subject IS 'all, or a team.';
-COMMENT ON COLUMN cost_ledger_internal.signal_spend_vs_usual.value IS 'Cost of the last hour / median of the same hour of the last four weeks; NULL where nothing is usual.';
-COMMENT ON COLUMN cost_ledger_internal.signal_spend_vs_usual.detail IS 'Subject, team and both rates, as JSON.';
+COMMENT ON VIEW cost_ledger_internal.signal_spend_vs_usual IS 'How many times what is usual was spent in the last hour, in all and by team, feature and customer, for alert_rule.';
+COMMENT ON COLUMN cost_ledger_internal.signal_spend_vs_usual.subject IS 'all, or a team, feature or customer.';
+COMMENT ON COLUMN cost_ledger_internal.signal_spend_vs_usual.value IS 'Cost of the last hour / usual_rate of spend_rate(); NULL where nothing is usual.';
+COMMENT ON COLUMN cost_ledger_internal.signal_spend_vs_usual.detail IS 'Subject, its label and both rates, as JSON.';

@@ -18,6 +18,7 @@ CREATE TABLE cost_ledger.budget (
     period_length  interval,
     time_zone      text,
     week_start     integer NOT NULL DEFAULT 1,
+    severity       text CHECK (severity IN ('review', 'page')),
     is_active      boolean NOT NULL DEFAULT true,
     match_key      text COLLATE "C" NOT NULL,
     created_at     timestamptz NOT NULL DEFAULT now()
@@ -35,6 +36,7 @@ COMMENT ON COLUMN cost_ledger.budget.period IS 'request, minute, hour, day, week
 COMMENT ON COLUMN cost_ledger.budget.period_length IS 'Length of a rolling period, whole minutes, kept in hours: a day is 24; NULL otherwise.';
 COMMENT ON COLUMN cost_ledger.budget.time_zone IS 'Zone of the period; NULL for the reporting zone of the ledger.';
 COMMENT ON COLUMN cost_ledger.budget.week_start IS 'Day on which a week begins: 1 Monday … 7 Sunday.';
+COMMENT ON COLUMN cost_ledger.budget.severity IS 'How urgent its alerts are: review, somebody should look at it; page, somebody should be woken. NULL: page from the whole limit on, review below it; always review for a limit of a request, a run, a session or a minute.';
 COMMENT ON COLUMN cost_ledger.budget.is_active IS 'Whether the budget is kept and checked. Switched on again, it starts with what was spent meanwhile.';
 COMMENT ON COLUMN cost_ledger.budget.match_key IS 'The most selective pair of scope, by which calls find it; shortened as ids are. Set by the ledger.';
 COMMENT ON COLUMN cost_ledger.budget.created_at IS 'When the budget was first set.';
@@ -342,8 +344,10 @@ CROSS JOIN LATERAL cost_ledger_internal.project_spend(
     now(), p.period_start, p.period_end, h.daily, (SELECT l.time_zone FROM cost_ledger.ledger l)) f
 CROSS JOIN LATERAL (
     SELECT CASE WHEN u.spent + e.held >= v.limit_amount THEN now()
+                -- At the beginning of a period one call would say too much.
                 WHEN b.period <> 'rolling' AND r.burn_rate_per_hour > 0 AND (v.limit_amount - u.spent - e.held) / r.burn_rate_per_hour < 876000
                      AND now() + (v.limit_amount - u.spent - e.held) / r.burn_rate_per_hour * interval '1 hour' < p.period_end
+                     AND (p.period_end = 'infinity' OR (now() - p.period_start) * 10 >= p.period_end - p.period_start OR u.spent + e.held >= v.limit_amount / 2)
                 THEN now() + (v.limit_amount - u.spent - e.held) / r.burn_rate_per_hour * interval '1 hour'
            END AS exhausted_at) x
 CROSS JOIN LATERAL (
@@ -380,7 +384,7 @@ COMMENT ON COLUMN cost_ledger.budget_status.burn_rate_per_hour IS 'spent per hou
 COMMENT ON COLUMN cost_ledger.budget_status.forecast IS 'spent at the end of the period, 12 decimals; see project_spend().';
 COMMENT ON COLUMN cost_ledger.budget_status.forecast_low IS 'Lower end of the band in which 8 of 10 such forecasts fall; NULL with less than 7 whole days of history.';
 COMMENT ON COLUMN cost_ledger.budget_status.forecast_high IS 'Its upper end.';
-COMMENT ON COLUMN cost_ledger.budget_status.forecast_method IS 'seasonal, trailing or run_rate, by how much history there is; see project_spend().';
+COMMENT ON COLUMN cost_ledger.budget_status.forecast_method IS 'seasonal or trailing, by how much history there is, or run_rate, where that is higher or there is none; see project_spend().';
 COMMENT ON COLUMN cost_ledger.budget_status.no_forecast_reason IS 'Why there is no forecast; NULL where there is one.';
-COMMENT ON COLUMN cost_ledger.budget_status.exhausted_at IS 'When the limit is used up at the burn rate, now if it is; NULL if not in this period.';
+COMMENT ON COLUMN cost_ledger.budget_status.exhausted_at IS 'When the limit is used up at the burn rate, now if it is; NULL if not in this period, or when it has just begun: less than 10 percent of it are over and less than half the limit is used.';
 COMMENT ON COLUMN cost_ledger.budget_status.days_left IS 'Days until then, 6 decimals.';

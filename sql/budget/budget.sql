@@ -137,6 +137,11 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = format('Name a column of the call: %s.', array_to_string(cost_ledger_internal.budget_columns(), ', '));
     END IF;
+    IF new.severity NOT IN ('review', 'page') THEN
+        RAISE EXCEPTION 'there is no severity "%"', left(new.severity, 100)
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'It is review or page; NULL: by threshold.';
+    END IF;
     IF new.week_start IS NULL OR new.week_start NOT BETWEEN 1 AND 7 THEN
         RAISE EXCEPTION 'a week does not begin on day %', new.week_start
             USING ERRCODE = 'invalid_parameter_value',
@@ -855,7 +860,8 @@ CREATE FUNCTION cost_ledger_internal.set_budget(
     degrade_to     text,
     week_start     integer,
     period_length  interval,
-    reason         text
+    reason         text,
+    severity       text
 ) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -885,9 +891,9 @@ BEGIN
         set_budget.period := 'total';
     END IF;
 
-    INSERT INTO cost_ledger.budget AS b (name, metric, scope, each_of, period, period_length, time_zone, week_start, match_key)
+    INSERT INTO cost_ledger.budget AS b (name, metric, scope, each_of, period, period_length, time_zone, week_start, severity, match_key)
         VALUES (set_budget.name, set_budget.metric, set_budget.scope, set_budget.each_of, set_budget.period,
-                set_budget.period_length, set_budget.time_zone, set_budget.week_start, '')
+                set_budget.period_length, set_budget.time_zone, set_budget.week_start, set_budget.severity, '')
         ON CONFLICT ON CONSTRAINT budget_name DO NOTHING
         RETURNING b.budget_id INTO id;
     is_new := FOUND;
@@ -924,14 +930,14 @@ BEGIN
     IF NOT is_new THEN
         UPDATE cost_ledger.budget b SET
             metric = set_budget.metric, scope = set_budget.scope, each_of = set_budget.each_of, period = set_budget.period,
-            period_length = set_budget.period_length, time_zone = set_budget.time_zone, week_start = set_budget.week_start, is_active = true
+            period_length = set_budget.period_length, time_zone = set_budget.time_zone, week_start = set_budget.week_start, severity = set_budget.severity, is_active = true
             WHERE b.budget_id = id;
     END IF;
     RETURN id;
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger_internal.set_budget(text, jsonb, text, numeric, numeric[], text, text, text, text[], text, integer, interval, text) IS
+COMMENT ON FUNCTION cost_ledger_internal.set_budget(text, jsonb, text, numeric, numeric[], text, text, text, text[], text, integer, interval, text, text) IS
     'cost_ledger.set_budget(), with the rights of the ledger''s owner.';
 
 CREATE FUNCTION cost_ledger.set_budget(
@@ -947,13 +953,14 @@ CREATE FUNCTION cost_ledger.set_budget(
     degrade_to     text DEFAULT NULL,
     week_start     integer DEFAULT 1,
     period_length  interval DEFAULT NULL,
-    reason         text DEFAULT NULL
+    reason         text DEFAULT NULL,
+    severity       text DEFAULT NULL
 ) RETURNS bigint
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
-COMMENT ON FUNCTION cost_ledger.set_budget(text, jsonb, text, numeric, numeric[], text, text, text, text[], text, integer, interval, text) IS
-    'Sets a budget, new or known by its name, and returns its budget_id. scope names what it limits by columns of the call, {"team": "search", "model": "…"}: all of them must match; {} is every call. period is request, minute, hour, day, week, month, quarter or total in time_zone (NULL: the ledger''s), weeks from day week_start (1 Monday … 7 Sunday); rolling, the last period_length; run or session, for each of them. limit_amount is in the unit of metric: cost (in the ledger''s currency), tokens, calls, tool_calls, turns, concurrent_calls, duration (seconds) or depth. each_of is a column of the call each value of which has the limit for itself. thresholds are fractions of limit_amount at which an alert is raised; actions what each asks for: warn, throttle, degrade (to the model degrade_to), defer or stop. A changed limit is a new version, which alerts anew; the same again changes nothing. A budget that is new, counts otherwise or is switched on again starts with what was spent in the period already, also by calls that retention has dropped, unless it is limited by what rollups are not kept by (user_id, run_id, session_id, api_key, agent): then a NOTICE, and budget_status.counts_from, say from when on it counts; thresholds reached by that are recorded as alerts of kind seeded, without a message.';
+COMMENT ON FUNCTION cost_ledger.set_budget(text, jsonb, text, numeric, numeric[], text, text, text, text[], text, integer, interval, text, text) IS
+    'Sets a budget, new or known by its name, and returns its budget_id. scope names what it limits by columns of the call, {"team": "search", "model": "…"}: all of them must match; {} is every call. period is request, minute, hour, day, week, month, quarter or total in time_zone (NULL: the ledger''s), weeks from day week_start (1 Monday … 7 Sunday); rolling, the last period_length; run or session, for each of them. limit_amount is in the unit of metric: cost (in the ledger''s currency), tokens, calls, tool_calls, turns, concurrent_calls, duration (seconds) or depth. each_of is a column of the call each value of which has the limit for itself. thresholds are fractions of limit_amount at which an alert is raised; actions what each asks for: warn, throttle, degrade (to the model degrade_to), defer or stop. severity is review or page, how urgent its alerts are; NULL: by threshold, see budget.severity. A changed limit is a new version, which alerts anew; the same again changes nothing. A budget that is new, counts otherwise or is switched on again starts with what was spent in the period already, also by calls that retention has dropped, unless it is limited by what rollups are not kept by (user_id, run_id, session_id, api_key, agent): then a NOTICE, and budget_status.counts_from, say from when on it counts; thresholds reached by that are recorded as alerts of kind seeded, without a message.';
 
 CREATE FUNCTION cost_ledger_internal.set_budget(
     name           text,
@@ -968,7 +975,8 @@ CREATE FUNCTION cost_ledger_internal.set_budget(
     degrade_to     text,
     week_start     integer,
     period_length  interval,
-    reason         text
+    reason         text,
+    severity       text
 ) RETURNS bigint
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -981,10 +989,10 @@ AS $$
                         FROM unnest(set_budget.thresholds::text[]) WITH ORDINALITY AS t (threshold, n)
                         ORDER BY t.n) END,
         set_budget.time_zone, set_budget.metric, set_budget.each_of, set_budget.actions, set_budget.degrade_to,
-        set_budget.week_start, set_budget.period_length, set_budget.reason)
+        set_budget.week_start, set_budget.period_length, set_budget.reason, set_budget.severity)
 $$;
 
-COMMENT ON FUNCTION cost_ledger_internal.set_budget(text, jsonb, text, numeric, text, text, text, text, text[], text, integer, interval, text) IS
+COMMENT ON FUNCTION cost_ledger_internal.set_budget(text, jsonb, text, numeric, text, text, text, text, text[], text, integer, interval, text, text) IS
     'cost_ledger.set_budget() with thresholds as a text, with the rights of the ledger''s owner.';
 
 CREATE FUNCTION cost_ledger.set_budget(
@@ -1000,12 +1008,13 @@ CREATE FUNCTION cost_ledger.set_budget(
     degrade_to     text DEFAULT NULL,
     week_start     integer DEFAULT 1,
     period_length  interval DEFAULT NULL,
-    reason         text DEFAULT NULL
+    reason         text DEFAULT NULL,
+    severity       text DEFAULT NULL
 ) RETURNS bigint
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
-COMMENT ON FUNCTION cost_ledger.set_budget(text, jsonb, text, numeric, text, text, text, text, text[], text, integer, interval, text) IS
+COMMENT ON FUNCTION cost_ledger.set_budget(text, jsonb, text, numeric, text, text, text, text, text[], text, integer, interval, text, text) IS
     'The other set_budget(), with thresholds written as a text: ''{50%,80%,100%}'', or as fractions ''{0.5,0.8,1.0}''.';
 
 CREATE FUNCTION cost_ledger_internal.raise_budget(name text, limit_amount numeric, until timestamptz, reason text) RETURNS integer
@@ -1046,217 +1055,6 @@ CREATE FUNCTION cost_ledger.raise_budget(name text, limit_amount numeric, until 
 
 COMMENT ON FUNCTION cost_ledger.raise_budget(text, numeric, timestamptz, text) IS
     'Another limit for a budget until a time, with a reason, and returns its version; then the limit is again what it was. A set_budget() that changes the limit meanwhile ends it.';
-
-CREATE FUNCTION cost_ledger_internal.resolve_budgets(at timestamptz) RETURNS void
-    LANGUAGE plpgsql VOLATILE
-    SET search_path = pg_catalog, pg_temp
-    SET jit = off
-AS $$
-DECLARE
-    message jsonb;
-BEGIN
-    FOR message IN
-        UPDATE cost_ledger.alert a
-            SET resolved_at = clock_timestamp()
-            FROM cost_ledger.budget b
-            -- A rolling window ends long after the alert's period.
-            WHERE a.rule_id IS NULL AND a.resolved_at IS NULL AND a.ends_at > at - coalesce(b.period_length, '0')
-              AND b.budget_id = a.budget_id AND b.is_active AND b.metric <> 'duration'
-              AND (SELECT coalesce(sum(s.posted), 0)
-                   FROM cost_ledger_internal.budget_balance s
-                   WHERE s.budget_id = a.budget_id AND s.entity = a.entity
-                     AND CASE WHEN b.period = 'rolling' THEN s.period_start >= date_trunc('minute', at - b.period_length)
-                              ELSE s.period_start = a.starts_at END)
-                  < a.threshold * a.limit_amount * 0.95
-            RETURNING a.payload
-    LOOP
-        PERFORM cost_ledger_internal.notify_alert(message || '{"kind": "resolved"}');
-    END LOOP;
-END
-$$;
-
-COMMENT ON FUNCTION cost_ledger_internal.resolve_budgets(timestamptz) IS
-    'Resolves the alerts of budgets whose period (a rolling one: window) is not over and of which less than 95 percent of the threshold is spent; with the commit, channel cost_ledger_alert gets the message of each again, of kind resolved.';
-
-CREATE FUNCTION cost_ledger_internal.check_budgets(at timestamptz, seeded_budget bigint DEFAULT NULL) RETURNS bigint
-    LANGUAGE plpgsql VOLATILE
-    SET search_path = pg_catalog, pg_temp
-    -- Every minute, mostly over few rows: compiling would be most of the work.
-    SET jit = off
-AS $$
-DECLARE
-    ledger_zone text;
-    ledger_currency text;
-    due record;
-    fraction numeric;
-    action text;
-    nth integer;
-    is_open boolean;
-    watermark bigint := (SELECT s.rows_consumed FROM cost_ledger_internal.rollup_state s);
-    kind text := CASE WHEN seeded_budget IS NULL THEN 'threshold' ELSE 'seeded' END;
-    id bigint;
-    message jsonb;
-    news jsonb;
-    made bigint := 0;
-BEGIN
-    SELECT l.time_zone, l.currency INTO STRICT ledger_zone, ledger_currency FROM cost_ledger.ledger l;
-
-    -- What has fallen well below a threshold in its period, by a correction, may
-    -- cross it again.
-    IF seeded_budget IS NULL THEN
-        PERFORM cost_ledger_internal.resolve_budgets(at);
-    END IF;
-
-    -- Each budget's period of now, and the one before for calls that came
-    -- late (of minutes, ten), unless what counts, or how much may be spent, has
-    -- been set since.  Entities whose alerts are all there are left out.
-    FOR due IN
-        SELECT b.budget_id, v.version, b.name, CASE b.metric WHEN 'cost' THEN ledger_currency ELSE b.metric END AS unit, b.period, v.limit_amount, v.thresholds, v.actions, v.degrade_to,
-               s.entity, CASE WHEN b.each_of IS NULL THEN b.scope ELSE b.scope || jsonb_build_object(b.each_of, s.entity) END AS scope,
-               s.period_start, s.period_end, s.period_start < c.period_start AND b.period <> 'rolling' AS is_late,
-               s.spent, s.unpriced_calls,
-               CASE WHEN b.period = 'rolling' THEN s.period_start - b.period_length END AS seeded_in
-        FROM cost_ledger.budget b
-        CROSS JOIN LATERAL (SELECT coalesce(b.time_zone, ledger_zone) AS zone) z
-        CROSS JOIN LATERAL cost_ledger_internal.budget_period(b.period, at, z.zone, b.week_start, b.period_length) c
-        -- The limit of now, and raises that have ended since periods did that
-        -- are looked at.
-        CROSS JOIN LATERAL (
-            SELECT v.*, n.version AS version_now
-            FROM (SELECT v.version FROM cost_ledger.budget_version v
-                  WHERE v.budget_id = b.budget_id AND v.valid_from <= now() AND (v.valid_to IS NULL OR v.valid_to > now())
-                  ORDER BY v.version DESC LIMIT 1) n
-            JOIN cost_ledger.budget_version v
-                ON v.budget_id = b.budget_id
-               AND (v.version = n.version OR (v.version > n.version AND v.valid_to >= c.period_start - interval '10 minutes'))) v
-        CROSS JOIN LATERAL (
-            SELECT x.entity, x.period_start,
-                   CASE WHEN x.period_start = c.period_start THEN c.period_end
-                        ELSE (cost_ledger_internal.budget_period(b.period, x.period_start, z.zone, b.week_start)).period_end END AS period_end,
-                   CASE b.metric WHEN 'duration' THEN extract(epoch FROM x.last_at - x.first_at) ELSE x.posted END AS spent,
-                   x.unpriced_calls
-            FROM cost_ledger_internal.budget_balance x
-            WHERE b.period <> 'rolling' AND x.budget_id = b.budget_id
-              AND x.period_start <= c.period_start
-              AND x.period_start >= CASE WHEN b.period = 'total' THEN c.period_start
-                                         WHEN b.period = 'minute' THEN c.period_start - interval '10 minutes'
-                                         ELSE (cost_ledger_internal.budget_period(b.period, c.period_start - interval '1 microsecond', z.zone, b.week_start)).period_start END
-            UNION ALL
-            -- A rolling period has no beginning: once per its length it is.
-            SELECT x.entity, date_bin(b.period_length, at, '2000-01-03Z'), date_bin(b.period_length, at, '2000-01-03Z') + b.period_length,
-                   sum(x.posted), sum(x.unpriced_calls)::bigint
-            FROM cost_ledger_internal.budget_balance x
-            WHERE b.period = 'rolling' AND x.budget_id = b.budget_id AND x.period_start >= c.period_start AND x.period_start < c.period_end
-            GROUP BY x.entity) s
-        WHERE b.is_active AND b.budget_id = coalesce(seeded_budget, b.budget_id)
-          AND b.period <> 'request' AND b.metric <> 'concurrent_calls'
-          AND s.spent >= v.thresholds[1] * v.limit_amount
-          -- A period that is over is held against the limit it ended with.
-          AND v.version = CASE WHEN s.period_start >= c.period_start OR b.period = 'rolling' THEN v.version_now
-                               ELSE (SELECT max(e.version) FROM cost_ledger.budget_version e
-                                     WHERE e.budget_id = b.budget_id AND e.valid_from < s.period_end
-                                       AND (e.valid_to IS NULL OR e.valid_to >= s.period_end)) END
-          AND EXISTS (
-            SELECT FROM unnest(v.thresholds) AS t (threshold)
-            WHERE s.spent >= t.threshold * v.limit_amount
-              AND NOT EXISTS (
-                SELECT FROM cost_ledger.alert a
-                WHERE a.budget_id = b.budget_id AND a.budget_version = v.version AND a.entity = s.entity
-                  -- What was seeded is in a rolling window up to its length later.
-                  AND (a.starts_at = s.period_start
-                       OR (a.kind = 'seeded' AND b.period = 'rolling' AND a.starts_at = s.period_start - b.period_length))
-                  AND a.basis = 'actual' AND a.threshold = t.threshold AND a.resolved_at IS NULL))
-        -- The order in which everybody inserts: two evaluators wait for each
-        -- other, and never in a circle.
-        ORDER BY b.budget_id, s.entity, s.period_start
-    LOOP
-        news := NULL;
-        FOR fraction, action IN SELECT t.threshold, t.action FROM unnest(due.thresholds, due.actions) AS t (threshold, action) LOOP
-            EXIT WHEN due.spent < fraction * due.limit_amount;
-            -- Asked first, so that nothing but a race uses up an identity.
-            SELECT coalesce(max(a.occurrence) FILTER (WHERE a.starts_at = due.period_start), 0) + 1, count(*) > count(a.resolved_at) INTO nth, is_open
-                FROM cost_ledger.alert a
-                WHERE a.budget_id = due.budget_id AND a.budget_version = due.version AND a.entity = due.entity
-                  AND (a.starts_at = due.period_start OR (a.kind = 'seeded' AND a.starts_at = due.seeded_in))
-                  AND a.basis = 'actual' AND a.threshold = fraction;
-            CONTINUE WHEN is_open;
-            id := nextval(pg_get_serial_sequence('cost_ledger.alert', 'alert_id'));
-            message := cost_ledger_internal.fit_message(jsonb_build_object(
-                'v', 1,
-                'id', id,
-                'kind', kind,
-                'level', action,
-                'budget', due.name,
-                'budget_id', due.budget_id,
-                'budget_version', due.version,
-                'scope', due.scope,
-                'period', jsonb_build_object(
-                    'kind', due.period,
-                    'starts_at', cost_ledger_internal.message_time(due.period_start),
-                    'ends_at', cost_ledger_internal.message_time(due.period_end)),
-                'basis', 'actual',
-                'threshold', fraction::text,
-                'crossed', (SELECT jsonb_agg(t.threshold::text ORDER BY t.threshold)
-                            FROM unnest(due.thresholds) AS t (threshold) WHERE due.spent >= t.threshold * due.limit_amount),
-                -- Strings: JSON numbers become binary fractions in most hands.
-                'spent', trim_scale(CASE WHEN length(due.spent::text) > 40 THEN round(due.spent, 10) ELSE due.spent END)::text,
-                'limit_amount', trim_scale(CASE WHEN length(due.limit_amount::text) > 40 THEN round(due.limit_amount, 10) ELSE due.limit_amount END)::text,
-                'currency', due.unit,
-                'unpriced_calls', due.unpriced_calls,
-                'as_of', cost_ledger_internal.message_time(at),
-                'watermark', watermark,
-                'occurrence', nth,
-                'is_late', due.is_late)
-                || CASE action WHEN 'degrade' THEN jsonb_build_object('degrade_to', left(due.degrade_to, 100)) ELSE '{}' END);
-            INSERT INTO cost_ledger.alert (alert_id, budget_id, budget_version, entity, starts_at, ends_at, kind, basis, threshold,
-                                           occurrence, level, is_late, spent, limit_amount, currency, unpriced_calls, scope, payload)
-                VALUES (id, due.budget_id, due.version, due.entity, due.period_start, due.period_end, kind, 'actual', fraction,
-                        nth, action, due.is_late, due.spent, due.limit_amount, due.unit,
-                        due.unpriced_calls, due.scope, message)
-                ON CONFLICT ON CONSTRAINT alert_once DO NOTHING;
-            IF FOUND THEN
-                made := made + 1;
-                news := message;
-            END IF;
-        END LOOP;
-        -- One bell for all thresholds crossed at once: that of the highest.
-        -- Nobody is called for a period that is over: the alert is there.
-        IF news IS NOT NULL AND seeded_budget IS NULL AND NOT due.is_late THEN
-            PERFORM cost_ledger_internal.notify_alert(news);
-        END IF;
-    END LOOP;
-    RETURN made;
-END
-$$;
-
-COMMENT ON FUNCTION cost_ledger_internal.check_budgets(timestamptz, bigint) IS
-    'check_budgets() for the periods that an instant falls in; or what has been reached of one budget that is set then, of which nobody is told.';
-
-CREATE FUNCTION cost_ledger.check_budgets() RETURNS bigint
-    LANGUAGE plpgsql VOLATILE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    made bigint;
-BEGIN
-    PERFORM cost_ledger_internal.ledger();
-    made := cost_ledger_internal.check_budgets(now());
-    PERFORM cost_ledger_internal.expire_holds();
-    -- Minutes that nobody looks at any more.
-    DELETE FROM cost_ledger_internal.budget_balance s
-        USING (SELECT o.budget_id, o.entity, o.period_start
-               FROM cost_ledger.budget b
-               JOIN cost_ledger_internal.budget_balance o USING (budget_id)
-               WHERE b.period IN ('minute', 'rolling') AND o.held = 0
-                 AND o.period_start > '-infinity' AND o.period_start < now() - coalesce(b.period_length, '0') - interval '1 day'
-               FOR UPDATE OF o SKIP LOCKED) o
-        WHERE s.budget_id = o.budget_id AND s.entity = o.entity AND s.period_start = o.period_start;
-    RETURN made;
-END
-$$;
-
-COMMENT ON FUNCTION cost_ledger.check_budgets() IS
-    'Compares every active budget, and each of its entities, with what was spent in its current period, and in the one before for calls that came late; records an alert for each threshold crossed, once per budget version, entity and period, and returns how many. A period that is over is held against the limit it ended with, unless that was changed for good since. When a correction brings spend below 95 percent of a threshold, its alert is resolved, and crossing it again is the next occurrence. What was spent is what refresh() has seen, and every call with a hold. With the commit, channel cost_ledger_alert gets one JSON message per budget, entity and period, of its highest new alert; none for a period that was over. The job calls it every minute.';
 
 CREATE FUNCTION cost_ledger_internal.note_call() RETURNS trigger
     LANGUAGE c

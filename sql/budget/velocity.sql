@@ -15,6 +15,9 @@ CREATE FUNCTION cost_ledger_internal.budget_velocity_as_owner(at timestamptz, se
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     SET jit = off
+    -- Of what is put together here nobody has statistics: the planner expects a
+    -- few budgets, and would go through all of them for each.
+    SET enable_nestloop = off
 AS $$
     WITH windows AS (
         SELECT date_trunc('minute', budget_velocity_as_owner.at - interval '5 minutes') AS start_5m,
@@ -28,41 +31,55 @@ AS $$
         JOIN cost_ledger_internal.live_minute m
             ON m.minute >= date_trunc('minute', budget_velocity_as_owner.at - interval '1 hour') AND m.minute <= budget_velocity_as_owner.at
         GROUP BY 1
+    ), wanted AS MATERIALIZED (
+        SELECT b.*, v.limit_amount, p.period_start, v.limit_amount * 3600 / extract(epoch FROM p.period_end - p.period_start) AS pace
+        FROM cost_ledger.budget b
+        CROSS JOIN LATERAL (
+            SELECT v.limit_amount FROM cost_ledger.budget_version v
+            WHERE v.budget_id = b.budget_id AND v.valid_from <= now() AND (v.valid_to IS NULL OR v.valid_to > now())
+            ORDER BY v.version DESC LIMIT 1) v
+        -- Most budgets share a period: it is worked out once for each kind.
+        JOIN (SELECT k.*, c.period_start, c.period_end
+              FROM (SELECT DISTINCT b.period, coalesce(b.time_zone, l.time_zone) AS zone, b.week_start
+                    FROM cost_ledger.budget b CROSS JOIN cost_ledger.ledger l WHERE b.period IN ('hour', 'day', 'week', 'month', 'quarter')) k
+              CROSS JOIN LATERAL cost_ledger_internal.budget_period(k.period, budget_velocity_as_owner.at, k.zone, k.week_start) c) p
+            ON p.period = b.period AND p.zone = coalesce(b.time_zone, (SELECT l.time_zone FROM cost_ledger.ledger l)) AND p.week_start = b.week_start
+        WHERE b.is_active AND b.metric = 'cost'
+          -- Minutes are kept by these labels only.
+          AND b.scope - '{team,feature,customer,task_type,environment,provider,model,service_class,operation}'::text[] = '{}'
+          AND coalesce(b.each_of, 'team') = ANY ('{team,feature,customer,task_type,environment,provider,model,service_class,operation}')
+    ), spend AS MATERIALIZED (
+        -- As a call finds its budgets: by the most selective pair of their scope.
+        SELECT b.budget_id, coalesce(cost_ledger_internal.shorten_id(r.labels ->> b.each_of), '') COLLATE "C" AS entity,
+               coalesce(sum(r.cost_5m), 0) AS cost_5m, coalesce(sum(r.cost), 0) AS cost
+        FROM recent r
+        CROSS JOIN LATERAL (SELECT '' AS key UNION ALL
+                            SELECT e.key || '=' || cost_ledger_internal.shorten_id(e.value) FROM jsonb_each_text(r.labels) e) k
+        JOIN wanted b ON b.match_key = k.key AND r.labels @> b.scope AND (b.each_of IS NULL OR r.labels ? b.each_of)
+        GROUP BY 1, 2
+    ), used AS (
+        -- A budget of one limit is there also while nothing is spent.
+        SELECT b.budget_id, coalesce(s.entity, '') AS entity, coalesce(s.cost_5m, 0) AS cost_5m, coalesce(s.cost, 0) AS cost
+        FROM wanted b
+        LEFT JOIN spend s ON s.budget_id = b.budget_id
+        WHERE b.each_of IS NULL OR s.budget_id IS NOT NULL
     )
-    SELECT b.budget_id, b.name, r.entity, round(r.pace, 12), round(r.rate_5m, 12), round(r.rate_1h, 12), round(least(r.rate_5m, r.rate_1h) / r.pace, 6),
-           CASE WHEN a.spent >= v.limit_amount THEN budget_velocity_as_owner.at
-                WHEN r.rate_1h > 0 AND (v.limit_amount - a.spent) / r.rate_1h < 876000
-                THEN budget_velocity_as_owner.at + ((v.limit_amount - a.spent) / r.rate_1h)::double precision * interval '1 hour' END
-    FROM cost_ledger.budget b
+    SELECT b.budget_id, b.name, u.entity, round(b.pace, 12), round(r.rate_5m, 12), round(r.rate_1h, 12), round(least(r.rate_5m, r.rate_1h) / b.pace, 6),
+           CASE WHEN a.spent >= b.limit_amount THEN budget_velocity_as_owner.at
+                WHEN r.rate_1h > 0 AND (b.limit_amount - a.spent) / r.rate_1h < 876000
+                THEN budget_velocity_as_owner.at + ((b.limit_amount - a.spent) / r.rate_1h)::double precision * interval '1 hour' END
+    FROM wanted b
+    JOIN used u ON u.budget_id = b.budget_id
     CROSS JOIN windows w
     CROSS JOIN LATERAL (
-        SELECT v.limit_amount FROM cost_ledger.budget_version v
-        WHERE v.budget_id = b.budget_id AND v.valid_from <= now() AND (v.valid_to IS NULL OR v.valid_to > now())
-        ORDER BY v.version DESC LIMIT 1) v
-    CROSS JOIN LATERAL cost_ledger_internal.budget_period(b.period, budget_velocity_as_owner.at, coalesce(b.time_zone, (SELECT l.time_zone FROM cost_ledger.ledger l)), b.week_start) p
-    CROSS JOIN LATERAL (
-        SELECT e.entity, v.limit_amount * 3600 / extract(epoch FROM p.period_end - p.period_start) AS pace,
-               e.cost_5m * 3600 / extract(epoch FROM budget_velocity_as_owner.at - w.start_5m) AS rate_5m,
-               e.cost * 3600 / extract(epoch FROM budget_velocity_as_owner.at - w.start_1h) AS rate_1h
-        FROM (SELECT coalesce(cost_ledger_internal.shorten_id(c.labels ->> b.each_of), '') COLLATE "C" AS entity,
-                     coalesce(sum(c.cost_5m), 0) AS cost_5m, coalesce(sum(c.cost), 0) AS cost
-              FROM recent c
-              WHERE c.labels @> b.scope AND (b.each_of IS NULL OR c.labels ? b.each_of)
-              GROUP BY 1
-              UNION ALL
-              -- A budget of one limit is there also while nothing is spent.
-              SELECT '', 0, 0
-              WHERE b.each_of IS NULL AND NOT EXISTS (SELECT FROM recent c WHERE c.labels @> b.scope)) e) r
+        SELECT u.cost_5m * 3600 / extract(epoch FROM budget_velocity_as_owner.at - w.start_5m) AS rate_5m,
+               u.cost * 3600 / extract(epoch FROM budget_velocity_as_owner.at - w.start_1h) AS rate_1h) r
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(s.posted), 0) AS spent FROM cost_ledger_internal.budget_balance s
-        WHERE s.budget_id = b.budget_id AND s.entity = r.entity AND s.period_start = p.period_start) a
+        WHERE s.budget_id = b.budget_id AND s.entity = u.entity AND s.period_start = b.period_start) a
     CROSS JOIN LATERAL (
-        SELECT b.scope || CASE WHEN b.each_of IS NULL THEN '{}' ELSE jsonb_build_object(b.each_of, r.entity) END AS scope) s
-    WHERE b.is_active AND b.metric = 'cost' AND b.period IN ('hour', 'day', 'week', 'month', 'quarter')
-      -- Minutes are kept by these labels only.
-      AND b.scope - '{team,feature,customer,task_type,environment,provider,model,service_class,operation}'::text[] = '{}'
-      AND coalesce(b.each_of, 'team') = ANY ('{team,feature,customer,task_type,environment,provider,model,service_class,operation}')
-      AND (sees_all OR s.scope -> 'team' <@ to_jsonb(teams) OR s.scope -> 'customer' <@ to_jsonb(customers))
+        SELECT b.scope || CASE WHEN b.each_of IS NULL THEN '{}' ELSE jsonb_build_object(b.each_of, u.entity) END AS scope) s
+    WHERE sees_all OR s.scope -> 'team' <@ to_jsonb(teams) OR s.scope -> 'customer' <@ to_jsonb(customers)
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.budget_velocity_as_owner(timestamptz, boolean, text[], text[]) IS

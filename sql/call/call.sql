@@ -283,6 +283,12 @@ BEGIN
             USING ERRCODE = 'null_value_not_allowed',
                   HINT = 'Say why the recorded usage was wrong.';
     END IF;
+    -- Not what a call that consumed nothing would have: that is 0, said.
+    IF coalesce(usage, '{}') = '{}' THEN
+        RAISE EXCEPTION 'a correction needs the usage that the call should have had'
+            USING ERRCODE = 'null_value_not_allowed',
+                  HINT = 'Write {"input_tokens": 5800, "output_tokens": 600}; {"input_tokens": 0, "output_tokens": 0} where nothing was consumed; a call that was none is taken back by cost_ledger.void_call().';
+    END IF;
     -- An older snapshot would not see what another session has just booked.
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'corrections are booked at READ COMMITTED only'
@@ -302,14 +308,15 @@ BEGIN
     END IF;
 
     -- Attribution is the call's own, in columns that users have added too; what
-    -- is not a difference is left empty.
+    -- is not a difference is left empty.  A tag of a client's that is called as
+    -- the one by which rerate() marks its corrections does not mark this one.
     SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO columns
         FROM pg_attribute a
         WHERE a.attrelid = 'cost_ledger.call'::regclass AND a.attnum > 0 AND NOT a.attisdropped
           AND a.attgenerated = '' AND a.attname <> 'call_id';
     EXECUTE format('INSERT INTO cost_ledger.call (%1$s)
                     SELECT %1$s
-                    FROM (SELECT (jsonb_populate_record(c, $3 || jsonb_build_object(''tags'', coalesce(c.tags, ''{}'') || $4))).*
+                    FROM (SELECT (jsonb_populate_record(c, $3 || jsonb_build_object(''tags'', coalesce(c.tags, ''{}'') - ''rerate_batch'' || $4))).*
                           FROM cost_ledger.call c
                           WHERE c.called_at = $1 AND c.call_id = $2) AS corrected
                     RETURNING call_id', columns)

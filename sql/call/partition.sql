@@ -54,8 +54,8 @@ CREATE FUNCTION cost_ledger_internal.missing_partitions(months timestamp[]) RETU
 AS $$
     SELECT m.*
     FROM (SELECT to_char(n.month, '"call_p"YYYY_MM') AS partition,
-                 n.month AT TIME ZONE z.time_zone AS lower_bound,
-                 (n.month + interval '1 month') AT TIME ZONE z.time_zone AS upper_bound
+                 cost_ledger_internal.day_start(n.month::date, z.time_zone) AS lower_bound,
+                 cost_ledger_internal.day_start((n.month + interval '1 month')::date, z.time_zone) AS upper_bound
           FROM cost_ledger_internal.ledger() z, unnest(months) AS n (month)) m
     WHERE to_regclass('cost_ledger_internal.' || m.partition) IS NULL
       -- Somebody may have attached a partition of another size.

@@ -25,6 +25,30 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.movable_labels() IS
     'Labels that reattribute() may change: those that say whose a call is and what for, and columns of text that users have added; tags besides, by name.';
 
+CREATE FUNCTION cost_ledger_internal.typed_label(label text, INOUT value text, OUT problem text) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    sent constant text := value;
+    type text;
+BEGIN
+    -- The ledger's own are text.
+    SELECT format_type(a.atttypid, a.atttypmod) INTO type
+        FROM pg_attribute a
+        WHERE a.attrelid = 'cost_ledger.call'::regclass AND a.attname = label AND a.atttypid <> 'text'::regtype AND NOT a.attisdropped;
+    IF FOUND AND sent IS NOT NULL THEN
+        EXECUTE format('SELECT to_jsonb(%L::%s) #>> ''{}''', sent, type) INTO value;
+        IF rtrim(value) <> rtrim(sent) THEN
+            problem := format('"%s" is of type %s, which is too short', label, type);
+        END IF;
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.typed_label(text, text) IS
+    'What a column of call says when it is given a value: one of character(5) adds blanks. A problem where it cannot hold it.';
+
 CREATE FUNCTION cost_ledger_internal.check_labels(labels jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -32,7 +56,7 @@ AS $$
 DECLARE
     label record;
     problem text;
-    value text;
+    typed record;
     checked jsonb := '{}';
 BEGIN
     IF jsonb_typeof(labels) IS DISTINCT FROM 'object' OR labels = '{}' THEN
@@ -46,12 +70,14 @@ BEGIN
             WHEN label.key = 'trace_url' AND octet_length(label.value #>> '{}') > 8192 THEN '"trace_url" has more than 8 kB'
         END;
         EXIT WHEN problem IS NOT NULL;
-        value := nullif(label.value #>> '{}', '');
+        typed := cost_ledger_internal.typed_label(label.key, nullif(label.value #>> '{}', ''));
+        problem := typed.problem;
+        EXIT WHEN problem IS NOT NULL;
         -- As calls have them.
         checked := checked || jsonb_build_object(label.key, CASE
             WHEN label.key LIKE 'tags._%' THEN label.value
-            WHEN label.key = 'trace_url' THEN to_jsonb(value)
-            ELSE to_jsonb(cost_ledger_internal.kept_label(label.key, value)) END);
+            WHEN label.key = 'trace_url' THEN to_jsonb(typed.value)
+            ELSE to_jsonb(cost_ledger_internal.kept_label(label.key, typed.value)) END);
     END LOOP;
     IF problem IS NOT NULL THEN
         RAISE EXCEPTION 'the new labels cannot be given to calls: %', problem
@@ -374,6 +400,10 @@ DECLARE
     known record;
 BEGIN
     PERFORM cost_ledger_internal.check_labels(reattribute.labels);
+    -- Another session may be moving it: then it is looked for where it is afterwards.
+    IF NOT coalesce(reattribute.dry_run, true) AND current_setting('transaction_isolation') = 'read committed' THEN
+        PERFORM cost_ledger_internal.take_lock('corrections');
+    END IF;
     known := cost_ledger_internal.known_call(reattribute.event_key, reattribute.key_space);
     known.call_id := cost_ledger_internal.find_call(known.called_at, known.call_id);
     RETURN QUERY

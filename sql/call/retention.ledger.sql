@@ -7,6 +7,7 @@ CREATE TABLE cost_ledger.retention (
     retain_calls          interval CHECK (retain_calls BETWEEN interval '1 month' AND interval '1000 years'),
     retain_event_keys     interval CHECK (retain_event_keys BETWEEN interval '1 month' AND interval '1000 years'),
     retain_holds          interval CHECK (retain_holds BETWEEN interval '8 days' AND interval '1000 years'),
+    retain_alerts         interval CHECK (retain_alerts BETWEEN interval '8 days' AND interval '1000 years'),
     event_keys_pruned_at  timestamptz,
     holds_pruned_at       timestamptz
 );
@@ -18,6 +19,7 @@ COMMENT ON COLUMN cost_ledger.retention.singleton IS 'Always true.';
 COMMENT ON COLUMN cost_ledger.retention.retain_calls IS 'A month of calls is dropped when its last day is this old; NULL keeps calls for ever.';
 COMMENT ON COLUMN cost_ledger.retention.retain_event_keys IS 'An event key is forgotten when its call was made and recorded this long ago, and a replay counts twice from then on; NULL keeps keys for ever.';
 COMMENT ON COLUMN cost_ledger.retention.retain_holds IS 'A budget hold is forgotten when it was settled, released or expired this long ago, and its key may be used anew; NULL keeps holds for ever.';
+COMMENT ON COLUMN cost_ledger.retention.retain_alerts IS 'An alert is forgotten when its period, and the one after it, was over this long ago; a rule''s, when it was resolved. NULL keeps alerts for ever.';
 COMMENT ON COLUMN cost_ledger.retention.event_keys_pruned_at IS 'When the job last forgot event keys, which it does once a day.';
 COMMENT ON COLUMN cost_ledger.retention.holds_pruned_at IS 'When it last forgot holds, also once a day.';
 
@@ -105,8 +107,8 @@ SELECT m.month, m.range_start, m.range_end, m.rows - n.rows AS rows, coalesce(m.
        EXISTS (SELECT FROM cost_ledger.retention_log g WHERE g.starts_at < m.range_end AND g.ends_at > m.range_start) AS is_logged
 FROM (
     SELECT r.month,
-           r.month::timestamp AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l) AS range_start,
-           (r.month + interval '1 month') AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l) AS range_end,
+           cost_ledger_internal.day_start(r.month, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS range_start,
+           cost_ledger_internal.day_start((r.month + interval '1 month')::date, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS range_end,
            r.calls + coalesce(r.corrections, 0) AS rows, r.cost
     FROM cost_ledger_internal.rollup_total_month r
     JOIN cost_ledger_internal.rollup_label b ON b.label_id = r.label_id AND b.label = 'all'

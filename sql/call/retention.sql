@@ -7,27 +7,28 @@
 -- a copy can be held against.  Locks are taken in the order that partition.sql says.
 
 CREATE FUNCTION cost_ledger.set_retention(
-    retain_calls interval DEFAULT NULL, retain_event_keys interval DEFAULT NULL, retain_holds interval DEFAULT NULL
+    retain_calls interval DEFAULT NULL, retain_event_keys interval DEFAULT NULL, retain_holds interval DEFAULT NULL,
+    retain_alerts interval DEFAULT NULL
 ) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM cost_ledger_internal.ledger();
-    IF least(retain_calls, retain_event_keys) < interval '1 month' OR retain_holds < interval '8 days'
-       OR greatest(retain_calls, retain_event_keys, retain_holds) > interval '1000 years' THEN
-        RAISE EXCEPTION 'calls and event keys are kept for a month at least, holds for 8 days, and each for 1000 years at most'
+    IF least(retain_calls, retain_event_keys) < interval '1 month' OR least(retain_holds, retain_alerts) < interval '8 days'
+       OR greatest(retain_calls, retain_event_keys, retain_holds, retain_alerts) > interval '1000 years' THEN
+        RAISE EXCEPTION 'calls and event keys are kept for a month at least, holds and alerts for 8 days, and each for 1000 years at most'
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Pass e.g. retain_calls => ''13 months''; what is left out is kept for ever.';
     END IF;
     UPDATE cost_ledger.retention r
         SET retain_calls = set_retention.retain_calls, retain_event_keys = set_retention.retain_event_keys,
-            retain_holds = set_retention.retain_holds;
+            retain_holds = set_retention.retain_holds, retain_alerts = set_retention.retain_alerts;
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger.set_retention(interval, interval, interval) IS
-    'How long calls are kept, event keys, and holds that are over; what is left out, or NULL, is kept for ever, as is everything at first. Calls are dropped by whole months of the reporting zone, each when its last day is older than retain_calls and its rollups are proved; rollups stay. A replay of an event whose key is no longer kept counts twice; the key of a hold that is no longer kept may be used anew. Calls and event keys are kept a month at least, holds 8 days, and each 1000 years at most (22023). Only for the owner of the ledger.';
+COMMENT ON FUNCTION cost_ledger.set_retention(interval, interval, interval, interval) IS
+    'How long calls are kept, event keys, and holds and alerts that are over; what is left out, or NULL, is kept for ever, as is everything at first. Calls are dropped by whole months of the reporting zone, each when its last day is older than retain_calls and its rollups are proved; rollups stay. A replay of an event whose key is no longer kept counts twice; the key of a hold that is no longer kept may be used anew. An alert is over when its period was, and the one after it, or a rule''s when it was resolved; those of a period without end are kept. Calls and event keys are kept a month at least, holds and alerts 8 days, and each 1000 years at most (22023). Only for the owner of the ledger.';
 
 CREATE FUNCTION cost_ledger_internal.retained_from(retain interval, as_of timestamptz) RETURNS timestamptz
     LANGUAGE sql STABLE

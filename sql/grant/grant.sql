@@ -47,6 +47,7 @@ AS $$
         ('alert',                     'SELECT',                    '{all_readers}'),
         ('unacknowledged_alert',      'SELECT',                    '{all_readers}'),
         ('alert_rule',                'SELECT',                    '{reader}'),
+        ('report_threshold',          'SELECT',                    '{reader}'),
         ('alert_rule',                'INSERT, UPDATE, DELETE',    '{admin}'),
         -- reports
         ('cache_hit_by_feature',      'SELECT',                    '{all_readers}'),
@@ -117,6 +118,7 @@ AS $$
         -- budgets and alerts
         ('budget_velocity',          '{all_readers}'),
         ('spend_rate',               '{all_readers}'),
+        ('project_spend',            '{all_readers}'),
         ('set_budget',               '{admin}'),
         ('raise_budget',             '{admin}'),
         ('check_budgets',            '{}'),
@@ -127,6 +129,7 @@ AS $$
         ('resume',                   '{operator,admin}'),
         ('acknowledge',              '{operator,admin}'),
         ('check_rules',              '{}'),
+        ('notify_alerts',            '{}'),
         -- reports
         ('estimate_feature_cost',    '{admin}'),
         ('feature_cost_sample',      '{reader}'),

@@ -82,6 +82,7 @@ GRANT EXECUTE ON FUNCTION
     cost_ledger_internal.run_depth,
     cost_ledger_internal.moved_runs,
     cost_ledger_internal.unconsumed_calls,
+    cost_ledger_internal.seen_calls,
     cost_ledger_internal.partitions,
     cost_ledger_internal.is_consumed,
     cost_ledger_internal.budget_period,
@@ -91,6 +92,7 @@ GRANT EXECUTE ON FUNCTION
     cost_ledger_internal.daily_spend,
     cost_ledger_internal.spend_rate,
     cost_ledger_internal.budget_velocity,
+    cost_ledger_internal.project_labels,
     cost_ledger_internal.explain_call,
     cost_ledger_internal.unpriced_reason
     TO PUBLIC;

@@ -30,7 +30,7 @@ COMMENT ON COLUMN cost_ledger_internal.job.last_skip_reason IS 'Why: who had the
 COMMENT ON COLUMN cost_ledger_internal.job.time_limit IS 'After how long it is canceled and undone, and the next step begins; of refresh, each batch. NULL: never.';
 
 -- Here from the first moment, so that jobs which never ran are seen.
-INSERT INTO cost_ledger_internal.job (name) VALUES ('run_jobs'), ('refresh'), ('summarize_pages'), ('check_budgets'), ('check_rules'), ('create_partitions'), ('drain_default'), ('prune_event_keys'), ('prune_holds');
+INSERT INTO cost_ledger_internal.job (name) VALUES ('run_jobs'), ('refresh'), ('summarize_pages'), ('prune_alerts'), ('check_budgets'), ('check_rules'), ('notify_alerts'), ('create_partitions'), ('drain_default'), ('prune_event_keys'), ('prune_holds');
 
 CREATE VIEW cost_ledger.job_status WITH (security_barrier = true) AS
 SELECT j.name,
@@ -95,7 +95,11 @@ SELECT j.name AS subject,
        -- The run that asks this is not over; the one before may be long ago,
        -- when the server was down or this one has much to do.
        round(extract(epoch FROM now() - greatest(coalesce(j.last_ok_at, l.created_at),
-                                                 CASE WHEN j.name IN ('run_jobs', 'check_rules') AND j.last_started_at > coalesce(j.last_finished_at, '-infinity')
+                                                 -- Messages are sent after what asks this.
+                                                 CASE WHEN j.name = 'notify_alerts' THEN (SELECT r.last_started_at FROM cost_ledger_internal.job r
+                                                                                          WHERE r.name = 'run_jobs' AND r.last_started_at > coalesce(r.last_finished_at, '-infinity')
+                                                                                            AND coalesce(j.last_error_at, '-infinity') <= coalesce(j.last_ok_at, '-infinity'))
+                                                      WHEN j.name IN ('run_jobs', 'check_rules') AND j.last_started_at > coalesce(j.last_finished_at, '-infinity')
                                                       THEN j.last_started_at END)), 0) AS value,
        jsonb_build_object('job', j.name, 'last_error', j.last_error)::text AS detail
 FROM cost_ledger_internal.job j

@@ -80,9 +80,13 @@ BEGIN
         WHEN 'summarize_pages' THEN
             PERFORM cost_ledger_internal.summarize_pages();
         WHEN 'check_budgets' THEN
-            PERFORM cost_ledger.check_budgets();
+            PERFORM cost_ledger_internal.check_all_budgets();
         WHEN 'check_rules' THEN
-            PERFORM cost_ledger.check_rules();
+            PERFORM cost_ledger_internal.check_all_rules();
+        WHEN 'notify_alerts' THEN
+            PERFORM cost_ledger.notify_alerts();
+        WHEN 'prune_alerts' THEN
+            PERFORM cost_ledger_internal.prune_alerts();
         WHEN 'create_partitions' THEN
             PERFORM cost_ledger.create_partitions(now(), now() + interval '3 months');
         WHEN 'drain_default' THEN
@@ -180,7 +184,7 @@ BEGIN
     END IF;
     COMMIT AND CHAIN;
 
-    FOREACH step IN ARRAY '{refresh,summarize_pages,create_partitions,drain_default,prune_event_keys,prune_holds,check_budgets,check_rules}'::pg_catalog.text[] LOOP
+    FOREACH step IN ARRAY '{refresh,summarize_pages,create_partitions,drain_default,prune_event_keys,prune_holds,prune_alerts,check_budgets,check_rules,notify_alerts}'::pg_catalog.text[] LOOP
         FOREACH batch_end IN ARRAY cost_ledger_internal.plan_job(step) LOOP
             IF cost_ledger_internal.start_job(step) THEN
                 COMMIT AND CHAIN;
@@ -199,7 +203,7 @@ END
 $$;
 
 COMMENT ON PROCEDURE cost_ledger.run_jobs() IS
-    'Everything the ledger needs done every minute: refreshes the rollups, makes partitions three months ahead and for calls that wait for one, forgets event keys and holds that are old enough (set_retention()), and checks budgets and alert rules. Each step is a transaction of its own with a time limit (set_job_time_limit()), an error in one is recorded in job_status and does not stop the others, and a run that finds another one at work leaves, and is counted in job_status.skipped. schedule_jobs() has pg_cron call it; any other scheduler, or a person, may as well (not inside a transaction block: 25001).';
+    'Everything the ledger needs done every minute: refreshes the rollups, makes partitions three months ahead and for calls that wait for one, forgets event keys, holds and alerts that are old enough (set_retention()), checks budgets and alert rules, and sends the messages of their alerts. Each step is a transaction of its own with a time limit (set_job_time_limit()), an error in one is recorded in job_status and does not stop the others, and a run that finds another one at work leaves, and is counted in job_status.skipped. schedule_jobs() has pg_cron call it; any other scheduler, or a person, may as well (not inside a transaction block: 25001).';
 
 CREATE FUNCTION cost_ledger.set_job_time_limit(job text, time_limit interval) RETURNS void
     LANGUAGE plpgsql VOLATILE

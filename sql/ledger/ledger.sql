@@ -37,6 +37,14 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.day_start(date, text) IS
     'The first instant of a day of a time zone.';
 
+CREATE FUNCTION cost_ledger_internal.period_start(unit text, at timestamptz, time_zone text) RETURNS timestamptz
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    -- date_trunc() of a time with its zone answers the second of two midnights.
+    RETURN CASE WHEN isfinite(at) THEN cost_ledger_internal.day_start(date_trunc(unit, at AT TIME ZONE time_zone)::date, time_zone) ELSE at END;
+
+COMMENT ON FUNCTION cost_ledger_internal.period_start(text, timestamptz, text) IS
+    'The first instant of the day, week or month of a time zone that an instant is in; infinity stays what it is.';
+
 CREATE FUNCTION cost_ledger_internal.ledger(OUT time_zone text, OUT currency text) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -144,6 +152,8 @@ BEGIN
     INSERT INTO cost_ledger.ledger (version, time_zone, currency, system_identifier)
         SELECT cost_ledger.version(), create_ledger.time_zone, create_ledger.currency, c.system_identifier
         FROM pg_control_system() c;
+    -- 500 an hour is one thing in USD, and another in JPY.
+    UPDATE cost_ledger.alert_rule r SET is_active = true WHERE r.kind = 'spend_rate' AND create_ledger.currency = 'USD';
     PERFORM cost_ledger_internal.drop_old_buckets();
 
     -- Clocks are not exact and reports look back: last month, this one, three ahead.

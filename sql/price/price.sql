@@ -429,6 +429,7 @@ COMMENT ON FUNCTION cost_ledger_internal.name_distance(text, text, integer, inte
 
 CREATE FUNCTION cost_ledger_internal.price_slips(new_prices bigint[], old_prices bigint[]) RETURNS TABLE (slip text, what text, rates text)
     LANGUAGE plpgsql STABLE
+    SET standard_conforming_strings = on
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -479,11 +480,29 @@ BEGIN
                       WHERE n.price_id = o.new_price AND n.meter = o.meter
                         AND (n.over_tokens > 0) = (o.over_tokens > 0) AND (n.window_zone IS NULL) = (o.window_zone IS NULL))
     ORDER BY o.new_price, o.line;
+
+    -- Of a name that has a card no other is looked for: whoever has no price here
+    -- has none, and what these prices lack stays so.
+    RETURN QUERY
+    SELECT 'of a name alone', format('"%s" of "%s", priced as "%s" of "%s" otherwise', c.model, c.provider, other.model, other.provider), ''
+    FROM cost_ledger_internal.price p
+    JOIN cost_ledger_internal.rate_card c ON c.card_id = p.card_id
+    CROSS JOIN LATERAL (
+        SELECT o.provider, o.model
+        FROM cost_ledger_internal.names_to_try(c.provider, c.model) WITH ORDINALITY AS t (provider_name, model_name, rule, key, n)
+        JOIN cost_ledger_internal.rate_card o ON lower(o.provider) || E'\n' || lower(o.model) = t.key
+        WHERE (o.provider, o.model) <> (c.provider, c.model) AND (o.customer, o.service_class, o.region) = ('', 'standard', '')
+        ORDER BY t.n
+        LIMIT 1) other
+    WHERE p.price_id = ANY (new_prices) AND (c.customer, c.service_class, c.region) <> ('', 'standard', '')
+      AND NOT EXISTS (SELECT FROM cost_ledger_internal.rate_card o
+                      WHERE o.provider = c.provider AND o.model = c.model AND (o.customer, o.service_class, o.region) = ('', 'standard', ''))
+    ORDER BY p.price_id;
 END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.price_slips(bigint[], bigint[]) IS
-    'What looks like a slip in prices that have just been set, each beside the version it follows (NULL: none): rates of tokens below 0.001 per million, meters that no other price has, rates that the version before had. rates is what would mend it, for a hint.';
+    'What looks like a slip in prices that have just been set, each beside the version it follows (NULL: none): rates of tokens below 0.001 per million, meters that no other price has, rates that the version before had, prices for some calls of a name by which the others find another card. rates is what would mend it, for a hint.';
 
 CREATE FUNCTION cost_ledger_internal.tell_slips(new_prices bigint[], old_prices bigint[]) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -512,6 +531,9 @@ BEGIN
             WHEN 'dropped' THEN
                 RAISE NOTICE 'the version before has rates that this one has not: %', found.what
                     USING HINT = format('A version has all the rates of its card. Where they still hold, set it again with replace => true, and with %s.', found.rates);
+            WHEN 'of a name alone' THEN
+                RAISE NOTICE 'these are the only prices of a name: %', found.what
+                    USING HINT = 'A call that finds prices under one name is looked for under no other: what these lack, it has no rate for. Set them for the name that it is priced as otherwise, or set the common price for this name as well.';
         END CASE;
     END LOOP;
 END
@@ -569,7 +591,7 @@ CREATE FUNCTION cost_ledger.set_price(
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger.set_price(text, text, jsonb, timestamptz, timestamptz, text, text, text, text, boolean, text) IS
-    'Sets a price from valid_from on and returns its price_id. rates is an object of meter and price, {"input_tokens": 3.00, "output_tokens": 15.00}: per million for meters that end in _tokens, otherwise {"web_search_requests": {"price": 10, "per": 1000}}; 0 is free on purpose, a meter left out has no rate. A meter may have an array of rates: context tiers, {"price": 6.00, "over": 200000} (more input tokens than that in the call; "inclusive" from that many on; "graduated" for the units beyond only), and windows of time, {"price": 1.35, "from": "16:30", "to": "00:30", "days": [1, 2, 3, 4, 5], "zone": "UTC"}. A later version closes the earlier one; a back-dated one runs until the next begins; a future one waits for its date. The same price again changes nothing; another one from the same instant is an error (23505) unless replace => true. A NOTICE tells of what is probably a slip: a rate of tokens below 0.001 per million, a meter that no other price has, rates that the version before had. Rows already priced never change.';
+    'Sets a price from valid_from on and returns its price_id. rates is an object of meter and price, {"input_tokens": 3.00, "output_tokens": 15.00}: per million for meters that end in _tokens, otherwise {"web_search_requests": {"price": 10, "per": 1000}}; 0 is free on purpose, a meter left out has no rate. A meter may have an array of rates: context tiers, {"price": 6.00, "over": 200000} (more input tokens than that in the call; "inclusive" from that many on; "graduated" for the units beyond only), and windows of time, {"price": 1.35, "from": "16:30", "to": "00:30", "days": [1, 2, 3, 4, 5], "zone": "UTC"}. A later version closes the earlier one; a back-dated one runs until the next begins; a future one waits for its date. The same price again changes nothing; another one from the same instant is an error (23505) unless replace => true. A NOTICE tells of what is probably a slip: a rate of tokens below 0.001 per million, a meter that no other price has, rates that the version before had, a price of one customer, class or region for a name that is priced by another otherwise. Rows already priced never change.';
 
 CREATE FUNCTION cost_ledger_internal.set_multiplier(
     provider       text,

@@ -84,7 +84,7 @@ WITH months AS (
     SELECT u.month, u.feature, count(*) AS users
     -- Once each, though his last calls are not in the rollup yet.
     FROM (SELECT DISTINCT m.month, m.feature, m.user_id
-          FROM cost_ledger_internal.live_user_month m
+          FROM cost_ledger_internal.live_user_feature_month m
           WHERE m.feature IS NOT NULL AND m.user_id IS NOT NULL AND m.calls > 0) u
     GROUP BY u.month, u.feature
 )

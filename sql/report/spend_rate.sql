@@ -6,7 +6,7 @@
 -- name.
 
 CREATE FUNCTION cost_ledger_internal.spend_rate(at timestamptz, sees_all boolean, teams text[], customers text[])
-    RETURNS TABLE (subject text, team text, rate_5m numeric, rate_1h numeric, usual_rate numeric, times_usual numeric)
+    RETURNS TABLE (subject text, label text, value text, rate_5m numeric, rate_1h numeric, usual_rate numeric, times_usual numeric)
     LANGUAGE c STABLE
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
@@ -14,7 +14,7 @@ COMMENT ON FUNCTION cost_ledger_internal.spend_rate(timestamptz, boolean, text[]
     'cost_ledger.spend_rate() for who sees all, or only these teams and customers.';
 
 CREATE FUNCTION cost_ledger_internal.spend_rate_as_owner(at timestamptz, sees_all boolean, teams text[], customers text[])
-    RETURNS TABLE (subject text, team text, rate_5m numeric, rate_1h numeric, usual_rate numeric, times_usual numeric)
+    RETURNS TABLE (subject text, label text, value text, rate_5m numeric, rate_1h numeric, usual_rate numeric, times_usual numeric)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     SET jit = off
@@ -25,53 +25,72 @@ AS $$
         SELECT date_trunc('minute', spend_rate_as_owner.at - interval '5 minutes') AS start_5m,
                date_trunc('minute', spend_rate_as_owner.at - interval '1 hour') AS start_1h
     ), recent AS MATERIALIZED (
-        SELECT m.team, sum(m.cost) AS cost, sum(m.cost) FILTER (WHERE m.minute >= w.start_5m) AS cost_5m
+        SELECT m.team, m.feature, m.customer, sum(m.cost) AS cost, sum(m.cost) FILTER (WHERE m.minute >= w.start_5m) AS cost_5m
         FROM windows w
         -- Bounds that are arguments reach the key of the minutes; of another row's, they do not.
         JOIN cost_ledger_internal.live_minute m
             ON m.minute >= date_trunc('minute', spend_rate_as_owner.at - interval '1 hour') AND m.minute <= spend_rate_as_owner.at
         WHERE sees_all OR m.team = ANY (teams) OR m.customer = ANY (customers)
-        GROUP BY m.team
-    ), weeks AS (
+        GROUP BY m.team, m.feature, m.customer
+    ), zone AS (
+        SELECT l.time_zone, spend_rate_as_owner.at AT TIME ZONE l.time_zone AS at, date_trunc('hour', spend_rate_as_owner.at AT TIME ZONE l.time_zone) AS hour,
+               (SELECT min(d.day) FROM cost_ledger_internal.live_total_day d WHERE d.label = 'all') AS first_day
+        FROM cost_ledger.ledger l
+    ), days AS (
+        -- The same hour of four weeks, as far as they are known; in the first
+        -- week of the days before.
+        SELECT n.days, (z.hour - n.days * interval '1 day') AS hour
+        FROM zone z
+        CROSS JOIN unnest(CASE WHEN (z.at - interval '1 hour')::date - 7 >= z.first_day THEN '{7,14,21,28}'::integer[] ELSE '{1,2,3,4,5,6}' END) AS n (days)
+        WHERE (z.at - interval '1 hour')::date - n.days >= z.first_day
+    ), samples AS (
         -- Costs are kept by the hour: of the two that the last hour is in, as
         -- much as it is in each.
-        SELECT n.weeks, (c.hour - p.hours * interval '1 hour' - n.weeks * interval '7 days') AT TIME ZONE c.time_zone AS hour,
-               abs(p.hours - extract(epoch FROM c.at - c.hour) / 3600) AS share
-        FROM (SELECT l.time_zone, spend_rate_as_owner.at AT TIME ZONE l.time_zone AS at, date_trunc('hour', spend_rate_as_owner.at AT TIME ZONE l.time_zone) AS hour
-              FROM cost_ledger.ledger l) c, generate_series(1, 4) AS n (weeks), generate_series(0, 1) AS p (hours)
+        SELECT d.days, (d.hour - p.hours * interval '1 hour') AT TIME ZONE z.time_zone AS hour,
+               abs(p.hours - extract(epoch FROM z.at - z.hour) / 3600) AS share
+        FROM days d, zone z, generate_series(0, 1) AS p (hours)
     ), before AS MATERIALIZED (
-        SELECT w.weeks, h.team, sum(h.cost * w.share) AS cost
-        FROM weeks w
+        SELECT w.days, h.team, h.feature, h.customer, sum(h.cost * w.share) AS cost
+        FROM samples w
         -- As values, which reach the key of the hours.
-        JOIN cost_ledger_internal.live_hour h ON h.hour = w.hour AND h.hour = ANY (ARRAY(SELECT k.hour FROM weeks k))
+        JOIN cost_ledger_internal.live_hour h ON h.hour = w.hour AND h.hour = ANY (ARRAY(SELECT k.hour FROM samples k))
         WHERE sees_all OR h.team = ANY (teams) OR h.customer = ANY (customers)
-        GROUP BY w.weeks, h.team
+        GROUP BY w.days, h.team, h.feature, h.customer
     ), subjects AS (
-        SELECT 'all' AS subject, NULL AS team, coalesce(sum(r.cost), 0) AS cost, coalesce(sum(r.cost_5m), 0) AS cost_5m FROM recent r
+        SELECT 'all' AS label, NULL AS value, coalesce(sum(r.cost), 0) AS cost, coalesce(sum(r.cost_5m), 0) AS cost_5m FROM recent r
         UNION ALL
-        SELECT 'team ' || r.team, r.team, coalesce(r.cost, 0), coalesce(r.cost_5m, 0) FROM recent r WHERE r.team IS NOT NULL
+        SELECT l.label, l.value, coalesce(sum(r.cost), 0), coalesce(sum(r.cost_5m), 0)
+        FROM recent r CROSS JOIN LATERAL (VALUES ('team', r.team), ('feature', r.feature), ('customer', r.customer)) AS l (label, value)
+        WHERE l.value IS NOT NULL
+        GROUP BY l.label, l.value
+    ), sampled AS (
+        SELECT s.label, s.value, d.days, coalesce(sum(b.cost), 0) AS cost
+        FROM subjects s
+        CROSS JOIN days d
+        LEFT JOIN (SELECT b.days, l.label, l.value, b.cost
+                   FROM before b CROSS JOIN LATERAL (VALUES ('all', NULL), ('team', b.team), ('feature', b.feature), ('customer', b.customer)) AS l (label, value)) b
+            ON b.days = d.days AND b.label = s.label AND coalesce(b.value, '') = coalesce(s.value, '') AND (b.value IS NULL) = (s.value IS NULL)
+        GROUP BY s.label, s.value, d.days
+    ), usual AS (
+        -- The median; of an even number, the mean of the two in the middle.
+        SELECT c.label, c.value, (c.costs[(cardinality(c.costs) + 1) / 2] + c.costs[cardinality(c.costs) / 2 + 1]) / 2 AS usual
+        FROM (SELECT c.label, c.value, array_agg(c.cost ORDER BY c.cost) AS costs FROM sampled c GROUP BY c.label, c.value) c
     )
-    SELECT s.subject, s.team, round(r.rate_5m, 12), round(r.rate_1h, 12), round(u.usual, 12), round(r.rate_1h / nullif(u.usual, 0), 6)
+    SELECT s.label || coalesce(' ' || s.value, ''), s.label, s.value,
+           round(r.rate_5m, 12), round(r.rate_1h, 12), round(u.usual, 12), round(r.rate_1h / nullif(u.usual, 0), 6)
     FROM subjects s
     CROSS JOIN windows w
     CROSS JOIN LATERAL (
         SELECT s.cost_5m * 3600 / extract(epoch FROM spend_rate_as_owner.at - w.start_5m) AS rate_5m,
                s.cost * 3600 / extract(epoch FROM spend_rate_as_owner.at - w.start_1h) AS rate_1h) r
-    -- The median of four is the mean of the two in the middle.
-    CROSS JOIN LATERAL (
-        SELECT CASE WHEN count(*) FILTER (WHERE c.weeks = 4 AND c.is_known) = 1 THEN (sum(c.cost) - min(c.cost) - max(c.cost)) / 2 END AS usual
-        FROM (SELECT k.weeks, coalesce(sum(b.cost), 0) AS cost,
-                     EXISTS (SELECT FROM cost_ledger_internal.live_total_day d WHERE d.label = 'all' AND d.day <= (k.hour AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date) AS is_known
-              FROM (SELECT w.weeks, min(w.hour) AS hour FROM weeks w GROUP BY w.weeks) k
-              LEFT JOIN before b ON b.weeks = k.weeks AND (s.team IS NULL OR b.team = s.team)
-              GROUP BY k.weeks, k.hour) c) u
+    LEFT JOIN usual u ON u.label = s.label AND coalesce(u.value, '') = coalesce(s.value, '') AND (u.value IS NULL) = (s.value IS NULL)
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.spend_rate_as_owner(timestamptz, boolean, text[], text[]) IS
     'The body of spend_rate().';
 
 CREATE FUNCTION cost_ledger.spend_rate(at timestamptz DEFAULT now())
-    RETURNS TABLE (subject text, team text, rate_5m numeric, rate_1h numeric, usual_rate numeric, times_usual numeric)
+    RETURNS TABLE (subject text, label text, value text, rate_5m numeric, rate_1h numeric, usual_rate numeric, times_usual numeric)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -81,4 +100,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION cost_ledger.spend_rate(timestamptz) IS
-    'How fast money is spent, in all and by each team that spent in the last hour: cost per hour of the last 5 minutes and of the last hour (12 decimals), what is usual, the median of the same hour of the last four weeks, made of the hours of the clock by the part that is in each (NULL while the ledger is younger), and rate_1h / usual_rate (6 decimals; NULL where nothing is usual). Minutes are kept for two days.';
+    'How fast money is spent, in all and by each team, feature and customer that spent in the last hour: cost per hour of the last 5 minutes and of the last hour (12 decimals), what is usual, the median of the same hour of the last four weeks, of those that are known, or in the ledger''s first week of the days before, made of the hours of the clock by the part that is in each (NULL on the first day), and rate_1h / usual_rate (6 decimals; NULL where nothing is usual). Minutes are kept for two days.';

@@ -9,15 +9,15 @@ CREATE FUNCTION cost_ledger_internal.checked_range(unit text, range_start timest
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT tstzrange(date_trunc(unit, range_start, l.time_zone),
-                     CASE WHEN isfinite(range_end) AND range_end <> date_trunc(unit, range_end, l.time_zone)
-                          THEN (date_trunc(unit, range_end AT TIME ZONE l.time_zone) + ('1 ' || unit)::interval) AT TIME ZONE l.time_zone
+    SELECT tstzrange(cost_ledger_internal.period_start(unit, range_start, l.time_zone),
+                     CASE WHEN isfinite(range_end) AND range_end <> cost_ledger_internal.period_start(unit, range_end, l.time_zone)
+                          THEN cost_ledger_internal.day_start((date_trunc(unit, range_end AT TIME ZONE l.time_zone) + ('1 ' || unit)::interval)::date, l.time_zone)
                           ELSE range_end END)
     FROM cost_ledger.ledger l
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.checked_range(text, timestamptz, timestamptz) IS
-    'A range of time, made whole minutes, hours, days, weeks or months of the reporting zone.';
+    'A range of time, made whole days, weeks or months of the reporting zone.';
 
 -- PL/pgSQL, which plans anew when a partition has been dropped.
 CREATE FUNCTION cost_ledger_internal.kept_times(rollup text) RETURNS tstzmultirange
@@ -216,6 +216,26 @@ CREATE FUNCTION cost_ledger_internal.expected_user_month(wanted tstzrange, kept 
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
+    SELECT jsonb_build_object('month', (e.month AT TIME ZONE l.time_zone)::date, 'user_id', e.user_id),
+           jsonb_strip_nulls(to_jsonb(e)) - '{month,user_id}'::text[]
+    FROM (
+        SELECT date_trunc('month', m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS month, m.user_id,
+               sum(m.calls) AS calls, nullif(sum(m.unpriced_calls), 0) AS unpriced_calls, nullif(sum(m.input_tokens), 0) AS input_tokens,
+               nullif(sum(m.output_tokens), 0) AS output_tokens, sum(m.cost) AS cost
+        FROM cost_ledger_internal.consumed_measure m
+        WHERE m.called_at >= lower(wanted) AND m.called_at < coalesce(upper(wanted), 'infinity')
+        GROUP BY 1, m.user_id) e
+    CROSS JOIN cost_ledger.ledger l
+    WHERE e.month <@ kept
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.expected_user_month(tstzrange, tstzmultirange) IS
+    'What rollup_user_month should have of a range of time, where calls are kept.';
+
+CREATE FUNCTION cost_ledger_internal.expected_user_feature_month(wanted tstzrange, kept tstzmultirange) RETURNS TABLE (key jsonb, measures jsonb)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
     SELECT jsonb_build_object('month', (e.month AT TIME ZONE l.time_zone)::date, 'user_id', e.user_id, 'feature', e.feature),
            jsonb_strip_nulls(to_jsonb(e)) - '{month,user_id,feature}'::text[]
     FROM (
@@ -229,8 +249,8 @@ AS $$
     WHERE e.month <@ kept
 $$;
 
-COMMENT ON FUNCTION cost_ledger_internal.expected_user_month(tstzrange, tstzmultirange) IS
-    'What rollup_user_month should have of a range of time, where calls are kept.';
+COMMENT ON FUNCTION cost_ledger_internal.expected_user_feature_month(tstzrange, tstzmultirange) IS
+    'What rollup_user_feature_month should have of a range of time, where calls are kept.';
 
 CREATE FUNCTION cost_ledger_internal.checked_runs(wanted tstzrange, kept tstzmultirange) RETURNS TABLE (id text)
     LANGUAGE sql STABLE
@@ -389,6 +409,7 @@ BEGIN
             RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_payer_total('month', wanted, kept) e;
         WHEN 'user_day' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_user_day(wanted, kept) e;
         WHEN 'user_month' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_user_month(wanted, kept) e;
+        WHEN 'user_feature_month' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_user_feature_month(wanted, kept) e;
         WHEN 'run' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_run(wanted, kept) e;
         WHEN 'session' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_session(wanted, kept) e;
         WHEN 'run_day' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_run_day(wanted, kept) e;
@@ -420,6 +441,8 @@ AS $$
         AND r.day::timestamp AT TIME ZONE zone.time_zone <@ kept
     UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_user_month r, zone WHERE rollup = 'user_month' AND r.month::timestamp AT TIME ZONE zone.time_zone <@ wanted
         AND r.month::timestamp AT TIME ZONE zone.time_zone <@ kept
+    UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_user_feature_month r, zone WHERE rollup = 'user_feature_month' AND r.month::timestamp AT TIME ZONE zone.time_zone <@ wanted
+        AND r.month::timestamp AT TIME ZONE zone.time_zone <@ kept
     UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_run_day r, zone WHERE rollup = 'run_day' AND r.day::timestamp AT TIME ZONE zone.time_zone <@ wanted
     UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_run r
         WHERE rollup = 'run' AND r.run_id IN (SELECT w.id FROM cost_ledger_internal.checked_runs(wanted, kept) w)
@@ -446,7 +469,8 @@ DECLARE
     kept tstzmultirange := cost_ledger_internal.kept_times(rollup);
     keys text[] := CASE WHEN rollup LIKE 'total%' THEN ARRAY[substr(rollup, 7), 'label_id']
                         WHEN rollup = 'user_day' THEN '{day,user_id}'
-                        WHEN rollup = 'user_month' THEN '{month,user_id,feature}'
+                        WHEN rollup = 'user_month' THEN '{month,user_id}'
+                        WHEN rollup = 'user_feature_month' THEN '{month,user_id,feature}'
                         WHEN rollup = 'run_day' THEN '{day,task_type}'
                         WHEN rollup IN ('run', 'session') THEN ARRAY[rollup || '_id']
                         ELSE ARRAY[rollup, 'key_id'] END;
@@ -466,7 +490,7 @@ COMMENT ON FUNCTION cost_ledger_internal.differing_rows(text, timestamptz, times
 CREATE FUNCTION cost_ledger_internal.checked_rollups() RETURNS text[]
     LANGUAGE sql IMMUTABLE
     -- Days of runs are made of runs.
-    RETURN '{minute,hour,day,month,total_day,total_week,total_month,run,session,user_day,user_month,run_day}'::text[];
+    RETURN '{minute,hour,day,month,total_day,total_week,total_month,run,session,user_day,user_month,user_feature_month,run_day}'::text[];
 
 COMMENT ON FUNCTION cost_ledger_internal.checked_rollups() IS
     'The rollups, in the order in which they are checked.';
@@ -484,10 +508,10 @@ BEGIN
                   HINT = 'Leave both out for everything.';
     END IF;
     -- Whole days of the reporting zone, and nothing whose calls are gone.
-    range_start := greatest(date_trunc('day', range_start AT TIME ZONE zone) AT TIME ZONE zone,
+    range_start := greatest(cost_ledger_internal.period_start('day', range_start, zone),
                             (SELECT s.calls_from FROM cost_ledger_internal.rollup_state s));
-    IF isfinite(range_end) AND range_end <> date_trunc('day', range_end AT TIME ZONE zone) AT TIME ZONE zone THEN
-        range_end := (date_trunc('day', range_end AT TIME ZONE zone) + interval '1 day') AT TIME ZONE zone;
+    IF isfinite(range_end) AND range_end <> cost_ledger_internal.period_start('day', range_end, zone) THEN
+        range_end := cost_ledger_internal.day_start((range_end AT TIME ZONE zone)::date + 1, zone);
     END IF;
 END
 $$;

@@ -21,9 +21,9 @@ SELECT c.called_at, c.call_id, c.recorded_xid,
        c.status, c.served_from,
        c.agent, c.step, c.tool, c.api_key, c.cohort, c.user_id, c.session_id, c.run_id, c.parent_run_id, c.trace_url,
        c.corrects IS NULL AS is_call,
-       -- At most 30 days each: one absurd duration must not end the report
-       -- with a timestamp out of range.
-       c.called_at + least(coalesce(c.duration_ms, 0), 2592000000) * interval '1 millisecond' AS ended_at,
+       -- 30 days at most and none below 0: one absurd duration must not end the
+       -- report with a timestamp out of range.
+       c.called_at + greatest(least(coalesce(c.duration_ms, 0), 2592000000), 0) * interval '1 millisecond' AS ended_at,
        -- What enters summaries: the cost as first priced.
        CASE WHEN c.corrects IS NULL OR c.usage_status = 'repriced' THEN c.cost END AS call_cost,
        (c.corrects IS NULL)::integer::bigint AS calls,
@@ -67,14 +67,21 @@ WHERE cost_ledger_internal.is_consumed(m.recorded_xid, m.call_id, (SELECT s.snap
 
 COMMENT ON VIEW cost_ledger_internal.consumed_measure IS 'What the rows of call have added to the rollups that are in them, as far as call still has them. Columns as in call_measure.';
 
--- The same of unconsumed_calls().
+-- The same of the calls that are not in the rollups, and of those that the reader of
+-- some teams and customers may see.
 DO $view$
+DECLARE
+    definition text := pg_get_viewdef('cost_ledger_internal.call_measure');
 BEGIN
     EXECUTE 'CREATE VIEW cost_ledger_internal.unconsumed_measure AS '
-            || replace(pg_get_viewdef('cost_ledger_internal.call_measure'), 'FROM cost_ledger.call c', 'FROM cost_ledger_internal.unconsumed_calls() c');
+            || replace(definition, 'FROM cost_ledger.call c', 'FROM cost_ledger_internal.unconsumed_calls() c');
+    EXECUTE 'CREATE VIEW cost_ledger_internal.visible_measure AS '
+            || replace(definition, 'FROM cost_ledger.call c',
+                       'FROM cost_ledger_internal.seen_calls(cost_ledger_internal.seen_teams(), cost_ledger_internal.seen_customers()) c');
 END
 $view$;
 
+COMMENT ON VIEW cost_ledger_internal.visible_measure IS 'What the rows of call add to the rollups that a role may see that may not see all. Columns as in call_measure.';
 COMMENT ON VIEW cost_ledger_internal.unconsumed_measure IS 'What rows of call add to the rollups that are not in them yet: those of unconsumed_call. Columns as in call_measure.';
 
 CREATE VIEW cost_ledger_internal.live_call AS
@@ -92,14 +99,8 @@ FROM cost_ledger_internal.unconsumed_measure m
 WHERE cost_ledger_internal.sees_all()
 UNION ALL
 SELECT m.*
-FROM cost_ledger_internal.call_measure m
--- Not sees_all() itself: of that the planner would expect all calls, and plan,
--- and compile, for as many.  Of a time it can ask the histogram.
-WHERE m.called_at >= cost_ledger_internal.live_call_from()
-  AND NOT EXISTS (SELECT FROM cost_ledger_internal.reversal v WHERE v.called_at = m.called_at AND v.call_id = m.call_id)
-  AND m.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q))
-  AND (m.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
-       OR m.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]));
+FROM cost_ledger_internal.visible_measure m
+WHERE NOT cost_ledger_internal.sees_all();
 
 COMMENT ON VIEW cost_ledger_internal.live_call_by_id IS 'The calls of which sums by run, session and user are made beside the rollups: those that are not in them yet; for a role that may not see all, every call it may see. Columns as in call_measure.';
 
@@ -491,10 +492,24 @@ FROM cost_ledger_internal.live_call_by_id m;
 COMMENT ON VIEW cost_ledger_internal.live_user_day IS 'What calls add up to by day of the reporting zone and user, those included that are not in rollup_user_day yet. A day and its user may be there more than once: add up what you need. Columns as in rollup_user_day.';
 
 CREATE VIEW cost_ledger_internal.live_user_month AS
-SELECT r.month, r.user_id, r.feature, r.calls, coalesce(r.unpriced_calls, 0) AS unpriced_calls,
+SELECT r.month, r.user_id, r.calls, coalesce(r.unpriced_calls, 0) AS unpriced_calls,
        coalesce(r.input_tokens, 0) AS input_tokens, coalesce(r.output_tokens, 0) AS output_tokens, r.cost,
        'local'::text AS node
 FROM cost_ledger_internal.rollup_user_month r
+WHERE cost_ledger_internal.sees_all()
+UNION ALL
+SELECT date_trunc('month', m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date,
+       m.user_id COLLATE "C", m.calls, m.unpriced_calls, m.input_tokens, m.output_tokens, m.cost,
+       'local'::text
+FROM cost_ledger_internal.live_call_by_id m;
+
+COMMENT ON VIEW cost_ledger_internal.live_user_month IS 'What calls add up to by month of the reporting zone and user, those included that are not in rollup_user_month yet. A month and its user may be there more than once: add up what you need. Columns as in rollup_user_month.';
+
+CREATE VIEW cost_ledger_internal.live_user_feature_month AS
+SELECT r.month, r.user_id, r.feature, r.calls, coalesce(r.unpriced_calls, 0) AS unpriced_calls,
+       coalesce(r.input_tokens, 0) AS input_tokens, coalesce(r.output_tokens, 0) AS output_tokens, r.cost,
+       'local'::text AS node
+FROM cost_ledger_internal.rollup_user_feature_month r
 WHERE cost_ledger_internal.sees_all()
 UNION ALL
 SELECT date_trunc('month', m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date,
@@ -502,7 +517,7 @@ SELECT date_trunc('month', m.called_at AT TIME ZONE (SELECT l.time_zone FROM cos
        'local'::text
 FROM cost_ledger_internal.live_call_by_id m;
 
-COMMENT ON VIEW cost_ledger_internal.live_user_month IS 'What calls add up to by month of the reporting zone, user and feature, those included that are not in rollup_user_month yet. A month with its user and feature may be there more than once: add up what you need. Columns as in rollup_user_month.';
+COMMENT ON VIEW cost_ledger_internal.live_user_feature_month IS 'What calls add up to by month of the reporting zone, user and feature, those included that are not in rollup_user_feature_month yet. A month with its user and feature may be there more than once: add up what you need. Columns as in rollup_user_feature_month.';
 
 -- A run that refresh() has not touched since is read as it is stored, with its
 -- indexes; the few others are put together here.
@@ -684,7 +699,8 @@ GROUP BY d.day, d.task_type;
 COMMENT ON VIEW cost_ledger_internal.live_run_day IS 'What runs add up to by the day of the reporting zone on which they began and their task type, those included that are not in rollup_run_day yet. Columns as in rollup_run_day.';
 
 -- Of each week the ten dearest of the runs that have no unconsumed call, by an
--- index, and every run that has one: the ten dearest are among them.
+-- index, and every run that has one: the ten dearest are among them.  Who does not
+-- see all reads all runs of his calls in any case.
 CREATE VIEW cost_ledger_internal.live_dear_run AS
 WITH changed AS MATERIALIZED (
     SELECT DISTINCT m.run_id COLLATE "C" AS run_id
@@ -693,7 +709,8 @@ WITH changed AS MATERIALIZED (
 )
 SELECT r.*
 FROM cost_ledger_internal.live_run r
-WHERE r.run_id = ANY (ARRAY(
+WHERE cost_ledger_internal.sees_all()
+  AND r.run_id = ANY (ARRAY(
     SELECT c.run_id FROM changed c
     UNION ALL
     SELECT d.run_id
@@ -703,8 +720,11 @@ WHERE r.run_id = ANY (ARRAY(
         FROM cost_ledger_internal.rollup_run s
         WHERE cost_ledger_internal.week_of(s.started_on) = w.week AND s.cost IS NOT NULL
           AND NOT EXISTS (SELECT FROM changed c WHERE c.run_id = s.run_id)
-        ORDER BY s.cost DESC, s.started_at, s.run_id LIMIT 10) d
-    WHERE cost_ledger_internal.sees_all()));
+        ORDER BY s.cost DESC, s.started_at, s.run_id LIMIT 10) d))
+UNION ALL
+SELECT r.*
+FROM cost_ledger_internal.live_run r
+WHERE NOT cost_ledger_internal.sees_all();
 
 COMMENT ON VIEW cost_ledger_internal.live_dear_run IS 'Runs among which the ten most expensive of each week are. Columns as in live_run.';
 
@@ -717,7 +737,7 @@ BEGIN
         SELECT DISTINCT ON (v.attrelid, v.attname) v.attrelid::regclass AS view, v.attname, col_description(t.attrelid, t.attnum) AS description
         FROM pg_attribute v
         JOIN pg_class w ON w.oid = v.attrelid AND w.relnamespace = 'cost_ledger_internal'::regnamespace
-                       AND (w.relname LIKE 'live\_%' OR w.relname IN ('call_measure', 'consumed_measure', 'unconsumed_measure'))
+                       AND (w.relname LIKE 'live\_%' OR w.relname IN ('call_measure', 'consumed_measure', 'unconsumed_measure', 'visible_measure'))
         CROSS JOIN LATERAL unnest(ARRAY[coalesce(to_regclass('cost_ledger_internal.rollup_' || substr(w.relname, 6)), 'cost_ledger.call'),
                                         'cost_ledger_internal.rollup_key', 'cost_ledger_internal.rollup_label', 'cost_ledger_internal.rollup_total_day',
                                         'cost_ledger_internal.rollup_day', 'cost_ledger_internal.rollup_run', 'cost_ledger_internal.call_labels'])
@@ -736,7 +756,7 @@ BEGIN
     LOOP
         EXECUTE format('COMMENT ON COLUMN %s.node IS %L', c.view, 'Which node of several has the row: local, where there is one.');
     END LOOP;
-    FOR c IN SELECT unnest('{call_measure,consumed_measure,unconsumed_measure,live_call,live_call_by_id}'::text[]) AS view LOOP
+    FOR c IN SELECT unnest('{call_measure,consumed_measure,unconsumed_measure,visible_measure,live_call,live_call_by_id}'::text[]) AS view LOOP
         EXECUTE format('COMMENT ON COLUMN cost_ledger_internal.%I.is_call IS %L', c.view, 'Whether the row is a call: no correction.');
         EXECUTE format('COMMENT ON COLUMN cost_ledger_internal.%I.first_id IS %L', c.view, 'call_id of the row as it was first recorded, which says whose labels come first.');
     END LOOP;

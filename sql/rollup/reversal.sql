@@ -39,7 +39,7 @@ CREATE FUNCTION cost_ledger_internal.local_range(first date, next date) RETURNS 
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT tstzrange(first::timestamp AT TIME ZONE l.time_zone, next::timestamp AT TIME ZONE l.time_zone) FROM cost_ledger.ledger l
+    SELECT tstzrange(cost_ledger_internal.day_start(first, l.time_zone), cost_ledger_internal.day_start(next, l.time_zone)) FROM cost_ledger.ledger l
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.local_range(date, date) IS
@@ -103,8 +103,9 @@ BEGIN
     -- Month by month, so that what is touched fits into memory.
     FOR month IN SELECT DISTINCT date_trunc('month', v.called_at AT TIME ZONE zone) FROM cost_ledger_internal.reversal v WHERE v.is_due ORDER BY 1 LOOP
         taken := format('(SELECT c.* FROM cost_ledger_internal.reversal v JOIN cost_ledger.call c ON c.called_at = v.called_at AND c.call_id = v.call_id
-                          WHERE v.is_due AND v.called_at >= %L AND v.called_at < %L AND %s)',
-                        month AT TIME ZONE zone, (month + interval '1 month') AT TIME ZONE zone, consumed);
+                          WHERE v.is_due AND v.called_at >= %L AND v.called_at < %L AND date_trunc(''month'', v.called_at AT TIME ZONE %L) = %L AND %s)',
+                        -- Which month it is the last condition says; a zone may have its first midnight twice.
+                        (month - interval '1 day') AT TIME ZONE zone, (month + interval '1 month 1 day') AT TIME ZONE zone, zone, month, consumed);
         SELECT m.* INTO made
             FROM cost_ledger_internal.remake_rollups(
                 taken, cost_ledger_internal.calls_within(cost_ledger_internal.spans_of(taken)), consumed || cost_ledger_internal.standing(),

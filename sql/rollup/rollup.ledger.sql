@@ -689,24 +689,44 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_user_day.cost IS 'Exact cost in th
 CREATE TABLE cost_ledger_internal.rollup_user_month (
     month                  date NOT NULL,
     user_id                text COLLATE "C",
+    calls                  bigint NOT NULL DEFAULT 0,
+    unpriced_calls         bigint,
+    input_tokens           numeric,
+    output_tokens          numeric,
+    cost                   numeric,
+    CONSTRAINT rollup_user_month_key UNIQUE NULLS NOT DISTINCT (month, user_id)
+);
+
+COMMENT ON TABLE cost_ledger_internal.rollup_user_month IS 'What the calls of a user add up to by month of the reporting zone.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.month IS 'First day of the month, in the reporting zone.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.user_id IS 'The user; NULL for calls that name none.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.calls IS 'Calls; corrections are not calls.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.unpriced_calls IS 'Calls without a full price (unpriced or partial), less those that got it since.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.input_tokens IS 'All input tokens, cached ones included.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.output_tokens IS 'All output tokens, reasoning included.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
+
+CREATE TABLE cost_ledger_internal.rollup_user_feature_month (
+    month                  date NOT NULL,
+    user_id                text COLLATE "C",
     feature                text COLLATE "C",
     calls                  bigint NOT NULL DEFAULT 0,
     unpriced_calls         bigint,
     input_tokens           numeric,
     output_tokens          numeric,
     cost                   numeric,
-    CONSTRAINT rollup_user_month_key UNIQUE NULLS NOT DISTINCT (month, user_id, feature)
+    CONSTRAINT rollup_user_feature_month_key UNIQUE NULLS NOT DISTINCT (month, user_id, feature)
 );
 
-COMMENT ON TABLE cost_ledger_internal.rollup_user_month IS 'What the calls of a user add up to by month of the reporting zone and feature.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.month IS 'First day of the month, in the reporting zone.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.user_id IS 'The user; NULL for calls that name none.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.feature IS 'Product feature; NULL for calls that name none.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.calls IS 'Calls; corrections are not calls.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.unpriced_calls IS 'Calls without a full price (unpriced or partial), less those that got it since.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.input_tokens IS 'All input tokens, cached ones included.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.output_tokens IS 'All output tokens, reasoning included.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
+COMMENT ON TABLE cost_ledger_internal.rollup_user_feature_month IS 'What the calls of a user add up to by month of the reporting zone and feature.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.month IS 'First day of the month, in the reporting zone.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.user_id IS 'The user; NULL for calls that name none.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.feature IS 'Product feature; NULL for calls that name none.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.calls IS 'Calls; corrections are not calls.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.unpriced_calls IS 'Calls without a full price (unpriced or partial), less those that got it since.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.input_tokens IS 'All input tokens, cached ones included.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.output_tokens IS 'All output tokens, reasoning included.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
 
 -- The calls that refresh() has not brought into the rollups yet.  They are few,
 -- however many there are: cost_ledger_internal.> is for the planner to know that.

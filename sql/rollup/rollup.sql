@@ -334,7 +334,7 @@ AS $$
 DECLARE
     moved record;
 BEGIN
-    IF cardinality(run_ids) = 0 THEN
+    IF coalesce(cardinality(run_ids), 0) = 0 THEN
         RETURN;
     END IF;
     -- Whoever is below one of them moves with it.
@@ -346,7 +346,8 @@ BEGIN
         UNION
         SELECT c.run_id, c.parent_run_id
         FROM family f
-        JOIN cost_ledger_internal.rollup_run c ON c.parent_run_id = f.run_id
+        -- OFFSET 0: looked up, level by level, however many the planner expects.
+        CROSS JOIN LATERAL (SELECT r.run_id, r.parent_run_id FROM cost_ledger_internal.rollup_run r WHERE r.parent_run_id = f.run_id OFFSET 0) c
         WHERE NOT EXISTS (SELECT FROM given g WHERE g.run_id = c.run_id)
     )
     SELECT array_agg(f.run_id) AS run_ids, array_agg(f.parent_run_id) AS parents,
@@ -369,15 +370,18 @@ CREATE FUNCTION cost_ledger_internal.root_runs(run_ids text[]) RETURNS void
     SET enable_indexonlyscan = off
     SET jit = off
 AS $$
+DECLARE
+    children record;
 BEGIN
+    -- First, so that no plan sorts or hashes all of them with each.
+    SELECT array_agg(o.run_id) AS run_ids, array_agg(o.parent_run_id) AS parents INTO children
+        FROM unnest(run_ids) AS u (run_id)
+        CROSS JOIN LATERAL (SELECT o.run_id, o.parent_run_id
+                            FROM cost_ledger_internal.rollup_run o
+                            WHERE o.run_id = u.run_id AND o.parent_run_id IS NOT NULL OFFSET 0) o;
     UPDATE cost_ledger_internal.rollup_run r
         SET root_run_id = p.root_run_id, depth = p.depth, is_circular = p.is_circular
-        FROM (SELECT array_agg(o.run_id) AS run_ids, array_agg(o.parent_run_id) AS parents
-              FROM unnest(run_ids) AS u (run_id)
-              CROSS JOIN LATERAL (SELECT o.run_id, o.parent_run_id
-                                  FROM cost_ledger_internal.rollup_run o
-                                  WHERE o.run_id = u.run_id AND o.parent_run_id IS NOT NULL OFFSET 0) o) m
-        CROSS JOIN LATERAL cost_ledger_internal.place_runs(m.run_ids, m.parents) p
+        FROM cost_ledger_internal.place_runs(children.run_ids, children.parents) p
         WHERE r.run_id = p.run_id COLLATE "C"
           AND (r.root_run_id, r.depth, r.is_circular) IS DISTINCT FROM (p.root_run_id, p.depth, p.is_circular);
 END
@@ -421,34 +425,29 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.moved_runs_as_owner() IS
     'The body of moved_runs().';
 
--- A function, so that whoever plans a report plans nothing of the partitions of
--- call, and expects as little of them as there is: block ranges are costed at
--- what they would cost if every row were on a page of its own, and of each month
--- at one of them at least.
-CREATE FUNCTION cost_ledger_internal.unconsumed_calls()
-    RETURNS TABLE (
-        called_at timestamptz, call_id bigint, recorded_xid xid8, corrects bigint, reverses bigint, restates bigint, input_tokens bigint, cache_read_tokens bigint,
-        cache_write_tokens bigint, cache_write_1h_tokens bigint, output_tokens bigint, reasoning_tokens bigint, duration_ms double precision,
-        tool_calls_count integer, retry_count integer, accepted boolean, cost numeric, cache_read_cost numeric, cache_write_cost numeric,
-        output_cost numeric, other_cost numeric, reported_cost numeric, avoided_cost numeric, score numeric, pricing text, usage_status text,
-        served_from text, provider text, model text, service_class text, operation text, status text, team text, feature text, flow text,
-        customer text, task_type text, environment text, user_id text, cohort text, api_key text, agent text, step text, session_id text,
-        run_id text, parent_run_id text, tool text, trace_url text)
+-- Functions, so that whoever plans a report plans, and compiles, nothing of the
+-- partitions of call, and expects as little of them as there is: block ranges are
+-- costed at what they would cost if every row were on a page of its own, and of
+-- each month at one of them at least.
+CREATE TYPE cost_ledger_internal.measured_call AS (
+    called_at timestamptz, call_id bigint, recorded_xid xid8, corrects bigint, reverses bigint, restates bigint, input_tokens bigint,
+    cache_read_tokens bigint, cache_write_tokens bigint, cache_write_1h_tokens bigint, output_tokens bigint, reasoning_tokens bigint,
+    duration_ms double precision, tool_calls_count integer, retry_count integer, accepted boolean, cost numeric, cache_read_cost numeric,
+    cache_write_cost numeric, output_cost numeric, other_cost numeric, reported_cost numeric, avoided_cost numeric, score numeric, pricing text,
+    usage_status text, served_from text, provider text, model text, service_class text, operation text, status text, team text, feature text,
+    flow text, customer text, task_type text, environment text, user_id text, cohort text, api_key text, agent text, step text, session_id text,
+    run_id text, parent_run_id text, tool text, trace_url text);
+
+COMMENT ON TYPE cost_ledger_internal.measured_call IS 'What rollups ask of a row of call. Columns as in call.';
+
+CREATE FUNCTION cost_ledger_internal.unconsumed_calls() RETURNS SETOF cost_ledger_internal.measured_call
     LANGUAGE c STABLE ROWS 100
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger_internal.unconsumed_calls() IS
-    'The rows of call that are not in the rollups yet, without what was taken back, as far as rollups ask for them, whoever asks: views leave out what their reader may not see. Columns as in call.';
+    'The rows of call that are not in the rollups yet, without what was taken back, whoever asks: views leave out what their reader may not see.';
 
-CREATE FUNCTION cost_ledger_internal.unconsumed_calls_as_owner()
-    RETURNS TABLE (
-        called_at timestamptz, call_id bigint, recorded_xid xid8, corrects bigint, reverses bigint, restates bigint, input_tokens bigint, cache_read_tokens bigint,
-        cache_write_tokens bigint, cache_write_1h_tokens bigint, output_tokens bigint, reasoning_tokens bigint, duration_ms double precision,
-        tool_calls_count integer, retry_count integer, accepted boolean, cost numeric, cache_read_cost numeric, cache_write_cost numeric,
-        output_cost numeric, other_cost numeric, reported_cost numeric, avoided_cost numeric, score numeric, pricing text, usage_status text,
-        served_from text, provider text, model text, service_class text, operation text, status text, team text, feature text, flow text,
-        customer text, task_type text, environment text, user_id text, cohort text, api_key text, agent text, step text, session_id text,
-        run_id text, parent_run_id text, tool text, trace_url text)
+CREATE FUNCTION cost_ledger_internal.unconsumed_calls_as_owner() RETURNS SETOF cost_ledger_internal.measured_call
     LANGUAGE plpgsql STABLE ROWS 100
     SET search_path = pg_catalog, pg_temp
     SET jit = off
@@ -472,6 +471,36 @@ $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.unconsumed_calls_as_owner() IS
     'The body of unconsumed_calls().';
+
+CREATE FUNCTION cost_ledger_internal.seen_calls(teams text[], customers text[]) RETURNS SETOF cost_ledger_internal.measured_call
+    LANGUAGE c STABLE ROWS 1000
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
+
+COMMENT ON FUNCTION cost_ledger_internal.seen_calls(text[], text[]) IS
+    'The rows of call of some teams and customers, without what was taken back or is in quarantine, whoever asks: the view that does names those that its reader may see.';
+
+CREATE FUNCTION cost_ledger_internal.seen_calls_as_owner(teams text[], customers text[]) RETURNS SETOF cost_ledger_internal.measured_call
+    LANGUAGE plpgsql STABLE ROWS 1000
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+BEGIN
+    RETURN QUERY
+        SELECT c.called_at, c.call_id, c.recorded_xid, c.corrects, c.reverses, c.restates, c.input_tokens, c.cache_read_tokens, c.cache_write_tokens, c.cache_write_1h_tokens,
+               c.output_tokens, c.reasoning_tokens, c.duration_ms, c.tool_calls_count, c.retry_count, c.accepted, c.cost, c.cache_read_cost,
+               c.cache_write_cost, c.output_cost, c.other_cost, c.reported_cost, c.avoided_cost, c.score, c.pricing, c.usage_status, c.served_from,
+               c.provider, c.model, c.service_class, c.operation, c.status, c.team, c.feature, c.flow, c.customer, c.task_type, c.environment, c.user_id,
+               c.cohort, c.api_key, c.agent, c.step, c.session_id, c.run_id, c.parent_run_id, c.tool, c.trace_url
+        FROM cost_ledger.call c
+        WHERE (c.team = ANY (teams) OR c.customer = ANY (customers))
+          AND c.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q))
+          AND c.reverses IS NULL
+          AND NOT EXISTS (SELECT FROM cost_ledger_internal.reversal v WHERE v.called_at = c.called_at AND v.call_id = c.call_id);
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.seen_calls_as_owner(text[], text[]) IS
+    'The body of seen_calls().';
 
 CREATE FUNCTION cost_ledger_internal.make_run_days(days date[]) RETURNS void
     LANGUAGE plpgsql VOLATILE

@@ -296,6 +296,13 @@ INSERT INTO cost_ledger.call (called_at, provider, model, other_usage) VALUES ('
 -- a string with anything else in it stays: usage that cannot be read is recorded, what must be an object is refused
 INSERT INTO cost_ledger.call (called_at, provider, model, raw_usage) VALUES ('2026-02-02', 'openai', 'gpt-x', '"{\"prompt_tokens\": 1000"'), ('2026-02-02', 'openai', 'gpt-x', '"{\"a\": \"\\u0000\"}"'), ('2026-02-02', 'openai', 'gpt-x', '"many"')
 RETURNING raw_usage, usage_status, pricing;
+-- nor is a call lost over a string that would be JSON, but of numbers or a depth that nothing can hold
+INSERT INTO cost_ledger.call (called_at, provider, model, raw_usage)
+SELECT '2026-02-02', 'openai', 'gpt-x', to_jsonb('{"prompt_tokens": 1000, "completion_tokens": 100, "x": ' || x || '}')
+FROM (VALUES (1, '1e200000'), (2, '1e-20000'), (3, '-1E+99999999999999999999'), (4, repeat('9', 200000)), (5, '0.' || repeat('1', 20000)),
+             (6, repeat('[', 50000) || repeat(']', 50000)), (7, repeat('{"a":', 50000) || '1' || repeat('}', 50000)), (8, '1e5'), (9, repeat('[', 20) || repeat(']', 20)), (10, '"{[1e99999"')) AS v (n, x)
+ORDER BY n
+RETURNING jsonb_typeof(raw_usage), usage_status;
 INSERT INTO cost_ledger.call (called_at, provider, model, tool_calls) VALUES ('2026-02-02', 'openai', 'gpt-x', '"{grep}"');
 INSERT INTO cost_ledger.call (called_at, provider, model, tags) VALUES ('2026-02-02', 'openai', 'gpt-x', '["a"]');
 \set VERBOSITY sqlstate

@@ -196,6 +196,17 @@ SELECT cost_ledger.set_price('p', 'half', '{"input_tokens": 2.5, "cache_read_tok
 -- another threshold is a change; a card of another class is another card
 SELECT cost_ledger.set_price('p', 'tier', '{"input_tokens": [1.25, {"price": 2.5, "over": 272000}], "cache_write_tokens": [{"price": 2.5, "over": 272000}], "output_tokens": 10}', '2026-12-01') > 0 AS set;
 SELECT cost_ledger.set_price('p', 'half', '{"output_tokens": 6}', '2026-06-01', service_class => 'batch') > 0 AS set;
+-- a price of a customer, a class or a region for a name that is priced by another otherwise: what it lacks, nobody has
+SELECT cost_ledger.set_price('q', 'g', '{"input_tokens": 3, "cache_read_tokens": 0.3, "output_tokens": 15}', '2026-01-01') > 0 AS set;
+SELECT cost_ledger.set_price('q', 'g-2026-01-01', '{"input_tokens": 2.4, "output_tokens": 12}', '2026-01-01', customer => 'acme') > 0 AS set;
+SELECT cost_ledger.set_price('Q', 'g', '{"input_tokens": 2.4}', '2026-01-01', customer => 'acme') > 0 AS set;
+SELECT cost_ledger.set_price('q', 'q/g', '{"input_tokens": 1.5}', '2026-01-01', service_class => 'batch') > 0 AS set;
+SELECT cost_ledger.set_price('q', 'G', '{"input_tokens": 3.3}', '2026-01-01', region => 'eu') > 0 AS set;
+-- not for that name itself, nor where the common price stands beside, nor of a name that is no other's
+SELECT cost_ledger.set_price('q', 'g', '{"input_tokens": 2.4}', '2026-01-01', customer => 'acme') > 0 AS set;
+SELECT cost_ledger.set_price('q', 'g-2026-02-02', '{"input_tokens": 3, "cache_read_tokens": 0.3}', '2026-01-01') > 0 AS common,
+       cost_ledger.set_price('q', 'g-2026-02-02', '{"input_tokens": 2.4}', '2026-01-01', customer => 'acme') > 0 AS set;
+SELECT cost_ledger.set_price('q', 'only acme has it', '{"input_tokens": 2.4}', '2026-01-01', customer => 'acme') > 0 AS set;
 -- a list says each once, and nothing of versions that it brings itself
 INSERT INTO cost_ledger.price_list (provider, model, meter, unit_price, valid_from)
 SELECT 'p', 'm' || i, m.meter, 0.0000025, '2026-01-01' FROM generate_series(1, 100) i, (VALUES ('input_tokens'), ('out_tokens')) AS m (meter);

@@ -125,3 +125,29 @@ WHERE p.pronamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::re
   AND c.name <> ALL ('{format,concat_ws,array_to_string,jsonb_build_object,jsonb_build_array,jsonb_agg,length}')
 ORDER BY p.oid::regproc::text, c.name;
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
+
+--
+-- Havana's 1 November 2020 has two midnights, an hour apart: the day, the month
+-- and the partition begin at the first.
+--
+SELECT cost_ledger.create_ledger('America/Havana');
+SELECT cost_ledger.create_partitions('2020-10-15', '2020-11-15');
+SELECT partition, range_start, range_end FROM cost_ledger_internal.partitions() WHERE partition IN ('call_p2020_10', 'call_p2020_11');
+INSERT INTO cost_ledger.call (called_at, provider, model, run_id, session_id, user_id, input_tokens)
+SELECT timestamptz '2020-11-01 03:30Z' + n * interval '30 minutes', 'p', 'm', 'r' || n % 3, 's', 'u', 10 FROM generate_series(0, 6) AS n;
+CALL cost_ledger.refresh();
+-- a healthy ledger is healthy hour by hour
+SELECT count(*) AS differences
+FROM generate_series(timestamptz '2020-10-31 03:30Z', '2020-11-02 06:00Z', '1 hour') AS t (hour)
+CROSS JOIN LATERAL cost_ledger.check_rollups(t.hour, t.hour + interval '1 hour');
+-- a call between the two midnights is taken back from every sum
+SELECT c.called_at, cost_ledger.void_call(c.called_at, c.call_id, 'a duplicate') IS NOT NULL AS taken_back FROM cost_ledger.call c WHERE c.called_at = '2020-11-01 04:30Z';
+SELECT count(*) AS differences FROM cost_ledger.check_rollups();
+SELECT sum(calls) AS calls FROM cost_ledger_internal.live_month;
+-- … and October's go without November's
+SELECT cost_ledger.set_retention(retain_calls => '1 month');
+SELECT partition, outcome FROM cost_ledger.apply_retention(as_of => '2020-12-01 00:00-05');
+SELECT count(*) AS differences FROM cost_ledger.check_rollups();
+SELECT count(*) AS unequal FROM cost_ledger.retention_check WHERE NOT is_equal;
+SELECT count(*) AS vanished FROM cost_ledger_internal.vanished_month WHERE NOT is_logged;
+SELECT cost_ledger.drop_ledger(i_mean_it => true);

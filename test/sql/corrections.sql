@@ -90,7 +90,7 @@ DECLARE
     keyed text;
 BEGIN
     -- Summaries too, to the byte.
-    FOREACH rollup IN ARRAY '{minute,hour,day,month,run,session,run_day,user_day,user_month}'::text[] LOOP
+    FOREACH rollup IN ARRAY '{minute,hour,day,month,run,session,run_day,user_day,user_month,user_feature_month}'::text[] LOOP
         keyed := CASE WHEN rollup IN ('minute', 'hour', 'day', 'month') THEN ' LEFT JOIN cost_ledger_internal.rollup_key k USING (key_id)' ELSE ', (SELECT) k' END;
         EXECUTE format('INSERT INTO seen
                         SELECT %L, ''inside'', %L, to_jsonb(k) || jsonb_set(to_jsonb(r), ''{labels}'', coalesce(to_jsonb(r) -> ''labels'', ''{}'') - ''call_id'' - ''later'') - ''key_id''
@@ -311,6 +311,34 @@ SELECT count(*) AS booked, sum(change) AS change FROM cost_ledger.rerate('2024-0
 SELECT count(*) AS unpriced FROM cost_ledger.unpriced_call WHERE called_at = '2024-04-05';
 CALL cost_ledger.refresh();
 SELECT count(*) AS differences FROM cost_ledger.check_rollups();
+
+-- Columns that users have added are given what their types make of it, once; what they cannot hold is said before anything is booked.
+ALTER TABLE cost_ledger.call ADD COLUMN plan char(5), ADD COLUMN nick varchar(4), ADD COLUMN short name;
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, event_key) VALUES ('2024-04-07', 'p', 'm0', 1000000, 'typed');
+SELECT count(*) AS moved FROM cost_ledger.reattribute('typed', '{"plan": "ab", "nick": "abcd", "short": "s"}', 'x', dry_run => false);
+SELECT count(*) AS moved FROM cost_ledger.reattribute('typed', '{"plan": "ab", "nick": "abcd", "short": "s"}', 'x', dry_run => false);
+SELECT plan, nick, short FROM cost_ledger.call WHERE called_at = '2024-04-07' AND corrects IS NULL ORDER BY call_id DESC LIMIT 1;
+SELECT * FROM cost_ledger.reattribute('typed', '{"plan": "abcdef"}');
+\set VERBOSITY sqlstate
+SELECT * FROM cost_ledger.reattribute('typed', '{"nick": "abcde"}');
+SELECT * FROM cost_ledger.reattribute('typed', jsonb_build_object('short', repeat('x', 100)));
+\set VERBOSITY default
+ALTER TABLE cost_ledger.call DROP COLUMN plan, DROP COLUMN nick, DROP COLUMN short;
+
+-- A usage that is left out is none: nothing is taken away.
+\set VERBOSITY sqlstate
+SELECT cost_ledger.correct_call('typed', NULL, 'x');
+SELECT cost_ledger.correct_call('typed', '{}', 'x');
+SELECT cost_ledger.correct_call('unpriced', '{}', 'x');
+\set VERBOSITY default
+
+-- A client may have tags that are called as the ledger's own: they mark no correction as one of a re-rating.
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, event_key, tags) SELECT '2024-04-07', 'p', 'm0', 1000000, 'tagged ' || n, jsonb_build_object('rerate_batch', t)
+FROM (SELECT 1, max(batch_id)::text::jsonb FROM cost_ledger.rerate_batch UNION ALL VALUES (2, jsonb '1e30'), (3, '"x"')) AS v (n, t);
+CREATE TEMP TABLE batches AS TABLE cost_ledger.rerate_batch_summary;
+SELECT count(cost_ledger.correct_call('tagged ' || n, '{"input_tokens": 2000000}', 'recount')) AS corrected FROM generate_series(1, 3) n;
+SELECT count(*) AS changed FROM (TABLE cost_ledger.rerate_batch_summary EXCEPT ALL TABLE batches) d;
+SELECT entry, trim_scale(amount) AS amount, rule FROM cost_ledger.explain_call('tagged 1') WHERE entry <> 'recorded';
 
 -- What is in quarantine cannot move.
 BEGIN;

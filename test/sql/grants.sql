@@ -80,6 +80,7 @@ FROM (VALUES
     ('budget_status',            '-       -       -       -       r       r       r       -       r'),
     ('budget_velocity()',        '-       -       -       -       X       X       X       -       X'),
     ('spend_rate()',             '-       -       -       -       X       X       X       -       X'),
+    ('project_spend()',          '-       -       -       -       X       X       X       -       X'),
     ('set_budget()',             '-       -       -       -       -       -       -       -       X'),
     ('raise_budget()',           '-       -       -       -       -       -       -       -       X'),
     ('check_budgets()',          '-       -       -       -       -       -       -       -       -'),
@@ -94,7 +95,9 @@ FROM (VALUES
     ('unacknowledged_alert',     '-       -       -       -       r       r       r       -       r'),
     ('acknowledge()',            '-       -       -       -       -       -       -       X       X'),
     ('alert_rule',               '-       -       -       -       r       -       -       -       rawd'),
+    ('report_threshold',         '-       -       -       -       r       -       -       -       r'),
     ('check_rules()',            '-       -       -       -       -       -       -       -       -'),
+    ('notify_alerts()',          '-       -       -       -       -       -       -       -       -'),
     -- reports
     ('cache_hit_by_feature',     '-       -       -       -       r       r       r       -       r'),
     ('chargeback_by_month',      '-       -       -       -       r       r       r       -       r'),
@@ -192,8 +195,8 @@ CREATE TEMP TABLE called_by_others (name text);
 INSERT INTO called_by_others VALUES
     ('caller'), ('shorten_id'), ('first_call'), ('merge_labels'),
     ('is_foreign'), ('is_consumed'), ('consumed_to'), ('unconsumed_xids'), ('unconsumed_base'), ('live_call_from'), ('key_space'), ('recorded_call'), ('is_failure'), ('is_turn'),
-    ('run_depth'), ('moved_runs'), ('unconsumed_calls'), ('partly_consumed'), ('week_of'), ('partitions'), ('sees_all'), ('seen_teams'), ('seen_customers'), ('unpriced_reason'),
-    ('day_start'), ('budget_period'), ('find_calls'), ('unposted_spend'), ('project_spend'), ('daily_spend'), ('spend_rate'), ('budget_velocity'), ('explain_call'),
+    ('run_depth'), ('moved_runs'), ('unconsumed_calls'), ('seen_calls'), ('partly_consumed'), ('week_of'), ('partitions'), ('sees_all'), ('seen_teams'), ('seen_customers'), ('unpriced_reason'),
+    ('day_start'), ('budget_period'), ('find_calls'), ('unposted_spend'), ('project_spend'), ('daily_spend'), ('spend_rate'), ('budget_velocity'), ('project_labels'), ('explain_call'),
     ('summary_in'), ('summary_out'), ('summary_send'), ('summary_eq'), ('summary_ne'),
     ('summary_hash'), ('summary_hash_extended'), ('summary_to_bytea'), ('summary_from_bytea');
 

@@ -14,6 +14,26 @@ SELECT cost_ledger_internal.refresh_batch();
 SELECT pg_stat_get_xact_blocks_fetched('cost_ledger_internal.rollup_run'::regclass) < 10 * 2000 AS is_looked_up;
 COMMIT;
 
+-- Runs, each below the other, in one batch; and all of them once more, when the one
+-- at the top gets a parent.
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, run_id, parent_run_id)
+    SELECT '2026-09-10', 'p', 'm', 1, 'link-' || i, 'link-' || i - 1 FROM generate_series(1, 3000) i;
+SELECT pg_stat_force_next_flush();
+SELECT temp_bytes FROM pg_stat_database WHERE datname = current_database() \gset
+BEGIN;
+SELECT cost_ledger_internal.refresh_batch();
+SELECT pg_stat_get_xact_blocks_fetched('cost_ledger_internal.rollup_run'::regclass) < 40 * 3000 AS is_looked_up;
+COMMIT;
+SELECT pg_stat_force_next_flush();
+SELECT temp_bytes - :temp_bytes < 20000000 AS is_in_memory FROM pg_stat_database WHERE datname = current_database();
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, run_id, parent_run_id) VALUES
+    ('2026-09-10', 'p', 'm', 1, 'link-0', 'top'), ('2026-09-10', 'p', 'm', 1, 'link-1', 'link-0');
+BEGIN;
+SELECT cost_ledger_internal.refresh_batch();
+SELECT pg_stat_get_xact_blocks_fetched('cost_ledger_internal.rollup_run'::regclass) < 40 * 3000 AS is_looked_up;
+COMMIT;
+SELECT count(*) AS runs, max(depth) AS depth FROM cost_ledger_internal.rollup_run WHERE root_run_id = 'top';
+
 -- Reservations beside many open holds, which statistics say are all of one budget.
 SELECT count(*) FROM generate_series(1, 2000) i, cost_ledger.reserve('k' || i, '{"agent": "hot"}', 0.01);
 ANALYZE cost_ledger_internal.hold, cost_ledger_internal.hold_line, cost_ledger.budget, cost_ledger_internal.budget_balance;

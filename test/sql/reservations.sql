@@ -258,7 +258,7 @@ SELECT pg_temp.call('o6', '{"team": "o"}', 1, 'unknown');
 CALL cost_ledger.refresh();
 SELECT cost_ledger.set_budget('same, later', '{"team": "o"}', 'total', 100, '{0.2,0.9,1}') > 0 AS set;
 SELECT * FROM balance ORDER BY 1;
-SELECT budget, threshold, kind, spent FROM cost_ledger.unacknowledged_alert WHERE kind = 'seeded';
+SELECT b.name AS budget, a.threshold, a.kind, a.spent FROM cost_ledger.alert a JOIN cost_ledger.budget b USING (budget_id) WHERE a.kind = 'seeded';
 SELECT cost_ledger.check_budgets();
 
 --

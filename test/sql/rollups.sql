@@ -42,6 +42,7 @@ ORDER BY h.hour, k.team, k.model, k.operation;
 SELECT d.day, k.team, k.model, k.operation, d.calls, d.cost FROM cost_ledger_internal.rollup_day d JOIN cost_ledger_internal.rollup_key k USING (key_id) ORDER BY d.day, k.team, k.model, k.operation;
 SELECT * FROM cost_ledger_internal.rollup_user_day ORDER BY day, user_id;
 SELECT * FROM cost_ledger_internal.rollup_user_month ORDER BY month, user_id;
+SELECT * FROM cost_ledger_internal.rollup_user_feature_month ORDER BY month, user_id, feature;
 \x
 SELECT * FROM cost_ledger_internal.rollup_run ORDER BY run_id;
 SELECT * FROM cost_ledger_internal.rollup_session ORDER BY session_id;
@@ -201,7 +202,7 @@ SELECT cost_ledger.rebuild_rollups();
 SELECT count(*) FROM cost_ledger.check_rollups();
 -- from nothing
 DELETE FROM cost_ledger_internal.rollup_hour; DELETE FROM cost_ledger_internal.rollup_day; DELETE FROM cost_ledger_internal.rollup_month; DELETE FROM cost_ledger_internal.rollup_run;
-DELETE FROM cost_ledger_internal.rollup_session; DELETE FROM cost_ledger_internal.rollup_user_day; DELETE FROM cost_ledger_internal.rollup_user_month; DELETE FROM cost_ledger_internal.rollup_run_day; DELETE FROM cost_ledger_internal.rollup_key;
+DELETE FROM cost_ledger_internal.rollup_session; DELETE FROM cost_ledger_internal.rollup_user_day; DELETE FROM cost_ledger_internal.rollup_user_month; DELETE FROM cost_ledger_internal.rollup_user_feature_month; DELETE FROM cost_ledger_internal.rollup_run_day; DELETE FROM cost_ledger_internal.rollup_key;
 SELECT cost_ledger.rebuild_rollups() > 10 AS put_right;
 SELECT count(*) FROM cost_ledger.check_rollups();
 SELECT (SELECT sum(cost) FROM cost_ledger.call) - (SELECT sum(cost) FROM cost_ledger_internal.live_hour) AS difference;

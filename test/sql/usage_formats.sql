@@ -73,6 +73,10 @@ INSERT INTO sent (shape, provider, usage, counts) VALUES
     '{"input_tokens": 12307, "cache_read_tokens": 0, "cache_write_tokens": 304, "cache_write_1h_tokens": 12000, "output_tokens": 550, "web_search_requests": 1}'),
 ('AI SDK 5, Bedrock, a result', 'amazon-bedrock', '{"usage": {"inputTokens": 800, "outputTokens": 600, "totalTokens": 1400, "cachedInputTokens": 500}, "providerMetadata": {"bedrock": {"usage": {"cacheWriteInputTokens": 40}}}}',
     '{"input_tokens": 1340, "cache_read_tokens": 500, "cache_write_tokens": 40, "output_tokens": 600}'),
+('AI SDK 5, Anthropic, a result without reads', 'anthropic', '{"usage": {"inputTokens": 800, "outputTokens": 600, "totalTokens": 1400}, "providerMetadata": {"anthropic": {"cacheCreationInputTokens": 500}}}',
+    '{"input_tokens": 1300, "cache_write_tokens": 500, "output_tokens": 600}'),
+('AI SDK 5, OpenAI, a result without any', 'openai', '{"usage": {"inputTokens": 800, "outputTokens": 600, "totalTokens": 1400}, "providerMetadata": {"openai": {"responseId": "resp_1", "serviceTier": "default"}}}',
+    '{"input_tokens": 800, "output_tokens": 600}'),
 ('AI SDK 5, Google', 'google', '{"inputTokens": 5800, "outputTokens": 500, "totalTokens": 6400, "reasoningTokens": 100, "cachedInputTokens": 5000}',
     '{"input_tokens": 5800, "cache_read_tokens": 5000, "output_tokens": 600, "reasoning_tokens": 100}'),
 ('AI SDK 6', 'anthropic', '{"inputTokens": 17307, "inputTokenDetails": {"noCacheTokens": 3, "cacheReadTokens": 5000, "cacheWriteTokens": 12304}, "outputTokens": 550, "outputTokenDetails": {"textTokens": 450, "reasoningTokens": 100}, "totalTokens": 17857, "reasoningTokens": 100, "cachedInputTokens": 5000, "raw": {"input_tokens": 3, "cache_creation_input_tokens": 12304, "cache_read_input_tokens": 5000, "output_tokens": 550}}',
@@ -253,6 +257,38 @@ INSERT INTO sent (shape, provider, usage, counts) VALUES
 INSERT INTO sent (shape, provider, usage, counts, status) VALUES
 ('Groq, several models', 'groq', '{"usage": {"prompt_tokens": 50, "completion_tokens": 20, "total_tokens": 70}, "usage_breakdown": {"models": [{"model": "m", "usage": {"prompt_tokens": 9}}]}}', '{"input_tokens": 50, "output_tokens": 20}', 'unexplained'),
 ('Text Generation Inference, without the prompt', 'huggingface', '{"details": {"generated_tokens": 12}}', '{"output_tokens": 12}', 'unexplained');
+
+-- digits in a text, what stands in the elements of a list, beside a library's own words and in a list of OTLP's: nothing unread is final
+INSERT INTO sent (shape, provider, usage, counts, status) VALUES
+('a stranger in a text', 'openai', '{"prompt_tokens": 1000, "completion_tokens": 10, "prompt_tokens_details": {"cached": "500"}}', '{"input_tokens": 1000, "output_tokens": 10}', 'unexplained'),
+('a stranger in a text, deeper', 'openai', '{"prompt_tokens": 1000, "completion_tokens": 10, "prompt_tokens_details": {"by_lifetime": [{"read": "500"}]}}', '{"input_tokens": 1000, "output_tokens": 10}', 'unexplained'),
+('a stranger in a text, at the top', 'mistral', '{"prompt_tokens": 1000, "completion_tokens": 10, "cached": "500"}', '{"input_tokens": 1000, "output_tokens": 10}', 'unexplained'),
+('a modality counted otherwise', 'google', '{"promptTokenCount": 1000, "candidatesTokenCount": 10, "promptTokensDetails": [{"modality": "AUDIO", "tokensUsed": 500}]}', '{"input_tokens": 1000, "output_tokens": 10}', 'unexplained'),
+('more in a modality', 'google', '{"promptTokenCount": 1000, "candidatesTokenCount": 10, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 1000, "cachedCount": 500}]}', '{"input_tokens": 1000, "output_tokens": 10}', 'unexplained'),
+('a lifetime counted otherwise', 'bedrock', '{"inputTokens": 100, "outputTokens": 10, "cacheDetails": [{"ttl": "1h", "tokensWritten": 500}]}', '{"input_tokens": 100, "output_tokens": 10}', 'unexplained'),
+('more in the count of a tool', 'google', '{"total_input_tokens": 100, "total_output_tokens": 10, "grounding_tool_count": [{"type": "google_search", "count": 1, "pages": 3}]}', '{"input_tokens": 100, "output_tokens": 10, "web_search_requests": 1}', 'unexplained'),
+('pydantic-ai, what no provider says', 'openai', '{"input_tokens": 100, "output_tokens": 10, "details": {"cached": 50}}', '{"input_tokens": 100, "output_tokens": 10}', 'unexplained'),
+('AI SDK 6, what no provider says', 'anthropic', '{"inputTokens": {"total": 100}, "outputTokens": {"total": 10}, "raw": {"input_tokens": 100, "cached": 50}}', '{"input_tokens": 100, "output_tokens": 10}', 'unexplained'),
+('AI SDK 5, what no provider says', 'anthropic', '{"usage": {"inputTokens": 100, "outputTokens": 10, "totalTokens": 110, "cachedInputTokens": 0}, "providerMetadata": {"anthropic": {"usage": {"input_tokens": 100, "cached": 50}}}}', '{"input_tokens": 100, "cache_read_tokens": 0, "output_tokens": 10}', 'unexplained'),
+('Text Generation Inference, and more', 'huggingface', '{"generated_tokens": 10, "input_length": 100, "cached": 50}', '{"input_tokens": 100, "output_tokens": 10}', 'unexplained'),
+('OpenRouter afterwards, and more', 'openrouter', '{"native_tokens_prompt": 5, "native_tokens_completion": 3, "native_tokens_prompt_video": 4}', '{"input_tokens": 5, "output_tokens": 3}', 'unexplained'),
+('OpenRouter afterwards, with other words', 'openrouter', '{"data": {"native_tokens_prompt": 5, "native_tokens_completion": 3, "usage": 0.002, "cached_tokens": 4}}', '{"input_tokens": 5, "output_tokens": 3}', 'unexplained'),
+('opencode, and more', 'openai', '{"tokens": {"input": 5, "output": 3}, "summary_tokens": 99}', '{"input_tokens": 5, "output_tokens": 3}', 'unexplained'),
+('a transcription with tokens', 'openai', '{"seconds": 60, "tokens": 50}', '{"input_seconds": 60}', 'unexplained'),
+('images with a usage of their own', 'acme', '{"created": 1, "data": [{"url": "u"}], "usage": {"megapixels": 7}}', '{"output_images": 1}', 'unexplained'),
+('OTLP, an object as a value', 'openai', '{"attributes": [{"key": "gen_ai.usage.input_tokens", "value": {"intValue": "100"}}, {"key": "gen_ai.usage.details", "value": {"kvlistValue": {"values": [{"key": "cache_read_tokens", "value": {"intValue": "50"}}]}}}]}', '{"input_tokens": 100}', 'unexplained');
+-- but an answer may be a number, a tool be called with one, and a version or an id be digits
+INSERT INTO sent (shape, provider, usage, counts) VALUES
+('OTLP, by the names of its messages', 'openai', '{"attributes": [{"key": "gen_ai.usage.input_tokens", "value": {"int_value": "100"}}, {"key": "gen_ai.usage.output_tokens", "value": {"int_value": "5"}}, {"key": "gen_ai.response.finish_reasons", "value": {"array_value": {"values": [{"string_value": "7"}]}}}]}', '{"input_tokens": 100, "output_tokens": 5}'),
+('Ollama answers 42', 'ollama', '{"model": "llama", "response": "42", "done": true, "prompt_eval_count": 10, "eval_count": 3}', '{"input_tokens": 10, "output_tokens": 3}'),
+('Ollama calls a tool', 'ollama', '{"message": {"role": "assistant", "tool_calls": [{"function": {"name": "add", "arguments": {"a": 5, "b": "7"}}}]}, "prompt_eval_count": 10, "eval_count": 3}', '{"input_tokens": 10, "output_tokens": 3}'),
+('Llama answers 42', 'bedrock', '{"generation": "42", "prompt_token_count": 10, "generation_token_count": 3, "stop_reason": "stop"}', '{"input_tokens": 10, "output_tokens": 3}'),
+('Titan answers 42', 'bedrock', '{"inputTextTokenCount": 5, "results": [{"tokenCount": 3, "outputText": "42", "completionReason": "FINISH"}]}', '{"input_tokens": 5, "output_tokens": 3}'),
+('Cohere, version 2', 'cohere', '{"meta": {"api_version": {"version": "2"}, "billed_units": {"input_tokens": 5, "output_tokens": 3}}}', '{"input_tokens": 5, "output_tokens": 3}'),
+('an id of digits', 'acme', '{"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13, "id": "20260101", "request_id": "8801", "estimated_total_cost": "1"}', '{"input_tokens": 10, "output_tokens": 3}'),
+('Agno, with costs', 'openai', '{"input_tokens": 5, "output_tokens": 3, "total_tokens": 8, "cache_read_tokens": 2, "input_cost": "1", "output_cost": "2"}', '{"input_tokens": 5, "cache_read_tokens": 2, "output_tokens": 3}'),
+('pydantic-ai, the words of several', 'google', '{"input_tokens": 10, "output_tokens": 3, "details": {"text_prompt_tokens": 10, "cached_content_tokens": 4, "message_iterations": 1, "compaction_input_tokens": 4, "num_cached_tokens": 4, "is_byok": 1}}', '{"input_tokens": 10, "output_tokens": 3}'),
+('images with a cost', 'xai', '{"data": [{"url": "u"}], "created": 1, "usage": {"cost_in_usd_ticks": 7}}', '{"output_images": 1}');
 
 -- the ones that are read otherwise
 SELECT n, shape, usage, counts AS expected, cost_ledger.normalize_usage(usage, NULL, provider) AS counts, cost_ledger.usage_status(usage, NULL, provider) AS status

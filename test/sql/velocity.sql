@@ -32,7 +32,7 @@ SELECT * FROM cost_ledger.spend_rate(:'at') ORDER BY 1;
 SELECT pg_temp.spend(date_trunc('hour', timestamptz :'at') - n * interval '7 days' + minute * interval '1 minute', amount, 'a')
 FROM (VALUES (1, 10), (2, 20), (3, 40)) AS v (n, amount), (VALUES (-59), (1)) AS m (minute);
 CALL cost_ledger.refresh();
--- three weeks are not enough
+-- of three weeks, the one in the middle
 SELECT subject, rate_1h, usual_rate, times_usual FROM cost_ledger.spend_rate(:'at') ORDER BY 1;
 SELECT pg_temp.spend(date_trunc('hour', timestamptz :'at') - interval '28 days' + minute * interval '1 minute', 1000, 'a')
 FROM (VALUES (-1), (59)) AS m (minute);
@@ -66,12 +66,29 @@ SELECT v.entity, v.pace, v.rate_5m, v.rate_1h, v.velocity,
 FROM cost_ledger.budget_velocity(:'at') v JOIN cost_ledger.budget_status s USING (budget_id, entity) WHERE v.name = 'each team' ORDER BY 1;
 SELECT count(*) AS quiet FROM cost_ledger.budget_velocity(timestamptz :'at' + interval '2 hours') v WHERE v.name = 'each team';
 
+-- In the first week, the same hour of the days before: of 2, 4 and 6 the median is
+-- 4.  9 of the last hour are 2.25 times that, of a team, a feature and a customer.
+SELECT cost_ledger.drop_ledger(i_mean_it => true);
+SELECT cost_ledger.create_ledger();
+SELECT cost_ledger.set_price('openai', 'm', '{"input_tokens": 1}', '2020-01-01') > 0 AS set;
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, feature, customer)
+SELECT date_trunc('hour', timestamptz :'at') - n * interval '1 day' + minute * interval '1 minute', 'openai', 'm', n * 2000000, 'a', 'f', 'c'
+FROM generate_series(1, 3) AS n, (VALUES (-59), (1)) AS m (minute);
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, feature, customer)
+VALUES (timestamptz :'at' - interval '30 minutes', 'openai', 'm', 9000000, 'a', 'f', 'c');
+CALL cost_ledger.refresh();
+SELECT subject, label, value, rate_1h, usual_rate, times_usual FROM cost_ledger.spend_rate(:'at') ORDER BY 1;
+
+SELECT s.label, cost_ledger_internal.matches_filter(s.detail::jsonb, r.scope) AS watched
+FROM (SELECT v.detail::jsonb ->> 'label' AS label, v.detail FROM cost_ledger_internal.signal_spend_vs_usual v) s
+JOIN cost_ledger.alert_rule r ON r.name = 'more than usual is spent somewhere' ORDER BY 1;
+
 -- a loop at 3,450 an hour: 57.5 a minute.  After the first minute the last five
 -- have seen 57.5 × 12 = 690 an hour, and the rule for 500 an hour rings.
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
 SELECT cost_ledger.create_ledger();
 SELECT cost_ledger.set_price('openai', 'm', '{"input_tokens": 1}', '2020-01-01') > 0 AS set;
-INSERT INTO cost_ledger.alert_rule (name, kind, severity, threshold) VALUES ('$500 an hour', 'spend_rate', 'page', 500);
+UPDATE cost_ledger.alert_rule SET scope = '{}' WHERE kind = 'spend_rate';
 SELECT cost_ledger.check_rules();
 SELECT pg_temp.spend(timestamptz :'at' - interval '1 minute', 57.5, 'loop');
 SELECT subject, rate_5m FROM cost_ledger.spend_rate(:'at') ORDER BY 1;
