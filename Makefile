@@ -31,7 +31,12 @@ OBJS = \
 	src/remake.o \
 	src/run_tree.o \
 	src/budget_definition.o \
+	src/budget_query.o \
+	src/budget_request.o \
+	src/budget_gate.o \
 	src/budget_decision.o \
+	src/budget_hold.o \
+	src/reserve.o \
 	src/budget_settle.o \
 	src/hold.o \
 	src/call_trigger.o \

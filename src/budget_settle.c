@@ -13,6 +13,7 @@
  */
 #include "cost_ledger.h"
 
+#include "budget_query.h"
 #include "budget_settle.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -57,56 +58,6 @@ typedef struct Line
 	TimestampTz period_start;
 	Numeric		amount;
 } Line;
-
-static Numeric
-zero(void)
-{
-	return DatumGetNumeric(DirectFunctionCall1(int8_numeric, Int64GetDatum(0)));
-}
-
-static Numeric
-number(int64 value)
-{
-	return DatumGetNumeric(DirectFunctionCall1(int8_numeric, Int64GetDatum(value)));
-}
-
-static uint64
-run(SPIPlanPtr *plan, const char *query, int nargs, Oid *types, Datum *values)
-{
-	int			result;
-
-	if (*plan == NULL)
-	{
-		SPIPlanPtr	made = SPI_prepare_cursor(query, nargs, types, CURSOR_OPT_GENERIC_PLAN);
-
-		if (made == NULL || SPI_keepplan(made) != 0)
-			elog(ERROR, "could not prepare \"%s\": %s", query, SPI_result_code_string(SPI_result));
-		*plan = made;
-	}
-	result = SPI_execute_plan(*plan, values, NULL, false, 0);
-	if (result < 0)
-		elog(ERROR, "could not settle holds: %s", SPI_result_code_string(result));
-	return SPI_processed;
-}
-
-static Datum
-result(uint64 row, int column, bool *isnull)
-{
-	bool		null;
-
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull ? isnull : &null);
-}
-
-static Datum
-array_of(Datum *values, bool *nulls, int n, Oid type)
-{
-	int			lower = 1;
-	int			len = type == UUIDOID ? UUID_LEN : type == NUMERICOID || type == TEXTOID ? -1 : type == BOOLOID ? 1 : 8;
-	bool		by_value = len == 8 || len == 1;
-	char		align = len == 8 ? TYPALIGN_DOUBLE : len == -1 ? TYPALIGN_INT : TYPALIGN_CHAR;
-
-	return PointerGetDatum(construct_md_array(values, nulls, 1, &n, &lower, type, len, by_value, align));
-}
 
 /* ---- holds ---- */
 
@@ -171,7 +122,7 @@ lock_holds(Datum holds)
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {UUIDARRAYOID};
 
-	run(&plan, "SELECT FROM cost_ledger_internal.hold h WHERE h.hold_id = ANY ($1) ORDER BY h.hold_id FOR UPDATE", 1, types, &holds);
+	cl_ask(&plan, "SELECT FROM cost_ledger_internal.hold h WHERE h.hold_id = ANY ($1) ORDER BY h.hold_id FOR UPDATE", 1, types, &holds, NULL);
 }
 
 /*
@@ -183,10 +134,10 @@ make_unknown_holds(Datum holds)
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {UUIDARRAYOID};
 
-	run(&plan, "INSERT INTO cost_ledger_internal.hold (hold_id, state, is_unknown) "
+	cl_ask(&plan, "INSERT INTO cost_ledger_internal.hold (hold_id, state, is_unknown) "
 		"SELECT u.id, 'settled', true FROM unnest($1) AS u (id) "
 		"WHERE NOT EXISTS (SELECT FROM cost_ledger_internal.hold k WHERE k.hold_id = u.id) "
-		"ORDER BY 1 ON CONFLICT DO NOTHING", 1, types, &holds);
+		"ORDER BY 1 ON CONFLICT DO NOTHING", 1, types, &holds, NULL);
 }
 
 static bool
@@ -195,7 +146,7 @@ are_known(Datum holds, int nholds)
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {UUIDARRAYOID};
 
-	return run(&plan, "SELECT FROM cost_ledger_internal.hold h WHERE h.hold_id = ANY ($1)", 1, types, &holds) == (uint64) nholds;
+	return cl_ask(&plan, "SELECT FROM cost_ledger_internal.hold h WHERE h.hold_id = ANY ($1)", 1, types, &holds, NULL) == (uint64) nholds;
 }
 
 static Datum
@@ -222,7 +173,7 @@ put_holds(SettledCall **first, int nholds, int64 *counts, TimestampTz ended, Dat
 		column[5][i] = Int64GetDatum(counts[i]);
 	}
 	for (int i = 0; i < 6; i++)
-		values[i] = array_of(column[i], null[i], nholds, types[i]);
+		values[i] = cl_array_of(column[i], null[i], nholds, types[i]);
 	values[6] = TimestampTzGetDatum(ended);
 	return values[0];
 }
@@ -248,17 +199,17 @@ end_holds(SettledCall *calls, int ncalls, TimestampTz ended)
 			make_unknown_holds(holds);
 		lock_holds(holds);
 	}
-	if (run(&plan, hold_query, 7, types, values) < (uint64) nholds)
+	if (cl_ask(&plan, hold_query, 7, types, values, NULL) < (uint64) nholds)
 	{
 		make_unknown_holds(holds);
-		run(&plan, hold_query, 7, types, values);
+		cl_ask(&plan, hold_query, 7, types, values, NULL);
 	}
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
-		pg_uuid_t  *hold_id = DatumGetUUIDP(result(row, 1, NULL));
-		int64		call_id = DatumGetInt64(result(row, 2, NULL));
+		pg_uuid_t  *hold_id = DatumGetUUIDP(cl_result(row, 1, NULL));
+		int64		call_id = DatumGetInt64(cl_result(row, 2, NULL));
 		bool		isnull;
-		Datum		provisional = result(row, 3, &isnull);
+		Datum		provisional = cl_result(row, 3, &isnull);
 		SettledCall key = {.hold_id = *hold_id};
 		SettledCall *pointer = &key;
 		SettledCall **found;
@@ -268,7 +219,7 @@ end_holds(SettledCall *calls, int ncalls, TimestampTz ended)
 		key.call_id = call_id;
 		found = bsearch(&pointer, first, nholds, sizeof(SettledCall *), by_hold);
 		if (found != NULL)
-			(*found)->cost = cl_numeric_add((*found)->cost ? (*found)->cost : zero(), DatumGetNumeric(provisional));
+			(*found)->cost = cl_numeric_add((*found)->cost ? (*found)->cost : cl_numeric_from_int64(0), DatumGetNumeric(provisional));
 	}
 	return holds;
 }
@@ -290,7 +241,7 @@ add_change(Changes *changes, int64 budget_id, const char *entity, TimestampTz pe
 	change->budget_id = budget_id;
 	change->entity = entity;
 	change->period_start = period_start;
-	change->posted = change->held = zero();
+	change->posted = change->held = cl_numeric_from_int64(0);
 	return change;
 }
 
@@ -300,17 +251,17 @@ posted_amount(const SettledCall *call, BudgetMetric metric)
 	switch (metric)
 	{
 		case METRIC_COST:
-			return call->cost ? call->cost : zero();
+			return call->cost ? call->cost : cl_numeric_from_int64(0);
 		case METRIC_TOKENS:
 			return call->tokens;
 		case METRIC_CALLS:
-			return number(1);
+			return cl_numeric_from_int64(1);
 		case METRIC_TOOL_CALLS:
-			return number(call->tool_calls);
+			return cl_numeric_from_int64(call->tool_calls);
 		case METRIC_TURNS:
-			return number(call->is_turn ? 1 : 0);
+			return cl_numeric_from_int64(call->is_turn ? 1 : 0);
 		default:
-			return zero();
+			return cl_numeric_from_int64(0);
 	}
 }
 
@@ -428,12 +379,12 @@ write_changes(Changes *changes)
 		has_none[i] = !change->has_call;
 	}
 	for (int i = 0; i < 8; i++)
-		values[i] = array_of(column[i], i >= 6 ? has_none : NULL, changes->n, element[i]);
-	run(&plan, "INSERT INTO cost_ledger_internal.budget_balance AS b (budget_id, entity, period_start, posted, held, unpriced_calls, first_at, last_at) "
+		values[i] = cl_array_of(column[i], i >= 6 ? has_none : NULL, changes->n, element[i]);
+	cl_ask(&plan, "INSERT INTO cost_ledger_internal.budget_balance AS b (budget_id, entity, period_start, posted, held, unpriced_calls, first_at, last_at) "
 		"SELECT c.* FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS c "
 		"ON CONFLICT (budget_id, entity, period_start) DO UPDATE SET"
 		" posted = b.posted + excluded.posted, held = b.held + excluded.held, unpriced_calls = b.unpriced_calls + excluded.unpriced_calls,"
-		" first_at = least(b.first_at, excluded.first_at), last_at = greatest(b.last_at, excluded.last_at)", 8, types, values);
+		" first_at = least(b.first_at, excluded.first_at), last_at = greatest(b.last_at, excluded.last_at)", 8, types, values, NULL);
 }
 
 /* ---- lines ---- */
@@ -448,18 +399,18 @@ read_lines(Datum holds, int *nlines, TimestampTz *expires_at)
 	Oid			types[] = {UUIDARRAYOID};
 	Line	   *lines;
 
-	*nlines = run(&plan, "SELECT l.hold_id, l.budget_id, l.entity, l.period_start, l.amount, l.expires_at "
-				  "FROM cost_ledger_internal.hold_line l WHERE l.hold_id = ANY ($1)", 1, types, &holds);
+	*nlines = cl_ask(&plan, "SELECT l.hold_id, l.budget_id, l.entity, l.period_start, l.amount, l.expires_at "
+				  "FROM cost_ledger_internal.hold_line l WHERE l.hold_id = ANY ($1)", 1, types, &holds, NULL);
 	*expires_at = DT_NOEND;
 	lines = palloc_extended(Max(*nlines, 1) * sizeof(Line), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < *nlines; i++)
 	{
-		lines[i].hold_id = *DatumGetUUIDP(result(i, 1, NULL));
-		lines[i].budget_id = DatumGetInt64(result(i, 2, NULL));
-		lines[i].entity = TextDatumGetCString(result(i, 3, NULL));
-		lines[i].period_start = DatumGetTimestampTz(result(i, 4, NULL));
-		lines[i].amount = DatumGetNumericCopy(result(i, 5, NULL));
-		*expires_at = Min(*expires_at, DatumGetTimestampTz(result(i, 6, NULL)));
+		lines[i].hold_id = *DatumGetUUIDP(cl_result(i, 1, NULL));
+		lines[i].budget_id = DatumGetInt64(cl_result(i, 2, NULL));
+		lines[i].entity = TextDatumGetCString(cl_result(i, 3, NULL));
+		lines[i].period_start = DatumGetTimestampTz(cl_result(i, 4, NULL));
+		lines[i].amount = DatumGetNumericCopy(cl_result(i, 5, NULL));
+		*expires_at = Min(*expires_at, DatumGetTimestampTz(cl_result(i, 6, NULL)));
 	}
 	return lines;
 }
@@ -469,9 +420,9 @@ is_gone(const Line *line)
 {
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
-		if (DatumGetInt64(result(row, 2, NULL)) == line->budget_id &&
-			memcmp(DatumGetUUIDP(result(row, 1, NULL)), &line->hold_id, sizeof(pg_uuid_t)) == 0 &&
-			strcmp(TextDatumGetCString(result(row, 3, NULL)), line->entity) == 0)
+		if (DatumGetInt64(cl_result(row, 2, NULL)) == line->budget_id &&
+			memcmp(DatumGetUUIDP(cl_result(row, 1, NULL)), &line->hold_id, sizeof(pg_uuid_t)) == 0 &&
+			strcmp(TextDatumGetCString(cl_result(row, 3, NULL)), line->entity) == 0)
 			return true;
 	}
 	return false;
@@ -487,8 +438,8 @@ delete_lines(Datum holds, Line *lines, int nlines)
 	Oid			types[] = {UUIDARRAYOID};
 	Changes		taken = {.max = 16, .change = palloc(16 * sizeof(Change))};
 
-	if (run(&plan, "DELETE FROM cost_ledger_internal.hold_line l WHERE l.hold_id = ANY ($1) RETURNING l.hold_id, l.budget_id, l.entity",
-			1, types, &holds) == (uint64) nlines)
+	if (cl_ask(&plan, "DELETE FROM cost_ledger_internal.hold_line l WHERE l.hold_id = ANY ($1) RETURNING l.hold_id, l.budget_id, l.entity",
+			1, types, &holds, NULL) == (uint64) nlines)
 		return;
 	for (int i = 0; i < nlines; i++)
 	{
@@ -509,8 +460,8 @@ mark_late(Datum holds)
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {UUIDARRAYOID};
 
-	run(&plan, "UPDATE cost_ledger_internal.hold h SET is_late = true "
-		"WHERE h.hold_id = ANY ($1) AND h.expires_at <= clock_timestamp() AND NOT h.is_late", 1, types, &holds);
+	cl_ask(&plan, "UPDATE cost_ledger_internal.hold h SET is_late = true "
+		"WHERE h.hold_id = ANY ($1) AND h.expires_at <= clock_timestamp() AND NOT h.is_late", 1, types, &holds, NULL);
 }
 
 static void
@@ -528,7 +479,7 @@ settle(SettledCall *calls, int ncalls)
 	{
 		Change	   *change = add_change(&changes, lines[i].budget_id, lines[i].entity, lines[i].period_start);
 
-		change->held = cl_numeric_sub(zero(), lines[i].amount);
+		change->held = cl_numeric_sub(cl_numeric_from_int64(0), lines[i].amount);
 	}
 	merge_changes(&changes);
 	write_changes(&changes);

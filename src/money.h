@@ -24,6 +24,8 @@ extern bool cl_fixed_rescale(Fixed *value, int scale);
 extern Numeric cl_fixed_to_numeric(Fixed value);
 extern bool cl_numeric_to_int64(Numeric value, int64 *result);
 
+extern Numeric cl_numeric_from_int64(int64 value);
+extern int	cl_numeric_compare(Numeric a, Numeric b);
 extern Numeric cl_numeric_add(Numeric a, Numeric b);
 extern Numeric cl_numeric_sub(Numeric a, Numeric b);
 extern Numeric cl_numeric_mul(Numeric a, Numeric b);

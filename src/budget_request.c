@@ -1,0 +1,266 @@
+/*-------------------------------------------------------------------------
+ * budget_request.c
+ *	  What reserve() was asked: the labels of a call that is about to be made,
+ *	  what it is expected to cost, and how deep it is.
+ *-------------------------------------------------------------------------
+ */
+#include "cost_ledger.h"
+
+#include "access/xact.h"
+#include "bounds.h"
+#include "budget_query.h"
+#include "budget_request.h"
+#include "catalog/pg_type.h"
+#include "money.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+/* What a client may send that no budget is limited to, but a decision reads. */
+static const char *const label_names[] = {
+	"run_id", "session_id", "user_id", "api_key", "customer", "agent", "flow",
+	"feature", "team", "task_type", "model", "provider", "operation",
+	"service_class", "environment", "parent_run_id", "cohort", "step", "region",
+	"request_id", "tool", "depth"
+};
+
+StaticAssertDecl(lengthof(label_names) == MAX_BUDGET_LABELS, "labels of a call and their names");
+
+/* ---- labels ---- */
+
+static const char *
+label_text(const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvString:
+			return pnstrdup(value->val.string.val, value->val.string.len);
+		case jbvNumeric:
+			return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+		case jbvBool:
+			return value->val.boolean ? "true" : "false";
+		default:
+			return NULL;
+	}
+}
+
+static const char *
+known_label(const JsonbValue *key, const JsonbValue *value)
+{
+	for (int i = 0; i < MAX_BUDGET_LABELS && value->type != jbvBinary; i++)
+	{
+		if ((int) strlen(label_names[i]) == key->val.string.len &&
+			memcmp(label_names[i], key->val.string.val, key->val.string.len) == 0)
+			return label_names[i];
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("label \"%s\" is not one of a call, or no text", pnstrdup(key->val.string.val, key->val.string.len)),
+			 errhint("The labels are columns of the call: run_id, session_id, user_id, api_key, customer, agent, flow, feature, team, task_type, model, provider, operation, service_class, environment, parent_run_id, cohort, step, region, request_id, tool; and depth.")));
+}
+
+static void
+read_labels(Jsonb *json, BudgetLabels *labels)
+{
+	JsonbIterator *it = JsonbIteratorInit(&json->root);
+	JsonbIteratorToken token;
+	JsonbValue	key;
+	JsonbValue	value;
+
+	if (!JB_ROOT_IS_OBJECT(json))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("labels are not a JSON object"),
+				 errhint("Write {\"team\": \"search\", \"user_id\": \"u1\"}: what the call will carry.")));
+	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
+	{
+		if (token != WJB_KEY)
+			continue;
+		JsonbIteratorNext(&it, &value, true);
+		cl_set_label(labels, known_label(&key, &value), label_text(&value));
+	}
+}
+
+/* ---- the request ---- */
+
+static bool
+is_ttl(const Interval *ttl)
+{
+	Interval	most = {.day = 7};
+	Interval	none = {0};
+
+	return DatumGetBool(DirectFunctionCall2(interval_gt, PointerGetDatum(ttl), PointerGetDatum(&none))) &&
+		DatumGetBool(DirectFunctionCall2(interval_le, PointerGetDatum(ttl), PointerGetDatum(&most)));
+}
+
+static bool
+is_estimate(Numeric estimate)
+{
+	static const int64 tenth = INT64CONST(1000000000000000);
+	Numeric		most = cl_numeric_mul(cl_numeric_from_int64(tenth), cl_numeric_from_int64(tenth));
+
+	return !DatumGetBool(DirectFunctionCall2(numeric_lt, NumericGetDatum(estimate), NumericGetDatum(cl_numeric_from_int64(0)))) &&
+		cl_numeric_compare(estimate, most) <= 0 &&
+		DatumGetInt32(DirectFunctionCall1(numeric_scale, NumericGetDatum(estimate))) <= 100;
+}
+
+static void
+check_request(const Request *request)
+{
+	if (XactIsoLevel != XACT_READ_COMMITTED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+				 errmsg("budgets are reserved at READ COMMITTED only"),
+				 errhint("SET default_transaction_isolation = 'read committed'; or BEGIN ISOLATION LEVEL READ COMMITTED;")));
+	if (!request->check_only &&
+		(request->hold_key == (Datum) 0 || VARSIZE_ANY_EXHDR(request->hold_key) < 1 || VARSIZE_ANY_EXHDR(request->hold_key) > 512))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a hold needs a key of 1 to 512 bytes"),
+				 errhint("Pass a key that is the same in every retry of this request, e.g. its request_id.")));
+}
+
+static void
+check_amounts(FunctionCallInfo fcinfo, const Request *request)
+{
+	if ((request->estimate == NULL || is_estimate(request->estimate)) &&
+		(PG_ARGISNULL(5) || request->input_tokens >= 0) &&
+		(PG_ARGISNULL(6) || request->output_tokens >= 0) &&
+		request->ttl != NULL && is_ttl(request->ttl))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("estimate, tokens or ttl of a reservation are out of range"),
+			 errhint("An estimate is from 0 to 1e30, with at most 100 decimals; token counts are not negative; ttl is more than 0 and at most 7 days.")));
+}
+
+static void
+name_model(FunctionCallInfo fcinfo, Request *request)
+{
+	static const char *const names[] = {"provider", "model"};
+
+	request->wanted.n = 0;
+	cl_set_label(&request->wanted, "service_class", "standard");
+	for (int i = 0; i < request->labels.n; i++)
+		cl_set_label(&request->wanted, request->labels.label[i].name, request->labels.label[i].value);
+	for (int i = 0; i < 2; i++)
+	{
+		if (!PG_ARGISNULL(3 + i))
+			cl_set_label(&request->wanted, names[i], TextDatumGetCString(PG_GETARG_DATUM(3 + i)));
+	}
+}
+
+void
+cl_read_request(FunctionCallInfo fcinfo, Request *request)
+{
+	memset(request, 0, sizeof(Request));
+	request->hold_key = PG_ARGISNULL(0) ? (Datum) 0 : PointerGetDatum(PG_GETARG_TEXT_PP(0));
+	request->estimate = PG_ARGISNULL(2) ? NULL : PG_GETARG_NUMERIC(2);
+	request->input_tokens = PG_ARGISNULL(5) ? -1 : PG_GETARG_INT64(5);
+	request->output_tokens = PG_ARGISNULL(6) ? -1 : PG_GETARG_INT64(6);
+	request->ttl = PG_ARGISNULL(7) ? NULL : PG_GETARG_INTERVAL_P(7);
+	request->check_only = !PG_ARGISNULL(8) && PG_GETARG_BOOL(8);
+	request->at = GetCurrentTimestamp();
+	check_request(request);
+	if (!PG_ARGISNULL(1))
+		read_labels(PG_GETARG_JSONB_P(1), &request->labels);
+	check_amounts(fcinfo, request);
+	name_model(fcinfo, request);
+}
+
+Datum
+cl_labels_json(const BudgetLabels *labels)
+{
+	JsonbParseState *state = NULL;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	for (int i = 0; i < labels->n; i++)
+	{
+		JsonbValue	name = {.type = jbvString};
+		JsonbValue	value = {.type = jbvString};
+
+		name.val.string.val = unconstify(char *, labels->label[i].name);
+		name.val.string.len = strlen(labels->label[i].name);
+		value.val.string.val = unconstify(char *, labels->label[i].value);
+		value.val.string.len = strlen(labels->label[i].value);
+		pushJsonbValue(&state, WJB_KEY, &name);
+		pushJsonbValue(&state, WJB_VALUE, &value);
+	}
+	return JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
+}
+
+/* ---- pauses, prices, depth ---- */
+
+/*
+ * What the tokens that were said cost now with a model, or NULL.
+ */
+Numeric
+cl_price_request(const Request *request, const char *model)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TIMESTAMPTZOID, TEXTOID, TEXTOID, INT8OID, INT8OID, TEXTOID, TEXTOID, TEXTOID};
+	const char *texts[] = {cl_label_value(&request->wanted, "provider"), model,
+		cl_label_value(&request->wanted, "service_class"), cl_label_value(&request->wanted, "region"),
+	cl_label_value(&request->wanted, "customer")};
+	const int	places[] = {1, 2, 5, 6, 7};
+	Datum		values[8] = {TimestampTzGetDatum(request->at)};
+	char		nulls[] = "        ";
+
+	if (texts[0] == NULL || model == NULL || (request->input_tokens < 0 && request->output_tokens < 0))
+		return NULL;
+	for (int i = 0; i < 5; i++)
+	{
+		nulls[places[i]] = texts[i] == NULL ? 'n' : ' ';
+		values[places[i]] = texts[i] == NULL ? (Datum) 0 : CStringGetTextDatum(texts[i]);
+	}
+	values[3] = Int64GetDatum(Max(request->input_tokens, 0));
+	values[4] = Int64GetDatum(Max(request->output_tokens, 0));
+	cl_ask(&plan, "SELECT cost_ledger.cost_at($1, $2, $3, jsonb_build_object('input_tokens', $4, 'output_tokens', $5), $6, $7, customer => $8)",
+		8, types, values, nulls);
+	return cl_numeric_result(0, 1);
+}
+
+/*
+ * How deep the call is: as it says, or below the run above it.
+ */
+Numeric
+cl_find_depth(const Request *request)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TEXTOID};
+	const char *said = cl_label_value(&request->wanted, "depth");
+	const char *parent = cl_label_value(&request->wanted, "parent_run_id");
+	const char *run = parent ? parent : cl_label_value(&request->wanted, "run_id");
+	Datum		value;
+
+	if (said != NULL && strspn(said, "0123456789") == strlen(said) && strlen(said) <= 9)
+		return cl_numeric_from_int64(atoi(said));
+	if (run == NULL)
+		return cl_numeric_from_int64(0);
+	value = CStringGetTextDatum(run);
+	cl_ask(&plan, "SELECT cost_ledger_internal.depth_of_run($1)", 1, types, &value, NULL);
+	return cl_numeric_from_int64(DatumGetInt32(cl_result(0, 1, NULL)) + (parent ? 1 : 0));
+}
+
+Datum
+cl_request_json(FunctionCallInfo fcinfo, const Request *request)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {JSONBOID, NUMERICOID, TEXTOID, TEXTOID, INT8OID, INT8OID};
+	const char *provider = cl_label_value(&request->wanted, "provider");
+	const char *model = cl_label_value(&request->wanted, "model");
+	Datum		values[] = {
+		cl_labels_json(&request->labels),
+		PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2),
+		provider ? CStringGetTextDatum(provider) : (Datum) 0,
+		model ? CStringGetTextDatum(model) : (Datum) 0,
+		Int64GetDatum(request->input_tokens),
+		Int64GetDatum(request->output_tokens)
+	};
+	char		nulls[] = {' ', PG_ARGISNULL(2) ? 'n' : ' ', provider ? ' ' : 'n', model ? ' ' : 'n',
+		PG_ARGISNULL(5) ? 'n' : ' ', PG_ARGISNULL(6) ? 'n' : ' '};
+
+	cl_ask(&plan, "SELECT jsonb_strip_nulls(jsonb_build_object('labels', $1, 'estimate', $2, 'provider', $3, 'model', $4, 'input_tokens', $5, 'max_output_tokens', $6))",
+		6, types, values, nulls);
+	return PointerGetDatum(PG_DETOAST_DATUM_COPY(cl_result(0, 1, NULL)));
+}
