@@ -25,7 +25,6 @@
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 /* What is added to one balance. */
@@ -490,36 +489,17 @@ settle(SettledCall *calls, int ncalls)
 }
 
 /*
- * Every step is a look-up by index, whatever the statistics say; and the names
- * are ours, whatever the path of who inserts.
- */
-static void
-set_up(void)
-{
-	static const char *const settings[][2] = {
-		{"search_path", "pg_catalog, pg_temp"}, {"jit", "off"}, {"enable_seqscan", "off"},
-		{"enable_bitmapscan", "off"}, {"enable_hashjoin", "off"}, {"enable_mergejoin", "off"}
-	};
-
-	for (int i = 0; i < (int) lengthof(settings); i++)
-		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-}
-
-/*
  * Settles the holds of calls.  The caller has the rights of the owner.
  */
 void
 cl_settle_holds(SettledCall *calls, int ncalls)
 {
-	int			outer = NewGUCNestLevel();
-
 	/* An older snapshot might not have a budget that is being set. */
 	if (XactIsoLevel != XACT_READ_COMMITTED)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
 				 errmsg("holds are settled at READ COMMITTED only"),
 				 errhint("BEGIN ISOLATION LEVEL READ COMMITTED; or insert the call without its hold_id and release() the hold.")));
-	set_up();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to the executor");
 	/* start_budget() waits for this, and this for it. */
@@ -527,5 +507,4 @@ cl_settle_holds(SettledCall *calls, int ncalls)
 	cl_load_budgets();
 	settle(calls, ncalls);
 	SPI_finish();
-	AtEOXact_GUC(true, outer);
 }

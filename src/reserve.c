@@ -102,30 +102,22 @@ ask_budgets(Answer *answer, List *candidates, const Request *request, bool (*has
 static bool
 get_gates(Answer *answer, List *candidates, const Request *request)
 {
-	if (!needs_look(candidates) && cl_take_gates(candidates))
-		return true;
-	ask_budgets(answer, candidates, request, cl_fits_soon);
-	if (answer->is_refused)
-		return false;
-	cl_make_gates(candidates, request->at);
-	return cl_take_gates(candidates);
+	if (needs_look(candidates))
+	{
+		ask_budgets(answer, candidates, request, cl_fits_soon);
+		if (answer->is_refused)
+			return false;
+	}
+	cl_take_gates(candidates, request->at);
+	return true;
 }
 
 /*
  * Whether the call has been granted, and all of it is held.
  */
 static bool
-decide_by_budgets(Answer *answer, Request *request, Datum request_doc)
+hold_all(Answer *answer, List *candidates, Request *request, Datum request_doc)
 {
-	List	   *candidates = cl_find_candidates(NIL, request, &request->wanted, request->estimate, false);
-
-	candidates = cl_add_degraded(candidates, request);
-	list_sort(candidates, cl_by_key);
-	if (request->check_only)
-	{
-		ask_budgets(answer, candidates, request, cl_fits_as_held);
-		return false;
-	}
 	if (!get_gates(answer, candidates, request))
 		return false;
 	request->at = GetCurrentTimestamp();
@@ -135,6 +127,22 @@ decide_by_budgets(Answer *answer, Request *request, Datum request_doc)
 		return false;
 	cl_sweep_all(candidates);
 	return cl_hold(answer, candidates, request, request_doc);
+}
+
+static bool
+decide_by_budgets(Answer *answer, Request *request, Datum request_doc)
+{
+	List	   *candidates = cl_find_candidates(NIL, request, &request->wanted, request->estimate, false);
+	bool		is_held = false;
+
+	candidates = cl_add_degraded(candidates, request);
+	list_sort(candidates, cl_by_key);
+	if (request->check_only)
+		ask_budgets(answer, candidates, request, cl_fits_as_held);
+	else
+		is_held = hold_all(answer, candidates, request, request_doc);
+	cl_forget_gates(candidates);
+	return is_held;
 }
 
 static void
