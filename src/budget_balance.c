@@ -31,21 +31,31 @@ StaticAssertDecl(lengthof(line_columns) == NUM_LINE_COLUMNS, "columns of hold_li
 StaticAssertDecl(lengthof(hold_columns) == NUM_HOLD_COLUMNS, "columns of hold");
 
 void
-cl_open_balances(RowTable *table, LOCKMODE mode)
+cl_open_books(Books *books, LOCKMODE mode)
 {
-	cl_open_rows(table, "budget_balance", balance_columns, NUM_BALANCE_COLUMNS, mode);
+	cl_open_rows(&books->balances, "budget_balance", balance_columns, NUM_BALANCE_COLUMNS, mode);
+	cl_open_rows(&books->holds, "hold", hold_columns, NUM_HOLD_COLUMNS, mode);
+	cl_open_rows(&books->lines, "hold_line", line_columns, NUM_LINE_COLUMNS, mode);
+}
+
+/*
+ * From now on the books are seen as they are now.
+ */
+void
+cl_see_books(Books *books)
+{
+	CommandCounterIncrement();
+	cl_see_rows(&books->balances);
+	cl_see_rows(&books->holds);
+	cl_see_rows(&books->lines);
 }
 
 void
-cl_open_lines(RowTable *table, LOCKMODE mode)
+cl_close_books(Books *books)
 {
-	cl_open_rows(table, "hold_line", line_columns, NUM_LINE_COLUMNS, mode);
-}
-
-void
-cl_open_holds(RowTable *table, LOCKMODE mode)
-{
-	cl_open_rows(table, "hold", hold_columns, NUM_HOLD_COLUMNS, mode);
+	cl_close_rows(&books->lines);
+	cl_close_rows(&books->holds);
+	cl_close_rows(&books->balances);
 }
 
 static void
@@ -57,12 +67,12 @@ balance_keys(ScanKey keys, int64 budget_id, const char *entity, StrategyNumber s
 }
 
 bool
-cl_find_balance(const RowTable *balances, int64 budget_id, const char *entity, TimestampTz period_start, TupleTableSlot *row)
+cl_find_balance(const Books *books, int64 budget_id, const char *entity, TimestampTz period_start, TupleTableSlot *row)
 {
 	ScanKeyData keys[3];
 
 	balance_keys(keys, budget_id, entity, BTEqualStrategyNumber, period_start);
-	return cl_find_row(balances, cl_primary_key(balances->relation), keys, 3, row);
+	return cl_find_row(&books->balances, cl_primary_key(books->balances.relation), keys, 3, row);
 }
 
 static void
@@ -85,46 +95,48 @@ fill_balance(TupleTableSlot *row, int64 budget_id, const char *entity, Timestamp
  * Locks a balance, which is made if it is not there.
  */
 void
-cl_take_balance(RowTable *balances, int64 budget_id, const char *entity, TimestampTz period_start, TupleTableSlot *row)
+cl_take_balance(Books *books, int64 budget_id, const char *entity, TimestampTz period_start, TupleTableSlot *row)
 {
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (cl_find_balance(balances, budget_id, entity, period_start, row))
+		if (cl_find_balance(books, budget_id, entity, period_start, row))
 		{
-			if (cl_lock_row(balances, row, LockTupleNoKeyExclusive))
+			if (cl_lock_row(&books->balances, row, LockTupleNoKeyExclusive))
 				return;
-			continue;
 		}
-		fill_balance(row, budget_id, entity, period_start);
-		if (cl_insert_new_row(balances, row, cl_primary_key(balances->relation)))
-			CommandCounterIncrement();
+		else
+		{
+			fill_balance(row, budget_id, entity, period_start);
+			(void) cl_insert_new_row(&books->balances, row, cl_primary_key(books->balances.relation));
+		}
+		cl_see_books(books);
 	}
 }
 
 /*
  * The balances of an entity from a period on, the earliest first.
  */
-void
-cl_begin_balances(RowScan *scan, const RowTable *balances, int64 budget_id, const char *entity, TimestampTz first_start)
+IndexScanDesc
+cl_begin_balances(const Books *books, int64 budget_id, const char *entity, TimestampTz first_start)
 {
 	ScanKeyData keys[3];
 
 	balance_keys(keys, budget_id, entity, BTGreaterEqualStrategyNumber, first_start);
-	cl_begin_rows(scan, balances, cl_primary_key(balances->relation), keys, 3);
+	return cl_begin_rows(&books->balances, cl_primary_key(books->balances.relation), keys, 3);
 }
 
 /*
  * What is held of a balance and expires by a time, the first first.
  */
-void
-cl_begin_lines(RowScan *scan, const RowTable *lines, int64 budget_id, const char *entity, TimestampTz expires_by)
+IndexScanDesc
+cl_begin_lines(const Books *books, int64 budget_id, const char *entity, TimestampTz expires_by)
 {
 	ScanKeyData keys[4];
 
 	balance_keys(keys, budget_id, entity, BTEqualStrategyNumber, DT_NOBEGIN);
 	cl_time_key(keys + 3, 4, BTLessEqualStrategyNumber, expires_by);
-	cl_begin_rows(scan, lines, cl_ledger_relation("hold_line_balance"), keys, 4);
+	return cl_begin_rows(&books->lines, cl_ledger_relation("hold_line_balance"), keys, 4);
 }
 
 /*

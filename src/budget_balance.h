@@ -58,13 +58,21 @@ typedef enum HoldColumn
 	NUM_HOLD_COLUMNS
 } HoldColumn;
 
-extern void cl_open_balances(RowTable *table, LOCKMODE mode);
-extern void cl_open_lines(RowTable *table, LOCKMODE mode);
-extern void cl_open_holds(RowTable *table, LOCKMODE mode);
-extern bool cl_find_balance(const RowTable *balances, int64 budget_id, const char *entity, TimestampTz period_start, TupleTableSlot *row);
-extern void cl_take_balance(RowTable *balances, int64 budget_id, const char *entity, TimestampTz period_start, TupleTableSlot *row);
-extern void cl_begin_balances(RowScan *scan, const RowTable *balances, int64 budget_id, const char *entity, TimestampTz first_start);
-extern void cl_begin_lines(RowScan *scan, const RowTable *lines, int64 budget_id, const char *entity, TimestampTz expires_by);
+/* The tables of a decision or settlement, open together. */
+typedef struct Books
+{
+	RowTable	balances;
+	RowTable	holds;
+	RowTable	lines;
+} Books;
+
+extern void cl_open_books(Books *books, LOCKMODE mode);
+extern void cl_see_books(Books *books);
+extern void cl_close_books(Books *books);
+extern bool cl_find_balance(const Books *books, int64 budget_id, const char *entity, TimestampTz period_start, TupleTableSlot *row);
+extern void cl_take_balance(Books *books, int64 budget_id, const char *entity, TimestampTz period_start, TupleTableSlot *row);
+extern IndexScanDesc cl_begin_balances(const Books *books, int64 budget_id, const char *entity, TimestampTz first_start);
+extern IndexScanDesc cl_begin_lines(const Books *books, int64 budget_id, const char *entity, TimestampTz expires_by);
 extern Numeric cl_amount_of(TupleTableSlot *row, int column);
 extern TimestampTz cl_time_of(TupleTableSlot *row, int column);
 

@@ -11,8 +11,6 @@
  */
 #include "cost_ledger.h"
 
-#include "access/tableam.h"
-#include "access/xact.h"
 #include "bounds.h"
 #include "budget_balance.h"
 #include "budget_gate.h"
@@ -172,21 +170,21 @@ cl_is_held(const Candidate *candidate)
  * What has been posted in the period; of a rolling one, in every minute of it.
  */
 static void
-read_posted(Candidate *candidate, const RowTable *balances, TupleTableSlot *row)
+read_posted(Candidate *candidate, const Books *books, TupleTableSlot *row)
 {
 	const BudgetDefinition *budget = candidate->budget;
-	RowScan		scan;
+	IndexScanDesc scan;
 
 	candidate->posted = cl_numeric_from_int64(0);
 	candidate->first_minute = DT_NOEND;
 	if (budget->period_length == 0)
 	{
-		if (cl_find_balance(balances, budget->budget_id, candidate->entity, candidate->period_start, row))
+		if (cl_find_balance(books, budget->budget_id, candidate->entity, candidate->period_start, row))
 			candidate->posted = cl_amount_of(row, BALANCE_POSTED);
 		return;
 	}
-	cl_begin_balances(&scan, balances, budget->budget_id, candidate->entity, candidate->period_start);
-	while (cl_next_row(&scan, row))
+	scan = cl_begin_balances(books, budget->budget_id, candidate->entity, candidate->period_start);
+	while (cl_next_row(scan, row))
 	{
 		Numeric		posted = cl_amount_of(row, BALANCE_POSTED);
 
@@ -194,18 +192,17 @@ read_posted(Candidate *candidate, const RowTable *balances, TupleTableSlot *row)
 			candidate->first_minute = cl_time_of(row, BALANCE_PERIOD_START);
 		candidate->posted = cl_numeric_add(candidate->posted, posted);
 	}
-	cl_end_rows(&scan);
 }
 
 /*
  * What is held, less what has expired; and how much is about to.
  */
 static void
-read_held(Candidate *candidate, const RowTable *balances, TupleTableSlot *row)
+read_held(Candidate *candidate, const Books *books, TupleTableSlot *row)
 {
 	if (candidate->gate == NULL)
 	{
-		candidate->is_known = cl_find_balance(balances, candidate->budget->budget_id, candidate->entity, DT_NOBEGIN, row);
+		candidate->is_known = cl_find_balance(books, candidate->budget->budget_id, candidate->entity, DT_NOBEGIN, row);
 		candidate->held = candidate->is_known ? cl_amount_of(row, BALANCE_HELD) : cl_numeric_from_int64(0);
 		candidate->first_at = candidate->is_known ? cl_time_of(row, BALANCE_FIRST_AT) : DT_NOEND;
 		return;
@@ -216,14 +213,14 @@ read_held(Candidate *candidate, const RowTable *balances, TupleTableSlot *row)
 }
 
 static void
-read_expired(Candidate *candidate, const RowTable *lines, TupleTableSlot *row, TimestampTz at)
+read_expired(Candidate *candidate, const Books *books, TupleTableSlot *row, TimestampTz at)
 {
-	RowScan		scan;
+	IndexScanDesc scan;
 
 	candidate->expiring = cl_numeric_from_int64(0);
 	candidate->has_expired = false;
-	cl_begin_lines(&scan, lines, candidate->budget->budget_id, candidate->entity, at + USECS_PER_SEC);
-	while (cl_next_row(&scan, row))
+	scan = cl_begin_lines(books, candidate->budget->budget_id, candidate->entity, at + USECS_PER_SEC);
+	while (cl_next_row(scan, row))
 	{
 		Numeric		amount = cl_amount_of(row, LINE_AMOUNT);
 
@@ -235,7 +232,6 @@ read_expired(Candidate *candidate, const RowTable *lines, TupleTableSlot *row, T
 		candidate->has_expired = true;
 		candidate->held = cl_numeric_sub(candidate->held, amount);
 	}
-	cl_end_rows(&scan);
 }
 
 /*
@@ -243,45 +239,38 @@ read_expired(Candidate *candidate, const RowTable *lines, TupleTableSlot *row, T
  * others as it is committed.
  */
 void
-cl_look(List *candidates, TimestampTz at)
+cl_look(Books *books, List *candidates, TimestampTz at)
 {
-	RowTable	balances;
-	RowTable	lines;
-	TupleTableSlot *balance;
-	TupleTableSlot *line;
+	TupleTableSlot *balance = cl_make_row(&books->balances);
+	TupleTableSlot *line = cl_make_row(&books->lines);
 	ListCell   *cell;
 
-	cl_open_balances(&balances, AccessShareLock);
-	cl_open_lines(&lines, AccessShareLock);
-	balance = cl_make_row(&balances);
-	line = cl_make_row(&lines);
+	cl_see_books(books);
 	foreach(cell, candidates)
 	{
 		Candidate  *candidate = lfirst(cell);
 
 		if (!cl_has_balance(candidate))
 			continue;
-		read_held(candidate, &balances, balance);
-		read_posted(candidate, &balances, balance);
-		read_expired(candidate, &lines, line, at);
+		read_held(candidate, books, balance);
+		read_posted(candidate, books, balance);
+		read_expired(candidate, books, line, at);
 	}
-	cl_close_rows(&lines);
-	cl_close_rows(&balances);
 }
 
 /*
  * The time of a duration runs from the first call that was asked for.
  */
 static void
-start_clock(RowTable *balances, TupleTableSlot *gate, TimestampTz at)
+start_clock(Books *books, TupleTableSlot *gate, TimestampTz at)
 {
 	const int	columns[] = {BALANCE_FIRST_AT, BALANCE_LAST_AT};
 	const Datum values[] = {TimestampTzGetDatum(at), TimestampTzGetDatum(at)};
 
 	if (cl_time_of(gate, BALANCE_FIRST_AT) != DT_NOEND)
 		return;
-	cl_update_row(balances, gate, columns, values, NULL, 2);
-	CommandCounterIncrement();
+	cl_update_row(&books->balances, gate, columns, values, NULL, 2);
+	cl_see_books(books);
 }
 
 /*
@@ -289,12 +278,10 @@ start_clock(RowTable *balances, TupleTableSlot *gate, TimestampTz at)
  * waits has those before, and nobody waits for one of these who has one after.
  */
 void
-cl_take_gates(List *candidates, TimestampTz at)
+cl_take_gates(Books *books, List *candidates, TimestampTz at)
 {
-	RowTable	balances;
 	ListCell   *cell;
 
-	cl_open_balances(&balances, RowExclusiveLock);
 	foreach(cell, candidates)
 	{
 		Candidate  *candidate = lfirst(cell);
@@ -302,12 +289,11 @@ cl_take_gates(List *candidates, TimestampTz at)
 
 		if (!cl_is_held(candidate) && !(is_clock && cl_has_balance(candidate) && candidate->first_at == DT_NOEND))
 			continue;
-		candidate->gate = table_slot_create(balances.relation, NULL);
-		cl_take_balance(&balances, candidate->budget->budget_id, candidate->entity, DT_NOBEGIN, candidate->gate);
+		candidate->gate = cl_make_row(&books->balances);
+		cl_take_balance(books, candidate->budget->budget_id, candidate->entity, DT_NOBEGIN, candidate->gate);
 		if (is_clock)
-			start_clock(&balances, candidate->gate, at);
+			start_clock(books, candidate->gate, at);
 	}
-	cl_close_rows(&balances);
 }
 
 /*
@@ -335,23 +321,20 @@ cl_renew(List *candidates, TimestampTz at)
  * Takes what has expired out of a gate, which is then read anew.
  */
 static void
-sweep(const Candidate *candidate)
+sweep(Books *books, const Candidate *candidate)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {INT8OID, TEXTOID, TIMESTAMPTZOID};
 	Datum		values[] = {Int64GetDatum(candidate->budget->budget_id), CStringGetTextDatum(candidate->entity),
 	TimestampTzGetDatum(GetCurrentTimestamp())};
-	RowTable	balances;
 
 	cl_ask(&plan, "SELECT cost_ledger_internal.sweep_holds($1, $2, '-infinity', $3)", 3, types, values, NULL);
-	CommandCounterIncrement();
-	cl_open_balances(&balances, RowExclusiveLock);
-	cl_take_balance(&balances, candidate->budget->budget_id, candidate->entity, DT_NOBEGIN, candidate->gate);
-	cl_close_rows(&balances);
+	cl_see_books(books);
+	cl_take_balance(books, candidate->budget->budget_id, candidate->entity, DT_NOBEGIN, candidate->gate);
 }
 
 void
-cl_sweep_all(List *candidates)
+cl_sweep_all(Books *books, List *candidates)
 {
 	ListCell   *cell;
 
@@ -360,24 +343,6 @@ cl_sweep_all(List *candidates)
 		const Candidate *candidate = lfirst(cell);
 
 		if (cl_is_held(candidate) && candidate->has_expired)
-			sweep(candidate);
-	}
-}
-
-/*
- * Lets go of the rows; the locks stay to the end of the transaction.
- */
-void
-cl_forget_gates(List *candidates)
-{
-	ListCell   *cell;
-
-	foreach(cell, candidates)
-	{
-		Candidate  *candidate = lfirst(cell);
-
-		if (candidate->gate != NULL)
-			ExecDropSingleTupleTableSlot(candidate->gate);
-		candidate->gate = NULL;
+			sweep(books, candidate);
 	}
 }

@@ -70,15 +70,12 @@ expiry(const Request *request)
  * False where another session has used the key meanwhile.
  */
 static bool
-write_hold(Answer *answer, const Request *request, Datum request_doc)
+write_hold(Books *books, Answer *answer, const Request *request, Datum request_doc)
 {
-	RowTable	holds;
-	TupleTableSlot *row;
+	TupleTableSlot *row = begin_row(&books->holds);
 	Datum		id = DirectFunctionCall1(gen_random_uuid, (Datum) 0);
 	bool		is_new;
 
-	cl_open_holds(&holds, RowExclusiveLock);
-	row = begin_row(&holds);
 	put_value(row, HOLD_ID, id);
 	put_value(row, HOLD_KEY, request->hold_key);
 	put_text(row, HOLD_RUN_ID, cl_label_value(&request->wanted, "run_id"));
@@ -94,17 +91,16 @@ write_hold(Answer *answer, const Request *request, Datum request_doc)
 	put_value(row, HOLD_IS_LATE, BoolGetDatum(false));
 	put_value(row, HOLD_IS_UNKNOWN, BoolGetDatum(false));
 	ExecStoreVirtualTuple(row);
-	is_new = cl_insert_new_row(&holds, row, cl_ledger_relation("hold_key"));
-	cl_close_rows(&holds);
+	is_new = cl_insert_new_row(&books->holds, row, cl_ledger_relation("hold_key"));
 	answer->has_hold = is_new;
 	answer->hold_id = *DatumGetUUIDP(id);
 	return is_new;
 }
 
 static void
-write_line(RowTable *lines, const Candidate *candidate, const Answer *answer, const Request *request)
+write_line(Books *books, const Candidate *candidate, const Answer *answer, const Request *request)
 {
-	TupleTableSlot *row = begin_row(lines);
+	TupleTableSlot *row = begin_row(&books->lines);
 
 	put_value(row, LINE_HOLD_ID, UUIDPGetDatum(&answer->hold_id));
 	put_value(row, LINE_BUDGET_ID, Int64GetDatum(candidate->budget->budget_id));
@@ -113,47 +109,41 @@ write_line(RowTable *lines, const Candidate *candidate, const Answer *answer, co
 	put_value(row, LINE_AMOUNT, NumericGetDatum(candidate->asked));
 	put_value(row, LINE_EXPIRES_AT, TimestampTzGetDatum(expiry(request)));
 	ExecStoreVirtualTuple(row);
-	cl_insert_row(lines, row);
+	cl_insert_row(&books->lines, row);
 }
 
 /*
  * Adds what is asked for to the gate, as it was when it was taken.
  */
 static void
-add_held(RowTable *balances, const Candidate *candidate)
+add_held(Books *books, const Candidate *candidate)
 {
 	const int	column = BALANCE_HELD;
 	const Datum held = NumericGetDatum(cl_numeric_add(cl_amount_of(candidate->gate, BALANCE_HELD), candidate->asked));
 
-	cl_update_row(balances, candidate->gate, &column, &held, NULL, 1);
+	cl_update_row(&books->balances, candidate->gate, &column, &held, NULL, 1);
 }
 
 /*
  * False where another session has used the key meanwhile.
  */
 bool
-cl_hold(Answer *answer, List *candidates, const Request *request, Datum request_doc)
+cl_hold(Books *books, Answer *answer, List *candidates, const Request *request, Datum request_doc)
 {
-	RowTable	balances;
-	RowTable	lines;
 	ListCell   *cell;
 
-	if (!write_hold(answer, request, request_doc))
+	if (!write_hold(books, answer, request, request_doc))
 		return false;
-	cl_open_balances(&balances, RowExclusiveLock);
-	cl_open_lines(&lines, RowExclusiveLock);
 	foreach(cell, candidates)
 	{
 		const Candidate *candidate = lfirst(cell);
 
 		if (!cl_is_held(candidate) || !cl_is_concerned(candidate, request, answer->degrade_to))
 			continue;
-		add_held(&balances, candidate);
-		write_line(&lines, candidate, answer, request);
+		add_held(books, candidate);
+		write_line(books, candidate, answer, request);
 	}
-	cl_close_rows(&lines);
-	cl_close_rows(&balances);
-	CommandCounterIncrement();
+	cl_see_books(books);
 	return true;
 }
 
@@ -162,20 +152,13 @@ cl_hold(Answer *answer, List *candidates, const Request *request, Datum request_
 /*
  * Whether the key has been used: mostly it has not, and that is all to know.
  */
-static bool
-is_used(const Request *request)
+bool
+cl_is_used(Books *books, const Request *request)
 {
-	RowTable	holds;
-	TupleTableSlot *row;
 	ScanKeyData key;
-	bool		is_there;
 
-	cl_open_holds(&holds, AccessShareLock);
-	row = cl_make_row(&holds);
 	cl_text_key(&key, 1, TextDatumGetCString(request->hold_key));
-	is_there = cl_find_row(&holds, cl_ledger_relation("hold_key"), &key, 1, row);
-	cl_close_rows(&holds);
-	return is_there;
+	return cl_find_row(&books->holds, cl_ledger_relation("hold_key"), &key, 1, cl_make_row(&books->holds));
 }
 
 static const char *const retry_query =
@@ -228,7 +211,7 @@ cl_is_retry(Answer *answer, int64 *budget_id, const Request *request, Datum requ
 	char	   *state;
 	bool		isnull;
 
-	if (!is_used(request) || cl_ask(&plan, retry_query, 3, types, values, NULL) == 0)
+	if (cl_ask(&plan, retry_query, 3, types, values, NULL) == 0)
 		return false;
 	memset(answer, 0, sizeof(Answer));
 	state = cl_text_result(0, 3);

@@ -35,10 +35,8 @@ cl_open_rows(RowTable *table, const char *name, const char *const *columns, int 
 {
 	TupleDesc	descriptor;
 
+	memset(table, 0, sizeof(RowTable));
 	table->relation = table_open(cl_ledger_relation(name), mode);
-	table->estate = NULL;
-	table->target = NULL;
-	table->rows = NIL;
 	descriptor = RelationGetDescr(table->relation);
 	if (descriptor->natts < ncolumns)
 		cl_refuse_other_version();
@@ -47,6 +45,11 @@ cl_open_rows(RowTable *table, const char *name, const char *const *columns, int 
 		if (strcmp(NameStr(TupleDescAttr(descriptor, i)->attname), columns[i]) != 0)
 			cl_refuse_other_version();
 	}
+	table->estate = CreateExecutorState();
+	table->target = makeNode(ResultRelInfo);
+	InitResultRelInfo(table->target, table->relation, 0, NULL, 0);
+	ExecOpenIndices(table->target, true);
+	cl_see_rows(table);
 }
 
 /*
@@ -56,11 +59,9 @@ void
 cl_close_rows(RowTable *table)
 {
 	ExecResetTupleTable(table->rows, true);
-	if (table->target != NULL)
-	{
-		ExecCloseIndices(table->target);
-		FreeExecutorState(table->estate);
-	}
+	UnregisterSnapshot(table->snapshot);
+	ExecCloseIndices(table->target);
+	FreeExecutorState(table->estate);
 	table_close(table->relation, NoLock);
 }
 
@@ -125,31 +126,48 @@ cl_uuid_key(ScanKey key, int column, const pg_uuid_t *value)
 /* ---- finding ---- */
 
 /*
- * Begins with a look at what is committed now, and at what this transaction has
+ * From now on what is committed now is seen, and what this transaction has
  * written before.
  */
 void
-cl_begin_rows(RowScan *scan, const RowTable *table, Oid index, ScanKey keys, int nkeys)
+cl_see_rows(RowTable *table)
 {
-	scan->index = index_open(index, AccessShareLock);
-	scan->snapshot = RegisterSnapshot(GetLatestSnapshot());
-	scan->scan = cl_index_beginscan(table->relation, scan->index, scan->snapshot, nkeys);
-	index_rescan(scan->scan, keys, nkeys, NULL, 0);
+	if (table->snapshot != NULL)
+		UnregisterSnapshot(table->snapshot);
+	table->snapshot = RegisterSnapshot(GetLatestSnapshot());
 }
 
+static Relation
+find_index(const RowTable *table, Oid index)
+{
+	for (int i = 0; i < table->target->ri_NumIndices; i++)
+	{
+		if (RelationGetRelid(table->target->ri_IndexRelationDescs[i]) == index)
+			return table->target->ri_IndexRelationDescs[i];
+	}
+	cl_refuse_other_version();
+}
+
+IndexScanDesc
+cl_begin_rows(const RowTable *table, Oid index, ScanKey keys, int nkeys)
+{
+	IndexScanDesc scan = cl_index_beginscan(table->relation, find_index(table, index), table->snapshot, nkeys);
+
+	index_rescan(scan, keys, nkeys, NULL, 0);
+	return scan;
+}
+
+/*
+ * False after the last, which ends the scan.
+ */
 bool
-cl_next_row(RowScan *scan, TupleTableSlot *row)
+cl_next_row(IndexScanDesc scan, TupleTableSlot *row)
 {
 	CHECK_FOR_INTERRUPTS();
-	return index_getnext_slot(scan->scan, ForwardScanDirection, row);
-}
-
-void
-cl_end_rows(RowScan *scan)
-{
-	index_endscan(scan->scan);
-	UnregisterSnapshot(scan->snapshot);
-	index_close(scan->index, AccessShareLock);
+	if (index_getnext_slot(scan, ForwardScanDirection, row))
+		return true;
+	index_endscan(scan);
+	return false;
 }
 
 /*
@@ -158,14 +176,12 @@ cl_end_rows(RowScan *scan)
 bool
 cl_find_row(const RowTable *table, Oid index, ScanKey keys, int nkeys, TupleTableSlot *row)
 {
-	RowScan		scan;
-	bool		is_there;
+	IndexScanDesc scan = cl_begin_rows(table, index, keys, nkeys);
+	bool		is_there = index_getnext_slot(scan, ForwardScanDirection, row);
 
-	cl_begin_rows(&scan, table, index, keys, nkeys);
-	is_there = cl_next_row(&scan, row);
 	if (is_there)
 		ExecMaterializeSlot(row);
-	cl_end_rows(&scan);
+	index_endscan(scan);
 	return is_there;
 }
 
@@ -176,14 +192,12 @@ cl_find_row(const RowTable *table, Oid index, ScanKey keys, int nkeys, TupleTabl
 bool
 cl_lock_row(const RowTable *table, TupleTableSlot *row, LockTupleMode mode)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ItemPointerData place = row->tts_tid;
 	TM_FailureData failure;
-	TM_Result	result = table_tuple_lock(table->relation, &place, snapshot, row, GetCurrentCommandId(true),
+	TM_Result	result = table_tuple_lock(table->relation, &place, table->snapshot, row, GetCurrentCommandId(true),
 										  mode, LockWaitBlock, TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS | TUPLE_LOCK_FLAG_FIND_LAST_VERSION,
 										  &failure);
 
-	UnregisterSnapshot(snapshot);
 	if (result == TM_Deleted)
 		return false;
 	if (result != TM_Ok)
@@ -194,21 +208,9 @@ cl_lock_row(const RowTable *table, TupleTableSlot *row, LockTupleMode mode)
 
 /* ---- writing ---- */
 
-static void
-prepare_writing(RowTable *table)
-{
-	if (table->target != NULL)
-		return;
-	table->estate = CreateExecutorState();
-	table->target = makeNode(ResultRelInfo);
-	InitResultRelInfo(table->target, table->relation, 0, NULL, 0);
-	ExecOpenIndices(table->target, true);
-}
-
 void
 cl_insert_row(RowTable *table, TupleTableSlot *row)
 {
-	prepare_writing(table);
 	table_tuple_insert(table->relation, row, GetCurrentCommandId(true), 0, NULL);
 	(void) cl_insert_index_tuples(table->target, row, table->estate, false, false, NULL, NIL, false);
 	ResetPerTupleExprContext(table->estate);
@@ -224,7 +226,6 @@ cl_insert_new_row(RowTable *table, TupleTableSlot *row, Oid index)
 	List	   *arbiter = list_make1_oid(index);
 	bool		is_beaten = true;
 
-	prepare_writing(table);
 	while (is_beaten)
 	{
 		ItemPointerData conflict;
@@ -255,7 +256,6 @@ cl_update_row(RowTable *table, TupleTableSlot *row, const int *columns, const Da
 	int			natts = RelationGetDescr(table->relation)->natts;
 	CLUpdatedIndexes updated;
 
-	prepare_writing(table);
 	slot_getallattrs(row);
 	memcpy(changed->tts_values, row->tts_values, natts * sizeof(Datum));
 	memcpy(changed->tts_isnull, row->tts_isnull, natts * sizeof(bool));

@@ -15,21 +15,15 @@
 #include "utils/snapshot.h"
 #include "utils/uuid.h"
 
-/* A table that is open; what writing needs is there once something is written. */
+/* A table that is open with its indexes, and what is seen of it. */
 typedef struct RowTable
 {
 	Relation	relation;
 	EState	   *estate;
 	ResultRelInfo *target;
+	Snapshot	snapshot;
 	List	   *rows;			/* go when the table is closed */
 } RowTable;
-
-typedef struct RowScan
-{
-	Relation	index;
-	IndexScanDesc scan;
-	Snapshot	snapshot;
-} RowScan;
 
 extern void cl_open_rows(RowTable *table, const char *name, const char *const *columns, int ncolumns, LOCKMODE mode);
 extern void cl_close_rows(RowTable *table);
@@ -39,9 +33,9 @@ extern void cl_int64_key(ScanKey key, int column, StrategyNumber strategy, int64
 extern void cl_time_key(ScanKey key, int column, StrategyNumber strategy, TimestampTz value);
 extern void cl_text_key(ScanKey key, int column, const char *value);
 extern void cl_uuid_key(ScanKey key, int column, const pg_uuid_t *value);
-extern void cl_begin_rows(RowScan *scan, const RowTable *table, Oid index, ScanKey keys, int nkeys);
-extern bool cl_next_row(RowScan *scan, TupleTableSlot *row);
-extern void cl_end_rows(RowScan *scan);
+extern void cl_see_rows(RowTable *table);
+extern IndexScanDesc cl_begin_rows(const RowTable *table, Oid index, ScanKey keys, int nkeys);
+extern bool cl_next_row(IndexScanDesc scan, TupleTableSlot *row);
 extern bool cl_find_row(const RowTable *table, Oid index, ScanKey keys, int nkeys, TupleTableSlot *row);
 extern bool cl_lock_row(const RowTable *table, TupleTableSlot *row, LockTupleMode mode);
 extern void cl_insert_row(RowTable *table, TupleTableSlot *row);
