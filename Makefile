@@ -85,6 +85,7 @@ PIECES = \
 	sql/report/estimate.sql \
 	sql/report/spend_rate.sql \
 	sql/budget/budget.sql \
+	sql/budget/refusal.sql \
 	sql/budget/forecast.sql \
 	sql/budget/velocity.sql \
 	sql/alert/alert.sql \
@@ -109,6 +110,7 @@ LEDGER = \
 	sql/call/reattribute.ledger.sql \
 	sql/rollup/live.ledger.sql \
 	sql/budget/budget.ledger.sql \
+	sql/budget/refusal.ledger.sql \
 	sql/alert/alert.ledger.sql \
 	sql/report/report.ledger.sql \
 	sql/report/chargeback.ledger.sql \

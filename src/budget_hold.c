@@ -256,3 +256,29 @@ cl_remember_run(const Request *request)
 		"WHERE NOT EXISTS (SELECT FROM cost_ledger_internal.hold h WHERE h.run_id = $1 AND h.parent_run_id IS NOT NULL)",
 		2, types, values, NULL);
 }
+
+/*
+ * What was refused, as a row that nobody waits for; check_budgets() adds them
+ * up.
+ */
+void
+cl_record_refusal(const Answer *answer, const Request *request)
+{
+	static const char *const columns[] = {"budget_id", "entity", "refused_at", "asked", "spent", "action"};
+	RowTable	refusals;
+	TupleTableSlot *row;
+
+	if (XactReadOnly)
+		return;
+	cl_open_rows(&refusals, "refusal", columns, lengthof(columns), RowExclusiveLock);
+	row = begin_row(&refusals);
+	put_value(row, 0, Int64GetDatum(answer->by->budget->budget_id));
+	put_text(row, 1, answer->by->entity);
+	put_value(row, 2, TimestampTzGetDatum(request->at));
+	put_value(row, 3, NumericGetDatum(answer->by->asked));
+	put_value(row, 4, NumericGetDatum(answer->spent));
+	put_text(row, 5, answer->decision);
+	ExecStoreVirtualTuple(row);
+	cl_insert_row(&refusals, row);
+	cl_close_rows(&refusals);
+}

@@ -178,7 +178,10 @@ answer_request(FunctionCallInfo fcinfo, Request *request, Answer *answer, int64 
 	if (cl_has_pauses() && is_paused(request, answer))
 		return;
 	answer_by_budgets(answer, budget_id, request, request->check_only ? (Datum) 0 : cl_request_json(fcinfo, request));
-	if (answer->is_refused && !request->check_only && answer->by->budget->metric == METRIC_DEPTH)
+	if (!answer->is_refused || request->check_only)
+		return;
+	cl_record_refusal(answer, request);
+	if (answer->by->budget->metric == METRIC_DEPTH)
 		cl_remember_run(request);
 }
 

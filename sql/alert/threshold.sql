@@ -223,6 +223,7 @@ BEGIN
     END IF;
     raised := cost_ledger_internal.raise_budgets(at, since, seeded_budget);
     IF seeded_budget IS NULL THEN
+        raised := raised || cost_ledger_internal.fold_refusals(at);
         PERFORM cost_ledger_internal.put_bells(raised);
     END IF;
     RETURN cardinality(raised);

@@ -43,6 +43,7 @@ AS $$
         ('budget_version',            'SELECT',                    '{all_readers}'),
         ('budget_status',             'SELECT',                    '{all_readers}'),
         ('open_hold',                 'SELECT',                    '{all_readers}'),
+        ('budget_refusal',            'SELECT',                    '{all_readers}'),
         ('pause',                     'SELECT',                    '{all_readers}'),
         ('alert',                     'SELECT',                    '{all_readers}'),
         ('unacknowledged_alert',      'SELECT',                    '{all_readers}'),
