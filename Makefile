@@ -38,6 +38,7 @@ OBJS = \
 	src/budget_gate.o \
 	src/budget_decision.o \
 	src/budget_hold.o \
+	src/budget_refusal.o \
 	src/reserve.o \
 	src/budget_settle.o \
 	src/hold.o \

@@ -45,6 +45,8 @@ static Oid	budget_table_oids[NUM_BUDGET_TABLES];
 static int	num_budgets = 0;
 static BudgetDefinition *budgets = NULL;	/* by match_key */
 static bool has_pauses = false;
+static UnpricedPolicy unpriced_policy = UNPRICED_ALLOW;
+static Numeric unpriced_estimate = NULL;
 
 static void
 forget_budgets(Datum arg, Oid relid)
@@ -242,6 +244,25 @@ read_budgets(uint64 nrows)
 	budgets = made;
 }
 
+static const char *const ledger_query =
+	"SELECT EXISTS (SELECT FROM cost_ledger.pause p WHERE p.resumed_at IS NULL AND (p.until IS NULL OR p.until > now() - interval '1 day')),"
+	" l.unpriced_policy, l.unpriced_estimate FROM cost_ledger.ledger l";
+
+static void
+read_ledger(HeapTuple tuple)
+{
+	static const char *const policies[] = {"allow", "hold", "stop"};
+	bool		isnull;
+	Datum		estimate = column(tuple, 3, &isnull);
+	MemoryContext old;
+
+	has_pauses = DatumGetBool(column(tuple, 1, NULL));
+	unpriced_policy = find_word(text_column(tuple, 2), policies, lengthof(policies));
+	old = MemoryContextSwitchTo(budget_context);
+	unpriced_estimate = isnull ? NULL : DatumGetNumericCopy(estimate);
+	MemoryContextSwitchTo(old);
+}
+
 static void
 start_over(void)
 {
@@ -264,7 +285,7 @@ void
 cl_load_budgets(void)
 {
 	static SPIPlanPtr budgets_plan = NULL;
-	static SPIPlanPtr pauses_plan = NULL;
+	static SPIPlanPtr ledger_plan = NULL;
 	MemoryContext caller_context;
 
 	if (budgets_are_valid && budgets != NULL)
@@ -272,10 +293,11 @@ cl_load_budgets(void)
 	start_over();
 	/* A message that comes while we read is not lost. */
 	budgets_are_valid = true;
-	cl_prepare_once(&pauses_plan, "SELECT FROM cost_ledger.pause p WHERE p.resumed_at IS NULL AND (p.until IS NULL OR p.until > now() - interval '1 day') LIMIT 1", 0, NULL);
-	if (SPI_execute_plan(pauses_plan, NULL, NULL, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read pauses");
-	has_pauses = SPI_processed > 0;
+	cl_prepare_once(&ledger_plan, ledger_query, 0, NULL);
+	if (SPI_execute_plan(ledger_plan, NULL, NULL, false, 0) != SPI_OK_SELECT || SPI_processed != 1)
+		elog(ERROR, "could not read the ledger's settings");
+	read_ledger(SPI_tuptable->vals[0]);
+	SPI_freetuptable(SPI_tuptable);
 	cl_prepare_once(&budgets_plan, definition_query, 0, NULL);
 	if (SPI_execute_plan(budgets_plan, NULL, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read budgets");
@@ -289,6 +311,13 @@ bool
 cl_has_pauses(void)
 {
 	return has_pauses;
+}
+
+UnpricedPolicy
+cl_unpriced_policy(Numeric *estimate)
+{
+	*estimate = unpriced_estimate;
+	return unpriced_policy;
 }
 
 /*

@@ -87,9 +87,18 @@ typedef struct BudgetDefinition
 	TimestampTz period_end;
 } BudgetDefinition;
 
+/* What to do about a call that has no price. */
+typedef enum UnpricedPolicy
+{
+	UNPRICED_ALLOW,
+	UNPRICED_HOLD,
+	UNPRICED_STOP
+} UnpricedPolicy;
+
 extern void cl_budget_init(void);
 extern void cl_load_budgets(void);
 extern bool cl_has_pauses(void);
+extern UnpricedPolicy cl_unpriced_policy(Numeric *estimate);
 extern BudgetDefinition *cl_find_budgets(const char *match_key, int *nfound);
 extern BudgetLimit *cl_budget_limit(const BudgetDefinition *budget, TimestampTz at);
 extern const char *cl_label_value(const BudgetLabels *labels, const char *name);

@@ -23,18 +23,33 @@
 /* ---- which budgets ---- */
 
 /*
- * What the call asks of a budget; of a token budget, an estimate alone says
- * nothing.
+ * A limit of tokens that lets calls by of which it knows none is no limit.
  */
 static Numeric
-find_asked(const Request *request, BudgetMetric metric, Numeric estimate)
+find_tokens(const Request *request, const BudgetDefinition *budget)
 {
-	switch (metric)
+	if (request->input_tokens < 0 && request->output_tokens < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("budget \"%s\" counts tokens, and reserve() was told of none", budget->name),
+				 errhint("Pass input_tokens and max_output_tokens, beside the estimate or in its place.")));
+	return cl_numeric_add(cl_numeric_from_int64(Max(request->input_tokens, 0)), cl_numeric_from_int64(Max(request->output_tokens, 0)));
+}
+
+/*
+ * What the call asks of a budget.
+ */
+static Numeric
+find_asked(const Request *request, const BudgetDefinition *budget, Numeric estimate)
+{
+	switch (budget->metric)
 	{
 		case METRIC_COST:
 			return estimate ? estimate : cl_numeric_from_int64(0);
 		case METRIC_TOKENS:
-			return cl_numeric_add(cl_numeric_from_int64(Max(request->input_tokens, 0)), cl_numeric_from_int64(Max(request->output_tokens, 0)));
+			return find_tokens(request, budget);
+		case METRIC_TOOL_CALLS:
+			return cl_numeric_from_int64(Max(request->tool_calls, 0));
 		case METRIC_CALLS:
 		case METRIC_CONCURRENT_CALLS:
 		case METRIC_TURNS:
@@ -76,7 +91,7 @@ add_candidate(List *candidates, const Request *request, const BudgetLabels *labe
 	candidate->limit = limit;
 	candidate->entity = entity;
 	candidate->is_degraded = is_degraded;
-	candidate->asked = find_asked(request, budget->metric, estimate);
+	candidate->asked = find_asked(request, budget, estimate);
 	cl_budget_period(budget, request->at);
 	candidate->period_start = budget->period_start;
 	candidate->period_end = budget->period_end;

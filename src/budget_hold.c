@@ -33,6 +33,7 @@ answer_json(const Answer *answer)
 	json_put_time(&state, "resets_at", answer->resets_at);
 	json_put_text(&state, "degrade_to", answer->degrade_to);
 	json_put_numeric(&state, "estimate", answer->estimate);
+	json_put_text(&state, "is_unpriced", answer->is_unpriced ? "true" : NULL);
 	return json_done(&state);
 }
 
@@ -164,7 +165,7 @@ cl_is_used(Books *books, const Request *request)
 static const char *const retry_query =
 	"SELECT h.hold_id, h.request = $2, h.state, h.expires_at, h.answer ->> 'decision', (h.answer ->> 'budget_id')::bigint, h.answer ->> 'reason',"
 	" (h.answer ->> 'spent')::numeric, (h.answer ->> 'held')::numeric, (h.answer ->> 'limit_amount')::numeric,"
-	" (h.answer ->> 'resets_at')::timestamptz, h.answer ->> 'degrade_to', h.estimate, $3 > h.expires_at - h.created_at "
+	" (h.answer ->> 'resets_at')::timestamptz, h.answer ->> 'degrade_to', h.estimate, $3 > h.expires_at - h.created_at, h.answer ? 'is_unpriced' "
 	"FROM cost_ledger_internal.hold h WHERE h.hold_key = $1";
 
 static void
@@ -230,6 +231,7 @@ cl_is_retry(Answer *answer, int64 *budget_id, const Request *request, Datum requ
 	answer->retry_at = DT_NOEND;
 	answer->degrade_to = cl_text_result(0, 12);
 	answer->estimate = cl_numeric_result(0, 13);
+	answer->is_unpriced = DatumGetBool(cl_result(0, 15, NULL));
 	if (strcmp(state, "open") == 0 && DatumGetBool(cl_result(0, 14, NULL)))
 		extend(request);
 	return true;
@@ -255,30 +257,4 @@ cl_remember_run(const Request *request)
 		"SELECT $1, $2, 'released', now() "
 		"WHERE NOT EXISTS (SELECT FROM cost_ledger_internal.hold h WHERE h.run_id = $1 AND h.parent_run_id IS NOT NULL)",
 		2, types, values, NULL);
-}
-
-/*
- * What was refused, as a row that nobody waits for; check_budgets() adds them
- * up.
- */
-void
-cl_record_refusal(const Answer *answer, const Request *request)
-{
-	static const char *const columns[] = {"budget_id", "entity", "refused_at", "asked", "spent", "action"};
-	RowTable	refusals;
-	TupleTableSlot *row;
-
-	if (XactReadOnly)
-		return;
-	cl_open_rows(&refusals, "refusal", columns, lengthof(columns), RowExclusiveLock);
-	row = begin_row(&refusals);
-	put_value(row, 0, Int64GetDatum(answer->by->budget->budget_id));
-	put_text(row, 1, answer->by->entity);
-	put_value(row, 2, TimestampTzGetDatum(request->at));
-	put_value(row, 3, NumericGetDatum(answer->by->asked));
-	put_value(row, 4, NumericGetDatum(answer->spent));
-	put_text(row, 5, answer->decision);
-	ExecStoreVirtualTuple(row);
-	cl_insert_row(&refusals, row);
-	cl_close_rows(&refusals);
 }

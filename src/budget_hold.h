@@ -11,7 +11,6 @@
 extern bool cl_hold(Books *books, Answer *answer, List *candidates, const Request *request, Datum request_doc);
 extern bool cl_is_used(Books *books, const Request *request);
 extern bool cl_is_retry(Answer *answer, int64 *budget_id, const Request *request, Datum request_doc);
-extern void cl_record_refusal(const Answer *answer, const Request *request);
 extern void cl_remember_run(const Request *request);
 
 #endif							/* COST_LEDGER_BUDGET_HOLD_H */

@@ -127,12 +127,13 @@ check_amounts(FunctionCallInfo fcinfo, const Request *request)
 	if ((request->estimate == NULL || is_estimate(request->estimate)) &&
 		(PG_ARGISNULL(5) || request->input_tokens >= 0) &&
 		(PG_ARGISNULL(6) || request->output_tokens >= 0) &&
+		(PG_ARGISNULL(9) || request->tool_calls >= 0) &&
 		request->ttl != NULL && is_ttl(request->ttl))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-			 errmsg("estimate, tokens or ttl of a reservation are out of range"),
-			 errhint("An estimate is from 0 to 1e30, with at most 100 decimals; token counts are not negative; ttl is more than 0 and at most 7 days.")));
+			 errmsg("estimate, tokens, tool calls or ttl of a reservation are out of range"),
+			 errhint("An estimate is from 0 to 1e30, with at most 100 decimals; counts of tokens and tool calls are not negative; ttl is more than 0 and at most 7 days.")));
 }
 
 static void
@@ -161,6 +162,8 @@ cl_read_request(FunctionCallInfo fcinfo, Request *request)
 	request->output_tokens = PG_ARGISNULL(6) ? -1 : PG_GETARG_INT64(6);
 	request->ttl = PG_ARGISNULL(7) ? NULL : PG_GETARG_INTERVAL_P(7);
 	request->check_only = !PG_ARGISNULL(8) && PG_GETARG_BOOL(8);
+	request->tool_calls = PG_ARGISNULL(9) ? -1 : PG_GETARG_INT64(9);
+	request->raise = !PG_ARGISNULL(10) && PG_GETARG_BOOL(10);
 	request->at = GetCurrentTimestamp();
 	check_request(request);
 	if (!PG_ARGISNULL(1))
@@ -189,10 +192,10 @@ cl_labels_json(const BudgetLabels *labels)
 /* ---- prices, depth ---- */
 
 /*
- * What the tokens that were said cost now with a model, or NULL.
+ * What so many tokens cost now with a model, or NULL.
  */
-Numeric
-cl_price_request(const Request *request, const char *model)
+static Numeric
+price_tokens(const Request *request, const char *model, int64 input_tokens, int64 output_tokens)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {TIMESTAMPTZOID, TEXTOID, TEXTOID, INT8OID, INT8OID, TEXTOID, TEXTOID, TEXTOID};
@@ -203,18 +206,40 @@ cl_price_request(const Request *request, const char *model)
 	Datum		values[8] = {TimestampTzGetDatum(request->at)};
 	char		nulls[] = "        ";
 
-	if (texts[0] == NULL || model == NULL || (request->input_tokens < 0 && request->output_tokens < 0))
-		return NULL;
 	for (int i = 0; i < 5; i++)
 	{
 		nulls[places[i]] = texts[i] == NULL ? 'n' : ' ';
 		values[places[i]] = texts[i] == NULL ? (Datum) 0 : CStringGetTextDatum(texts[i]);
 	}
-	values[3] = Int64GetDatum(Max(request->input_tokens, 0));
-	values[4] = Int64GetDatum(Max(request->output_tokens, 0));
+	values[3] = Int64GetDatum(input_tokens);
+	values[4] = Int64GetDatum(output_tokens);
 	cl_ask(&plan, "SELECT cost_ledger.cost_at($1, $2, $3, jsonb_build_object('input_tokens', $4, 'output_tokens', $5), $6, $7, customer => $8)",
 		8, types, values, nulls);
 	return cl_numeric_result(0, 1);
+}
+
+/*
+ * What the tokens that were said cost now with a model, or NULL.
+ */
+Numeric
+cl_price_request(const Request *request, const char *model)
+{
+	if (cl_label_value(&request->wanted, "provider") == NULL || model == NULL ||
+		(request->input_tokens < 0 && request->output_tokens < 0))
+		return NULL;
+	return price_tokens(request, model, Max(request->input_tokens, 0), Max(request->output_tokens, 0));
+}
+
+/*
+ * Whether the model that was named has no price.
+ */
+bool
+cl_is_unpriced(const Request *request)
+{
+	const char *model = cl_label_value(&request->wanted, "model");
+
+	return model != NULL && cl_label_value(&request->wanted, "provider") != NULL &&
+		price_tokens(request, model, Max(request->input_tokens, 1), Max(request->output_tokens, 1)) == NULL;
 }
 
 /*
@@ -256,5 +281,6 @@ cl_request_json(FunctionCallInfo fcinfo, const Request *request)
 	json_put_text(&state, "model", cl_label_value(&request->wanted, "model"));
 	json_put_numeric(&state, "input_tokens", PG_ARGISNULL(5) ? NULL : cl_numeric_from_int64(request->input_tokens));
 	json_put_numeric(&state, "max_output_tokens", PG_ARGISNULL(6) ? NULL : cl_numeric_from_int64(request->output_tokens));
+	json_put_numeric(&state, "tool_calls", PG_ARGISNULL(9) ? NULL : cl_numeric_from_int64(request->tool_calls));
 	return json_done(&state);
 }

@@ -13,6 +13,7 @@
 #include "budget_gate.h"
 #include "budget_hold.h"
 #include "budget_query.h"
+#include "budget_refusal.h"
 #include "budget_request.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
@@ -92,6 +93,10 @@ ask_budgets(Books *books, Answer *answer, List *candidates, const Request *reque
 	cl_look(books, candidates, request->at);
 	cl_measure_all(candidates, request);
 	cl_decide(answer, candidates, request, has_room);
+	answer->is_unpriced = request->is_unpriced;
+	if (request->is_unpriced && answer->reason == NULL)
+		answer->reason = psprintf("model \"%s\" has no price: %s is held of what it costs", cl_label_value(&request->wanted, "model"),
+								  request->estimate ? "as much as the ledger says" : "nothing");
 	answer->estimate = held_estimate(answer, request);
 }
 
@@ -110,6 +115,41 @@ get_gates(Books *books, Answer *answer, List *candidates, const Request *request
 	}
 	cl_take_gates(books, candidates, request->at);
 	return true;
+}
+
+/*
+ * By its price, or by what the ledger says of models that have none; false if
+ * that is to stop them.
+ */
+static bool
+estimate_call(Request *request)
+{
+	Numeric		instead;
+
+	request->estimate = cl_price_request(request, cl_label_value(&request->wanted, "model"));
+	request->is_priced = request->estimate != NULL;
+	request->is_unpriced = !request->is_priced && cl_is_unpriced(request);
+	if (!request->is_unpriced)
+		return true;
+	switch (cl_unpriced_policy(&instead))
+	{
+		case UNPRICED_STOP:
+			return false;
+		case UNPRICED_HOLD:
+			request->estimate = instead;
+			return true;
+		default:
+			return true;
+	}
+}
+
+static void
+stop_unpriced(Answer *answer, const Request *request)
+{
+	answer->is_refused = true;
+	answer->decision = cl_decision_names[ACTION_STOP];
+	answer->reason = psprintf("model \"%s\" has no price", cl_label_value(&request->wanted, "model"));
+	answer->resets_at = answer->retry_at = DT_NOEND;
 }
 
 /*
@@ -134,10 +174,10 @@ decide_by_budgets(Books *books, Answer *answer, Request *request, Datum request_
 {
 	List	   *candidates;
 
-	if (request->estimate == NULL)
+	if (request->estimate == NULL && !estimate_call(request))
 	{
-		request->estimate = cl_price_request(request, cl_label_value(&request->wanted, "model"));
-		request->is_priced = request->estimate != NULL;
+		stop_unpriced(answer, request);
+		return false;
 	}
 	candidates = cl_find_candidates(NIL, request, &request->wanted, request->estimate, false);
 	candidates = cl_add_degraded(candidates, request);
@@ -178,7 +218,9 @@ answer_request(FunctionCallInfo fcinfo, Request *request, Answer *answer, int64 
 	if (cl_has_pauses() && is_paused(request, answer))
 		return;
 	answer_by_budgets(answer, budget_id, request, request->check_only ? (Datum) 0 : cl_request_json(fcinfo, request));
-	if (!answer->is_refused || request->check_only)
+	if (!request->check_only && !(answer->is_refused && request->raise))
+		cl_record_waiting();
+	if (!answer->is_refused || answer->by == NULL || request->check_only || request->raise)
 		return;
 	cl_record_refusal(answer, request);
 	if (answer->by->budget->metric == METRIC_DEPTH)
@@ -222,8 +264,8 @@ static void
 put_answer(FunctionCallInfo fcinfo, const Answer *answer, int64 budget_id, TimestampTz at)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	Datum		values[11];
-	bool		nulls[11] = {0};
+	Datum		values[12];
+	bool		nulls[12] = {0};
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	if (rsinfo->setDesc->natts != (int) lengthof(values))
@@ -243,12 +285,13 @@ put_answer(FunctionCallInfo fcinfo, const Answer *answer, int64 budget_id, Times
 	values[6] = NumericGetDatum(answer->limit_amount);
 	nulls[7] = TIMESTAMP_NOT_FINITE(answer->resets_at);
 	values[7] = TimestampTzGetDatum(answer->resets_at);
-	nulls[8] = !answer->is_refused || TIMESTAMP_NOT_FINITE(answer->retry_at);
+	nulls[8] = TIMESTAMP_NOT_FINITE(answer->retry_at);
 	values[8] = nulls[8] ? (Datum) 0 : DirectFunctionCall2(timestamp_mi, TimestampTzGetDatum(answer->retry_at), TimestampTzGetDatum(at));
 	nulls[9] = answer->degrade_to == NULL;
 	values[9] = answer->degrade_to ? CStringGetTextDatum(answer->degrade_to) : (Datum) 0;
 	nulls[10] = answer->estimate == NULL;
 	values[10] = NumericGetDatum(answer->estimate);
+	values[11] = BoolGetDatum(answer->is_unpriced);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
@@ -257,7 +300,7 @@ PG_FUNCTION_INFO_V1(cl_reserve);
 /*
  * reserve(hold_key text, labels jsonb, estimate numeric, provider text, model
  * text, input_tokens bigint, max_output_tokens bigint, ttl interval,
- * check_only boolean) → a row
+ * check_only boolean, tool_calls bigint, raise boolean) → a row
  */
 Datum
 cl_reserve(PG_FUNCTION_ARGS)
@@ -282,6 +325,8 @@ cl_reserve(PG_FUNCTION_ARGS)
 	}
 	PG_END_TRY();
 	AtEOXact_GUC(true, settings);
+	if (answer.is_refused && request.raise)
+		cl_raise_refusal(&answer, &request);
 	put_answer(fcinfo, &answer, budget_id, request.at);
 	SPI_finish();
 	PG_RETURN_NULL();

@@ -652,6 +652,7 @@ AS $$
             SELECT CASE b.metric
                 WHEN 'cost' THEN h.estimate
                 WHEN 'tokens' THEN coalesce((h.request ->> 'input_tokens')::numeric, 0) + coalesce((h.request ->> 'max_output_tokens')::numeric, 0)
+                WHEN 'tool_calls' THEN (h.request ->> 'tool_calls')::numeric
                 WHEN 'calls' THEN 1
                 WHEN 'concurrent_calls' THEN 1
                 WHEN 'turns' THEN cost_ledger_internal.is_turn(l.labels ->> 'operation')::integer
@@ -1195,15 +1196,17 @@ CREATE FUNCTION cost_ledger_internal.reserve(
     input_tokens       bigint,
     max_output_tokens  bigint,
     ttl                interval,
-    check_only         boolean
+    check_only         boolean,
+    tool_calls         bigint,
+    raise              boolean
 ) RETURNS TABLE (
         decision text, hold_id uuid, budget_id bigint, reason text, spent numeric, held numeric, limit_amount numeric,
-        resets_at timestamptz, retry_after interval, degrade_to text, estimate_held numeric)
+        resets_at timestamptz, retry_after interval, degrade_to text, estimate_held numeric, is_unpriced boolean)
     LANGUAGE c VOLATILE ROWS 1
     SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'cl_reserve';
 
-COMMENT ON FUNCTION cost_ledger_internal.reserve(text, jsonb, numeric, text, text, bigint, bigint, interval, boolean) IS
+COMMENT ON FUNCTION cost_ledger_internal.reserve(text, jsonb, numeric, text, text, bigint, bigint, interval, boolean, bigint, boolean) IS
     'cost_ledger.reserve(), with the rights of the ledger''s owner.';
 
 CREATE FUNCTION cost_ledger.reserve(
@@ -1215,15 +1218,81 @@ CREATE FUNCTION cost_ledger.reserve(
     input_tokens       bigint DEFAULT NULL,
     max_output_tokens  bigint DEFAULT NULL,
     ttl                interval DEFAULT '10 minutes',
-    check_only         boolean DEFAULT false
+    check_only         boolean DEFAULT false,
+    tool_calls         bigint DEFAULT NULL,
+    raise              boolean DEFAULT false
 ) RETURNS TABLE (
         decision text, hold_id uuid, budget_id bigint, reason text, spent numeric, held numeric, limit_amount numeric,
-        resets_at timestamptz, retry_after interval, degrade_to text, estimate_held numeric)
+        resets_at timestamptz, retry_after interval, degrade_to text, estimate_held numeric, is_unpriced boolean)
     LANGUAGE c VOLATILE ROWS 1
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
-COMMENT ON FUNCTION cost_ledger.reserve(text, jsonb, numeric, text, text, bigint, bigint, interval, boolean) IS
-    'May this call be made? Decides by every budget that the labels (columns the call will carry; '''' is none) belong to, and holds the estimate of all of them, or of none, until the call is inserted with hold_id, release(), or ttl is over. decision is allow; warn, throttle or degrade (to the model degrade_to, of whose budgets the hold is as well), granted with a level reached; defer or stop, refused, by the budget budget_id or a pause. estimate is in the ledger''s currency; left out, it is what input_tokens and max_output_tokens cost now on the model, or unknown: then only a limit that is used up already refuses. Exact under any concurrency: what is spent through holds and held never exceeds a limit, nor is anything refused that fits. estimate_held is what the call is expected to cost, with that model. retry_after is when the period is over, or the first of the holds that are in the way. A balance that another transaction has is waited for as long as cost_ledger.decision_lock_timeout says (55P03): commit before the call of the model. hold_key makes retries safe: the same key and arguments give the same hold, for longer if ttl is longer (LC003 for other arguments, or when the hold is over). check_only tells the decision and holds nothing. Only at READ COMMITTED (25000).';
+COMMENT ON FUNCTION cost_ledger.reserve(text, jsonb, numeric, text, text, bigint, bigint, interval, boolean, bigint, boolean) IS
+    'May this call be made? Decides by every budget that the labels (columns the call will carry; '''' is none) belong to, and holds the estimate of all of them, or of none, until the call is inserted with hold_id, release(), or ttl is over. decision is allow; warn, throttle or degrade (to the model degrade_to, of whose budgets the hold is as well), granted with a level reached; defer or stop, refused, by the budget budget_id or a pause. estimate is in the ledger''s currency; left out, it is what input_tokens and max_output_tokens cost now on the model, or unknown: then only a limit that is used up already refuses. Exact under any concurrency: what is spent through holds and held never exceeds a limit, nor is anything refused that fits. estimate_held is what the call is expected to cost, with that model. retry_after is when the period is over, or the first of the holds that are in the way; of throttle, how long to wait before the next such call for what is left to last to the end of the period. is_unpriced: the model has no price and no estimate was given; ledger.unpriced_policy says what is done then. A limit of tokens asks for input_tokens or max_output_tokens (22023); of tool calls, tool_calls are held. raise makes a refusal an error: LC005 for defer, LC006 for stop, with the reason. A balance that another transaction has is waited for as long as cost_ledger.decision_lock_timeout says (55P03): commit before the call of the model. hold_key makes retries safe: the same key and arguments give the same hold, for longer if ttl is longer (LC003 for other arguments, or when the hold is over). check_only tells the decision and holds nothing. Only at READ COMMITTED (25000).';
+
+CREATE FUNCTION cost_ledger_internal.check_reserve_json(request jsonb) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    unknown text;
+BEGIN
+    IF jsonb_typeof(request) IS DISTINCT FROM 'object' THEN
+        RAISE EXCEPTION 'a request is not a JSON object'
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Write {"hold_key": "request-1", "labels": {"team": "search"}, "estimate": "0.02"}: the arguments of reserve() by name.';
+    END IF;
+    SELECT k.key INTO unknown
+        FROM jsonb_object_keys(request) AS k (key)
+        WHERE k.key <> ALL ('{hold_key,labels,estimate,provider,model,input_tokens,max_output_tokens,ttl,check_only,tool_calls}')
+        ORDER BY 1 LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'reserve_json() knows no key "%"', left(unknown, 100)
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'The keys are hold_key, labels, estimate, provider, model, input_tokens, max_output_tokens, ttl, check_only and tool_calls.';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.check_reserve_json(jsonb) IS
+    'Refuses what is no request of reserve_json(), with a hint (22023).';
+
+CREATE FUNCTION cost_ledger_internal.reserve_json(request jsonb) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    answer record;
+BEGIN
+    PERFORM cost_ledger_internal.check_reserve_json(request);
+    SELECT * INTO STRICT answer
+        FROM cost_ledger_internal.reserve(
+            request ->> 'hold_key', nullif(request -> 'labels', 'null'), (request ->> 'estimate')::numeric, request ->> 'provider', request ->> 'model',
+            (request ->> 'input_tokens')::bigint, (request ->> 'max_output_tokens')::bigint,
+            coalesce((request ->> 'ttl')::interval, '10 minutes'), coalesce((request ->> 'check_only')::boolean, false),
+            (request ->> 'tool_calls')::bigint, false);
+    RETURN jsonb_build_object(
+        'is_allowed', answer.decision NOT IN ('defer', 'stop'),
+        'decision', answer.decision,
+        'sqlstate', CASE answer.decision WHEN 'defer' THEN 'LC005' WHEN 'stop' THEN 'LC006' END,
+        'hold_id', answer.hold_id, 'budget_id', answer.budget_id, 'reason', answer.reason,
+        -- Strings: JSON numbers become binary fractions in most hands.
+        'spent', answer.spent::text, 'held', answer.held::text, 'limit_amount', answer.limit_amount::text,
+        'resets_at', CASE WHEN isfinite(answer.resets_at) THEN cost_ledger_internal.message_time(answer.resets_at) END,
+        'retry_after_seconds', ceil(extract(epoch FROM answer.retry_after)),
+        'degrade_to', answer.degrade_to, 'estimate_held', answer.estimate_held::text, 'is_unpriced', answer.is_unpriced);
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.reserve_json(jsonb) IS
+    'cost_ledger.reserve_json(), with the rights of the ledger''s owner.';
+
+CREATE FUNCTION cost_ledger.reserve_json(request jsonb) RETURNS jsonb
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
+
+COMMENT ON FUNCTION cost_ledger.reserve_json(jsonb) IS
+    'reserve() for gateways: its arguments as one JSON object, {"hold_key": "request-1", "labels": {"team": "search"}, "estimate": "0.02", …}, numbers also as strings, any other key an error (22023); and its answer as one, always with the same keys: is_allowed, decision, sqlstate (LC005 for defer, LC006 for stop, else null), hold_id, budget_id, reason, spent, held, limit_amount and estimate_held as strings, resets_at (ISO 8601), retry_after_seconds (whole, for Retry-After), degrade_to, is_unpriced.';
 
 CREATE FUNCTION cost_ledger_internal.sweep_holds(budget_id bigint, entity text, period_start timestamptz, at timestamptz) RETURNS void
     LANGUAGE sql VOLATILE

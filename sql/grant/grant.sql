@@ -125,6 +125,7 @@ AS $$
         ('check_budgets',            '{}'),
         ('check_balances',           '{}'),
         ('reserve',                  '{gateway}'),
+        ('reserve_json',             '{gateway}'),
         ('release',                  '{gateway,admin}'),
         ('pause',                    '{operator,admin}'),
         ('resume',                   '{operator,admin}'),

@@ -86,6 +86,7 @@ FROM (VALUES
     ('check_budgets()',          '-       -       -       -       -       -       -       -       -'),
     ('check_balances()',         '-       -       -       -       -       -       -       -       -'),
     ('reserve()',                '-       -       -       X       -       -       -       -       -'),
+    ('reserve_json()',           '-       -       -       X       -       -       -       -       -'),
     ('release()',                '-       -       -       X       -       -       -       -       X'),
     ('open_hold',                '-       -       -       -       r       r       r       -       r'),
     ('budget_refusal',           '-       -       -       -       r       r       r       -       r'),
