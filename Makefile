@@ -31,6 +31,7 @@ OBJS = \
 	src/remake.o \
 	src/run_tree.o \
 	src/budget_definition.o \
+	src/budget_wait.o \
 	src/budget_decision.o \
 	src/budget_settle.o \
 	src/hold.o \

@@ -17,8 +17,8 @@
 
 #include "access/xact.h"
 #include "bounds.h"
-#include "budget_decision.h"
 #include "budget_definition.h"
+#include "budget_wait.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -43,6 +43,9 @@ static const char *const label_names[] = {
 };
 
 StaticAssertDecl(lengthof(label_names) == MAX_BUDGET_LABELS, "labels of a call and their names");
+
+/* As many lines that are over are read with a balance, rather than taken out. */
+#define MAX_OVER 16
 
 typedef struct Request
 {
@@ -71,9 +74,10 @@ typedef struct Candidate
 	/* What was read. */
 	bool		is_known;
 	Numeric		posted;
-	Numeric		held;			/* without what has expired */
+	Numeric		held;			/* without what is over */
 	Numeric		expiring;
-	bool		has_expired;
+	bool		has_expired;	/* by the clock, and in held of the gate */
+	int64		nover;			/* lines of holds that have ended there */
 	TimestampTz first_at;
 	TimestampTz first_minute;
 } Candidate;
@@ -97,20 +101,9 @@ typedef struct Answer
 	pg_uuid_t	hold_id;
 } Answer;
 
-static int	decision_lock_timeout = 2000;
 static const char *const decision_names[] = {
 	"allow", "warn", "throttle", "degrade", "defer", "stop"
 };
-
-void
-cl_decision_init(void)
-{
-	DefineCustomIntVariable("cost_ledger.decision_lock_timeout",
-							"How long reserve() waits for a balance that another transaction has.",
-							"Longer waits hide a transaction that stays open around a call of a model. 0 waits for ever.",
-							&decision_lock_timeout, 2000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS,
-							NULL, NULL, NULL);
-}
 
 /* ---- amounts ---- */
 
@@ -624,22 +617,23 @@ collect_keys(List *candidates, bool (*holds) (const Candidate *), Datum *ids, Da
 }
 
 static const char *const look_query =
-	"SELECT s.budget_id, s.held, s.first_at, p.posted, p.first_minute, x.expired, x.expiring "
-	"FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS k (budget_id, entity, first_start, last_start, n) "
+	"SELECT s.budget_id, s.held, least(s.first_at, p.first_at), p.posted, p.first_minute, x.over, x.expiring, x.has_expired, x.nover "
+	"FROM unnest($1, $2, $3, $4, $5) WITH ORDINALITY AS k (budget_id, entity, first_start, last_start, over_at, n) "
 	"LEFT JOIN LATERAL (SELECT s.* FROM cost_ledger_internal.budget_balance s "
-	" WHERE s.budget_id = k.budget_id AND s.entity = k.entity AND s.period_start = '-infinity' LIMIT 1) s ON true "
-	"CROSS JOIN LATERAL (SELECT coalesce(sum(m.posted), 0) AS posted, min(m.period_start) FILTER (WHERE m.posted > 0) AS first_minute "
+	" WHERE s.budget_id = k.budget_id AND s.entity = k.entity AND s.period_start = 'infinity' LIMIT 1) s ON true "
+	"CROSS JOIN LATERAL (SELECT coalesce(sum(m.posted), 0) AS posted, min(m.period_start) FILTER (WHERE m.posted > 0) AS first_minute, min(m.first_at) AS first_at "
 	" FROM cost_ledger_internal.budget_balance m "
 	" WHERE m.budget_id = k.budget_id AND m.entity = k.entity AND m.period_start >= k.first_start AND m.period_start <= k.last_start) p "
-	"CROSS JOIN LATERAL (SELECT coalesce(sum(i.amount) FILTER (WHERE i.expires_at <= $5), 0) AS expired, coalesce(sum(i.amount), 0) AS expiring "
+	"CROSS JOIN LATERAL (SELECT coalesce(sum(i.amount) FILTER (WHERE i.expires_at <= k.over_at), 0) AS over, coalesce(sum(i.amount), 0) AS expiring,"
+	" coalesce(bool_or(i.expires_at > '-infinity' AND i.expires_at <= k.over_at), false) AS has_expired, count(*) FILTER (WHERE i.expires_at = '-infinity') AS nover "
 	" FROM cost_ledger_internal.hold_line i "
-	" WHERE i.budget_id = k.budget_id AND i.entity = k.entity AND i.period_start = '-infinity' AND i.expires_at <= $6) x "
+	" WHERE i.budget_id = k.budget_id AND i.entity = k.entity AND i.period_start = 'infinity' AND i.expires_at <= $6) x "
 	"ORDER BY k.n";
 
 static void
 read_balance(Candidate *candidate, int row)
 {
-	Numeric		expired = numeric_result(row, 6);
+	Numeric		over = numeric_result(row, 6);
 	Numeric		held = numeric_result(row, 2);
 	bool		isnull;
 
@@ -648,40 +642,45 @@ read_balance(Candidate *candidate, int row)
 	candidate->first_at = time_result(row, 3);
 	candidate->posted = numeric_result(row, 4);
 	candidate->first_minute = time_result(row, 5);
-	candidate->has_expired = !is_zero(expired);
-	candidate->expiring = cl_numeric_sub(numeric_result(row, 7), expired);
-	candidate->held = isnull ? number(0) : cl_numeric_sub(held, expired);
+	candidate->expiring = cl_numeric_sub(numeric_result(row, 7), over);
+	candidate->held = isnull ? number(0) : cl_numeric_sub(held, over);
+	candidate->has_expired = DatumGetBool(result(row, 8, NULL));
+	candidate->nover = DatumGetInt64(result(row, 9, NULL));
 }
 
 /*
- * Reads what is posted and held, under a snapshot of now.
+ * Reads what is posted and held, under a snapshot of now.  A hold that has ended
+ * counts for nothing, and what was posted for it is in the same snapshot.  One
+ * that has expired may be being settled: once gates have been swept, only what
+ * was taken out of them is over.
  */
 static void
-look(List *candidates, TimestampTz at)
+look(List *candidates, TimestampTz at, bool are_swept)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	Oid			types[] = {INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID};
 	Datum		values[6];
-	Datum	   *starts = palloc((list_length(candidates) + 1) * sizeof(Datum));
-	Datum	   *ends = palloc((list_length(candidates) + 1) * sizeof(Datum));
+	Datum	   *times[3];
 	int			n = 0;
 	ListCell   *cell;
 
+	for (int i = 0; i < 3; i++)
+		times[i] = palloc((list_length(candidates) + 1) * sizeof(Datum));
 	foreach(cell, candidates)
 	{
 		Candidate  *candidate = lfirst(cell);
 
 		if (!has_balance(candidate))
 			continue;
-		starts[n] = TimestampTzGetDatum(candidate->period_start);
-		ends[n++] = TimestampTzGetDatum(candidate->budget->period_length > 0 ? DT_NOEND : candidate->period_start);
+		times[0][n] = TimestampTzGetDatum(candidate->period_start);
+		times[1][n] = TimestampTzGetDatum(candidate->budget->period_length > 0 ? DT_NOEND : candidate->period_start);
+		times[2][n++] = TimestampTzGetDatum(are_swept && is_held(candidate) ? DT_NOBEGIN : at);
 	}
 	if (n == 0)
 		return;
 	collect_keys(candidates, has_balance, &values[0], &values[1]);
-	values[2] = array_of(starts, n, TIMESTAMPTZOID);
-	values[3] = array_of(ends, n, TIMESTAMPTZOID);
-	values[4] = TimestampTzGetDatum(at);
+	for (int i = 0; i < 3; i++)
+		values[2 + i] = array_of(times[i], n, TIMESTAMPTZOID);
 	values[5] = TimestampTzGetDatum(at + USECS_PER_SEC);
 	ask(&plan, look_query, 6, types, values, NULL);
 	n = 0;
@@ -719,7 +718,7 @@ make_gates(List *candidates, TimestampTz at)
 	values[2] = TimestampTzGetDatum(at);
 	/* The time of a duration runs from the first call that was asked for. */
 	ask(&plan, "INSERT INTO cost_ledger_internal.budget_balance AS s (budget_id, entity, period_start, first_at, last_at) "
-		"SELECT k.budget_id, k.entity, '-infinity', CASE WHEN b.metric = 'duration' THEN $3 END, CASE WHEN b.metric = 'duration' THEN $3 END "
+		"SELECT k.budget_id, k.entity, 'infinity', CASE WHEN b.metric = 'duration' THEN $3 END, CASE WHEN b.metric = 'duration' THEN $3 END "
 		"FROM unnest($1, $2) AS k (budget_id, entity) JOIN cost_ledger.budget b USING (budget_id) "
 		"ORDER BY k.budget_id, k.entity COLLATE \"C\" "
 		"ON CONFLICT (budget_id, entity, period_start) DO UPDATE SET held = s.held WHERE false", 3, types, values, NULL);
@@ -739,7 +738,7 @@ take_gates(List *candidates)
 
 	return n == 0 ||
 		ask(&plan, "SELECT FROM unnest($1, $2) AS k (budget_id, entity) "
-			"JOIN cost_ledger_internal.budget_balance s ON s.budget_id = k.budget_id AND s.entity = k.entity AND s.period_start = '-infinity' "
+			"JOIN cost_ledger_internal.budget_balance s ON s.budget_id = k.budget_id AND s.entity = k.entity AND s.period_start = 'infinity' "
 			"ORDER BY s.budget_id, s.entity, s.period_start FOR NO KEY UPDATE OF s", 2, types, values, NULL) == (uint64) n;
 }
 
@@ -764,6 +763,10 @@ renew(List *candidates, TimestampTz at)
 	}
 }
 
+/*
+ * Takes what is over out of a balance that is ours.  A line that somebody has
+ * is being settled or extended: it counts until that is done.
+ */
 static void
 sweep(const Candidate *candidate)
 {
@@ -772,7 +775,12 @@ sweep(const Candidate *candidate)
 	Datum		values[] = {Int64GetDatum(candidate->budget->budget_id), CStringGetTextDatum(candidate->entity),
 	TimestampTzGetDatum(GetCurrentTimestamp())};
 
-	ask(&plan, "SELECT cost_ledger_internal.sweep_holds($1, $2, '-infinity', $3)", 3, types, values, NULL);
+	ask(&plan, "WITH over AS MATERIALIZED (SELECT l.hold_id FROM cost_ledger_internal.hold_line l "
+		"  WHERE l.budget_id = $1 AND l.entity = $2 AND l.period_start = 'infinity' AND l.expires_at <= $3 FOR UPDATE SKIP LOCKED), "
+		"gone AS (DELETE FROM cost_ledger_internal.hold_line l USING over o "
+		"  WHERE l.hold_id = o.hold_id AND l.budget_id = $1 AND l.entity = $2 RETURNING l.amount) "
+		"UPDATE cost_ledger_internal.budget_balance s SET held = s.held - g.amount FROM (SELECT sum(g.amount) AS amount FROM gone g) g "
+		"WHERE g.amount > 0 AND s.budget_id = $1 AND s.entity = $2 AND s.period_start = 'infinity'", 3, types, values, NULL);
 }
 
 /* ---- the decision ---- */
@@ -890,7 +898,7 @@ first_expiry(const Candidate *candidate, const Request *request)
 	TimestampTzGetDatum(request->at)};
 
 	if (ask(&plan, "SELECT l.expires_at FROM cost_ledger_internal.hold_line l "
-			"WHERE l.budget_id = $1 AND l.entity = $2 AND l.period_start = '-infinity' AND l.expires_at > $3 "
+			"WHERE l.budget_id = $1 AND l.entity = $2 AND l.period_start = 'infinity' AND l.expires_at > $3 "
 			"ORDER BY l.expires_at LIMIT 1", 3, types, values, NULL) == 0)
 		return DT_NOEND;
 	return time_result(0, 1);
@@ -1049,11 +1057,11 @@ static const char *const hold_query =
 	"                             'limit_amount', $13::numeric, 'resets_at', $14::timestamptz, 'degrade_to', $15::text, 'estimate', $5)) "
 	"  ON CONFLICT ON CONSTRAINT hold_key DO NOTHING RETURNING hold_id), "
 	"lines AS (INSERT INTO cost_ledger_internal.hold_line (hold_id, budget_id, entity, period_start, amount, expires_at) "
-	"  SELECT m.hold_id, l.budget_id, l.entity, '-infinity', l.amount, $6 + $7 "
+	"  SELECT m.hold_id, l.budget_id, l.entity, 'infinity', l.amount, $6 + $7 "
 	"  FROM made m CROSS JOIN unnest($16, $17, $18) AS l (budget_id, entity, amount)), "
 	"held AS (UPDATE cost_ledger_internal.budget_balance s SET held = s.held + l.amount "
 	"  FROM made m CROSS JOIN unnest($16, $17, $18) AS l (budget_id, entity, amount) "
-	"  WHERE s.budget_id = l.budget_id AND s.entity = l.entity AND s.period_start = '-infinity') "
+	"  WHERE s.budget_id = l.budget_id AND s.entity = l.entity AND s.period_start = 'infinity') "
 	"SELECT m.hold_id FROM made m";
 
 static Datum
@@ -1166,6 +1174,15 @@ static const char *const retry_query =
 	"FROM cost_ledger_internal.hold h WHERE h.hold_key = $1";
 
 static void
+refuse_ended(const Request *request)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CL_EVENT_KEY_CONFLICT),
+			 errmsg("the hold of key \"%s\" is over", TextDatumGetCString(request->hold_key)),
+			 errhint("It was released or has expired: reserve again with a new key.")));
+}
+
+static void
 refuse_retry(const Request *request, const char *state, TimestampTz expires_at)
 {
 	if (!DatumGetBool(result(0, 2, NULL)))
@@ -1175,14 +1192,12 @@ refuse_retry(const Request *request, const char *state, TimestampTz expires_at)
 				 errhint("Send a retry with the same arguments, and a new request with a new key.")));
 	if (strcmp(state, "released") == 0 || strcmp(state, "expired") == 0 ||
 		(strcmp(state, "open") == 0 && expires_at <= request->at))
-		ereport(ERROR,
-				(errcode(ERRCODE_CL_EVENT_KEY_CONFLICT),
-				 errmsg("the hold of key \"%s\" is over", TextDatumGetCString(request->hold_key)),
-				 errhint("It was released or has expired: reserve again with a new key.")));
+		refuse_ended(request);
 }
 
 /*
- * A retry that asks for longer gets it, in the order hold, then lines.
+ * A retry that asks for longer gets it, in the order hold, then lines; not when
+ * somebody has just taken a line because it had expired.
  */
 static void
 extend(const Request *request)
@@ -1191,10 +1206,14 @@ extend(const Request *request)
 	Oid			types[] = {TEXTOID, TIMESTAMPTZOID, INTERVALOID};
 	Datum		values[] = {request->hold_key, TimestampTzGetDatum(request->at), IntervalPGetDatum(request->ttl)};
 
+	cl_note_ended_holds();
 	ask(&plan, "WITH longer AS (UPDATE cost_ledger_internal.hold h SET expires_at = $2 + $3 "
-		" WHERE h.hold_key = $1 AND h.state = 'open' AND h.expires_at > $2 AND h.expires_at < $2 + $3 RETURNING h.hold_id) "
-		"UPDATE cost_ledger_internal.hold_line l SET expires_at = $2 + $3 FROM longer h WHERE l.hold_id = h.hold_id",
+		"  WHERE h.hold_key = $1 AND h.state = 'open' AND h.expires_at > clock_timestamp() AND h.expires_at < $2 + $3 RETURNING h.hold_id), "
+		"lines AS (UPDATE cost_ledger_internal.hold_line l SET expires_at = $2 + $3 FROM longer h WHERE l.hold_id = h.hold_id RETURNING 1) "
+		"SELECT (SELECT count(*) FROM lines) < (SELECT count(*) FROM longer h JOIN cost_ledger_internal.hold_line l USING (hold_id))",
 		3, types, values, NULL);
+	if (DatumGetBool(result(0, 1, NULL)))
+		refuse_ended(request);
 }
 
 /*
@@ -1265,8 +1284,33 @@ measure_all(List *candidates, const Request *request)
 		measure(lfirst(cell), request);
 }
 
+/*
+ * Takes out of the gates what has expired; whether there was any.
+ */
+static bool
+sweep_expired(List *candidates)
+{
+	bool		has_swept = false;
+	ListCell   *cell;
+
+	foreach(cell, candidates)
+	{
+		const Candidate *candidate = lfirst(cell);
+
+		if (!is_held(candidate) || !candidate->has_expired)
+			continue;
+		sweep(candidate);
+		has_swept = true;
+	}
+	return has_swept;
+}
+
+/*
+ * Holds that have ended while somebody had the gate stay there until it is
+ * worth the while.
+ */
 static void
-sweep_all(List *candidates)
+sweep_over(List *candidates)
 {
 	ListCell   *cell;
 
@@ -1274,7 +1318,7 @@ sweep_all(List *candidates)
 	{
 		const Candidate *candidate = lfirst(cell);
 
-		if (is_held(candidate) && candidate->has_expired)
+		if (is_held(candidate) && candidate->nover >= MAX_OVER)
 			sweep(candidate);
 	}
 }
@@ -1288,28 +1332,39 @@ held_estimate(const Answer *answer, const Request *request)
 }
 
 static void
-ask_budgets(Answer *answer, List *candidates, const Request *request, bool (*has_room) (const Candidate *, const Request *))
+answer_by_balances(Answer *answer, List *candidates, const Request *request, bool (*has_room) (const Candidate *, const Request *))
 {
-	look(candidates, request->at);
 	measure_all(candidates, request);
 	decide(answer, candidates, request, has_room);
 	answer->estimate = held_estimate(answer, request);
 }
 
+static void
+ask_budgets(Answer *answer, List *candidates, const Request *request, bool (*has_room) (const Candidate *, const Request *))
+{
+	look(candidates, request->at, false);
+	answer_by_balances(answer, candidates, request, has_room);
+}
+
 /*
  * Has all gates that will be held when it returns true; false where it needs
- * no lock to refuse.
+ * no lock to refuse.  A gate that somebody had made, or dropped, may be gone or
+ * back when our turn comes: then all of them are looked at again.
  */
 static bool
 get_gates(Answer *answer, List *candidates, const Request *request)
 {
 	if (!needs_look(candidates) && take_gates(candidates))
 		return true;
-	ask_budgets(answer, candidates, request, fits_soon);
-	if (answer->is_refused)
-		return false;
-	make_gates(candidates, request->at);
-	return take_gates(candidates);
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		ask_budgets(answer, candidates, request, fits_soon);
+		if (answer->is_refused)
+			return false;
+		make_gates(candidates, request->at);
+	} while (!take_gates(candidates));
+	return true;
 }
 
 /*
@@ -1329,12 +1384,16 @@ decide_by_budgets(Answer *answer, Request *request, Datum request_doc)
 	}
 	if (!get_gates(answer, candidates, request))
 		return false;
+	cl_note_gates();
 	request->at = GetCurrentTimestamp();
 	renew(candidates, request->at);
-	ask_budgets(answer, candidates, request, fits_as_held);
+	look(candidates, request->at, false);
+	if (sweep_expired(candidates))
+		look(candidates, request->at, true);
+	answer_by_balances(answer, candidates, request, fits_as_held);
+	sweep_over(candidates);
 	if (answer->is_refused)
 		return false;
-	sweep_all(candidates);
 	return hold(answer, candidates, request, request_doc);
 }
 
@@ -1390,39 +1449,6 @@ answer_request(FunctionCallInfo fcinfo, Request *request, Answer *answer, int64 
 		remember_run(request);
 }
 
-/*
- * A wait that is over: what to do is not what the executor says.
- */
-static void
-explain_wait(MemoryContext caller)
-{
-	ErrorData  *error;
-
-	if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
-		PG_RE_THROW();
-	MemoryContextSwitchTo(caller);
-	error = CopyErrorData();
-	FlushErrorState();
-	error->message = pstrdup("another transaction has had the balance of a budget for too long");
-	error->hint = pstrdup("Commit the transaction of reserve() before the call of the model; reserve() waits for cost_ledger.decision_lock_timeout.");
-	ReThrowError(error);
-}
-
-/*
- * The shorter of the session's own lock_timeout and ours.
- */
-static void
-limit_waits(void)
-{
-	int			own = atoi(GetConfigOptionByName("lock_timeout", NULL, false));
-	char		value[16];
-
-	if (decision_lock_timeout == 0 || (own > 0 && own < decision_lock_timeout))
-		return;
-	snprintf(value, sizeof(value), "%d", decision_lock_timeout);
-	(void) set_config_option("lock_timeout", value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-}
-
 static void
 put_answer(FunctionCallInfo fcinfo, const Answer *answer, int64 budget_id, TimestampTz at)
 {
@@ -1476,14 +1502,14 @@ cl_reserve(PG_FUNCTION_ARGS)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to the executor");
 	read_request(fcinfo, &request);
-	limit_waits();
+	cl_wait_briefly();
 	PG_TRY();
 	{
 		answer_request(fcinfo, &request, &answer, &budget_id);
 	}
 	PG_CATCH();
 	{
-		explain_wait(caller);
+		cl_explain_wait(caller, "another transaction has had the balance of a budget for too long");
 	}
 	PG_END_TRY();
 	AtEOXact_GUC(true, settings);

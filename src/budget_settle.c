@@ -4,9 +4,11 @@
  *	  they cost is posted by their own labels, in the periods of called_at.
  *
  * Locks are taken in the order of everybody: the table of balances, holds by
- * their id, balances by their key, lines.  Lines go when their balances are
- * ours: until then whoever has a balance may take expired lines of it, and then
- * they are not to be given back twice.
+ * their id, what is posted by its key.  Nobody waits here for a gate, where what
+ * is held stands: a decision that stays open would have every call wait.  Whose
+ * gate cannot be had at once, the lines of that are marked as over, and count
+ * for nothing any more; whoever has the gate next takes them out of it.  He and
+ * we step over the lines that the other is at, so no line is given back twice.
  *
  * The measures are those of budget_spend_query(); check_balances() compares.
  *-------------------------------------------------------------------------
@@ -14,6 +16,7 @@
 #include "cost_ledger.h"
 
 #include "budget_settle.h"
+#include "budget_wait.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -34,7 +37,6 @@ typedef struct Change
 	const char *entity;
 	TimestampTz period_start;
 	Numeric		posted;
-	Numeric		held;
 	int64		unpriced_calls;
 	TimestampTz first_at;		/* 0 where last_at is: none */
 	TimestampTz last_at;
@@ -47,16 +49,6 @@ typedef struct Changes
 	int			max;
 	Change	   *change;
 } Changes;
-
-/* What was held for the calls. */
-typedef struct Line
-{
-	pg_uuid_t	hold_id;
-	int64		budget_id;
-	char	   *entity;
-	TimestampTz period_start;
-	Numeric		amount;
-} Line;
 
 static Numeric
 zero(void)
@@ -290,7 +282,7 @@ add_change(Changes *changes, int64 budget_id, const char *entity, TimestampTz pe
 	change->budget_id = budget_id;
 	change->entity = entity;
 	change->period_start = period_start;
-	change->posted = change->held = zero();
+	change->posted = zero();
 	return change;
 }
 
@@ -371,7 +363,6 @@ static void
 merge_change(Change *into, const Change *more)
 {
 	into->posted = cl_numeric_add(into->posted, more->posted);
-	into->held = cl_numeric_add(into->held, more->held);
 	into->unpriced_calls += more->unpriced_calls;
 	if (!more->has_call)
 		return;
@@ -403,15 +394,14 @@ static void
 write_changes(Changes *changes)
 {
 	static SPIPlanPtr plan = NULL;
-	static const Oid element[] = {INT8OID, TEXTOID, TIMESTAMPTZOID, NUMERICOID, NUMERICOID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID};
-	Oid			types[] = {INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, NUMERICARRAYOID, NUMERICARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID};
-	Datum		values[8];
-	Datum	   *column[8];
-	bool	   *has_none = palloc(Max(changes->n, 1) * sizeof(bool));
+	static const Oid element[] = {INT8OID, TEXTOID, TIMESTAMPTZOID, NUMERICOID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	Oid			types[] = {INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, NUMERICARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID};
+	Datum		values[lengthof(element)];
+	Datum	   *column[lengthof(element)];
 
 	if (changes->n == 0)
 		return;
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < (int) lengthof(element); i++)
 		column[i] = palloc_extended(changes->n * sizeof(Datum), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < changes->n; i++)
 	{
@@ -421,87 +411,67 @@ write_changes(Changes *changes)
 		column[1][i] = CStringGetTextDatum(change->entity);
 		column[2][i] = TimestampTzGetDatum(change->period_start);
 		column[3][i] = NumericGetDatum(change->posted);
-		column[4][i] = NumericGetDatum(change->held);
-		column[5][i] = Int64GetDatum(change->unpriced_calls);
-		column[6][i] = TimestampTzGetDatum(change->first_at);
-		column[7][i] = TimestampTzGetDatum(change->last_at);
-		has_none[i] = !change->has_call;
+		column[4][i] = Int64GetDatum(change->unpriced_calls);
+		column[5][i] = TimestampTzGetDatum(change->first_at);
+		column[6][i] = TimestampTzGetDatum(change->last_at);
 	}
-	for (int i = 0; i < 8; i++)
-		values[i] = array_of(column[i], i >= 6 ? has_none : NULL, changes->n, element[i]);
-	run(&plan, "INSERT INTO cost_ledger_internal.budget_balance AS b (budget_id, entity, period_start, posted, held, unpriced_calls, first_at, last_at) "
-		"SELECT c.* FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS c "
+	for (int i = 0; i < (int) lengthof(element); i++)
+		values[i] = array_of(column[i], NULL, changes->n, element[i]);
+	run(&plan, "INSERT INTO cost_ledger_internal.budget_balance AS b (budget_id, entity, period_start, posted, unpriced_calls, first_at, last_at) "
+		"SELECT c.* FROM unnest($1, $2, $3, $4, $5, $6, $7) AS c "
 		"ON CONFLICT (budget_id, entity, period_start) DO UPDATE SET"
-		" posted = b.posted + excluded.posted, held = b.held + excluded.held, unpriced_calls = b.unpriced_calls + excluded.unpriced_calls,"
-		" first_at = least(b.first_at, excluded.first_at), last_at = greatest(b.last_at, excluded.last_at)", 8, types, values);
+		" posted = b.posted + excluded.posted, unpriced_calls = b.unpriced_calls + excluded.unpriced_calls,"
+		" first_at = least(b.first_at, excluded.first_at), last_at = greatest(b.last_at, excluded.last_at)", lengthof(types), types, values);
 }
 
 /* ---- lines ---- */
 
 /*
- * What is held for the calls; when the first of it expires.
- */
-static Line *
-read_lines(Datum holds, int *nlines, TimestampTz *expires_at)
-{
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {UUIDARRAYOID};
-	Line	   *lines;
-
-	*nlines = run(&plan, "SELECT l.hold_id, l.budget_id, l.entity, l.period_start, l.amount, l.expires_at "
-				  "FROM cost_ledger_internal.hold_line l WHERE l.hold_id = ANY ($1)", 1, types, &holds);
-	*expires_at = DT_NOEND;
-	lines = palloc_extended(Max(*nlines, 1) * sizeof(Line), MCXT_ALLOC_HUGE);
-	for (int i = 0; i < *nlines; i++)
-	{
-		lines[i].hold_id = *DatumGetUUIDP(result(i, 1, NULL));
-		lines[i].budget_id = DatumGetInt64(result(i, 2, NULL));
-		lines[i].entity = TextDatumGetCString(result(i, 3, NULL));
-		lines[i].period_start = DatumGetTimestampTz(result(i, 4, NULL));
-		lines[i].amount = DatumGetNumericCopy(result(i, 5, NULL));
-		*expires_at = Min(*expires_at, DatumGetTimestampTz(result(i, 6, NULL)));
-	}
-	return lines;
-}
-
-static bool
-is_gone(const Line *line)
-{
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		if (DatumGetInt64(result(row, 2, NULL)) == line->budget_id &&
-			memcmp(DatumGetUUIDP(result(row, 1, NULL)), &line->hold_id, sizeof(pg_uuid_t)) == 0 &&
-			strcmp(TextDatumGetCString(result(row, 3, NULL)), line->entity) == 0)
-			return true;
-	}
-	return false;
-}
-
-/*
- * What somebody has taken of the lines meanwhile is not to be given back twice.
+ * What is over of a balance that somebody has is his to take out, or whose it
+ * is next.  A line that he is at he takes already.
  */
 static void
-delete_lines(Datum holds, Line *lines, int nlines)
+end_lines(Datum holds)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {UUIDARRAYOID};
-	Changes		taken = {.max = 16, .change = palloc(16 * sizeof(Change))};
 
-	if (run(&plan, "DELETE FROM cost_ledger_internal.hold_line l WHERE l.hold_id = ANY ($1) RETURNING l.hold_id, l.budget_id, l.entity",
-			1, types, &holds) == (uint64) nlines)
-		return;
-	for (int i = 0; i < nlines; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (!is_gone(lines + i))
-			add_change(&taken, lines[i].budget_id, lines[i].entity, lines[i].period_start)->held = lines[i].amount;
-	}
-	merge_changes(&taken);
-	write_changes(&taken);
+	run(&plan, "UPDATE cost_ledger_internal.hold_line l SET expires_at = '-infinity' "
+		"FROM (SELECT k.hold_id, k.budget_id, k.entity FROM cost_ledger_internal.hold_line k WHERE k.hold_id = ANY ($1) FOR UPDATE SKIP LOCKED) k "
+		"WHERE l.hold_id = k.hold_id AND l.budget_id = k.budget_id AND l.entity = k.entity", 1, types, &holds);
 }
 
 /*
- * Holds that have expired while we waited for the balances are late.
+ * Takes what holds have reserved out of the balances, and waits for none of
+ * them.  The caller has the holds.  Returns when the first of it expires, or
+ * would have.
+ */
+static TimestampTz
+give_back(Datum holds)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {UUIDARRAYOID};
+	bool		isnull;
+	Datum		expires_at;
+
+	run(&plan, "WITH line AS MATERIALIZED (SELECT l.budget_id, l.entity, l.expires_at FROM cost_ledger_internal.hold_line l WHERE l.hold_id = ANY ($1)), "
+		"mine AS MATERIALIZED (SELECT s.budget_id, s.entity FROM (SELECT DISTINCT l.budget_id, l.entity FROM line l) l "
+		"  JOIN cost_ledger_internal.budget_balance s ON s.budget_id = l.budget_id AND s.entity = l.entity AND s.period_start = 'infinity' "
+		"  FOR NO KEY UPDATE OF s SKIP LOCKED), "
+		"gone AS (DELETE FROM cost_ledger_internal.hold_line l USING mine m "
+		"  WHERE l.hold_id = ANY ($1) AND l.budget_id = m.budget_id AND l.entity = m.entity RETURNING l.budget_id, l.entity, l.amount), "
+		"given AS (UPDATE cost_ledger_internal.budget_balance s SET held = s.held - g.amount "
+		"  FROM (SELECT g.budget_id, g.entity, sum(g.amount) AS amount FROM gone g GROUP BY 1, 2) g "
+		"  WHERE s.budget_id = g.budget_id AND s.entity = g.entity AND s.period_start = 'infinity') "
+		"SELECT min(l.expires_at), count(*) > (SELECT count(*) FROM gone) FROM line l", 1, types, &holds);
+	expires_at = result(0, 1, &isnull);
+	if (DatumGetBool(result(0, 2, NULL)))
+		end_lines(holds);
+	return isnull ? DT_NOEND : DatumGetTimestampTz(expires_at);
+}
+
+/*
+ * Holds that have expired before their lines were ours are late.
  */
 static void
 mark_late(Datum holds)
@@ -518,24 +488,13 @@ settle(SettledCall *calls, int ncalls)
 {
 	Changes		changes = {.max = 16, .change = palloc(16 * sizeof(Change))};
 	Datum		holds = end_holds(calls, ncalls, GetCurrentTimestamp());
-	int			nlines;
-	TimestampTz expires_at;
-	Line	   *lines = read_lines(holds, &nlines, &expires_at);
 
+	if (give_back(holds) <= GetCurrentTimestamp())
+		mark_late(holds);
 	for (int i = 0; i < ncalls; i++)
 		post_calls(&changes, calls + i);
-	for (int i = 0; i < nlines; i++)
-	{
-		Change	   *change = add_change(&changes, lines[i].budget_id, lines[i].entity, lines[i].period_start);
-
-		change->held = cl_numeric_sub(zero(), lines[i].amount);
-	}
 	merge_changes(&changes);
 	write_changes(&changes);
-	if (nlines > 0)
-		delete_lines(holds, lines, nlines);
-	if (expires_at <= GetCurrentTimestamp())
-		mark_late(holds);
 }
 
 /*
@@ -552,6 +511,34 @@ set_up(void)
 
 	for (int i = 0; i < (int) lengthof(settings); i++)
 		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
+ * Who has ended other holds in this transaction might have what somebody waits
+ * for who has what we wait for.
+ */
+static void
+settle_in_turn(SettledCall *calls, int ncalls)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	if (!cl_has_ended_holds())
+	{
+		cl_note_ended_holds();
+		cl_wait_patiently();
+		settle(calls, ncalls);
+		return;
+	}
+	cl_wait_briefly();
+	PG_TRY();
+	{
+		settle(calls, ncalls);
+	}
+	PG_CATCH();
+	{
+		cl_explain_wait(caller, "another transaction has had a hold, or what is posted of a budget, for too long");
+	}
+	PG_END_TRY();
 }
 
 /*
@@ -574,7 +561,24 @@ cl_settle_holds(SettledCall *calls, int ncalls)
 	/* start_budget() waits for this, and this for it. */
 	LockRelationOid(cl_ledger_relation("budget_balance"), RowExclusiveLock);
 	cl_load_budgets();
-	settle(calls, ncalls);
+	settle_in_turn(calls, ncalls);
 	SPI_finish();
 	AtEOXact_GUC(true, outer);
+}
+
+PG_FUNCTION_INFO_V1(cl_give_back);
+
+/*
+ * give_back(hold_ids uuid[]) → void
+ */
+Datum
+cl_give_back(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0))
+		PG_RETURN_VOID();
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to the executor");
+	(void) give_back(PG_GETARG_DATUM(0));
+	SPI_finish();
+	PG_RETURN_VOID();
 }

@@ -404,6 +404,7 @@ DECLARE
     posted text := format('(%s) AND (c.hold_id IS NULL OR c.corrects IS NOT NULL)', condition);
     exchanged text := format('(%s) AND %s', condition, cost_ledger_internal.brings_price('h'));
 BEGIN
+    PERFORM cost_ledger_internal.waits_patiently();
     -- Holds before balances, as everywhere.
     IF exchanges THEN
         EXECUTE 'SELECT FROM cost_ledger_internal.hold h, cost_ledger.call c WHERE ' || exchanged || ' ORDER BY h.hold_id FOR UPDATE OF h';
@@ -542,9 +543,7 @@ BEGIN
                        format('b.budget_id = %s', remake_balance.budget_id)),
                    remake_balance.entity, remake_balance.period_start)
         INTO made;
-    IF made.budget_id IS NULL AND balance.held = 0 AND (balance.period_start > '-infinity' OR balance.entity <> '')
-       AND NOT EXISTS (SELECT FROM cost_ledger_internal.hold_line l
-                       WHERE l.budget_id = remake_balance.budget_id AND l.entity = remake_balance.entity AND l.period_start = remake_balance.period_start) THEN
+    IF made.budget_id IS NULL THEN
         DELETE FROM cost_ledger_internal.budget_balance s
             WHERE s.budget_id = remake_balance.budget_id AND s.entity = remake_balance.entity AND s.period_start = remake_balance.period_start;
         RETURN;
@@ -640,7 +639,7 @@ CREATE FUNCTION cost_ledger_internal.hold_again(budget_id bigint) RETURNS void
 AS $$
     WITH made AS (
         INSERT INTO cost_ledger_internal.hold_line (hold_id, budget_id, entity, period_start, amount, expires_at)
-        SELECT DISTINCT ON (h.hold_id, n.entity) h.hold_id, b.budget_id, n.entity, '-infinity'::timestamptz, a.amount, h.expires_at
+        SELECT DISTINCT ON (h.hold_id, n.entity) h.hold_id, b.budget_id, n.entity, 'infinity'::timestamptz, a.amount, h.expires_at
         FROM cost_ledger.budget b
         CROSS JOIN cost_ledger_internal.hold h
         CROSS JOIN LATERAL (
@@ -662,7 +661,7 @@ AS $$
         RETURNING entity, amount
     )
     INSERT INTO cost_ledger_internal.budget_balance AS s (budget_id, entity, period_start, held)
-        SELECT hold_again.budget_id, m.entity, '-infinity', sum(m.amount)
+        SELECT hold_again.budget_id, m.entity, 'infinity', sum(m.amount)
         FROM made m
         GROUP BY m.entity
         ORDER BY m.entity
@@ -1070,30 +1069,27 @@ CREATE FUNCTION cost_ledger_internal.settle_calls() RETURNS trigger
 COMMENT ON FUNCTION cost_ledger_internal.settle_calls() IS
     'Trigger of call: the first that fires at the end of a transaction settles the holds of all its calls.';
 
+CREATE FUNCTION cost_ledger_internal.ends_holds() RETURNS void
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_ends_holds';
+
+COMMENT ON FUNCTION cost_ledger_internal.ends_holds() IS
+    'Has the rest of the function that calls it wait no longer than cost_ledger.decision_lock_timeout for a lock, as will what this transaction settles later. Only in functions with a SET clause.';
+
+CREATE FUNCTION cost_ledger_internal.waits_patiently() RETURNS void
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_waits_patiently';
+
+COMMENT ON FUNCTION cost_ledger_internal.waits_patiently() IS
+    'Has the rest of the function that calls it leave it to others to end a circle of waits. Only in functions with a SET clause, whose transaction has no hold yet.';
+
 CREATE FUNCTION cost_ledger_internal.give_back(hold_ids uuid[]) RETURNS void
-    LANGUAGE plpgsql VOLATILE
+    LANGUAGE c VOLATILE
     SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    -- Whoever is at a balance may take an expired line of it, so that nobody is
-    -- refused for its sake: not while we have the balance.
-    PERFORM FROM cost_ledger_internal.budget_balance s
-        JOIN (SELECT DISTINCT l.budget_id, l.entity, l.period_start FROM cost_ledger_internal.hold_line l WHERE l.hold_id = ANY (give_back.hold_ids)) l
-            USING (budget_id, entity, period_start)
-        ORDER BY s.budget_id, s.entity, s.period_start
-        FOR NO KEY UPDATE OF s;
-    WITH gone AS (
-        DELETE FROM cost_ledger_internal.hold_line l WHERE l.hold_id = ANY (give_back.hold_ids)
-        RETURNING l.budget_id, l.entity, l.period_start, l.amount
-    )
-    UPDATE cost_ledger_internal.budget_balance s SET held = s.held - g.amount
-        FROM (SELECT g.budget_id, g.entity, g.period_start, sum(g.amount) AS amount FROM gone g GROUP BY 1, 2, 3) g
-        WHERE s.budget_id = g.budget_id AND s.entity = g.entity AND s.period_start = g.period_start;
-END
-$$;
+    AS 'MODULE_PATHNAME', 'cl_give_back';
 
 COMMENT ON FUNCTION cost_ledger_internal.give_back(uuid[]) IS
-    'Takes what holds have reserved out of the balances. The caller has locked the holds.';
+    'Takes what holds have reserved out of the balances, and waits for none: of a balance that somebody has, it counts for nothing from then on, and whoever has the balance next takes it out. The caller has locked the holds.';
 
 CREATE FUNCTION cost_ledger_internal.expire_holds() RETURNS void
     LANGUAGE plpgsql VOLATILE
@@ -1102,6 +1098,7 @@ AS $$
 DECLARE
     expired uuid[];
 BEGIN
+    PERFORM cost_ledger_internal.ends_holds();
     -- Not while a budget is set, which reads what is held.
     LOCK TABLE cost_ledger_internal.budget_balance IN ROW EXCLUSIVE MODE;
     -- Those that are being settled are no business of ours.
@@ -1114,6 +1111,11 @@ BEGIN
         UPDATE cost_ledger_internal.hold h SET state = 'expired', ended_at = clock_timestamp() WHERE h.hold_id = ANY (expired);
         PERFORM cost_ledger_internal.give_back(expired);
     END IF;
+    -- What has ended while somebody had the balance.
+    PERFORM cost_ledger_internal.give_back(l.hold_ids)
+        FROM (SELECT array_agg(l.hold_id) AS hold_ids
+              FROM (SELECT l.hold_id FROM cost_ledger_internal.hold_line l WHERE l.expires_at = '-infinity' LIMIT 10000) l) l
+        WHERE l.hold_ids IS NOT NULL;
 END
 $$;
 
@@ -1232,23 +1234,6 @@ CREATE FUNCTION cost_ledger.reserve(
 COMMENT ON FUNCTION cost_ledger.reserve(text, jsonb, numeric, text, text, bigint, bigint, interval, boolean) IS
     'May this call be made? Decides by every budget that the labels (columns the call will carry; '''' is none) belong to, and holds the estimate of all of them, or of none, until the call is inserted with hold_id, release(), or ttl is over. decision is allow; warn, throttle or degrade (to the model degrade_to, of whose budgets the hold is as well), granted with a level reached; defer or stop, refused, by the budget budget_id or a pause. estimate is in the ledger''s currency; left out, it is what input_tokens and max_output_tokens cost now on the model, or unknown: then only a limit that is used up already refuses. Exact under any concurrency: what is spent through holds and held never exceeds a limit, nor is anything refused that fits. estimate_held is what the call is expected to cost, with that model. retry_after is when the period is over, or the first of the holds that are in the way. A balance that another transaction has is waited for as long as cost_ledger.decision_lock_timeout says (55P03): commit before the call of the model. hold_key makes retries safe: the same key and arguments give the same hold, for longer if ttl is longer (LC003 for other arguments, or when the hold is over). check_only tells the decision and holds nothing. Only at READ COMMITTED (25000).';
 
-CREATE FUNCTION cost_ledger_internal.sweep_holds(budget_id bigint, entity text, period_start timestamptz, at timestamptz) RETURNS void
-    LANGUAGE sql VOLATILE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    WITH gone AS (
-        DELETE FROM cost_ledger_internal.hold_line l
-        WHERE l.budget_id = sweep_holds.budget_id AND l.entity = sweep_holds.entity AND l.period_start = sweep_holds.period_start AND l.expires_at <= sweep_holds.at
-        RETURNING l.amount
-    )
-    UPDATE cost_ledger_internal.budget_balance s SET held = s.held - g.amount
-        FROM (SELECT sum(g.amount) AS amount FROM gone g) g
-        WHERE g.amount > 0 AND s.budget_id = sweep_holds.budget_id AND s.entity = sweep_holds.entity AND s.period_start = sweep_holds.period_start
-$$;
-
-COMMENT ON FUNCTION cost_ledger_internal.sweep_holds(bigint, text, timestamptz, timestamptz) IS
-    'Takes what expired holds have reserved out of one balance, which the caller has locked.';
-
 CREATE FUNCTION cost_ledger_internal.release(hold_key text) RETURNS boolean
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -1256,6 +1241,7 @@ AS $$
 DECLARE
     id uuid;
 BEGIN
+    PERFORM cost_ledger_internal.ends_holds();
     -- Not while a budget is set, which reads what is held.
     LOCK TABLE cost_ledger_internal.budget_balance IN ROW EXCLUSIVE MODE;
     UPDATE cost_ledger_internal.hold h SET state = 'released', ended_at = clock_timestamp()
@@ -1266,6 +1252,10 @@ BEGIN
     END IF;
     PERFORM cost_ledger_internal.give_back(ARRAY[id]);
     RETURN true;
+EXCEPTION WHEN lock_not_available THEN
+    RAISE EXCEPTION 'another transaction has had the hold of key "%" for too long', release.hold_key
+        USING ERRCODE = 'lock_not_available',
+              HINT = 'Who releases waits for cost_ledger.decision_lock_timeout: release again, and end each hold in a transaction of its own.';
 END
 $$;
 
