@@ -607,13 +607,17 @@ COMMENT ON FUNCTION cost_ledger_internal.kept_from(bigint) IS
 CREATE FUNCTION cost_ledger_internal.lock_balances() RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
-    -- Who asks meanwhile waits behind us no longer than this.
     SET lock_timeout = '50ms'
 AS $$
 DECLARE
     patience timestamptz := clock_timestamp() + interval '10 seconds';
+    milliseconds integer := 50;
 BEGIN
     LOOP
+        -- Who asks meanwhile waits behind us no longer than this: as long as those
+        -- need who are at it, if there are many.
+        PERFORM set_config('lock_timeout', milliseconds::text, true);
+        milliseconds := least(milliseconds + milliseconds / 2, 400);
         BEGIN
             PERFORM cost_ledger_internal.lock_rollups();
             LOCK TABLE cost_ledger_internal.budget_balance IN SHARE ROW EXCLUSIVE MODE;
@@ -671,6 +675,79 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.hold_again(bigint) IS
     'What open holds have reserved of a budget that is set now, by what reserve() was told of them.';
 
+CREATE FUNCTION cost_ledger_internal.look_back(
+    since timestamptz,
+    OUT snapshot pg_snapshot, OUT base_call_id bigint, OUT partial_xid xid8, OUT partial_call_id bigint,
+    OUT seen pg_snapshot, OUT condition text, OUT dropped_to timestamptz, OUT restated text)
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT s.snapshot, s.base_call_id, s.partial_xid, s.partial_call_id,
+           cost_ledger_internal.ledger_snapshot(pg_current_snapshot(), l.xid_offset, pg_current_xact_id()),
+           cost_ledger_internal.recorded_condition(look_back.since),
+           cost_ledger_internal.dropped_since(look_back.since),
+           -- Rows of a ledger that is not at home yet cannot be told apart.
+           CASE WHEN cost_ledger_internal.is_foreign() THEN gen_random_uuid()::text
+                ELSE format('%s %s %s %s', l.xid_offset, s.calls_from, (SELECT count(*) FROM cost_ledger_internal.reversal),
+                            (SELECT string_agg(q.call_id::text, ',' ORDER BY q.call_id) FROM cost_ledger_internal.quarantine q)) END
+    FROM cost_ledger_internal.rollup_state s
+    CROSS JOIN cost_ledger.ledger l
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.look_back(timestamptz) IS
+    'What is known in one snapshot of the past since a time: how far the rollups are, which transactions are seen, by which condition rows c of call are in balances, up to when retention has dropped calls, and what changes when it does so, or when rows are taken back or set aside.';
+
+CREATE FUNCTION cost_ledger_internal.came_since(earlier record, later record) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET row_security = off
+AS $$
+DECLARE
+    consumed text := cost_ledger_internal.batch_condition(earlier, later.snapshot, ROW(later.partial_xid, later.partial_call_id)::cost_ledger_internal.batch_end);
+    has_corrections boolean;
+BEGIN
+    -- Rollups of what was dropped have more than before; a price has taken the
+    -- place of an estimate that was read.
+    IF consumed IS NOT NULL THEN
+        EXECUTE format('SELECT EXISTS (SELECT FROM cost_ledger.call c WHERE c.corrects IS NOT NULL AND %s)', consumed) INTO has_corrections;
+    END IF;
+    IF earlier.restated IS DISTINCT FROM later.restated OR has_corrections OR (consumed IS NOT NULL AND later.dropped_to IS NOT NULL) THEN
+        RETURN NULL;
+    END IF;
+    RETURN format('%s AND c.recorded_xid >= %L AND (c.hold_id IS NOT NULL AND c.corrects IS NULL AND NOT pg_visible_in_snapshot(c.recorded_xid, %L)%s)',
+                  later.condition, pg_snapshot_xmin(CASE WHEN consumed IS NULL THEN earlier.seen ELSE earlier.snapshot END), earlier.seen,
+                  ' OR ((c.hold_id IS NULL OR c.corrects IS NOT NULL) AND ' || consumed || ')');
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.came_since(record, record) IS
+    'The rows c of call that are in balances by a later look_back() and were not by an earlier one; NULL where that cannot be told, or others are there no more.';
+
+CREATE FUNCTION cost_ledger_internal.add_past(budget_id bigint, kept_as bigint, condition text, dropped_from timestamptz DEFAULT NULL) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    SET row_security = off
+    SET jit = off
+AS $$
+BEGIN
+    EXECUTE format('INSERT INTO cost_ledger_internal.budget_balance AS b (budget_id, entity, period_start, posted, unpriced_calls, first_at, last_at)
+                    SELECT %s, q.entity, q.period_start, q.posted, q.unpriced_calls, q.first_at, q.last_at FROM (%s) q
+                    ON CONFLICT (budget_id, entity, period_start) DO UPDATE SET
+                        posted = b.posted + excluded.posted, unpriced_calls = b.unpriced_calls + excluded.unpriced_calls,
+                        first_at = least(b.first_at, excluded.first_at), last_at = greatest(b.last_at, excluded.last_at)',
+                   kept_as,
+                   cost_ledger_internal.budget_spend_query(
+                       'cost_ledger.call',
+                       condition || coalesce((SELECT string_agg(format(' AND c.%I = %L', e.key, e.value), '')
+                                              FROM cost_ledger.budget b CROSS JOIN LATERAL jsonb_each_text(b.scope) e
+                                              WHERE b.budget_id = add_past.budget_id), ''),
+                       format('b.budget_id = %s', add_past.budget_id), dropped_from));
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.add_past(bigint, bigint, text, timestamptz) IS
+    'Adds the rows c of call for which a condition holds to the balances of one budget, kept under another number until it is known what they are.';
+
 CREATE FUNCTION cost_ledger_internal.start_budget_as_owner() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -678,8 +755,14 @@ CREATE FUNCTION cost_ledger_internal.start_budget_as_owner() RETURNS trigger
     SET jit = off
 AS $$
 DECLARE
-    kept_from timestamptz;
-    dropped_to timestamptz;
+    has_past constant boolean := TG_OP <> 'DELETE' AND new.period <> 'request' AND new.metric NOT IN ('concurrent_calls', 'depth');
+    -- Others still have to do with those of a budget that is there already.
+    kept_as constant bigint := CASE TG_OP WHEN 'INSERT' THEN new.budget_id WHEN 'UPDATE' THEN - new.budget_id END;
+    since timestamptz;
+    dropped_from timestamptz;
+    earlier record;
+    later record;
+    more text;
 BEGIN
     IF TG_OP = 'DELETE' THEN
         -- Nor may anybody write a balance of it afterwards.
@@ -706,22 +789,38 @@ BEGIN
         RETURN NULL;
     END IF;
 
+    -- Nobody waits while the past is read, only while what came since is added.
+    PERFORM cost_ledger_internal.take_lock('budgets');
+    SET CONSTRAINTS cost_ledger.settle_calls, cost_ledger_internal.settle_calls IMMEDIATE;
+    SET CONSTRAINTS cost_ledger.settle_calls, cost_ledger_internal.settle_calls DEFERRED;
+    since := cost_ledger_internal.kept_from(new.budget_id);
+    SELECT * INTO earlier FROM cost_ledger_internal.look_back(since);
+    IF has_past THEN
+        PERFORM cost_ledger_internal.add_past(
+            new.budget_id, kept_as,
+            format('%s AND (c.hold_id IS NULL OR c.corrects IS NOT NULL OR c.recorded_xid IS NULL OR pg_visible_in_snapshot(c.recorded_xid, %L))',
+                   earlier.condition, earlier.seen),
+            CASE WHEN earlier.dropped_to IS NOT NULL THEN since END);
+    END IF;
+
     -- Neither refresh() nor a settlement may be between reading which budgets
     -- there are and writing their balances.
     PERFORM cost_ledger_internal.lock_balances();
     DELETE FROM cost_ledger_internal.hold_line l WHERE l.budget_id = new.budget_id;
-    DELETE FROM cost_ledger_internal.budget_balance s WHERE s.budget_id = new.budget_id;
-    kept_from := cost_ledger_internal.kept_from(new.budget_id);
-    dropped_to := CASE WHEN new.period <> 'request' AND new.metric NOT IN ('concurrent_calls', 'depth')
-                       THEN cost_ledger_internal.dropped_since(kept_from) END;
+    DELETE FROM cost_ledger_internal.budget_balance s WHERE s.budget_id = new.budget_id AND kept_as <> new.budget_id;
+    SELECT * INTO later FROM cost_ledger_internal.look_back(since);
+    IF has_past THEN
+        more := cost_ledger_internal.came_since(earlier, later);
+        IF more IS NULL THEN
+            DELETE FROM cost_ledger_internal.budget_balance s WHERE s.budget_id = kept_as;
+            more := later.condition;
+            dropped_from := CASE WHEN later.dropped_to IS NOT NULL THEN since END;
+        END IF;
+        PERFORM cost_ledger_internal.add_past(new.budget_id, kept_as, more, dropped_from);
+        UPDATE cost_ledger_internal.budget_balance s SET budget_id = new.budget_id WHERE s.budget_id = kept_as AND kept_as <> new.budget_id;
+    END IF;
     PERFORM cost_ledger_internal.note_gap(new.budget_id, new.name,
-        CASE WHEN NOT cost_ledger_internal.is_in_rollups(new.scope, new.each_of, new.metric) THEN dropped_to END);
-    EXECUTE format('INSERT INTO cost_ledger_internal.budget_balance (budget_id, entity, period_start, posted, unpriced_calls, first_at, last_at) %s',
-                   cost_ledger_internal.budget_spend_query('cost_ledger.call',
-                                                  cost_ledger_internal.recorded_condition(kept_from)
-                                                  || coalesce((SELECT string_agg(format(' AND c.%I = %L', e.key, e.value), '') FROM jsonb_each_text(new.scope) e), ''),
-                                                  format('b.budget_id = %s', new.budget_id),
-                                                  CASE WHEN dropped_to IS NOT NULL THEN kept_from END));
+        CASE WHEN has_past AND NOT cost_ledger_internal.is_in_rollups(new.scope, new.each_of, new.metric) THEN later.dropped_to END);
     PERFORM cost_ledger_internal.hold_again(new.budget_id);
     -- What was reached before anybody asked is recorded, and nobody is called.
     -- A new budget has no limit yet: its first version comes after it.
@@ -738,7 +837,7 @@ CREATE FUNCTION cost_ledger_internal.start_budget() RETURNS trigger
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger_internal.start_budget() IS
-    'Trigger of budget: one that is new, counts otherwise or is switched on again starts with what was spent already in the period and the one before (as rollups have it, where retention has dropped the calls; else from then on, see budget_gap), and with what open holds have reserved; thresholds reached by that are seeded. Refresh and settlements wait meanwhile.';
+    'Trigger of budget: one that is new, counts otherwise or is switched on again starts with what was spent already in the period and the one before (as rollups have it, where retention has dropped the calls; else from then on, see budget_gap), and with what open holds have reserved; thresholds reached by that are seeded. Others wait only while what came since the past was read is added.';
 
 CREATE FUNCTION cost_ledger_internal.start_limit_as_owner() RETURNS trigger
     LANGUAGE plpgsql
@@ -897,7 +996,7 @@ BEGIN
         RETURNING b.budget_id INTO id;
     is_new := FOUND;
     IF NOT is_new THEN
-        SELECT b.budget_id INTO STRICT id FROM cost_ledger.budget b WHERE b.name = set_budget.name FOR UPDATE;
+        SELECT b.budget_id INTO STRICT id FROM cost_ledger.budget b WHERE b.name = set_budget.name FOR NO KEY UPDATE;
     END IF;
 
     -- The limit first: what the budget has reached when it starts is measured by
