@@ -574,11 +574,16 @@ PG_FUNCTION_INFO_V1(cl_give_back);
 Datum
 cl_give_back(PG_FUNCTION_ARGS)
 {
+	int			outer;
+
 	if (PG_ARGISNULL(0))
 		PG_RETURN_VOID();
+	outer = NewGUCNestLevel();
+	set_up();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to the executor");
 	(void) give_back(PG_GETARG_DATUM(0));
 	SPI_finish();
+	AtEOXact_GUC(true, outer);
 	PG_RETURN_VOID();
 }

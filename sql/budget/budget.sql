@@ -610,10 +610,10 @@ CREATE FUNCTION cost_ledger_internal.lock_balances() RETURNS void
     SET lock_timeout = '50ms'
 AS $$
 DECLARE
-    patience timestamptz := clock_timestamp() + interval '10 seconds';
     milliseconds integer := 50;
 BEGIN
-    LOOP
+    -- 10 seconds in all, by no clock, which may be set meanwhile.
+    FOR attempt IN 1 .. 20 LOOP
         -- Who asks meanwhile waits behind us no longer than this: as long as those
         -- need who are at it, if there are many.
         PERFORM set_config('lock_timeout', milliseconds::text, true);
@@ -623,14 +623,12 @@ BEGIN
             LOCK TABLE cost_ledger_internal.budget_balance IN SHARE ROW EXCLUSIVE MODE;
             RETURN;
         EXCEPTION WHEN lock_not_available THEN
-            IF clock_timestamp() > patience THEN
-                RAISE EXCEPTION 'a transaction that has reserved or settled is still open'
-                    USING ERRCODE = 'lock_not_available',
-                          HINT = 'Commit the transaction of reserve() before the call of the model; then set the budget again.';
-            END IF;
+            PERFORM pg_sleep(0.2);
         END;
-        PERFORM pg_sleep(0.2);
     END LOOP;
+    RAISE EXCEPTION 'a transaction that has reserved or settled is still open'
+        USING ERRCODE = 'lock_not_available',
+              HINT = 'Commit the transaction of reserve() before the call of the model; then set the budget again.';
 END
 $$;
 
