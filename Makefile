@@ -35,6 +35,7 @@ OBJS = \
 	src/budget_balance.o \
 	src/budget_query.o \
 	src/budget_request.o \
+	src/budget_wait.o \
 	src/budget_gate.o \
 	src/budget_decision.o \
 	src/budget_hold.o \

@@ -144,7 +144,7 @@ first_expiry(const Candidate *candidate, const Request *request)
 	TimestampTzGetDatum(request->at)};
 
 	if (cl_ask(&plan, "SELECT l.expires_at FROM cost_ledger_internal.hold_line l "
-			"WHERE l.budget_id = $1 AND l.entity = $2 AND l.period_start = '-infinity' AND l.expires_at > $3 "
+			"WHERE l.budget_id = $1 AND l.entity = $2 AND l.period_start = 'infinity' AND l.expires_at > $3 "
 			"ORDER BY l.expires_at LIMIT 1", 3, types, values, NULL) == 0)
 		return DT_NOEND;
 	return cl_time_result(0, 1);

@@ -22,6 +22,9 @@
 
 /* ---- which budgets ---- */
 
+/* As many lines that are over are read with a gate, rather than taken out. */
+#define MAX_OVER 16
+
 /*
  * A limit of tokens that lets calls by of which it knows none is no limit.
  */
@@ -194,8 +197,10 @@ read_posted(Candidate *candidate, const Books *books, TupleTableSlot *row)
 	candidate->first_minute = DT_NOEND;
 	if (budget->period_length == 0)
 	{
-		if (cl_find_balance(books, budget->budget_id, candidate->entity, candidate->period_start, row))
-			candidate->posted = cl_amount_of(row, BALANCE_POSTED);
+		if (!cl_find_balance(books, budget->budget_id, candidate->entity, candidate->period_start, row))
+			return;
+		candidate->posted = cl_amount_of(row, BALANCE_POSTED);
+		candidate->first_at = Min(candidate->first_at, cl_time_of(row, BALANCE_FIRST_AT));
 		return;
 	}
 	scan = cl_begin_balances(books, budget->budget_id, candidate->entity, candidate->period_start);
@@ -206,55 +211,61 @@ read_posted(Candidate *candidate, const Books *books, TupleTableSlot *row)
 		if (candidate->first_minute == DT_NOEND && !cl_numeric_is_zero(posted) && !cl_numeric_is_negative(posted))
 			candidate->first_minute = cl_time_of(row, BALANCE_PERIOD_START);
 		candidate->posted = cl_numeric_add(candidate->posted, posted);
+		candidate->first_at = Min(candidate->first_at, cl_time_of(row, BALANCE_FIRST_AT));
 	}
 }
 
 /*
- * What is held, less what has expired; and how much is about to.
+ * What is held, by the gate.
  */
 static void
-read_held(Candidate *candidate, const Books *books, TupleTableSlot *row)
+read_gate(Candidate *candidate, const Books *books, TupleTableSlot *row)
 {
-	if (candidate->gate == NULL)
-	{
-		candidate->is_known = cl_find_balance(books, candidate->budget->budget_id, candidate->entity, DT_NOBEGIN, row);
-		candidate->held = candidate->is_known ? cl_amount_of(row, BALANCE_HELD) : cl_numeric_from_int64(0);
-		candidate->first_at = candidate->is_known ? cl_time_of(row, BALANCE_FIRST_AT) : DT_NOEND;
-		return;
-	}
-	candidate->is_known = true;
-	candidate->held = cl_amount_of(candidate->gate, BALANCE_HELD);
-	candidate->first_at = cl_time_of(candidate->gate, BALANCE_FIRST_AT);
+	if (candidate->gate != NULL)
+		row = candidate->gate;
+	candidate->is_known = candidate->gate != NULL ||
+		cl_find_balance(books, candidate->budget->budget_id, candidate->entity, GATE, row);
+	candidate->held = candidate->is_known ? cl_amount_of(row, BALANCE_HELD) : cl_numeric_from_int64(0);
+	candidate->first_at = candidate->is_known ? cl_time_of(row, BALANCE_FIRST_AT) : DT_NOEND;
 }
 
+/*
+ * Less what is over by a time; and how much is about to be.
+ */
 static void
-read_expired(Candidate *candidate, const Books *books, TupleTableSlot *row, TimestampTz at)
+read_lines(Candidate *candidate, const Books *books, TupleTableSlot *row, TimestampTz at, TimestampTz over_at)
 {
-	IndexScanDesc scan;
+	IndexScanDesc scan = cl_begin_lines(books, candidate->budget->budget_id, candidate->entity, at + USECS_PER_SEC);
 
 	candidate->expiring = cl_numeric_from_int64(0);
 	candidate->has_expired = false;
-	scan = cl_begin_lines(books, candidate->budget->budget_id, candidate->entity, at + USECS_PER_SEC);
+	candidate->nover = 0;
 	while (cl_next_row(scan, row))
 	{
 		Numeric		amount = cl_amount_of(row, LINE_AMOUNT);
+		TimestampTz expires_at = cl_time_of(row, LINE_EXPIRES_AT);
 
-		if (cl_time_of(row, LINE_EXPIRES_AT) > at)
+		if (expires_at > over_at)
 		{
 			candidate->expiring = cl_numeric_add(candidate->expiring, amount);
 			continue;
 		}
-		candidate->has_expired = true;
 		candidate->held = cl_numeric_sub(candidate->held, amount);
+		if (expires_at == DT_NOBEGIN)
+			candidate->nover++;
+		else
+			candidate->has_expired = true;
 	}
 }
 
 /*
- * Reads what is posted and held: of gates that are ours as it stands there, of
- * others as it is committed.
+ * Reads what is posted and held, by one snapshot of now; of gates that are ours,
+ * as it stands there.  A hold that has ended counts for nothing, and what was
+ * posted for it is in the same snapshot.  One that has expired may be being
+ * settled: once gates have been swept, only what was taken out of them is over.
  */
 void
-cl_look(Books *books, List *candidates, TimestampTz at)
+cl_look(Books *books, List *candidates, TimestampTz at, bool are_swept)
 {
 	TupleTableSlot *balance = cl_make_row(&books->balances);
 	TupleTableSlot *line = cl_make_row(&books->lines);
@@ -267,9 +278,9 @@ cl_look(Books *books, List *candidates, TimestampTz at)
 
 		if (!cl_has_balance(candidate))
 			continue;
-		read_held(candidate, books, balance);
+		read_gate(candidate, books, balance);
 		read_posted(candidate, books, balance);
-		read_expired(candidate, books, line, at);
+		read_lines(candidate, books, line, at, are_swept && cl_is_held(candidate) ? DT_NOBEGIN : at);
 	}
 }
 
@@ -305,7 +316,7 @@ cl_take_gates(Books *books, List *candidates, TimestampTz at)
 		if (!cl_is_held(candidate) && !(is_clock && cl_has_balance(candidate) && candidate->first_at == DT_NOEND))
 			continue;
 		candidate->gate = cl_make_row(&books->balances);
-		cl_take_balance(books, candidate->budget->budget_id, candidate->entity, DT_NOBEGIN, candidate->gate);
+		cl_take_balance(books, candidate->budget->budget_id, candidate->entity, GATE, candidate->gate);
 		if (is_clock)
 			start_clock(books, candidate->gate, at);
 	}
@@ -333,23 +344,66 @@ cl_renew(List *candidates, TimestampTz at)
 }
 
 /*
- * Takes what has expired out of a gate, which is then read anew.
+ * Takes a line that is over, if nobody has it: who has is settling or extending
+ * it, and it counts until that is done.
+ */
+static Numeric
+take_over(Books *books, TupleTableSlot *line, TimestampTz at)
+{
+	if (!cl_try_lock_row(&books->lines, line, LockTupleExclusive) || cl_time_of(line, LINE_EXPIRES_AT) > at)
+		return cl_numeric_from_int64(0);
+	cl_delete_row(&books->lines, line);
+	return cl_amount_of(line, LINE_AMOUNT);
+}
+
+/*
+ * Takes what is over out of a gate that is ours.
  */
 static void
 sweep(Books *books, const Candidate *candidate)
 {
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, TEXTOID, TIMESTAMPTZOID};
-	Datum		values[] = {Int64GetDatum(candidate->budget->budget_id), CStringGetTextDatum(candidate->entity),
-	TimestampTzGetDatum(GetCurrentTimestamp())};
+	const int	column = BALANCE_HELD;
+	TupleTableSlot *line = cl_make_row(&books->lines);
+	TimestampTz at = GetCurrentTimestamp();
+	Numeric		over = cl_numeric_from_int64(0);
+	IndexScanDesc scan;
+	Datum		held;
 
-	cl_ask(&plan, "SELECT cost_ledger_internal.sweep_holds($1, $2, '-infinity', $3)", 3, types, values, NULL);
+	scan = cl_begin_lines(books, candidate->budget->budget_id, candidate->entity, at);
+	while (cl_next_row(scan, line))
+		over = cl_numeric_add(over, take_over(books, line, at));
+	held = NumericGetDatum(cl_numeric_sub(cl_amount_of(candidate->gate, BALANCE_HELD), over));
+	cl_update_row(&books->balances, candidate->gate, &column, &held, NULL, 1);
 	cl_see_books(books);
-	cl_take_balance(books, candidate->budget->budget_id, candidate->entity, DT_NOBEGIN, candidate->gate);
 }
 
+/*
+ * Takes out of the gates what has expired; whether there was any.
+ */
+bool
+cl_sweep_expired(Books *books, List *candidates)
+{
+	bool		has_swept = false;
+	ListCell   *cell;
+
+	foreach(cell, candidates)
+	{
+		const Candidate *candidate = lfirst(cell);
+
+		if (!cl_is_held(candidate) || !candidate->has_expired)
+			continue;
+		sweep(books, candidate);
+		has_swept = true;
+	}
+	return has_swept;
+}
+
+/*
+ * Holds that have ended while somebody had the gate stay there until it is
+ * worth the while.
+ */
 void
-cl_sweep_all(Books *books, List *candidates)
+cl_sweep_over(Books *books, List *candidates)
 {
 	ListCell   *cell;
 
@@ -357,7 +411,7 @@ cl_sweep_all(Books *books, List *candidates)
 	{
 		const Candidate *candidate = lfirst(cell);
 
-		if (cl_is_held(candidate) && candidate->has_expired)
+		if (cl_is_held(candidate) && candidate->nover >= MAX_OVER)
 			sweep(books, candidate);
 	}
 }

@@ -9,6 +9,7 @@
 #include "budget_balance.h"
 #include "budget_hold.h"
 #include "budget_query.h"
+#include "budget_wait.h"
 #include "catalog/pg_type.h"
 #include "json_build.h"
 #include "ledger.h"
@@ -106,7 +107,7 @@ write_line(Books *books, const Candidate *candidate, const Answer *answer, const
 	put_value(row, LINE_HOLD_ID, UUIDPGetDatum(&answer->hold_id));
 	put_value(row, LINE_BUDGET_ID, Int64GetDatum(candidate->budget->budget_id));
 	put_text(row, LINE_ENTITY, candidate->entity);
-	put_value(row, LINE_PERIOD_START, TimestampTzGetDatum(DT_NOBEGIN));
+	put_value(row, LINE_PERIOD_START, TimestampTzGetDatum(GATE));
 	put_value(row, LINE_AMOUNT, NumericGetDatum(candidate->asked));
 	put_value(row, LINE_EXPIRES_AT, TimestampTzGetDatum(expiry(request)));
 	ExecStoreVirtualTuple(row);
@@ -169,6 +170,15 @@ static const char *const retry_query =
 	"FROM cost_ledger_internal.hold h WHERE h.hold_key = $1";
 
 static void
+refuse_ended(const Request *request)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CL_EVENT_KEY_CONFLICT),
+			 errmsg("the hold of key \"%s\" is over", TextDatumGetCString(request->hold_key)),
+			 errhint("It was released or has expired: reserve again with a new key.")));
+}
+
+static void
 refuse_retry(const Request *request, const char *state, TimestampTz expires_at)
 {
 	if (!DatumGetBool(cl_result(0, 2, NULL)))
@@ -178,14 +188,12 @@ refuse_retry(const Request *request, const char *state, TimestampTz expires_at)
 				 errhint("Send a retry with the same arguments, and a new request with a new key.")));
 	if (strcmp(state, "released") == 0 || strcmp(state, "expired") == 0 ||
 		(strcmp(state, "open") == 0 && expires_at <= request->at))
-		ereport(ERROR,
-				(errcode(ERRCODE_CL_EVENT_KEY_CONFLICT),
-				 errmsg("the hold of key \"%s\" is over", TextDatumGetCString(request->hold_key)),
-				 errhint("It was released or has expired: reserve again with a new key.")));
+		refuse_ended(request);
 }
 
 /*
- * A retry that asks for longer gets it, in the order hold, then lines.
+ * A retry that asks for longer gets it, in the order hold, then lines; not when
+ * somebody has just taken a line because it had expired.
  */
 static void
 extend(const Request *request)
@@ -194,10 +202,14 @@ extend(const Request *request)
 	Oid			types[] = {TEXTOID, TIMESTAMPTZOID, INTERVALOID};
 	Datum		values[] = {request->hold_key, TimestampTzGetDatum(request->at), IntervalPGetDatum(request->ttl)};
 
+	cl_note_ended_holds();
 	cl_ask(&plan, "WITH longer AS (UPDATE cost_ledger_internal.hold h SET expires_at = $2 + $3 "
-		" WHERE h.hold_key = $1 AND h.state = 'open' AND h.expires_at > $2 AND h.expires_at < $2 + $3 RETURNING h.hold_id) "
-		"UPDATE cost_ledger_internal.hold_line l SET expires_at = $2 + $3 FROM longer h WHERE l.hold_id = h.hold_id",
-		3, types, values, NULL);
+		   "  WHERE h.hold_key = $1 AND h.state = 'open' AND h.expires_at > clock_timestamp() AND h.expires_at < $2 + $3 RETURNING h.hold_id), "
+		   "lines AS (UPDATE cost_ledger_internal.hold_line l SET expires_at = $2 + $3 FROM longer h WHERE l.hold_id = h.hold_id RETURNING 1) "
+		   "SELECT (SELECT count(*) FROM lines) < (SELECT count(*) FROM longer h JOIN cost_ledger_internal.hold_line l USING (hold_id))",
+		   3, types, values, NULL);
+	if (DatumGetBool(cl_result(0, 1, NULL)))
+		refuse_ended(request);
 }
 
 /*

@@ -15,28 +15,17 @@
 #include "budget_query.h"
 #include "budget_refusal.h"
 #include "budget_request.h"
+#include "budget_wait.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "ledger.h"
 #include "miscadmin.h"
-#include "reserve.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
 
-static int	decision_lock_timeout = 2000;
-
-void
-cl_reserve_init(void)
-{
-	DefineCustomIntVariable("cost_ledger.decision_lock_timeout",
-							"How long reserve() waits for a balance that another transaction has.",
-							"Longer waits hide a transaction that stays open around a call of a model. 0 waits for ever.",
-							&decision_lock_timeout, 2000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS,
-							NULL, NULL, NULL);
-}
 /*
  * The kill switch is before everything.
  */
@@ -88,9 +77,8 @@ held_estimate(const Answer *answer, const Request *request)
 }
 
 static void
-ask_budgets(Books *books, Answer *answer, List *candidates, const Request *request, bool (*has_room) (const Candidate *, const Request *))
+answer_by_balances(Answer *answer, List *candidates, const Request *request, bool (*has_room) (const Candidate *, const Request *))
 {
-	cl_look(books, candidates, request->at);
 	cl_measure_all(candidates, request);
 	cl_decide(answer, candidates, request, has_room);
 	answer->is_unpriced = request->is_unpriced;
@@ -98,6 +86,13 @@ ask_budgets(Books *books, Answer *answer, List *candidates, const Request *reque
 		answer->reason = psprintf("model \"%s\" has no price: %s is held of what it costs", cl_label_value(&request->wanted, "model"),
 								  request->estimate ? "as much as the ledger says" : "nothing");
 	answer->estimate = held_estimate(answer, request);
+}
+
+static void
+ask_budgets(Books *books, Answer *answer, List *candidates, const Request *request, bool (*has_room) (const Candidate *, const Request *))
+{
+	cl_look(books, candidates, request->at, false);
+	answer_by_balances(answer, candidates, request, has_room);
 }
 
 /*
@@ -160,12 +155,16 @@ hold_all(Books *books, Answer *answer, List *candidates, Request *request, Datum
 {
 	if (!get_gates(books, answer, candidates, request))
 		return false;
+	cl_note_gates();
 	request->at = GetCurrentTimestamp();
 	cl_renew(candidates, request->at);
-	ask_budgets(books, answer, candidates, request, cl_fits_as_held);
+	cl_look(books, candidates, request->at, false);
+	if (cl_sweep_expired(books, candidates))
+		cl_look(books, candidates, request->at, true);
+	answer_by_balances(answer, candidates, request, cl_fits_as_held);
+	cl_sweep_over(books, candidates);
 	if (answer->is_refused)
 		return false;
-	cl_sweep_all(books, candidates);
 	return cl_hold(books, answer, candidates, request, request_doc);
 }
 
@@ -227,39 +226,6 @@ answer_request(FunctionCallInfo fcinfo, Request *request, Answer *answer, int64 
 		cl_remember_run(request);
 }
 
-/*
- * A wait that is over: what to do is not what the executor says.
- */
-static void
-explain_wait(MemoryContext caller)
-{
-	ErrorData  *error;
-
-	if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
-		PG_RE_THROW();
-	MemoryContextSwitchTo(caller);
-	error = CopyErrorData();
-	FlushErrorState();
-	error->message = pstrdup("another transaction has had the balance of a budget for too long");
-	error->hint = pstrdup("Commit the transaction of reserve() before the call of the model; reserve() waits for cost_ledger.decision_lock_timeout.");
-	ReThrowError(error);
-}
-
-/*
- * The shorter of the session's own lock_timeout and ours.
- */
-static void
-limit_waits(void)
-{
-	int			own = atoi(GetConfigOptionByName("lock_timeout", NULL, false));
-	char		value[16];
-
-	if (decision_lock_timeout == 0 || (own > 0 && own < decision_lock_timeout))
-		return;
-	snprintf(value, sizeof(value), "%d", decision_lock_timeout);
-	(void) set_config_option("lock_timeout", value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-}
-
 static void
 put_answer(FunctionCallInfo fcinfo, const Answer *answer, int64 budget_id, TimestampTz at)
 {
@@ -314,14 +280,14 @@ cl_reserve(PG_FUNCTION_ARGS)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to the executor");
 	cl_read_request(fcinfo, &request);
-	limit_waits();
+	cl_wait_briefly();
 	PG_TRY();
 	{
 		answer_request(fcinfo, &request, &answer, &budget_id);
 	}
 	PG_CATCH();
 	{
-		explain_wait(caller);
+		cl_explain_wait(caller, "another transaction has had the balance of a budget for too long");
 	}
 	PG_END_TRY();
 	AtEOXact_GUC(true, settings);

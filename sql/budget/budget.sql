@@ -404,6 +404,7 @@ DECLARE
     posted text := format('(%s) AND (c.hold_id IS NULL OR c.corrects IS NOT NULL)', condition);
     exchanged text := format('(%s) AND %s', condition, cost_ledger_internal.brings_price('h'));
 BEGIN
+    PERFORM cost_ledger_internal.waits_patiently();
     -- Holds before balances, as everywhere.
     IF exchanges THEN
         EXECUTE 'SELECT FROM cost_ledger_internal.hold h, cost_ledger.call c WHERE ' || exchanged || ' ORDER BY h.hold_id FOR UPDATE OF h';
@@ -542,9 +543,7 @@ BEGIN
                        format('b.budget_id = %s', remake_balance.budget_id)),
                    remake_balance.entity, remake_balance.period_start)
         INTO made;
-    IF made.budget_id IS NULL AND balance.held = 0 AND (balance.period_start > '-infinity' OR balance.entity <> '')
-       AND NOT EXISTS (SELECT FROM cost_ledger_internal.hold_line l
-                       WHERE l.budget_id = remake_balance.budget_id AND l.entity = remake_balance.entity AND l.period_start = remake_balance.period_start) THEN
+    IF made.budget_id IS NULL THEN
         DELETE FROM cost_ledger_internal.budget_balance s
             WHERE s.budget_id = remake_balance.budget_id AND s.entity = remake_balance.entity AND s.period_start = remake_balance.period_start;
         RETURN;
@@ -608,26 +607,28 @@ COMMENT ON FUNCTION cost_ledger_internal.kept_from(bigint) IS
 CREATE FUNCTION cost_ledger_internal.lock_balances() RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
-    -- Who asks meanwhile waits behind us no longer than this.
     SET lock_timeout = '50ms'
 AS $$
 DECLARE
-    patience timestamptz := clock_timestamp() + interval '10 seconds';
+    milliseconds integer := 50;
 BEGIN
-    LOOP
+    -- 10 seconds in all, by no clock, which may be set meanwhile.
+    FOR attempt IN 1 .. 20 LOOP
+        -- Who asks meanwhile waits behind us no longer than this: as long as those
+        -- need who are at it, if there are many.
+        PERFORM set_config('lock_timeout', milliseconds::text, true);
+        milliseconds := least(milliseconds + milliseconds / 2, 400);
         BEGIN
             PERFORM cost_ledger_internal.lock_rollups();
             LOCK TABLE cost_ledger_internal.budget_balance IN SHARE ROW EXCLUSIVE MODE;
             RETURN;
         EXCEPTION WHEN lock_not_available THEN
-            IF clock_timestamp() > patience THEN
-                RAISE EXCEPTION 'a transaction that has reserved or settled is still open'
-                    USING ERRCODE = 'lock_not_available',
-                          HINT = 'Commit the transaction of reserve() before the call of the model; then set the budget again.';
-            END IF;
+            PERFORM pg_sleep(0.2);
         END;
-        PERFORM pg_sleep(0.2);
     END LOOP;
+    RAISE EXCEPTION 'a transaction that has reserved or settled is still open'
+        USING ERRCODE = 'lock_not_available',
+              HINT = 'Commit the transaction of reserve() before the call of the model; then set the budget again.';
 END
 $$;
 
@@ -640,7 +641,7 @@ CREATE FUNCTION cost_ledger_internal.hold_again(budget_id bigint) RETURNS void
 AS $$
     WITH made AS (
         INSERT INTO cost_ledger_internal.hold_line (hold_id, budget_id, entity, period_start, amount, expires_at)
-        SELECT DISTINCT ON (h.hold_id, n.entity) h.hold_id, b.budget_id, n.entity, '-infinity'::timestamptz, a.amount, h.expires_at
+        SELECT DISTINCT ON (h.hold_id, n.entity) h.hold_id, b.budget_id, n.entity, 'infinity'::timestamptz, a.amount, h.expires_at
         FROM cost_ledger.budget b
         CROSS JOIN cost_ledger_internal.hold h
         CROSS JOIN LATERAL (
@@ -663,7 +664,7 @@ AS $$
         RETURNING entity, amount
     )
     INSERT INTO cost_ledger_internal.budget_balance AS s (budget_id, entity, period_start, held)
-        SELECT hold_again.budget_id, m.entity, '-infinity', sum(m.amount)
+        SELECT hold_again.budget_id, m.entity, 'infinity', sum(m.amount)
         FROM made m
         GROUP BY m.entity
         ORDER BY m.entity
@@ -673,6 +674,79 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.hold_again(bigint) IS
     'What open holds have reserved of a budget that is set now, by what reserve() was told of them.';
 
+CREATE FUNCTION cost_ledger_internal.look_back(
+    since timestamptz,
+    OUT snapshot pg_snapshot, OUT base_call_id bigint, OUT partial_xid xid8, OUT partial_call_id bigint,
+    OUT seen pg_snapshot, OUT condition text, OUT dropped_to timestamptz, OUT restated text)
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT s.snapshot, s.base_call_id, s.partial_xid, s.partial_call_id,
+           cost_ledger_internal.ledger_snapshot(pg_current_snapshot(), l.xid_offset, pg_current_xact_id()),
+           cost_ledger_internal.recorded_condition(look_back.since),
+           cost_ledger_internal.dropped_since(look_back.since),
+           -- Rows of a ledger that is not at home yet cannot be told apart.
+           CASE WHEN cost_ledger_internal.is_foreign() THEN gen_random_uuid()::text
+                ELSE format('%s %s %s %s', l.xid_offset, s.calls_from, (SELECT count(*) FROM cost_ledger_internal.reversal),
+                            (SELECT string_agg(q.call_id::text, ',' ORDER BY q.call_id) FROM cost_ledger_internal.quarantine q)) END
+    FROM cost_ledger_internal.rollup_state s
+    CROSS JOIN cost_ledger.ledger l
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.look_back(timestamptz) IS
+    'What is known in one snapshot of the past since a time: how far the rollups are, which transactions are seen, by which condition rows c of call are in balances, up to when retention has dropped calls, and what changes when it does so, or when rows are taken back or set aside.';
+
+CREATE FUNCTION cost_ledger_internal.came_since(earlier record, later record) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET row_security = off
+AS $$
+DECLARE
+    consumed text := cost_ledger_internal.batch_condition(earlier, later.snapshot, ROW(later.partial_xid, later.partial_call_id)::cost_ledger_internal.batch_end);
+    has_corrections boolean;
+BEGIN
+    -- Rollups of what was dropped have more than before; a price has taken the
+    -- place of an estimate that was read.
+    IF consumed IS NOT NULL THEN
+        EXECUTE format('SELECT EXISTS (SELECT FROM cost_ledger.call c WHERE c.corrects IS NOT NULL AND %s)', consumed) INTO has_corrections;
+    END IF;
+    IF earlier.restated IS DISTINCT FROM later.restated OR has_corrections OR (consumed IS NOT NULL AND later.dropped_to IS NOT NULL) THEN
+        RETURN NULL;
+    END IF;
+    RETURN format('%s AND c.recorded_xid >= %L AND (c.hold_id IS NOT NULL AND c.corrects IS NULL AND NOT pg_visible_in_snapshot(c.recorded_xid, %L)%s)',
+                  later.condition, pg_snapshot_xmin(CASE WHEN consumed IS NULL THEN earlier.seen ELSE earlier.snapshot END), earlier.seen,
+                  ' OR ((c.hold_id IS NULL OR c.corrects IS NOT NULL) AND ' || consumed || ')');
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.came_since(record, record) IS
+    'The rows c of call that are in balances by a later look_back() and were not by an earlier one; NULL where that cannot be told, or others are there no more.';
+
+CREATE FUNCTION cost_ledger_internal.add_past(budget_id bigint, kept_as bigint, condition text, dropped_from timestamptz DEFAULT NULL) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    SET row_security = off
+    SET jit = off
+AS $$
+BEGIN
+    EXECUTE format('INSERT INTO cost_ledger_internal.budget_balance AS b (budget_id, entity, period_start, posted, unpriced_calls, first_at, last_at)
+                    SELECT %s, q.entity, q.period_start, q.posted, q.unpriced_calls, q.first_at, q.last_at FROM (%s) q
+                    ON CONFLICT (budget_id, entity, period_start) DO UPDATE SET
+                        posted = b.posted + excluded.posted, unpriced_calls = b.unpriced_calls + excluded.unpriced_calls,
+                        first_at = least(b.first_at, excluded.first_at), last_at = greatest(b.last_at, excluded.last_at)',
+                   kept_as,
+                   cost_ledger_internal.budget_spend_query(
+                       'cost_ledger.call',
+                       condition || coalesce((SELECT string_agg(format(' AND c.%I = %L', e.key, e.value), '')
+                                              FROM cost_ledger.budget b CROSS JOIN LATERAL jsonb_each_text(b.scope) e
+                                              WHERE b.budget_id = add_past.budget_id), ''),
+                       format('b.budget_id = %s', add_past.budget_id), dropped_from));
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.add_past(bigint, bigint, text, timestamptz) IS
+    'Adds the rows c of call for which a condition holds to the balances of one budget, kept under another number until it is known what they are.';
+
 CREATE FUNCTION cost_ledger_internal.start_budget_as_owner() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -680,8 +754,14 @@ CREATE FUNCTION cost_ledger_internal.start_budget_as_owner() RETURNS trigger
     SET jit = off
 AS $$
 DECLARE
-    kept_from timestamptz;
-    dropped_to timestamptz;
+    has_past constant boolean := TG_OP <> 'DELETE' AND new.period <> 'request' AND new.metric NOT IN ('concurrent_calls', 'depth');
+    -- Others still have to do with those of a budget that is there already.
+    kept_as constant bigint := CASE TG_OP WHEN 'INSERT' THEN new.budget_id WHEN 'UPDATE' THEN - new.budget_id END;
+    since timestamptz;
+    dropped_from timestamptz;
+    earlier record;
+    later record;
+    more text;
 BEGIN
     IF TG_OP = 'DELETE' THEN
         -- Nor may anybody write a balance of it afterwards.
@@ -708,22 +788,38 @@ BEGIN
         RETURN NULL;
     END IF;
 
+    -- Nobody waits while the past is read, only while what came since is added.
+    PERFORM cost_ledger_internal.take_lock('budgets');
+    SET CONSTRAINTS cost_ledger.settle_calls, cost_ledger_internal.settle_calls IMMEDIATE;
+    SET CONSTRAINTS cost_ledger.settle_calls, cost_ledger_internal.settle_calls DEFERRED;
+    since := cost_ledger_internal.kept_from(new.budget_id);
+    SELECT * INTO earlier FROM cost_ledger_internal.look_back(since);
+    IF has_past THEN
+        PERFORM cost_ledger_internal.add_past(
+            new.budget_id, kept_as,
+            format('%s AND (c.hold_id IS NULL OR c.corrects IS NOT NULL OR c.recorded_xid IS NULL OR pg_visible_in_snapshot(c.recorded_xid, %L))',
+                   earlier.condition, earlier.seen),
+            CASE WHEN earlier.dropped_to IS NOT NULL THEN since END);
+    END IF;
+
     -- Neither refresh() nor a settlement may be between reading which budgets
     -- there are and writing their balances.
     PERFORM cost_ledger_internal.lock_balances();
     DELETE FROM cost_ledger_internal.hold_line l WHERE l.budget_id = new.budget_id;
-    DELETE FROM cost_ledger_internal.budget_balance s WHERE s.budget_id = new.budget_id;
-    kept_from := cost_ledger_internal.kept_from(new.budget_id);
-    dropped_to := CASE WHEN new.period <> 'request' AND new.metric NOT IN ('concurrent_calls', 'depth')
-                       THEN cost_ledger_internal.dropped_since(kept_from) END;
+    DELETE FROM cost_ledger_internal.budget_balance s WHERE s.budget_id = new.budget_id AND kept_as <> new.budget_id;
+    SELECT * INTO later FROM cost_ledger_internal.look_back(since);
+    IF has_past THEN
+        more := cost_ledger_internal.came_since(earlier, later);
+        IF more IS NULL THEN
+            DELETE FROM cost_ledger_internal.budget_balance s WHERE s.budget_id = kept_as;
+            more := later.condition;
+            dropped_from := CASE WHEN later.dropped_to IS NOT NULL THEN since END;
+        END IF;
+        PERFORM cost_ledger_internal.add_past(new.budget_id, kept_as, more, dropped_from);
+        UPDATE cost_ledger_internal.budget_balance s SET budget_id = new.budget_id WHERE s.budget_id = kept_as AND kept_as <> new.budget_id;
+    END IF;
     PERFORM cost_ledger_internal.note_gap(new.budget_id, new.name,
-        CASE WHEN NOT cost_ledger_internal.is_in_rollups(new.scope, new.each_of, new.metric) THEN dropped_to END);
-    EXECUTE format('INSERT INTO cost_ledger_internal.budget_balance (budget_id, entity, period_start, posted, unpriced_calls, first_at, last_at) %s',
-                   cost_ledger_internal.budget_spend_query('cost_ledger.call',
-                                                  cost_ledger_internal.recorded_condition(kept_from)
-                                                  || coalesce((SELECT string_agg(format(' AND c.%I = %L', e.key, e.value), '') FROM jsonb_each_text(new.scope) e), ''),
-                                                  format('b.budget_id = %s', new.budget_id),
-                                                  CASE WHEN dropped_to IS NOT NULL THEN kept_from END));
+        CASE WHEN has_past AND NOT cost_ledger_internal.is_in_rollups(new.scope, new.each_of, new.metric) THEN later.dropped_to END);
     PERFORM cost_ledger_internal.hold_again(new.budget_id);
     -- What was reached before anybody asked is recorded, and nobody is called.
     -- A new budget has no limit yet: its first version comes after it.
@@ -740,7 +836,7 @@ CREATE FUNCTION cost_ledger_internal.start_budget() RETURNS trigger
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger_internal.start_budget() IS
-    'Trigger of budget: one that is new, counts otherwise or is switched on again starts with what was spent already in the period and the one before (as rollups have it, where retention has dropped the calls; else from then on, see budget_gap), and with what open holds have reserved; thresholds reached by that are seeded. Refresh and settlements wait meanwhile.';
+    'Trigger of budget: one that is new, counts otherwise or is switched on again starts with what was spent already in the period and the one before (as rollups have it, where retention has dropped the calls; else from then on, see budget_gap), and with what open holds have reserved; thresholds reached by that are seeded. Others wait only while what came since the past was read is added.';
 
 CREATE FUNCTION cost_ledger_internal.start_limit_as_owner() RETURNS trigger
     LANGUAGE plpgsql
@@ -899,7 +995,7 @@ BEGIN
         RETURNING b.budget_id INTO id;
     is_new := FOUND;
     IF NOT is_new THEN
-        SELECT b.budget_id INTO STRICT id FROM cost_ledger.budget b WHERE b.name = set_budget.name FOR UPDATE;
+        SELECT b.budget_id INTO STRICT id FROM cost_ledger.budget b WHERE b.name = set_budget.name FOR NO KEY UPDATE;
     END IF;
 
     -- The limit first: what the budget has reached when it starts is measured by
@@ -1071,30 +1167,27 @@ CREATE FUNCTION cost_ledger_internal.settle_calls() RETURNS trigger
 COMMENT ON FUNCTION cost_ledger_internal.settle_calls() IS
     'Trigger of call: the first that fires at the end of a transaction settles the holds of all its calls.';
 
+CREATE FUNCTION cost_ledger_internal.ends_holds() RETURNS void
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_ends_holds';
+
+COMMENT ON FUNCTION cost_ledger_internal.ends_holds() IS
+    'Has the rest of the function that calls it wait no longer than cost_ledger.decision_lock_timeout for a lock, as will what this transaction settles later. Only in functions with a SET clause.';
+
+CREATE FUNCTION cost_ledger_internal.waits_patiently() RETURNS void
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'cl_waits_patiently';
+
+COMMENT ON FUNCTION cost_ledger_internal.waits_patiently() IS
+    'Has the rest of the function that calls it leave it to others to end a circle of waits. Only in functions with a SET clause, whose transaction has no hold yet.';
+
 CREATE FUNCTION cost_ledger_internal.give_back(hold_ids uuid[]) RETURNS void
-    LANGUAGE plpgsql VOLATILE
+    LANGUAGE c VOLATILE
     SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    -- Whoever is at a balance may take an expired line of it, so that nobody is
-    -- refused for its sake: not while we have the balance.
-    PERFORM FROM cost_ledger_internal.budget_balance s
-        JOIN (SELECT DISTINCT l.budget_id, l.entity, l.period_start FROM cost_ledger_internal.hold_line l WHERE l.hold_id = ANY (give_back.hold_ids)) l
-            USING (budget_id, entity, period_start)
-        ORDER BY s.budget_id, s.entity, s.period_start
-        FOR NO KEY UPDATE OF s;
-    WITH gone AS (
-        DELETE FROM cost_ledger_internal.hold_line l WHERE l.hold_id = ANY (give_back.hold_ids)
-        RETURNING l.budget_id, l.entity, l.period_start, l.amount
-    )
-    UPDATE cost_ledger_internal.budget_balance s SET held = s.held - g.amount
-        FROM (SELECT g.budget_id, g.entity, g.period_start, sum(g.amount) AS amount FROM gone g GROUP BY 1, 2, 3) g
-        WHERE s.budget_id = g.budget_id AND s.entity = g.entity AND s.period_start = g.period_start;
-END
-$$;
+    AS 'MODULE_PATHNAME', 'cl_give_back';
 
 COMMENT ON FUNCTION cost_ledger_internal.give_back(uuid[]) IS
-    'Takes what holds have reserved out of the balances. The caller has locked the holds.';
+    'Takes what holds have reserved out of the balances, and waits for none: of a balance that somebody has, it counts for nothing from then on, and whoever has the balance next takes it out. The caller has locked the holds.';
 
 CREATE FUNCTION cost_ledger_internal.expire_holds() RETURNS void
     LANGUAGE plpgsql VOLATILE
@@ -1103,6 +1196,7 @@ AS $$
 DECLARE
     expired uuid[];
 BEGIN
+    PERFORM cost_ledger_internal.ends_holds();
     -- Not while a budget is set, which reads what is held.
     LOCK TABLE cost_ledger_internal.budget_balance IN ROW EXCLUSIVE MODE;
     -- Those that are being settled are no business of ours.
@@ -1115,6 +1209,11 @@ BEGIN
         UPDATE cost_ledger_internal.hold h SET state = 'expired', ended_at = clock_timestamp() WHERE h.hold_id = ANY (expired);
         PERFORM cost_ledger_internal.give_back(expired);
     END IF;
+    -- What has ended while somebody had the balance.
+    PERFORM cost_ledger_internal.give_back(l.hold_ids)
+        FROM (SELECT array_agg(l.hold_id) AS hold_ids
+              FROM (SELECT l.hold_id FROM cost_ledger_internal.hold_line l WHERE l.expires_at = '-infinity' LIMIT 10000) l) l
+        WHERE l.hold_ids IS NOT NULL;
 END
 $$;
 
@@ -1294,23 +1393,6 @@ CREATE FUNCTION cost_ledger.reserve_json(request jsonb) RETURNS jsonb
 COMMENT ON FUNCTION cost_ledger.reserve_json(jsonb) IS
     'reserve() for gateways: its arguments as one JSON object, {"hold_key": "request-1", "labels": {"team": "search"}, "estimate": "0.02", …}, numbers also as strings, any other key an error (22023); and its answer as one, always with the same keys: is_allowed, decision, sqlstate (LC005 for defer, LC006 for stop, else null), hold_id, budget_id, reason, spent, held, limit_amount and estimate_held as strings, resets_at (ISO 8601), retry_after_seconds (whole, for Retry-After), degrade_to, is_unpriced.';
 
-CREATE FUNCTION cost_ledger_internal.sweep_holds(budget_id bigint, entity text, period_start timestamptz, at timestamptz) RETURNS void
-    LANGUAGE sql VOLATILE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    WITH gone AS (
-        DELETE FROM cost_ledger_internal.hold_line l
-        WHERE l.budget_id = sweep_holds.budget_id AND l.entity = sweep_holds.entity AND l.period_start = sweep_holds.period_start AND l.expires_at <= sweep_holds.at
-        RETURNING l.amount
-    )
-    UPDATE cost_ledger_internal.budget_balance s SET held = s.held - g.amount
-        FROM (SELECT sum(g.amount) AS amount FROM gone g) g
-        WHERE g.amount > 0 AND s.budget_id = sweep_holds.budget_id AND s.entity = sweep_holds.entity AND s.period_start = sweep_holds.period_start
-$$;
-
-COMMENT ON FUNCTION cost_ledger_internal.sweep_holds(bigint, text, timestamptz, timestamptz) IS
-    'Takes what expired holds have reserved out of one balance, which the caller has locked.';
-
 CREATE FUNCTION cost_ledger_internal.release(hold_key text) RETURNS boolean
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -1318,6 +1400,7 @@ AS $$
 DECLARE
     id uuid;
 BEGIN
+    PERFORM cost_ledger_internal.ends_holds();
     -- Not while a budget is set, which reads what is held.
     LOCK TABLE cost_ledger_internal.budget_balance IN ROW EXCLUSIVE MODE;
     UPDATE cost_ledger_internal.hold h SET state = 'released', ended_at = clock_timestamp()
@@ -1328,6 +1411,10 @@ BEGIN
     END IF;
     PERFORM cost_ledger_internal.give_back(ARRAY[id]);
     RETURN true;
+EXCEPTION WHEN lock_not_available THEN
+    RAISE EXCEPTION 'another transaction has had the hold of key "%" for too long', release.hold_key
+        USING ERRCODE = 'lock_not_available',
+              HINT = 'Who releases waits for cost_ledger.decision_lock_timeout: release again, and end each hold in a transaction of its own.';
 END
 $$;
 

@@ -81,7 +81,9 @@ SELECT decision, estimate_held, is_unpriced FROM cost_ledger.reserve('n-1', '{"t
 SELECT decision, reason, is_unpriced FROM cost_ledger.reserve('n-2', '{"team": "n"}', provider => 'openai', model => 'unheard-of');
 SELECT decision, estimate_held, is_unpriced FROM cost_ledger.reserve('n-3', '{"team": "n"}', 2, provider => 'openai', model => 'unheard-of');
 SELECT decision, reason, is_unpriced FROM cost_ledger.reserve('n-4', '{"team": "n"}', provider => 'openai', model => 'm');
+\set VERBOSITY terse
 UPDATE cost_ledger.ledger SET unpriced_policy = 'hold';
+\set VERBOSITY default
 UPDATE cost_ledger.ledger SET unpriced_policy = 'hold', unpriced_estimate = 9;
 SELECT decision, reason, held, estimate_held, is_unpriced FROM cost_ledger.reserve('n-5', '{"team": "n"}', provider => 'openai', model => 'unheard-of');
 SELECT decision, reason FROM cost_ledger.reserve('n-6', '{"team": "z"}', provider => 'openai', model => 'unheard-of');
