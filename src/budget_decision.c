@@ -267,7 +267,7 @@ cl_is_concerned(const Candidate *candidate, const Request *request, const char *
 		return false;
 	cl_set_label(&labels, "model", degrade_to);
 	return cl_belongs(candidate->budget, &labels) &&
-		(candidate->budget->each_of == NULL ||
+		(candidate->budget->each_of == NULL || candidate->budget->has_subruns ||
 		 strcmp(cl_shortened(cl_label_value(&labels, candidate->budget->each_of), MAX_ID_LEN), candidate->entity) == 0);
 }
 

@@ -45,6 +45,7 @@ static Oid	budget_table_oids[NUM_BUDGET_TABLES];
 static int	num_budgets = 0;
 static BudgetDefinition *budgets = NULL;	/* by match_key */
 static bool has_pauses = false;
+static bool asks_for_runs = false;	/* some budget asks what runs are below others */
 
 static void
 forget_budgets(Datum arg, Oid relid)
@@ -74,6 +75,7 @@ typedef enum DefinitionColumn
 	ZONE,
 	WEEK_START,
 	EACH_OF,
+	INCLUDE,
 	SCOPE_NAMES,
 	SCOPE_VALUES,
 	VALID_FROM,
@@ -88,7 +90,7 @@ typedef enum DefinitionColumn
 static const char *const definition_query =
 	"SELECT b.budget_id, b.match_key, b.name, b.metric, b.period,"
 	" (extract(epoch FROM b.period_length) OPERATOR(pg_catalog.*) 1000000)::bigint,"
-	" coalesce(b.time_zone, l.time_zone), b.week_start, b.each_of,"
+	" coalesce(b.time_zone, l.time_zone), b.week_start, b.each_of, b.include,"
 	" ARRAY(SELECT e.key FROM jsonb_each_text(b.scope) AS e), ARRAY(SELECT e.value FROM jsonb_each_text(b.scope) AS e),"
 	" v.valid_from, coalesce(v.valid_to, 'infinity'), v.limit_amount,"
 	" ARRAY(SELECT v.limit_amount * t.threshold FROM unnest(v.thresholds) WITH ORDINALITY AS t (threshold, n) ORDER BY t.n),"
@@ -202,7 +204,10 @@ read_budget(HeapTuple tuple, BudgetDefinition *budget, int max_limits)
 	budget->time_zone = text_column(tuple, ZONE);
 	budget->week_start = DatumGetInt32(column(tuple, WEEK_START, NULL));
 	budget->each_of = text_column(tuple, EACH_OF);
+	budget->has_subruns = text_column(tuple, INCLUDE) != NULL;
 	budget->is_request = strcmp(budget->period, "request") == 0;
+	if (budget->has_subruns || budget->metric == METRIC_DEPTH)
+		asks_for_runs = true;
 	read_scope(tuple, budget);
 	budget->limits = palloc(max_limits * sizeof(BudgetLimit));
 	if (budget->is_request || strcmp(budget->period, "total") == 0)
@@ -247,6 +252,7 @@ start_over(void)
 {
 	budgets = NULL;
 	num_budgets = 0;
+	asks_for_runs = false;
 	if (budget_context == NULL)
 		budget_context = AllocSetContextCreate(CacheMemoryContext, "cost_ledger budgets",
 											   ALLOCSET_DEFAULT_SIZES);
@@ -289,6 +295,12 @@ bool
 cl_has_pauses(void)
 {
 	return has_pauses;
+}
+
+bool
+cl_asks_for_runs(void)
+{
+	return asks_for_runs;
 }
 
 /*

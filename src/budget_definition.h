@@ -77,6 +77,7 @@ typedef struct BudgetDefinition
 	char	   *time_zone;
 	int			week_start;
 	char	   *each_of;		/* or NULL */
+	bool		has_subruns;	/* of runs: with those below */
 	int			nscope;
 	BudgetLabel *scope;
 	int			nlimits;
@@ -90,6 +91,7 @@ typedef struct BudgetDefinition
 extern void cl_budget_init(void);
 extern void cl_load_budgets(void);
 extern bool cl_has_pauses(void);
+extern bool cl_asks_for_runs(void);
 extern BudgetDefinition *cl_find_budgets(const char *match_key, int *nfound);
 extern BudgetLimit *cl_budget_limit(const BudgetDefinition *budget, TimestampTz at);
 extern const char *cl_label_value(const BudgetLabels *labels, const char *name);

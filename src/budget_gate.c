@@ -65,6 +65,8 @@ add_candidate(List *candidates, const Request *request, const BudgetLabels *labe
 	const char *entity = budget->each_of ? cl_shortened(cl_label_value(labels, budget->each_of), MAX_ID_LEN) : "";
 	Candidate  *candidate;
 
+	if (budget->has_subruns)
+		entity = cl_find_root(request);
 	if (limit == NULL || is_candidate(candidates, budget, entity))
 		return candidates;
 	/* What is no turn is not stopped for turns. */
@@ -221,6 +223,30 @@ read_balance(Candidate *candidate, int row)
 }
 
 /*
+ * What was spent and is held below the run stands with the runs below it.
+ */
+static void
+add_subruns(Candidate *candidate, TimestampTz at)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	Datum		values[] = {Int64GetDatum(candidate->budget->budget_id), CStringGetTextDatum(candidate->entity),
+		TimestampTzGetDatum(candidate->period_start),
+		TimestampTzGetDatum(candidate->budget->period_length > 0 ? DT_NOEND : candidate->period_start),
+	TimestampTzGetDatum(at), TimestampTzGetDatum(at + USECS_PER_SEC)};
+	Numeric		expired;
+
+	cl_ask(&plan, "SELECT s.posted, s.first_at, s.first_minute, s.held, s.expired, s.expiring "
+		"FROM cost_ledger_internal.subrun_spend($1, $2, $3, $4, $5, $6) AS s", 6, types, values, NULL);
+	expired = cl_numeric_result(0, 5);
+	candidate->posted = cl_numeric_add(candidate->posted, cl_numeric_result(0, 1));
+	candidate->first_at = Min(candidate->first_at, cl_time_result(0, 2));
+	candidate->first_minute = Min(candidate->first_minute, cl_time_result(0, 3));
+	candidate->held = cl_numeric_add(candidate->held, cl_numeric_sub(cl_numeric_result(0, 4), expired));
+	candidate->expiring = cl_numeric_add(candidate->expiring, cl_numeric_sub(cl_numeric_result(0, 6), expired));
+}
+
+/*
  * Reads what is posted and held, under a snapshot of now.
  */
 void
@@ -258,6 +284,13 @@ cl_look(List *candidates, TimestampTz at)
 			read_balance(lfirst(cell), n++);
 	}
 	SPI_freetuptable(SPI_tuptable);
+	foreach(cell, candidates)
+	{
+		const Candidate *candidate = lfirst(cell);
+
+		if (candidate->budget->has_subruns && cl_has_balance(candidate))
+			add_subruns(lfirst(cell), at);
+	}
 }
 
 static bool

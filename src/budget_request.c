@@ -242,6 +242,41 @@ cl_find_depth(const Request *request)
 	return cl_numeric_from_int64(DatumGetInt32(cl_result(0, 1, NULL)) + (parent ? 1 : 0));
 }
 
+/*
+ * The run at the top of those that started the call's.
+ */
+char *
+cl_find_root(const Request *request)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TEXTOID, TEXTOID};
+	const char *parent = cl_label_value(&request->wanted, "parent_run_id");
+	Datum		values[] = {CStringGetTextDatum(cl_label_value(&request->wanted, "run_id")), parent ? CStringGetTextDatum(parent) : (Datum) 0};
+	char		nulls[] = {' ', parent ? ' ' : 'n'};
+
+	cl_ask(&plan, "SELECT cost_ledger_internal.told_root($1, $2)", 2, types, values, nulls);
+	return cl_text_result(0, 1);
+}
+
+/*
+ * Whether the run's parent is known without the request, if it names one.
+ */
+bool
+cl_is_parent_known(const Request *request)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TEXTOID};
+	const char *run = cl_label_value(&request->wanted, "run_id");
+	Datum		value;
+
+	if (run == NULL || cl_label_value(&request->wanted, "parent_run_id") == NULL)
+		return true;
+	value = CStringGetTextDatum(run);
+	return cl_ask(&plan, "SELECT FROM cost_ledger_internal.rollup_run r WHERE r.run_id = $1 AND r.parent_run_id IS NOT NULL "
+				  "UNION ALL SELECT FROM cost_ledger_internal.hold h WHERE h.run_id = $1 AND h.parent_run_id IS NOT NULL "
+				  "LIMIT 1", 1, types, &value, NULL) > 0;
+}
+
 Datum
 cl_request_json(FunctionCallInfo fcinfo, const Request *request)
 {

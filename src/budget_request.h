@@ -27,6 +27,8 @@ extern void cl_read_request(FunctionCallInfo fcinfo, Request *request);
 extern Datum cl_labels_json(const BudgetLabels *labels);
 extern Numeric cl_price_request(const Request *request, const char *model);
 extern Numeric cl_find_depth(const Request *request);
+extern char *cl_find_root(const Request *request);
+extern bool cl_is_parent_known(const Request *request);
 extern Datum cl_request_json(FunctionCallInfo fcinfo, const Request *request);
 
 #endif							/* COST_LEDGER_BUDGET_REQUEST_H */

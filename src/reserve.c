@@ -163,7 +163,7 @@ answer_request(FunctionCallInfo fcinfo, Request *request, Answer *answer, int64 
 	if (decide_by_budgets(answer, request, request_doc) || request->check_only ||
 		!cl_is_retry(answer, budget_id, request, request_doc))
 		*budget_id = answer->by ? answer->by->budget->budget_id : 0;
-	if (answer->is_refused && !request->check_only && answer->by->budget->metric == METRIC_DEPTH)
+	if (answer->is_refused && !request->check_only && cl_asks_for_runs())
 		cl_remember_run(request);
 }
 

@@ -137,6 +137,11 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = format('Name a column of the call: %s.', array_to_string(cost_ledger_internal.budget_columns(), ', '));
     END IF;
+    IF new.include IS NOT NULL AND (new.include <> 'subruns' OR new.each_of IS DISTINCT FROM 'run_id') THEN
+        RAISE EXCEPTION 'a budget does not include "%"', left(new.include, 100)
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'It is subruns, of a budget of period run, or each_of run_id.';
+    END IF;
     IF new.severity NOT IN ('review', 'page') THEN
         RAISE EXCEPTION 'there is no severity "%"', left(new.severity, 100)
             USING ERRCODE = 'invalid_parameter_value',
@@ -647,7 +652,9 @@ AS $$
             SELECT '{"service_class": "standard"}' || (h.request -> 'labels')
                    || jsonb_strip_nulls(jsonb_build_object('provider', h.request -> 'provider', 'model', m.model)) AS labels
             FROM (SELECT h.request -> 'model' AS model UNION SELECT h.answer -> 'degrade_to' WHERE h.answer ->> 'decision' = 'degrade') m) l
-        CROSS JOIN LATERAL (SELECT coalesce(cost_ledger_internal.shorten_id(l.labels ->> b.each_of), '') COLLATE "C" AS entity) n
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN b.include IS NULL THEN coalesce(cost_ledger_internal.shorten_id(l.labels ->> b.each_of), '')
+                        ELSE cost_ledger_internal.told_root(l.labels ->> 'run_id', l.labels ->> 'parent_run_id') END COLLATE "C" AS entity) n
         CROSS JOIN LATERAL (
             SELECT CASE b.metric
                 WHEN 'cost' THEN h.estimate
@@ -690,9 +697,9 @@ BEGIN
         RETURN NULL;
     END IF;
     IF TG_OP = 'UPDATE'
-       AND (new.metric, new.scope, new.each_of, new.period, new.period_length, new.time_zone, new.week_start)
+       AND (new.metric, new.scope, new.each_of, new.include, new.period, new.period_length, new.time_zone, new.week_start)
            IS DISTINCT FROM
-           (old.metric, old.scope, old.each_of, old.period, old.period_length, old.time_zone, old.week_start) THEN
+           (old.metric, old.scope, old.each_of, old.include, old.period, old.period_length, old.time_zone, old.week_start) THEN
         -- Alerts are once per version: what counts otherwise is another limit,
         -- unless set_budget() has just made one.
         PERFORM cost_ledger_internal.add_budget_version(new.budget_id, v.limit_amount, v.thresholds, v.actions, v.degrade_to, v.reason)
@@ -861,7 +868,8 @@ CREATE FUNCTION cost_ledger_internal.set_budget(
     week_start     integer,
     period_length  interval,
     reason         text,
-    severity       text
+    severity       text,
+    include        text
 ) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -891,8 +899,8 @@ BEGIN
         set_budget.period := 'total';
     END IF;
 
-    INSERT INTO cost_ledger.budget AS b (name, metric, scope, each_of, period, period_length, time_zone, week_start, severity, match_key)
-        VALUES (set_budget.name, set_budget.metric, set_budget.scope, set_budget.each_of, set_budget.period,
+    INSERT INTO cost_ledger.budget AS b (name, metric, scope, each_of, include, period, period_length, time_zone, week_start, severity, match_key)
+        VALUES (set_budget.name, set_budget.metric, set_budget.scope, set_budget.each_of, set_budget.include, set_budget.period,
                 set_budget.period_length, set_budget.time_zone, set_budget.week_start, set_budget.severity, '')
         ON CONFLICT ON CONSTRAINT budget_name DO NOTHING
         RETURNING b.budget_id INTO id;
@@ -929,7 +937,7 @@ BEGIN
     END IF;
     IF NOT is_new THEN
         UPDATE cost_ledger.budget b SET
-            metric = set_budget.metric, scope = set_budget.scope, each_of = set_budget.each_of, period = set_budget.period,
+            metric = set_budget.metric, scope = set_budget.scope, each_of = set_budget.each_of, include = set_budget.include, period = set_budget.period,
             period_length = set_budget.period_length, time_zone = set_budget.time_zone, week_start = set_budget.week_start, severity = set_budget.severity, is_active = true
             WHERE b.budget_id = id;
     END IF;
@@ -937,7 +945,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger_internal.set_budget(text, jsonb, text, numeric, numeric[], text, text, text, text[], text, integer, interval, text, text) IS
+COMMENT ON FUNCTION cost_ledger_internal.set_budget(text, jsonb, text, numeric, numeric[], text, text, text, text[], text, integer, interval, text, text, text) IS
     'cost_ledger.set_budget(), with the rights of the ledger''s owner.';
 
 CREATE FUNCTION cost_ledger.set_budget(
@@ -954,13 +962,14 @@ CREATE FUNCTION cost_ledger.set_budget(
     week_start     integer DEFAULT 1,
     period_length  interval DEFAULT NULL,
     reason         text DEFAULT NULL,
-    severity       text DEFAULT NULL
+    severity       text DEFAULT NULL,
+    include        text DEFAULT NULL
 ) RETURNS bigint
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
-COMMENT ON FUNCTION cost_ledger.set_budget(text, jsonb, text, numeric, numeric[], text, text, text, text[], text, integer, interval, text, text) IS
-    'Sets a budget, new or known by its name, and returns its budget_id. scope names what it limits by columns of the call, {"team": "search", "model": "…"}: all of them must match; {} is every call. period is request, minute, hour, day, week, month, quarter or total in time_zone (NULL: the ledger''s), weeks from day week_start (1 Monday … 7 Sunday); rolling, the last period_length; run or session, for each of them. limit_amount is in the unit of metric: cost (in the ledger''s currency), tokens, calls, tool_calls, turns, concurrent_calls, duration (seconds) or depth. each_of is a column of the call each value of which has the limit for itself. thresholds are fractions of limit_amount at which an alert is raised; actions what each asks for: warn, throttle, degrade (to the model degrade_to), defer or stop. severity is review or page, how urgent its alerts are; NULL: by threshold, see budget.severity. A changed limit is a new version, which alerts anew; the same again changes nothing. A budget that is new, counts otherwise or is switched on again starts with what was spent in the period already, also by calls that retention has dropped, unless it is limited by what rollups are not kept by (user_id, run_id, session_id, api_key, agent): then a NOTICE, and budget_status.counts_from, say from when on it counts; thresholds reached by that are recorded as alerts of kind seeded, without a message.';
+COMMENT ON FUNCTION cost_ledger.set_budget(text, jsonb, text, numeric, numeric[], text, text, text, text[], text, integer, interval, text, text, text) IS
+    'Sets a budget, new or known by its name, and returns its budget_id. scope names what it limits by columns of the call, {"team": "search", "model": "…"}: all of them must match; {} is every call. period is request, minute, hour, day, week, month, quarter or total in time_zone (NULL: the ledger''s), weeks from day week_start (1 Monday … 7 Sunday); rolling, the last period_length; run or session, for each of them. limit_amount is in the unit of metric: cost (in the ledger''s currency), tokens, calls, tool_calls, turns, concurrent_calls, duration (seconds) or depth. each_of is a column of the call each value of which has the limit for itself; of runs, include => ''subruns'' has the runs below one count for it. thresholds are fractions of limit_amount at which an alert is raised; actions what each asks for: warn, throttle, degrade (to the model degrade_to), defer or stop. severity is review or page, how urgent its alerts are; NULL: by threshold, see budget.severity. A changed limit is a new version, which alerts anew; the same again changes nothing. A budget that is new, counts otherwise or is switched on again starts with what was spent in the period already, also by calls that retention has dropped, unless it is limited by what rollups are not kept by (user_id, run_id, session_id, api_key, agent): then a NOTICE, and budget_status.counts_from, say from when on it counts; thresholds reached by that are recorded as alerts of kind seeded, without a message.';
 
 CREATE FUNCTION cost_ledger_internal.set_budget(
     name           text,
@@ -976,7 +985,8 @@ CREATE FUNCTION cost_ledger_internal.set_budget(
     week_start     integer,
     period_length  interval,
     reason         text,
-    severity       text
+    severity       text,
+    include        text
 ) RETURNS bigint
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -989,10 +999,10 @@ AS $$
                         FROM unnest(set_budget.thresholds::text[]) WITH ORDINALITY AS t (threshold, n)
                         ORDER BY t.n) END,
         set_budget.time_zone, set_budget.metric, set_budget.each_of, set_budget.actions, set_budget.degrade_to,
-        set_budget.week_start, set_budget.period_length, set_budget.reason, set_budget.severity)
+        set_budget.week_start, set_budget.period_length, set_budget.reason, set_budget.severity, set_budget.include)
 $$;
 
-COMMENT ON FUNCTION cost_ledger_internal.set_budget(text, jsonb, text, numeric, text, text, text, text, text[], text, integer, interval, text, text) IS
+COMMENT ON FUNCTION cost_ledger_internal.set_budget(text, jsonb, text, numeric, text, text, text, text, text[], text, integer, interval, text, text, text) IS
     'cost_ledger.set_budget() with thresholds as a text, with the rights of the ledger''s owner.';
 
 CREATE FUNCTION cost_ledger.set_budget(
@@ -1009,12 +1019,13 @@ CREATE FUNCTION cost_ledger.set_budget(
     week_start     integer DEFAULT 1,
     period_length  interval DEFAULT NULL,
     reason         text DEFAULT NULL,
-    severity       text DEFAULT NULL
+    severity       text DEFAULT NULL,
+    include        text DEFAULT NULL
 ) RETURNS bigint
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
-COMMENT ON FUNCTION cost_ledger.set_budget(text, jsonb, text, numeric, text, text, text, text, text[], text, integer, interval, text, text) IS
+COMMENT ON FUNCTION cost_ledger.set_budget(text, jsonb, text, numeric, text, text, text, text, text[], text, integer, interval, text, text, text) IS
     'The other set_budget(), with thresholds written as a text: ''{50%,80%,100%}'', or as fractions ''{0.5,0.8,1.0}''.';
 
 CREATE FUNCTION cost_ledger_internal.raise_budget(name text, limit_amount numeric, until timestamptz, reason text) RETURNS integer
@@ -1185,6 +1196,115 @@ $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.depth_of_run(text) IS
     'As run_depth(), but by what reserve() has been told of runs too, before refresh() has seen a call of theirs.';
+
+CREATE FUNCTION cost_ledger_internal.root_of_run(run_id text) RETURNS text
+    LANGUAGE c STABLE
+    AS 'MODULE_PATHNAME', 'cl_as_owner';
+
+COMMENT ON FUNCTION cost_ledger_internal.root_of_run(text) IS
+    'The run at the top of those that started a run, by what refresh() has seen and else by what reserve() was told; itself, for a run without a parent.';
+
+CREATE FUNCTION cost_ledger_internal.root_of_run_as_owner(run_id text) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$ SELECT cost_ledger_internal.told_root(root_of_run_as_owner.run_id, NULL) $$;
+
+COMMENT ON FUNCTION cost_ledger_internal.root_of_run_as_owner(text) IS
+    'The body of root_of_run().';
+
+CREATE FUNCTION cost_ledger_internal.told_parent(run_id text) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT h.parent_run_id
+    FROM cost_ledger_internal.hold h
+    WHERE h.run_id = told_parent.run_id AND h.parent_run_id IS NOT NULL
+    ORDER BY h.created_at, h.hold_id LIMIT 1
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.told_parent(text) IS
+    'The run above a run, as reserve() was first told.';
+
+CREATE FUNCTION cost_ledger_internal.told_root(run_id text, parent_run_id text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    run text := told_root.run_id;
+    passed text[] := '{}';
+    known record;
+    above text;
+BEGIN
+    -- Those on the way are passed by, as far as the rollups know the top.
+    LOOP
+        IF run = ANY (passed) THEN
+            RETURN (SELECT min(p COLLATE "C") FROM unnest(passed[array_position(passed, run):]) AS p);
+        END IF;
+        passed := passed || run;
+        SELECT r.parent_run_id, r.root_run_id INTO known FROM cost_ledger_internal.rollup_run r WHERE r.run_id = run;
+        above := CASE WHEN known.parent_run_id IS NOT NULL THEN known.root_run_id
+                      ELSE coalesce(cost_ledger_internal.told_parent(run), CASE WHEN run = told_root.run_id THEN told_root.parent_run_id END) END;
+        IF above IS NULL THEN
+            RETURN run;
+        END IF;
+        run := above;
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.told_root(text, text) IS
+    'As root_of_run(), of a run that is said now to be below another one. Parents that go in a circle end at the smallest run_id of it.';
+
+CREATE FUNCTION cost_ledger_internal.subruns(run_id text) RETURNS SETOF text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH RECURSIVE below (run_id) AS (
+        SELECT subruns.run_id COLLATE "C"
+        UNION
+        SELECT c.run_id
+        FROM below b
+        -- OFFSET 0: looked up, level by level, however many the planner expects.
+        CROSS JOIN LATERAL (
+            SELECT r.run_id FROM cost_ledger_internal.rollup_run r WHERE r.parent_run_id = b.run_id
+            UNION ALL
+            SELECT h.run_id FROM cost_ledger_internal.hold h
+            WHERE h.parent_run_id = b.run_id AND cost_ledger_internal.told_parent(h.run_id) = b.run_id
+              AND NOT EXISTS (SELECT FROM cost_ledger_internal.rollup_run r WHERE r.run_id = h.run_id AND r.parent_run_id IS NOT NULL)
+            OFFSET 0) c
+    )
+    SELECT b.run_id FROM below b WHERE b.run_id <> subruns.run_id
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.subruns(text) IS
+    'All runs below a run, as root_of_run() knows them.';
+
+CREATE FUNCTION cost_ledger_internal.subrun_spend(
+    budget_id bigint, run_id text, first_start timestamptz, last_start timestamptz, at timestamptz, soon timestamptz,
+    OUT posted numeric, OUT first_at timestamptz, OUT first_minute timestamptz, OUT held numeric, OUT expired numeric, OUT expiring numeric
+)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(sum(s.posted) FILTER (WHERE s.is_posted), 0), min(s.first_at) FILTER (WHERE s.is_posted),
+           min(s.period_start) FILTER (WHERE s.is_posted AND s.posted > 0),
+           coalesce(sum(s.held), 0), coalesce(sum(s.expired), 0), coalesce(sum(s.expiring), 0)
+    FROM cost_ledger_internal.subruns(subrun_spend.run_id) AS r (run_id)
+    CROSS JOIN LATERAL (
+        SELECT b.*, b.period_start >= subrun_spend.first_start AND b.period_start <= subrun_spend.last_start AS is_posted, x.expired, x.expiring
+        FROM cost_ledger_internal.budget_balance b
+        LEFT JOIN LATERAL (
+            SELECT sum(i.amount) FILTER (WHERE i.expires_at <= subrun_spend.at) AS expired, sum(i.amount) AS expiring
+            FROM cost_ledger_internal.hold_line i
+            WHERE i.budget_id = b.budget_id AND i.entity = b.entity AND i.period_start = b.period_start AND i.expires_at <= subrun_spend.soon) x ON b.held <> 0
+        WHERE b.budget_id = subrun_spend.budget_id AND b.entity = r.run_id
+          AND (b.period_start = '-infinity' OR b.period_start >= subrun_spend.first_start AND b.period_start <= subrun_spend.last_start)
+        OFFSET 0) s
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.subrun_spend(bigint, text, timestamptz, timestamptz, timestamptz, timestamptz) IS
+    'What the balances of the runs below a run add up to: posted in the periods from first_start to last_start, and held, with what of it has expired at a time, and will have soon.';
 
 CREATE FUNCTION cost_ledger_internal.reserve(
     hold_key           text,

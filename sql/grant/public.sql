@@ -80,6 +80,7 @@ GRANT EXECUTE ON FUNCTION
     cost_ledger_internal.key_space,
     cost_ledger_internal.recorded_call,
     cost_ledger_internal.run_depth,
+    cost_ledger_internal.root_of_run,
     cost_ledger_internal.moved_runs,
     cost_ledger_internal.unconsumed_calls,
     cost_ledger_internal.seen_calls,
