@@ -11,7 +11,6 @@
  */
 #include "cost_ledger.h"
 
-#include "bounds.h"
 #include "budget_gate.h"
 #include "budget_query.h"
 #include "catalog/pg_type.h"
@@ -62,7 +61,7 @@ static List *
 add_candidate(List *candidates, const Request *request, const BudgetLabels *labels, BudgetDefinition *budget, Numeric estimate, bool is_degraded)
 {
 	BudgetLimit *limit = cl_budget_limit(budget, request->at);
-	const char *entity = budget->each_of ? cl_shortened(cl_label_value(labels, budget->each_of), MAX_ID_LEN) : "";
+	const char *entity = cl_budget_entity(budget->each, budget->neach, labels);
 	Candidate  *candidate;
 
 	if (budget->has_subruns)
@@ -88,17 +87,10 @@ add_candidate(List *candidates, const Request *request, const BudgetLabels *labe
 List *
 cl_find_candidates(List *candidates, const Request *request, const BudgetLabels *labels, Numeric estimate, bool is_degraded)
 {
-	for (int i = -1; i < labels->n; i++)
-	{
-		int			nfound;
-		BudgetDefinition *budget = cl_find_budgets(i < 0 ? "" : labels->label[i].key, &nfound);
+	ListCell   *cell;
 
-		for (; nfound > 0; nfound--, budget++)
-		{
-			if (cl_belongs(budget, labels))
-				candidates = add_candidate(candidates, request, labels, budget, estimate, is_degraded);
-		}
-	}
+	foreach(cell, cl_budgets_of(labels))
+		candidates = add_candidate(candidates, request, labels, lfirst(cell), estimate, is_degraded);
 	return candidates;
 }
 

@@ -11,6 +11,7 @@
 #include "budget_query.h"
 #include "budget_request.h"
 #include "catalog/pg_type.h"
+#include "json_column.h"
 #include "money.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -56,7 +57,23 @@ known_label(const JsonbValue *key, const JsonbValue *value)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("label \"%s\" is not one of a call, or no text", pnstrdup(key->val.string.val, key->val.string.len)),
-			 errhint("The labels are columns of the call: run_id, session_id, user_id, api_key, customer, agent, flow, feature, team, task_type, model, provider, operation, service_class, environment, parent_run_id, cohort, step, region, request_id, tool; and depth.")));
+			 errhint("The labels are columns of the call: run_id, session_id, user_id, api_key, customer, agent, flow, feature, team, task_type, model, provider, operation, service_class, environment, parent_run_id, cohort, step, region, request_id, tool and tags; and depth.")));
+}
+
+static Jsonb *
+read_tags(const JsonbValue *value)
+{
+	Jsonb	   *tags;
+
+	if (value->type == jbvNull)
+		return NULL;
+	tags = JsonbValueToJsonb(unconstify(JsonbValue *, value));
+	if (!JB_ROOT_IS_OBJECT(tags) || !cl_is_flat_object(tags))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"tags\" is not a flat object of names and values"),
+				 errhint("Write {\"tags\": {\"tier\": \"gold\"}}: what the call will carry.")));
+	return tags;
 }
 
 static void
@@ -77,7 +94,10 @@ read_labels(Jsonb *json, BudgetLabels *labels)
 		if (token != WJB_KEY)
 			continue;
 		JsonbIteratorNext(&it, &value, true);
-		cl_set_label(labels, known_label(&key, &value), label_text(&value));
+		if (key.val.string.len == 4 && memcmp(key.val.string.val, "tags", 4) == 0)
+			labels->tags = read_tags(&value);
+		else
+			cl_set_label(labels, known_label(&key, &value), label_text(&value));
 	}
 }
 
@@ -140,6 +160,7 @@ name_model(FunctionCallInfo fcinfo, Request *request)
 	static const char *const names[] = {"provider", "model"};
 
 	request->wanted.n = 0;
+	request->wanted.tags = request->labels.tags;
 	cl_set_label(&request->wanted, "service_class", "standard");
 	for (int i = 0; i < request->labels.n; i++)
 		cl_set_label(&request->wanted, request->labels.label[i].name, request->labels.label[i].value);
@@ -183,6 +204,18 @@ cl_labels_json(const BudgetLabels *labels)
 		name.val.string.len = strlen(labels->label[i].name);
 		value.val.string.val = unconstify(char *, labels->label[i].value);
 		value.val.string.len = strlen(labels->label[i].value);
+		pushJsonbValue(&state, WJB_KEY, &name);
+		pushJsonbValue(&state, WJB_VALUE, &value);
+	}
+	if (labels->tags != NULL)
+	{
+		JsonbValue	name = {.type = jbvString};
+		JsonbValue	value = {.type = jbvBinary};
+
+		name.val.string.val = "tags";
+		name.val.string.len = 4;
+		value.val.binary.data = &labels->tags->root;
+		value.val.binary.len = VARSIZE(labels->tags) - VARHDRSZ;
 		pushJsonbValue(&state, WJB_KEY, &name);
 		pushJsonbValue(&state, WJB_VALUE, &value);
 	}

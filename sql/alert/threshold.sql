@@ -9,7 +9,7 @@ CREATE FUNCTION cost_ledger_internal.budget_severity(severity text, period text,
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT coalesce(severity, CASE
-        WHEN threshold < 1 OR period IN ('request', 'minute') OR coalesce(each_of IN ('run_id', 'session_id'), false)
+        WHEN threshold < 1 OR period IN ('request', 'minute') OR cost_ledger_internal.each_columns(each_of) && '{run_id,session_id}'
              OR scope ?| '{run_id,session_id}' THEN 'review'
         ELSE 'page' END)
 $$;
@@ -114,7 +114,7 @@ CREATE FUNCTION cost_ledger_internal.reached_budgets(at timestamptz, since times
     SET jit = off
 AS $$
     SELECT b.budget_id, b.version, b.name, b.unit, b.period,
-           CASE WHEN b.each_of IS NULL THEN b.scope ELSE b.scope || jsonb_build_object(b.each_of, s.entity) END, b.severity, b.each_of,
+           CASE WHEN b.each_of IS NULL THEN b.scope ELSE cost_ledger_internal.entity_scope(b.scope, b.each_of, s.entity) END, b.severity, b.each_of,
            b.limit_amount, b.thresholds, b.actions, b.degrade_to, s.entity,
            s.period_start, e.period_end, s.period_start < b.period_start AND b.period <> 'rolling',
            s.spent, s.unpriced_calls,

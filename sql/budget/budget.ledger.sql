@@ -20,27 +20,30 @@ CREATE TABLE cost_ledger.budget (
     time_zone      text,
     week_start     integer NOT NULL DEFAULT 1,
     severity       text CHECK (severity IN ('review', 'page')),
+    exception_of   bigint REFERENCES cost_ledger.budget ON DELETE SET NULL,
     is_active      boolean NOT NULL DEFAULT true,
     match_key      text COLLATE "C" NOT NULL,
     created_at     timestamptz NOT NULL DEFAULT now()
 );
 -- What a call looks its budgets up by.
 CREATE INDEX budget_match_key ON cost_ledger.budget (match_key);
+CREATE INDEX budget_exception ON cost_ledger.budget (exception_of, match_key) WHERE exception_of IS NOT NULL;
 
 COMMENT ON TABLE cost_ledger.budget IS 'Budgets: what they count and for whom. Set by set_budget(), or edited here; how much is in budget_version. A budget with alerts stays; set is_active to false to stop it.';
 COMMENT ON COLUMN cost_ledger.budget.budget_id IS 'Identity of the budget.';
 COMMENT ON COLUMN cost_ledger.budget.name IS 'What people call it: unique, printable, at most 64 bytes.';
 COMMENT ON COLUMN cost_ledger.budget.metric IS 'What is counted: cost (in the ledger''s currency), tokens (all input and output), calls, tool_calls, turns (calls but retries and other overhead, as in run_cost), concurrent_calls (open holds), duration (seconds from the first call to the last) or depth (runs above the call''s).';
-COMMENT ON COLUMN cost_ledger.budget.scope IS 'Which calls: object of column of call to value, all of which must match exactly; {} is every call.';
-COMMENT ON COLUMN cost_ledger.budget.each_of IS 'A column of call: each value of it has the limit for itself, also one that was never seen before. NULL: one limit for all.';
+COMMENT ON COLUMN cost_ledger.budget.scope IS 'Which calls: a filter by columns of call and tags; {} is every call.';
+COMMENT ON COLUMN cost_ledger.budget.each_of IS 'A column of call, or a tag (tags.tier), or several ({team,user_id}): each value has the limit for itself, also one that was never seen before. NULL: one limit for all.';
 COMMENT ON COLUMN cost_ledger.budget.include IS 'subruns: a run has its limit together with all runs below it, and no run below another has one of its own. NULL: each run for itself.';
 COMMENT ON COLUMN cost_ledger.budget.period IS 'request, minute, hour, day, week, month, quarter, total, or rolling: the last period_length.';
 COMMENT ON COLUMN cost_ledger.budget.period_length IS 'Length of a rolling period, whole minutes, kept in hours: a day is 24; NULL otherwise.';
 COMMENT ON COLUMN cost_ledger.budget.time_zone IS 'Zone of the period; NULL for the reporting zone of the ledger.';
 COMMENT ON COLUMN cost_ledger.budget.week_start IS 'Day on which a week begins: 1 Monday … 7 Sunday.';
 COMMENT ON COLUMN cost_ledger.budget.severity IS 'How urgent its alerts are: review, somebody should look at it; page, somebody should be woken. NULL: page from the whole limit on, review below it; always review for a limit of a request, a run, a session or a minute.';
+COMMENT ON COLUMN cost_ledger.budget.exception_of IS 'The budget whose place this one takes for the calls of its scope; NULL for one that stands for itself.';
 COMMENT ON COLUMN cost_ledger.budget.is_active IS 'Whether the budget is kept and checked. Switched on again, it starts with what was spent meanwhile.';
-COMMENT ON COLUMN cost_ledger.budget.match_key IS 'The most selective pair of scope, by which calls find it; shortened as ids are. Set by the ledger.';
+COMMENT ON COLUMN cost_ledger.budget.match_key IS 'The most selective label of scope that must say one whole name, with that, by which calls find it; shortened as ids are. Empty where there is none: then every call is compared with scope. Set by the ledger.';
 COMMENT ON COLUMN cost_ledger.budget.created_at IS 'When the budget was first set.';
 
 CREATE TABLE cost_ledger.budget_version (
@@ -238,19 +241,16 @@ CREATE CONSTRAINT TRIGGER settle_calls
 ALTER TABLE cost_ledger.budget ENABLE ROW LEVEL SECURITY;
 CREATE POLICY what_readers_see ON cost_ledger.budget USING (
     (SELECT cost_ledger_internal.sees_all())
-    OR scope -> 'team' <@ (SELECT to_jsonb(cost_ledger_internal.seen_teams()))
-    OR scope -> 'customer' <@ (SELECT to_jsonb(cost_ledger_internal.seen_customers())));
+    OR cost_ledger_internal.is_own_scope(scope, (SELECT cost_ledger_internal.seen_teams()), (SELECT cost_ledger_internal.seen_customers())));
 
 ALTER TABLE cost_ledger.budget_version ENABLE ROW LEVEL SECURITY;
 CREATE POLICY what_readers_see ON cost_ledger.budget_version USING (
     EXISTS (SELECT FROM cost_ledger.budget b WHERE b.budget_id = budget_version.budget_id));
 
 ALTER TABLE cost_ledger.pause ENABLE ROW LEVEL SECURITY;
--- An empty list, which a pause may have, is within every other.
 CREATE POLICY what_readers_see ON cost_ledger.pause USING (
     (SELECT cost_ledger_internal.sees_all())
-    OR scope -> 'team' <@ (SELECT to_jsonb(cost_ledger_internal.seen_teams())) AND scope -> 'team' <> '[]'
-    OR scope -> 'customer' <@ (SELECT to_jsonb(cost_ledger_internal.seen_customers())) AND scope -> 'customer' <> '[]');
+    OR cost_ledger_internal.is_own_scope(scope, (SELECT cost_ledger_internal.seen_teams()), (SELECT cost_ledger_internal.seen_customers())));
 
 CREATE VIEW cost_ledger.open_hold WITH (security_barrier = true) AS
 SELECT h.hold_id::text AS hold_id, h.hold_key,
@@ -284,7 +284,9 @@ WITH tail AS MATERIALIZED (
     SELECT m.* FROM cost_ledger_internal.moved_runs() m
 )
 SELECT b.budget_id, b.name, b.metric,
-       b.scope::text AS scope, b.each_of, b.include, e.entity,
+       -- Others that a scope names are no business of a reader of one of them.
+       CASE WHEN (SELECT cost_ledger_internal.sees_all()) THEN b.scope ELSE cost_ledger_internal.entity_scope(b.scope, b.each_of, e.entity) END::text AS scope,
+       b.each_of, b.include, e.entity,
        v.version, b.period,
        z.time_zone,
        p.period_start AS starts_at, p.period_end AS ends_at,
@@ -359,22 +361,20 @@ CROSS JOIN LATERAL (
                      AND (p.period_end = 'infinity' OR (now() - p.period_start) * 10 >= p.period_end - p.period_start OR u.spent + e.held >= v.limit_amount / 2)
                 THEN now() + (v.limit_amount - u.spent - e.held) / r.burn_rate_per_hour * interval '1 hour'
            END AS exhausted_at) x
-CROSS JOIN LATERAL (
-    SELECT b.scope || CASE WHEN b.each_of IS NULL THEN '{}' ELSE jsonb_build_object(b.each_of, e.entity) END AS scope) s
 WHERE b.is_active AND b.period <> 'request'
   -- A scope that names other teams or customers too is not of the reader's own.
   AND ((SELECT cost_ledger_internal.sees_all())
-       OR s.scope -> 'team' <@ (SELECT to_jsonb(cost_ledger_internal.seen_teams()))
-       OR s.scope -> 'customer' <@ (SELECT to_jsonb(cost_ledger_internal.seen_customers())));
+       OR cost_ledger_internal.is_own_scope(cost_ledger_internal.entity_scope(b.scope, b.each_of, e.entity),
+                                            (SELECT cost_ledger_internal.seen_teams()), (SELECT cost_ledger_internal.seen_customers())));
 
 COMMENT ON VIEW cost_ledger.budget_status IS 'How each active budget stands now, in its current period, and each entity that has spent in it: corrections included, calls stamped in the rest of the period and calls that refresh() has not seen too. Limits of single requests are not here.';
 COMMENT ON COLUMN cost_ledger.budget_status.budget_id IS 'The budget.';
 COMMENT ON COLUMN cost_ledger.budget_status.name IS 'What people call it.';
 COMMENT ON COLUMN cost_ledger.budget_status.metric IS 'What it counts, see budget.metric; the unit of the amounts.';
-COMMENT ON COLUMN cost_ledger.budget_status.scope IS 'Calls it limits, as JSON: object of column to value; {} is every call.';
-COMMENT ON COLUMN cost_ledger.budget_status.each_of IS 'Column each value of which has the limit for itself; NULL for one limit.';
+COMMENT ON COLUMN cost_ledger.budget_status.scope IS 'Calls it limits: a filter, as JSON; {} is every call. For who reads only some teams or customers, those of the entity.';
+COMMENT ON COLUMN cost_ledger.budget_status.each_of IS 'Column, or columns, each value of which has the limit for itself; NULL for one limit.';
 COMMENT ON COLUMN cost_ledger.budget_status.include IS 'subruns: a run has its limit together with the runs below it; NULL for each value for itself.';
-COMMENT ON COLUMN cost_ledger.budget_status.entity IS 'That value; empty for a budget of one limit. Of a budget that includes subruns, the run at the top.';
+COMMENT ON COLUMN cost_ledger.budget_status.entity IS 'That value, the JSON array of those of several columns; empty for a budget of one limit. Of a budget that includes subruns, the run at the top.';
 COMMENT ON COLUMN cost_ledger.budget_status.version IS 'Version of the limit.';
 COMMENT ON COLUMN cost_ledger.budget_status.period IS 'minute, hour, day, week, month, quarter, total or rolling.';
 COMMENT ON COLUMN cost_ledger.budget_status.time_zone IS 'Zone of the period: the budget''s own, or the ledger''s.';
