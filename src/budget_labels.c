@@ -175,6 +175,8 @@ cl_entity_of_labels(PG_FUNCTION_ARGS)
 	const char **values;
 	const char *entity;
 
+	if (!JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(1)))
+		PG_RETURN_NULL();
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false, TYPALIGN_INT, &names, NULL, &nnames);
 	values = palloc(Max(nnames, 1) * sizeof(char *));
 	for (int i = 0; i < nnames; i++)
@@ -223,11 +225,16 @@ cl_budget_keys(PG_FUNCTION_ARGS)
 {
 	Jsonb	   *labels = PG_GETARG_JSONB_P(0);
 	JsonbValue	buffer;
-	JsonbContainer *tags = json_object_of(json_value(&labels->root, "tags", &buffer));
+	JsonbContainer *tags;
 	ArrayBuildState *keys = add_key(NULL, "");
-	const char *model = cl_json_label(&labels->root, "model");
-	const char *undated = model ? cl_undated_key(model) : NULL;
+	const char *model;
+	const char *undated;
 
+	if (!JB_ROOT_IS_OBJECT(labels))
+		PG_RETURN_DATUM(makeArrayResult(keys, CurrentMemoryContext));
+	tags = json_object_of(json_value(&labels->root, "tags", &buffer));
+	model = cl_json_label(&labels->root, "model");
+	undated = model ? cl_undated_key(model) : NULL;
 	keys = add_keys(keys, &labels->root, "");
 	if (undated != NULL)
 		keys = add_key(keys, undated);

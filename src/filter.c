@@ -92,15 +92,10 @@ read_condition(FilterCondition *condition, const JsonbValue *label, JsonbValue *
 	if (object)
 		wanted = json_value(object, "not", &buffer);
 	list = json_array_of(wanted);
-	condition->nvalues = list ? (int) JsonContainerSize(list) : 1;
+	condition->nvalues = list ? (int) JsonContainerSize(list) : wanted ? 1 : 0;
 	condition->value = palloc(Max(condition->nvalues, 1) * sizeof(FilterValue));
-	if (list == NULL)
-		read_value(condition->value, wanted);
-	else
-	{
-		for (int i = 0; i < condition->nvalues; i++)
-			read_value(condition->value + i, getIthJsonbValueFromContainer(list, i));
-	}
+	for (int i = 0; i < condition->nvalues; i++)
+		read_value(condition->value + i, list ? getIthJsonbValueFromContainer(list, i) : wanted);
 }
 
 Filter *

@@ -439,10 +439,11 @@ BEGIN
                coalesce(bool_or(u.name LIKE 'tags%%'), false) AS has_tags, array_agg(DISTINCT substr(u.name, 6)) FILTER (WHERE u.name LIKE 'tags.%%') AS tags,
                CASE WHEN bool_or(b.period IN ('minute', 'rolling')) THEN '1 minute' ELSE '15 minutes' END AS unit,
                CASE WHEN bool_and(b.period = 'total') THEN 'month' ELSE 'hour' END AS kept_by
-        FROM (SELECT b.* FROM cost_ledger.budget b WHERE b.is_active AND (%s)) m
-        -- What an exception is of, its default asks for too.
-        JOIN cost_ledger.budget b ON b.is_active AND (b.budget_id = m.budget_id OR b.exception_of = m.budget_id)
+        FROM cost_ledger.budget b
         LEFT JOIN LATERAL (SELECT jsonb_object_keys(b.scope) UNION ALL SELECT unnest(cost_ledger_internal.each_columns(b.each_of))) AS u (name) ON true
+        WHERE b.is_active
+          -- What an exception is of, its default asks for too.
+          AND ((%1$s) OR b.exception_of IN (SELECT b.budget_id FROM cost_ledger.budget b WHERE b.is_active AND (%1$s)))
         $query$, budget_condition)
         INTO wanted;
     wanted.columns := coalesce(wanted.columns, '{}') || CASE WHEN wanted.has_tags THEN '{tags}'::text[] ELSE '{}' END;
