@@ -178,6 +178,10 @@ CREATE FUNCTION cost_ledger_internal.check_exception(exception jsonb, of_default
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    -- In a dump a default may come after its exceptions.
+    IF of_default IS NULL THEN
+        RETURN;
+    END IF;
     IF of_default ->> 'each_of' IS NULL OR of_default ->> 'exception_of' IS NOT NULL OR of_default -> 'budget_id' = exception -> 'budget_id'
        OR EXISTS (SELECT FROM cost_ledger.budget x WHERE x.exception_of = (exception ->> 'budget_id')::bigint) THEN
         RAISE EXCEPTION 'budget "%" is no exception of "%"', exception ->> 'name', of_default ->> 'name'
@@ -475,7 +479,7 @@ BEGIN
             JOIN cost_ledger.budget b ON b.match_key = k.key AND b.is_active AND (%7$s)
                                      AND b.period <> 'request' AND b.metric NOT IN ('concurrent_calls', 'depth')
                                      AND cost_ledger_internal.matches_filter(f.labels, b.scope)%10$s
-            CROSS JOIN LATERAL cost_ledger_internal.entity_of(cost_ledger_internal.each_columns(b.each_of), f.labels) AS n (entity)
+            CROSS JOIN LATERAL (SELECT cost_ledger_internal.entity_of(cost_ledger_internal.each_columns(b.each_of), f.labels) AS entity) n
             CROSS JOIN cost_ledger.ledger l
             WHERE n.entity IS NOT NULL
         )

@@ -132,7 +132,7 @@ BEGIN
             FROM spend f
             CROSS JOIN LATERAL unnest(cost_ledger_internal.budget_keys(f.labels)) AS k (key)
             JOIN wanted b ON b.match_key = k.key AND cost_ledger_internal.matches_filter(f.labels, b.scope)
-            CROSS JOIN LATERAL cost_ledger_internal.entity_of(cost_ledger_internal.each_columns(b.each_of), f.labels) AS n (entity)
+            CROSS JOIN LATERAL (SELECT cost_ledger_internal.entity_of(cost_ledger_internal.each_columns(b.each_of), f.labels) AS entity) n
             WHERE n.entity IS NOT NULL AND NOT (b.has_exceptions AND cost_ledger_internal.is_excepted(b.budget_id, f.labels))
             GROUP BY 1, 2, 3
         )
