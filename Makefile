@@ -30,6 +30,8 @@ OBJS = \
 	src/consume.o \
 	src/remake.o \
 	src/run_tree.o \
+	src/filter.o \
+	src/budget_labels.o \
 	src/budget_definition.o \
 	src/row.o \
 	src/budget_balance.o \
@@ -90,6 +92,7 @@ PIECES = \
 	sql/budget/refusal.sql \
 	sql/budget/forecast.sql \
 	sql/budget/velocity.sql \
+	sql/budget/suggest.sql \
 	sql/alert/alert.sql \
 	sql/alert/threshold.sql \
 	sql/job/job.sql \

@@ -5,7 +5,6 @@
  */
 #include "cost_ledger.h"
 
-#include "bounds.h"
 #include "budget_decision.h"
 #include "budget_query.h"
 #include "catalog/pg_type.h"
@@ -287,9 +286,9 @@ cl_is_concerned(const Candidate *candidate, const Request *request, const char *
 	if (degrade_to == NULL)
 		return false;
 	cl_set_label(&labels, "model", degrade_to);
-	return cl_belongs(candidate->budget, &labels) &&
-		(candidate->budget->each_of == NULL ||
-		 strcmp(cl_shortened(cl_label_value(&labels, candidate->budget->each_of), MAX_ID_LEN), candidate->entity) == 0);
+	return list_member_ptr(cl_budgets_of(&labels), candidate->budget) &&
+		(candidate->budget->has_subruns ||
+		 strcmp(cl_budget_entity(candidate->budget->each, candidate->budget->neach, &labels), candidate->entity) == 0);
 }
 
 /*

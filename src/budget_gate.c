@@ -11,7 +11,6 @@
  */
 #include "cost_ledger.h"
 
-#include "bounds.h"
 #include "budget_balance.h"
 #include "budget_gate.h"
 #include "budget_query.h"
@@ -81,9 +80,11 @@ static List *
 add_candidate(List *candidates, const Request *request, const BudgetLabels *labels, BudgetDefinition *budget, Numeric estimate, bool is_degraded)
 {
 	BudgetLimit *limit = cl_budget_limit(budget, request->at);
-	const char *entity = budget->each_of ? cl_shortened(cl_label_value(labels, budget->each_of), MAX_ID_LEN) : "";
+	const char *entity = cl_budget_entity(budget->each, budget->neach, labels);
 	Candidate  *candidate;
 
+	if (budget->has_subruns)
+		entity = cl_find_root(request);
 	if (limit == NULL || is_candidate(candidates, budget, entity))
 		return candidates;
 	/* What is no turn is not stopped for turns. */
@@ -105,17 +106,10 @@ add_candidate(List *candidates, const Request *request, const BudgetLabels *labe
 List *
 cl_find_candidates(List *candidates, const Request *request, const BudgetLabels *labels, Numeric estimate, bool is_degraded)
 {
-	for (int i = -1; i < labels->n; i++)
-	{
-		int			nfound;
-		BudgetDefinition *budget = cl_find_budgets(i < 0 ? "" : labels->label[i].key, &nfound);
+	ListCell   *cell;
 
-		for (; nfound > 0; nfound--, budget++)
-		{
-			if (cl_belongs(budget, labels))
-				candidates = add_candidate(candidates, request, labels, budget, estimate, is_degraded);
-		}
-	}
+	foreach(cell, cl_budgets_of(labels))
+		candidates = add_candidate(candidates, request, labels, lfirst(cell), estimate, is_degraded);
 	return candidates;
 }
 
@@ -216,6 +210,30 @@ read_posted(Candidate *candidate, const Books *books, TupleTableSlot *row)
 }
 
 /*
+ * What was spent and is held below the run stands with the runs below it.
+ */
+static void
+add_subruns(Candidate *candidate, TimestampTz at)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	Datum		values[] = {Int64GetDatum(candidate->budget->budget_id), CStringGetTextDatum(candidate->entity),
+		TimestampTzGetDatum(candidate->period_start),
+		TimestampTzGetDatum(candidate->budget->period_length > 0 ? DT_NOEND : candidate->period_start),
+	TimestampTzGetDatum(at), TimestampTzGetDatum(at + USECS_PER_SEC)};
+	Numeric		expired;
+
+	cl_ask(&plan, "SELECT s.posted, s.first_at, s.first_minute, s.held, s.expired, s.expiring "
+		"FROM cost_ledger_internal.subrun_spend($1, $2, $3, $4, $5, $6) AS s", 6, types, values, NULL);
+	expired = cl_numeric_result(0, 5);
+	candidate->posted = cl_numeric_add(candidate->posted, cl_numeric_result(0, 1));
+	candidate->first_at = Min(candidate->first_at, cl_time_result(0, 2));
+	candidate->first_minute = Min(candidate->first_minute, cl_time_result(0, 3));
+	candidate->held = cl_numeric_add(candidate->held, cl_numeric_sub(cl_numeric_result(0, 4), expired));
+	candidate->expiring = cl_numeric_add(candidate->expiring, cl_numeric_sub(cl_numeric_result(0, 6), expired));
+}
+
+/*
  * What is held, by the gate.
  */
 static void
@@ -281,6 +299,8 @@ cl_look(Books *books, List *candidates, TimestampTz at, bool are_swept)
 		read_gate(candidate, books, balance);
 		read_posted(candidate, books, balance);
 		read_lines(candidate, books, line, at, are_swept && cl_is_held(candidate) ? DT_NOBEGIN : at);
+		if (candidate->budget->has_subruns)
+			add_subruns(candidate, at);
 	}
 }
 

@@ -81,7 +81,7 @@ write_hold(Books *books, Answer *answer, const Request *request, Datum request_d
 	put_value(row, HOLD_ID, id);
 	put_value(row, HOLD_KEY, request->hold_key);
 	put_text(row, HOLD_RUN_ID, cl_label_value(&request->wanted, "run_id"));
-	put_text(row, HOLD_PARENT_RUN_ID, cl_label_value(&request->wanted, "parent_run_id"));
+	put_text(row, HOLD_PARENT_RUN_ID, cl_is_parent_known(request) ? NULL : cl_label_value(&request->wanted, "parent_run_id"));
 	put_value(row, HOLD_REQUEST, request_doc);
 	if (answer->estimate != NULL)
 		put_value(row, HOLD_ESTIMATE, NumericGetDatum(answer->estimate));
@@ -250,23 +250,19 @@ cl_is_retry(Answer *answer, int64 *budget_id, const Request *request, Datum requ
 }
 
 /*
- * A run that is too deep is known all the same: what it starts is deeper yet.
+ * A run that is refused is known all the same: what it starts is below it.
  */
 void
 cl_remember_run(const Request *request)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {TEXTOID, TEXTOID};
-	const char *run = cl_label_value(&request->wanted, "run_id");
-	const char *parent = cl_label_value(&request->wanted, "parent_run_id");
 	Datum		values[2];
 
-	if (run == NULL || parent == NULL)
+	if (cl_is_parent_known(request))
 		return;
-	values[0] = CStringGetTextDatum(run);
-	values[1] = CStringGetTextDatum(parent);
-	cl_ask(&plan, "INSERT INTO cost_ledger_internal.hold (run_id, parent_run_id, state, ended_at) "
-		"SELECT $1, $2, 'released', now() "
-		"WHERE NOT EXISTS (SELECT FROM cost_ledger_internal.hold h WHERE h.run_id = $1 AND h.parent_run_id IS NOT NULL)",
+	values[0] = CStringGetTextDatum(cl_label_value(&request->wanted, "run_id"));
+	values[1] = CStringGetTextDatum(cl_label_value(&request->wanted, "parent_run_id"));
+	cl_ask(&plan, "INSERT INTO cost_ledger_internal.hold (run_id, parent_run_id, state, ended_at) VALUES ($1, $2, 'released', now())",
 		2, types, values, NULL);
 }

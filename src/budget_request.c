@@ -12,6 +12,7 @@
 #include "budget_request.h"
 #include "catalog/pg_type.h"
 #include "json_build.h"
+#include "json_column.h"
 #include "money.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -57,7 +58,23 @@ known_label(const JsonbValue *key, const JsonbValue *value)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("label \"%s\" is not one of a call, or no text", pnstrdup(key->val.string.val, key->val.string.len)),
-			 errhint("The labels are columns of the call: run_id, session_id, user_id, api_key, customer, agent, flow, feature, team, task_type, model, provider, operation, service_class, environment, parent_run_id, cohort, step, region, request_id, tool; and depth.")));
+			 errhint("The labels are columns of the call: run_id, session_id, user_id, api_key, customer, agent, flow, feature, team, task_type, model, provider, operation, service_class, environment, parent_run_id, cohort, step, region, request_id, tool and tags; and depth.")));
+}
+
+static Jsonb *
+read_tags(const JsonbValue *value)
+{
+	Jsonb	   *tags;
+
+	if (value->type == jbvNull)
+		return NULL;
+	tags = JsonbValueToJsonb(unconstify(JsonbValue *, value));
+	if (!JB_ROOT_IS_OBJECT(tags) || !cl_is_flat_object(tags))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"tags\" is not a flat object of names and values"),
+				 errhint("Write {\"tags\": {\"tier\": \"gold\"}}: what the call will carry.")));
+	return tags;
 }
 
 static void
@@ -78,7 +95,10 @@ read_labels(Jsonb *json, BudgetLabels *labels)
 		if (token != WJB_KEY)
 			continue;
 		JsonbIteratorNext(&it, &value, true);
-		cl_set_label(labels, known_label(&key, &value), label_text(&value));
+		if (key.val.string.len == 4 && memcmp(key.val.string.val, "tags", 4) == 0)
+			labels->tags = read_tags(&value);
+		else
+			cl_set_label(labels, known_label(&key, &value), label_text(&value));
 	}
 }
 
@@ -142,6 +162,7 @@ name_model(FunctionCallInfo fcinfo, Request *request)
 	static const char *const names[] = {"provider", "model"};
 
 	request->wanted.n = 0;
+	request->wanted.tags = request->labels.tags;
 	cl_set_label(&request->wanted, "service_class", "standard");
 	for (int i = 0; i < request->labels.n; i++)
 		cl_set_label(&request->wanted, request->labels.label[i].name, request->labels.label[i].value);
@@ -178,6 +199,15 @@ put_labels(JsonbParseState **state, const BudgetLabels *labels)
 	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
 	for (int i = 0; i < labels->n; i++)
 		json_put_text(state, labels->label[i].name, labels->label[i].value);
+	if (labels->tags != NULL)
+	{
+		JsonbValue	value = {.type = jbvBinary};
+
+		value.val.binary.data = &labels->tags->root;
+		value.val.binary.len = VARSIZE(labels->tags) - VARHDRSZ;
+		json_put_key(state, "tags");
+		pushJsonbValue(state, WJB_VALUE, &value);
+	}
 }
 
 Datum
@@ -262,6 +292,41 @@ cl_find_depth(const Request *request)
 	value = CStringGetTextDatum(run);
 	cl_ask(&plan, "SELECT cost_ledger_internal.depth_of_run($1)", 1, types, &value, NULL);
 	return cl_numeric_from_int64(DatumGetInt32(cl_result(0, 1, NULL)) + (parent ? 1 : 0));
+}
+
+/*
+ * The run at the top of those that started the call's.
+ */
+char *
+cl_find_root(const Request *request)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TEXTOID, TEXTOID};
+	const char *parent = cl_label_value(&request->wanted, "parent_run_id");
+	Datum		values[] = {CStringGetTextDatum(cl_label_value(&request->wanted, "run_id")), parent ? CStringGetTextDatum(parent) : (Datum) 0};
+	char		nulls[] = {' ', parent ? ' ' : 'n'};
+
+	cl_ask(&plan, "SELECT cost_ledger_internal.told_root($1, $2)", 2, types, values, nulls);
+	return cl_text_result(0, 1);
+}
+
+/*
+ * Whether the run's parent is known without the request, if it names one.
+ */
+bool
+cl_is_parent_known(const Request *request)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TEXTOID};
+	const char *run = cl_label_value(&request->wanted, "run_id");
+	Datum		value;
+
+	if (run == NULL || cl_label_value(&request->wanted, "parent_run_id") == NULL)
+		return true;
+	value = CStringGetTextDatum(run);
+	return cl_ask(&plan, "SELECT FROM cost_ledger_internal.rollup_run r WHERE r.run_id = $1 AND r.parent_run_id IS NOT NULL "
+				  "UNION ALL SELECT FROM cost_ledger_internal.hold h WHERE h.run_id = $1 AND h.parent_run_id IS NOT NULL "
+				  "LIMIT 1", 1, types, &value, NULL) > 0;
 }
 
 /*

@@ -262,7 +262,7 @@ posted_amount(const SettledCall *call, BudgetMetric metric)
 static void
 post_call(Changes *changes, const SettledCall *call, BudgetDefinition *budget)
 {
-	const char *entity = budget->each_of ? cl_shortened(cl_label_value(call->labels, budget->each_of), 512) : "";
+	const char *entity = cl_budget_entity(budget->each, budget->neach, call->labels);
 	TimestampTz start;
 	Change	   *change;
 
@@ -282,17 +282,14 @@ post_call(Changes *changes, const SettledCall *call, BudgetDefinition *budget)
 static void
 post_calls(Changes *changes, const SettledCall *call)
 {
-	for (int i = -1; i < call->labels->n; i++)
-	{
-		int			nfound;
-		BudgetDefinition *budget = cl_find_budgets(i < 0 ? "" : call->labels->label[i].key, &nfound);
+	ListCell   *cell;
 
-		for (; nfound > 0; nfound--, budget++)
-		{
-			if (!budget->is_request && budget->metric != METRIC_CONCURRENT_CALLS && budget->metric != METRIC_DEPTH &&
-				cl_belongs(budget, call->labels))
-				post_call(changes, call, budget);
-		}
+	foreach(cell, cl_budgets_of(call->labels))
+	{
+		BudgetDefinition *budget = lfirst(cell);
+
+		if (!budget->is_request && budget->metric != METRIC_CONCURRENT_CALLS && budget->metric != METRIC_DEPTH)
+			post_call(changes, call, budget);
 	}
 }
 

@@ -207,6 +207,24 @@ answer_by_budgets(Answer *answer, int64 *budget_id, Request *request, Datum requ
 	cl_close_books(&books);
 }
 
+/*
+ * What was refused, and what was said of runs with it: what a run that was
+ * refused starts is below it all the same.
+ */
+static void
+put_on_record(const Answer *answer, const Request *request)
+{
+	if (answer->is_refused && request->raise)
+		return;
+	cl_record_waiting();
+	if (!answer->is_refused)
+		return;
+	if (answer->by != NULL)
+		cl_record_refusal(answer, request);
+	if (cl_asks_for_runs())
+		cl_remember_run(request);
+}
+
 static void
 answer_request(FunctionCallInfo fcinfo, Request *request, Answer *answer, int64 *budget_id)
 {
@@ -217,13 +235,8 @@ answer_request(FunctionCallInfo fcinfo, Request *request, Answer *answer, int64 
 	if (cl_has_pauses() && is_paused(request, answer))
 		return;
 	answer_by_budgets(answer, budget_id, request, request->check_only ? (Datum) 0 : cl_request_json(fcinfo, request));
-	if (!request->check_only && !(answer->is_refused && request->raise))
-		cl_record_waiting();
-	if (!answer->is_refused || answer->by == NULL || request->check_only || request->raise)
-		return;
-	cl_record_refusal(answer, request);
-	if (answer->by->budget->metric == METRIC_DEPTH)
-		cl_remember_run(request);
+	if (!request->check_only)
+		put_on_record(answer, request);
 }
 
 static void

@@ -17,31 +17,36 @@ CREATE TABLE cost_ledger.budget (
     metric         text NOT NULL DEFAULT 'cost',
     scope          jsonb NOT NULL DEFAULT '{}',
     each_of        text,
+    include        text CHECK (include = 'subruns'),
     period         text NOT NULL,
     period_length  interval,
     time_zone      text,
     week_start     integer NOT NULL DEFAULT 1,
     severity       text CHECK (severity IN ('review', 'page')),
+    exception_of   bigint REFERENCES cost_ledger.budget ON DELETE SET NULL,
     is_active      boolean NOT NULL DEFAULT true,
     match_key      text COLLATE "C" NOT NULL,
     created_at     timestamptz NOT NULL DEFAULT now()
 );
 -- What a call looks its budgets up by.
 CREATE INDEX budget_match_key ON cost_ledger.budget (match_key);
+CREATE INDEX budget_exception ON cost_ledger.budget (exception_of, match_key) WHERE exception_of IS NOT NULL;
 
 COMMENT ON TABLE cost_ledger.budget IS 'Budgets: what they count and for whom. Set by set_budget(), or edited here; how much is in budget_version. A budget with alerts stays; set is_active to false to stop it.';
 COMMENT ON COLUMN cost_ledger.budget.budget_id IS 'Identity of the budget.';
 COMMENT ON COLUMN cost_ledger.budget.name IS 'What people call it: unique, printable, at most 64 bytes.';
 COMMENT ON COLUMN cost_ledger.budget.metric IS 'What is counted: cost (in the ledger''s currency), tokens (all input and output), calls, tool_calls, turns (calls but retries and other overhead, as in run_cost), concurrent_calls (open holds), duration (seconds from the first call to the last) or depth (runs above the call''s).';
-COMMENT ON COLUMN cost_ledger.budget.scope IS 'Which calls: object of column of call to value, all of which must match exactly; {} is every call.';
-COMMENT ON COLUMN cost_ledger.budget.each_of IS 'A column of call: each value of it has the limit for itself, also one that was never seen before. NULL: one limit for all.';
+COMMENT ON COLUMN cost_ledger.budget.scope IS 'Which calls: a filter by columns of call and tags; {} is every call.';
+COMMENT ON COLUMN cost_ledger.budget.each_of IS 'A column of call, or a tag (tags.tier), or several ({team,user_id}): each value has the limit for itself, also one that was never seen before. NULL: one limit for all.';
+COMMENT ON COLUMN cost_ledger.budget.include IS 'subruns: a run has its limit together with all runs below it, and no run below another has one of its own. NULL: each run for itself.';
 COMMENT ON COLUMN cost_ledger.budget.period IS 'request, minute, hour, day, week, month, quarter, total, or rolling: the last period_length.';
 COMMENT ON COLUMN cost_ledger.budget.period_length IS 'Length of a rolling period, whole minutes, kept in hours: a day is 24; NULL otherwise.';
 COMMENT ON COLUMN cost_ledger.budget.time_zone IS 'Zone of the period; NULL for the reporting zone of the ledger.';
 COMMENT ON COLUMN cost_ledger.budget.week_start IS 'Day on which a week begins: 1 Monday … 7 Sunday.';
 COMMENT ON COLUMN cost_ledger.budget.severity IS 'How urgent its alerts are: review, somebody should look at it; page, somebody should be woken. NULL: page from the whole limit on, review below it; always review for a limit of a request, a run, a session or a minute.';
+COMMENT ON COLUMN cost_ledger.budget.exception_of IS 'The budget whose place this one takes for the calls of its scope; NULL for one that stands for itself.';
 COMMENT ON COLUMN cost_ledger.budget.is_active IS 'Whether the budget is kept and checked. Switched on again, it starts with what was spent meanwhile.';
-COMMENT ON COLUMN cost_ledger.budget.match_key IS 'The most selective pair of scope, by which calls find it; shortened as ids are. Set by the ledger.';
+COMMENT ON COLUMN cost_ledger.budget.match_key IS 'The most selective label of scope that must say one whole name, with that, by which calls find it; shortened as ids are. Empty where there is none: then every call is compared with scope. Set by the ledger.';
 COMMENT ON COLUMN cost_ledger.budget.created_at IS 'When the budget was first set.';
 
 CREATE TABLE cost_ledger.budget_version (
@@ -95,7 +100,7 @@ CREATE TABLE cost_ledger_internal.budget_balance (
 
 COMMENT ON TABLE cost_ledger_internal.budget_balance IS 'What counts against each budget, by entity and period. Written by the ledger: calls with a hold at their commit, others by refresh().';
 COMMENT ON COLUMN cost_ledger_internal.budget_balance.budget_id IS 'The budget.';
-COMMENT ON COLUMN cost_ledger_internal.budget_balance.entity IS 'Value of the budget''s each_of column; empty for a budget without one.';
+COMMENT ON COLUMN cost_ledger_internal.budget_balance.entity IS 'Value of the budget''s each_of column; empty for a budget without one. Of a budget that includes subruns, the run itself in what is posted, and the run at the top in what is held: so nothing has to move when a run does.';
 COMMENT ON COLUMN cost_ledger_internal.budget_balance.period_start IS 'First instant of the period; -infinity for the period total; infinity, in every budget, for what is held. Of a rolling budget each minute with calls.';
 COMMENT ON COLUMN cost_ledger_internal.budget_balance.posted IS 'What the ledger says was spent, in the unit of the budget''s metric.';
 COMMENT ON COLUMN cost_ledger_internal.budget_balance.held IS 'What open holds have reserved, at infinity: they count in every period, until they are over.';
@@ -126,14 +131,16 @@ CREATE TABLE cost_ledger_internal.hold (
     is_unknown   boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 70);
 CREATE INDEX hold_provisional ON cost_ledger_internal.hold (call_id) WHERE provisional IS NOT NULL AND exchanged_at IS NULL;
+-- Once for a run: what reserve() knows already is not told again.
 CREATE INDEX hold_run ON cost_ledger_internal.hold (run_id) WHERE parent_run_id IS NOT NULL;
+CREATE INDEX hold_parent_run ON cost_ledger_internal.hold (parent_run_id) WHERE parent_run_id IS NOT NULL;
 CREATE INDEX hold_open ON cost_ledger_internal.hold (expires_at) WHERE state = 'open';
 
 COMMENT ON TABLE cost_ledger_internal.hold IS 'Holds: what reserve() has granted, and what became of it. Written by the ledger.';
 COMMENT ON COLUMN cost_ledger_internal.hold.hold_id IS 'Identity of the hold: what the call carries that settles it.';
 COMMENT ON COLUMN cost_ledger_internal.hold.hold_key IS 'The client''s key of it; NULL for one that a call brought along unknown.';
 COMMENT ON COLUMN cost_ledger_internal.hold.run_id IS 'Run of the call it is for.';
-COMMENT ON COLUMN cost_ledger_internal.hold.parent_run_id IS 'The run above that, as the client said.';
+COMMENT ON COLUMN cost_ledger_internal.hold.parent_run_id IS 'The run above that, as the client said; NULL where the parent of the run was known already.';
 COMMENT ON COLUMN cost_ledger_internal.hold.request IS 'What was asked for: a retry must ask for the same.';
 COMMENT ON COLUMN cost_ledger_internal.hold.estimate IS 'What the call was expected to cost, in the ledger''s currency; NULL if nobody knew.';
 COMMENT ON COLUMN cost_ledger_internal.hold.answer IS 'What was answered, and is to a retry.';
@@ -238,19 +245,16 @@ CREATE CONSTRAINT TRIGGER settle_calls
 ALTER TABLE cost_ledger.budget ENABLE ROW LEVEL SECURITY;
 CREATE POLICY what_readers_see ON cost_ledger.budget USING (
     (SELECT cost_ledger_internal.sees_all())
-    OR scope -> 'team' <@ (SELECT to_jsonb(cost_ledger_internal.seen_teams()))
-    OR scope -> 'customer' <@ (SELECT to_jsonb(cost_ledger_internal.seen_customers())));
+    OR cost_ledger_internal.is_own_scope(scope, (SELECT cost_ledger_internal.seen_teams()), (SELECT cost_ledger_internal.seen_customers())));
 
 ALTER TABLE cost_ledger.budget_version ENABLE ROW LEVEL SECURITY;
 CREATE POLICY what_readers_see ON cost_ledger.budget_version USING (
     EXISTS (SELECT FROM cost_ledger.budget b WHERE b.budget_id = budget_version.budget_id));
 
 ALTER TABLE cost_ledger.pause ENABLE ROW LEVEL SECURITY;
--- An empty list, which a pause may have, is within every other.
 CREATE POLICY what_readers_see ON cost_ledger.pause USING (
     (SELECT cost_ledger_internal.sees_all())
-    OR scope -> 'team' <@ (SELECT to_jsonb(cost_ledger_internal.seen_teams())) AND scope -> 'team' <> '[]'
-    OR scope -> 'customer' <@ (SELECT to_jsonb(cost_ledger_internal.seen_customers())) AND scope -> 'customer' <> '[]');
+    OR cost_ledger_internal.is_own_scope(scope, (SELECT cost_ledger_internal.seen_teams()), (SELECT cost_ledger_internal.seen_customers())));
 
 CREATE VIEW cost_ledger.open_hold WITH (security_barrier = true) AS
 SELECT h.hold_id::text AS hold_id, h.hold_key,
@@ -280,9 +284,13 @@ WITH tail AS MATERIALIZED (
     SELECT t.* FROM cost_ledger_internal.unposted_spend() t
 ), history AS MATERIALIZED (
     SELECT d.* FROM cost_ledger_internal.daily_spend() d
+), moved AS MATERIALIZED (
+    SELECT m.* FROM cost_ledger_internal.moved_runs() m
 )
 SELECT b.budget_id, b.name, b.metric,
-       b.scope::text AS scope, b.each_of, e.entity,
+       -- Others that a scope names are no business of a reader of one of them.
+       CASE WHEN (SELECT cost_ledger_internal.sees_all()) THEN b.scope ELSE cost_ledger_internal.entity_scope(b.scope, b.each_of, e.entity) END::text AS scope,
+       b.each_of, b.include, e.entity,
        v.version, b.period,
        z.time_zone,
        p.period_start AS starts_at, p.period_end AS ends_at,
@@ -314,7 +322,7 @@ CROSS JOIN LATERAL (SELECT coalesce(b.time_zone, (SELECT l.time_zone FROM cost_l
 CROSS JOIN LATERAL cost_ledger_internal.budget_period(b.period, now(), z.time_zone, b.week_start, b.period_length) p
 LEFT JOIN cost_ledger_internal.budget_gap g ON g.budget_id = b.budget_id AND g.counts_from > p.period_start
 CROSS JOIN LATERAL (
-    SELECT s.entity, sum(s.posted) AS posted, sum(s.held) AS held, sum(s.unpriced_calls)::bigint AS unpriced_calls,
+    SELECT n.entity, sum(s.posted) AS posted, sum(s.held) AS held, sum(s.unpriced_calls)::bigint AS unpriced_calls,
            min(s.first_at) AS first_at, max(s.last_at) AS last_at
     FROM (SELECT s.entity, s.posted, s.held, s.unpriced_calls, s.first_at, s.last_at
           FROM cost_ledger_internal.budget_balance s
@@ -334,7 +342,10 @@ CROSS JOIN LATERAL (
             AND (s.period_start = p.period_start OR (b.period = 'rolling' AND s.period_start >= p.period_start))
           UNION ALL
           SELECT '', 0, 0, 0, NULL, NULL WHERE b.each_of IS NULL) s
-    GROUP BY s.entity) e
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN b.include IS NULL THEN s.entity
+                    ELSE cost_ledger_internal.root_of_run(coalesce((SELECT m.root_run_id FROM moved m WHERE m.run_id = s.entity), s.entity)) END COLLATE "C" AS entity) n
+    GROUP BY n.entity) e
 CROSS JOIN LATERAL (
     SELECT CASE WHEN b.metric = 'duration' THEN coalesce(extract(epoch FROM e.last_at - e.first_at), 0)
                 ELSE e.posted END AS spent) u
@@ -359,21 +370,20 @@ CROSS JOIN LATERAL (
                      AND (p.period_end = 'infinity' OR (now() - p.period_start) * 10 >= p.period_end - p.period_start OR u.spent + e.held >= v.limit_amount / 2)
                 THEN now() + (v.limit_amount - u.spent - e.held) / r.burn_rate_per_hour * interval '1 hour'
            END AS exhausted_at) x
-CROSS JOIN LATERAL (
-    SELECT b.scope || CASE WHEN b.each_of IS NULL THEN '{}' ELSE jsonb_build_object(b.each_of, e.entity) END AS scope) s
 WHERE b.is_active AND b.period <> 'request'
   -- A scope that names other teams or customers too is not of the reader's own.
   AND ((SELECT cost_ledger_internal.sees_all())
-       OR s.scope -> 'team' <@ (SELECT to_jsonb(cost_ledger_internal.seen_teams()))
-       OR s.scope -> 'customer' <@ (SELECT to_jsonb(cost_ledger_internal.seen_customers())));
+       OR cost_ledger_internal.is_own_scope(cost_ledger_internal.entity_scope(b.scope, b.each_of, e.entity),
+                                            (SELECT cost_ledger_internal.seen_teams()), (SELECT cost_ledger_internal.seen_customers())));
 
 COMMENT ON VIEW cost_ledger.budget_status IS 'How each active budget stands now, in its current period, and each entity that has spent in it: corrections included, calls stamped in the rest of the period and calls that refresh() has not seen too. Limits of single requests are not here.';
 COMMENT ON COLUMN cost_ledger.budget_status.budget_id IS 'The budget.';
 COMMENT ON COLUMN cost_ledger.budget_status.name IS 'What people call it.';
 COMMENT ON COLUMN cost_ledger.budget_status.metric IS 'What it counts, see budget.metric; the unit of the amounts.';
-COMMENT ON COLUMN cost_ledger.budget_status.scope IS 'Calls it limits, as JSON: object of column to value; {} is every call.';
-COMMENT ON COLUMN cost_ledger.budget_status.each_of IS 'Column each value of which has the limit for itself; NULL for one limit.';
-COMMENT ON COLUMN cost_ledger.budget_status.entity IS 'That value; empty for a budget of one limit.';
+COMMENT ON COLUMN cost_ledger.budget_status.scope IS 'Calls it limits: a filter, as JSON; {} is every call. For who reads only some teams or customers, those of the entity.';
+COMMENT ON COLUMN cost_ledger.budget_status.each_of IS 'Column, or columns, each value of which has the limit for itself; NULL for one limit.';
+COMMENT ON COLUMN cost_ledger.budget_status.include IS 'subruns: a run has its limit together with the runs below it; NULL for each value for itself.';
+COMMENT ON COLUMN cost_ledger.budget_status.entity IS 'That value, the JSON array of those of several columns; empty for a budget of one limit. Of a budget that includes subruns, the run at the top.';
 COMMENT ON COLUMN cost_ledger.budget_status.version IS 'Version of the limit.';
 COMMENT ON COLUMN cost_ledger.budget_status.period IS 'minute, hour, day, week, month, quarter, total or rolling.';
 COMMENT ON COLUMN cost_ledger.budget_status.time_zone IS 'Zone of the period: the budget''s own, or the ledger''s.';

@@ -61,11 +61,10 @@ FROM (SELECT f.budget_id, f.entity, f.period_start, f.period_end, f.refusals, f.
       FROM cost_ledger_internal.new_refusals() n) r
 JOIN cost_ledger.budget b ON b.budget_id = r.budget_id
 CROSS JOIN LATERAL (
-    SELECT b.scope || CASE WHEN b.each_of IS NULL THEN '{}' ELSE jsonb_build_object(b.each_of, r.entity) END AS scope) s
+    SELECT cost_ledger_internal.entity_scope(b.scope, b.each_of, r.entity) AS scope) s
 -- A scope that names other teams or customers too is not of the reader's own.
 WHERE (SELECT cost_ledger_internal.sees_all())
-   OR s.scope -> 'team' <@ (SELECT to_jsonb(cost_ledger_internal.seen_teams()))
-   OR s.scope -> 'customer' <@ (SELECT to_jsonb(cost_ledger_internal.seen_customers()))
+   OR cost_ledger_internal.is_own_scope(s.scope, (SELECT cost_ledger_internal.seen_teams()), (SELECT cost_ledger_internal.seen_customers()))
 GROUP BY b.budget_id, s.scope, r.entity, r.period_start, r.period_end;
 
 COMMENT ON VIEW cost_ledger.budget_refusal IS 'What did budgets refuse? A row per budget, entity and period in which reserve() has refused a call, or one above the limit of a request was made without asking. Retries of a client count each. A check (check_only) and a pause refuse nothing here.';

@@ -97,7 +97,7 @@ AS $$
                CASE WHEN n.refusals > 0 THEN 'stopped' ELSE 'exceeded' END AS kind, t.threshold, coalesce(n.action, t.action) AS level,
                CASE b.metric WHEN 'cost' THEN l.currency ELSE b.metric END AS unit, n.period_end <= at AS is_late,
                cost_ledger_internal.budget_severity(b.severity, b.period, b.scope, b.each_of, t.threshold) AS severity,
-               CASE WHEN b.each_of IS NULL THEN b.scope ELSE b.scope || jsonb_build_object(b.each_of, n.entity) END AS scope
+               cost_ledger_internal.entity_scope(b.scope, b.each_of, n.entity) AS scope
         FROM sums n
         JOIN cost_ledger.budget b ON b.budget_id = n.budget_id AND b.is_active
         CROSS JOIN cost_ledger.ledger l

@@ -122,6 +122,7 @@ AS $$
         ('project_spend',            '{all_readers}'),
         ('set_budget',               '{admin}'),
         ('raise_budget',             '{admin}'),
+        ('suggest_budgets',          '{admin}'),
         ('check_budgets',            '{}'),
         ('check_balances',           '{}'),
         ('reserve',                  '{gateway}'),
