@@ -108,36 +108,44 @@ BEGIN
     IF coalesce(days, 0) < 1 THEN
         RETURN;
     END IF;
-    -- Only what some budget asks for keeps groups apart.
+    -- Only what some budget asks for keeps groups apart.  Budgets are found for
+    -- each combination of labels, not for each of its days.
     RETURN QUERY EXECUTE format($query$
         WITH spend AS MATERIALIZED (
-            SELECT f.*, jsonb_strip_nulls(jsonb_build_object(%3$s)) AS labels
+            SELECT jsonb_strip_nulls(jsonb_build_object(%3$s)) AS labels, array_agg(f.day) AS days, array_agg(f.cost) AS cost,
+                   array_agg(f.tokens) AS tokens, array_agg(f.calls) AS calls, array_agg(f.tool_calls) AS tool_calls
             FROM (SELECT %1$s r.day, coalesce(sum(r.cost), 0) AS cost, sum(r.input_tokens + r.output_tokens) AS tokens,
-                         sum(r.calls) AS calls, sum(r.tool_calls) AS tool_calls
+                         sum(r.calls)::numeric AS calls, sum(r.tool_calls)::numeric AS tool_calls
                   FROM cost_ledger_internal.live_day r
                   WHERE r.day >= $2 - $3 AND r.day < $2
                   GROUP BY %1$s r.day) f
+            GROUP BY %5$s
         ), found AS (
-            SELECT b.budget_id, coalesce(cost_ledger_internal.shorten_id(f.labels ->> b.each_of), '') COLLATE "C" AS entity, f.day,
-                   sum(CASE b.metric WHEN 'cost' THEN f.cost WHEN 'tokens' THEN f.tokens WHEN 'calls' THEN f.calls ELSE f.tool_calls END) AS spent
+            SELECT b.budget_id, coalesce(cost_ledger_internal.shorten_id(f.labels ->> b.each_of), '') COLLATE "C" AS entity,
+                   array_agg(d.day) AS days, array_agg(d.spent) AS spent
             FROM spend f
             CROSS JOIN LATERAL unnest(ARRAY['' %2$s]) AS k (key)
             JOIN cost_ledger.budget b ON b.match_key = k.key AND f.labels @> b.scope AND (b.each_of IS NULL OR f.labels ? b.each_of)
+            CROSS JOIN LATERAL unnest(f.days, CASE b.metric WHEN 'cost' THEN f.cost WHEN 'tokens' THEN f.tokens WHEN 'calls' THEN f.calls ELSE f.tool_calls END)
+                AS d (day, spent)
             WHERE %4$s
-            GROUP BY 1, 2, 3
+            GROUP BY 1, 2
+            UNION ALL
+            SELECT b.budget_id, '', NULL, NULL FROM cost_ledger.budget b WHERE b.each_of IS NULL AND %4$s
         )
-        SELECT e.budget_id, e.entity, array_agg(coalesce(f.spent, 0) ORDER BY d.day)
-        FROM (SELECT f.budget_id, f.entity FROM found f
-              UNION
-              SELECT b.budget_id, '' FROM cost_ledger.budget b WHERE b.each_of IS NULL AND %4$s) e
-        CROSS JOIN (SELECT $2 - n AS day FROM generate_series(1, $3) AS n) d
-        LEFT JOIN found f ON f.budget_id = e.budget_id AND f.entity = e.entity AND f.day = d.day
-        GROUP BY e.budget_id, e.entity
+        SELECT e.budget_id, e.entity,
+               ARRAY(SELECT sum(d.spent)
+                     FROM (SELECT u.day, u.spent FROM unnest(e.days, e.spent) AS u (day, spent)
+                           UNION ALL
+                           SELECT $2 - n, 0 FROM generate_series(1, $3) AS n) d
+                     GROUP BY d.day ORDER BY d.day)
+        FROM (SELECT f.budget_id, f.entity, max(f.days) AS days, max(f.spent) AS spent FROM found f GROUP BY f.budget_id, f.entity) e
         $query$,
         (SELECT string_agg(format('r.%I, ', c), '') FROM unnest(columns) c),
-        (SELECT string_agg(format(', %L || cost_ledger_internal.shorten_id(f.%I)', c || '=', c), '') FROM unnest(columns) c),
+        (SELECT string_agg(format(', %L || cost_ledger_internal.shorten_id(f.labels ->> %L)', c || '=', c), '') FROM unnest(columns) c),
         (SELECT string_agg(format('%L, f.%I', c, c), ', ') FROM unnest(columns) c),
-        wanted)
+        wanted,
+        (SELECT coalesce(string_agg(format('f.%I', c), ', '), '()') FROM unnest(columns) c))
         USING known_columns, today, days;
 END
 $$;
