@@ -302,6 +302,24 @@ CROSS JOIN LATERAL (
 WHERE b.is_active AND b.period <> 'request';
 
 COMMENT ON VIEW cost_ledger_internal.current_budget IS 'Active budgets but those of single requests, with the limit and the period of now; half_pace is what would be spent by now, hardly less, if half the limit were spent evenly, NULL without an end.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.budget_id IS 'The budget.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.name IS 'What people call it.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.metric IS 'What it counts, see budget.metric.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.scope IS 'Which calls, see budget.scope.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.each_of IS 'Column each value of which has the limit for itself.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.version IS 'Version of the limit.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.period IS 'As budget.period.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.time_zone IS 'Zone of the period: the budget''s own, or the ledger''s.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.period_start IS 'First instant of the current period; -infinity for total.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.period_end IS 'First instant after it; infinity for total.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.is_under_way IS 'Whether 10 percent of the period are over, or it has no beginning.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.days_left IS 'days_left() of the period, of days of the reporting zone.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.limit_amount IS 'What may be spent in the period.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.thresholds IS 'As budget_version.thresholds.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.actions IS 'What each asks for.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.has_rate IS 'Whether what it counts adds up with time: cost, tokens, calls, tool_calls or turns.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.forecast_end IS 'period_end, as far as an end can be foreseen; else infinity.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.half_pace IS 'What would be spent by now, hardly less, if half the limit were spent evenly; NULL without an end.';
 
 -- The balance of a period is one row.  Few entities have more to them, a history,
 -- something held, minutes of a rolling period, calls that refresh() has not seen:
@@ -376,6 +394,32 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL cost_ledger_internal.project_spend(u.spent, now(), b.period_start, b.forecast_end, b.daily, days_left => b.days_left) f;
 
 COMMENT ON VIEW cost_ledger_internal.budget_standing IS 'How budgets and their entities stand, whoever asks: what budget_status shows, and signal_budget_forecast looks through. is_whole: put together of more than a balance; half_pace is that of current_budget.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.budget_id IS 'The budget.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.name IS 'What people call it.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.metric IS 'What it counts, see budget.metric.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.scope IS 'Which calls, see budget.scope.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.each_of IS 'Column each value of which has the limit for itself.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.entity IS 'Value of the each_of column; empty for a budget of one limit.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.version IS 'Version of the limit.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.period IS 'As budget.period.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.time_zone IS 'Zone of the period: the budget''s own, or the ledger''s.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.period_start IS 'First instant of the current period; -infinity for total.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.period_end IS 'First instant after it; infinity for total.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.limit_amount IS 'What may be spent in the period.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.thresholds IS 'As budget_version.thresholds.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.actions IS 'What each asks for.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.half_pace IS 'What would be spent by now, hardly less, if half the limit were spent evenly; NULL without an end.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.is_whole IS 'Whether it was put together of more than the balance of the period.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.spent IS 'What was spent in the period so far.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.held IS 'What open holds have reserved.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.unpriced_calls IS 'Calls without a full price.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.burn_rate_per_hour IS 'As in budget_status.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.forecast IS 'spent at the end of the period, see project_spend().';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.forecast_low IS 'Lower end of its band.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.forecast_high IS 'Upper end.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.forecast_method IS 'How, see project_spend().';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.no_forecast_reason IS 'Why there is none.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.exhausted_at IS 'As in budget_status.';
 
 CREATE VIEW cost_ledger.budget_status WITH (security_barrier = true) AS
 SELECT b.budget_id, b.name, b.metric,
