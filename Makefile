@@ -31,6 +31,8 @@ OBJS = \
 	src/remake.o \
 	src/run_tree.o \
 	src/budget_definition.o \
+	src/row.o \
+	src/budget_balance.o \
 	src/budget_query.o \
 	src/budget_request.o \
 	src/budget_gate.o \

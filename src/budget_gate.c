@@ -12,6 +12,7 @@
 #include "cost_ledger.h"
 
 #include "bounds.h"
+#include "budget_balance.h"
 #include "budget_gate.h"
 #include "budget_query.h"
 #include "catalog/pg_type.h"
@@ -166,148 +167,133 @@ cl_is_held(const Candidate *candidate)
 }
 
 /*
- * Keys of the candidates for which a condition holds, as two arrays; how many.
+ * What has been posted in the period; of a rolling one, in every minute of it.
  */
-static int
-collect_keys(List *candidates, bool (*holds) (const Candidate *), Datum *ids, Datum *entities)
-{
-	Datum	   *id = palloc((list_length(candidates) + 1) * sizeof(Datum));
-	Datum	   *entity = palloc((list_length(candidates) + 1) * sizeof(Datum));
-	int			n = 0;
-	ListCell   *cell;
-
-	foreach(cell, candidates)
-	{
-		const Candidate *candidate = lfirst(cell);
-
-		if (!holds(candidate))
-			continue;
-		id[n] = Int64GetDatum(candidate->budget->budget_id);
-		entity[n++] = CStringGetTextDatum(candidate->entity);
-	}
-	*ids = cl_array_of(id, NULL, n, INT8OID);
-	*entities = cl_array_of(entity, NULL, n, TEXTOID);
-	return n;
-}
-
-static const char *const look_query =
-	"SELECT s.budget_id, s.held, s.first_at, p.posted, p.first_minute, x.expired, x.expiring "
-	"FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS k (budget_id, entity, first_start, last_start, n) "
-	"LEFT JOIN LATERAL (SELECT s.* FROM cost_ledger_internal.budget_balance s "
-	" WHERE s.budget_id = k.budget_id AND s.entity = k.entity AND s.period_start = '-infinity' LIMIT 1) s ON true "
-	"CROSS JOIN LATERAL (SELECT coalesce(sum(m.posted), 0) AS posted, min(m.period_start) FILTER (WHERE m.posted > 0) AS first_minute "
-	" FROM cost_ledger_internal.budget_balance m "
-	" WHERE m.budget_id = k.budget_id AND m.entity = k.entity AND m.period_start >= k.first_start AND m.period_start <= k.last_start) p "
-	"CROSS JOIN LATERAL (SELECT coalesce(sum(i.amount) FILTER (WHERE i.expires_at <= $5), 0) AS expired, coalesce(sum(i.amount), 0) AS expiring "
-	" FROM cost_ledger_internal.hold_line i "
-	" WHERE i.budget_id = k.budget_id AND i.entity = k.entity AND i.period_start = '-infinity' AND i.expires_at <= $6) x "
-	"ORDER BY k.n";
-
 static void
-read_balance(Candidate *candidate, int row)
+read_posted(Candidate *candidate, const Books *books, TupleTableSlot *row)
 {
-	Numeric		expired = cl_numeric_result(row, 6);
-	Numeric		held = cl_numeric_result(row, 2);
-	bool		isnull;
+	const BudgetDefinition *budget = candidate->budget;
+	IndexScanDesc scan;
 
-	cl_result(row, 1, &isnull);
-	candidate->is_known = !isnull;
-	candidate->first_at = cl_time_result(row, 3);
-	candidate->posted = cl_numeric_result(row, 4);
-	candidate->first_minute = cl_time_result(row, 5);
-	candidate->has_expired = !cl_numeric_is_zero(expired);
-	candidate->expiring = cl_numeric_sub(cl_numeric_result(row, 7), expired);
-	candidate->held = isnull ? cl_numeric_from_int64(0) : cl_numeric_sub(held, expired);
+	candidate->posted = cl_numeric_from_int64(0);
+	candidate->first_minute = DT_NOEND;
+	if (budget->period_length == 0)
+	{
+		if (cl_find_balance(books, budget->budget_id, candidate->entity, candidate->period_start, row))
+			candidate->posted = cl_amount_of(row, BALANCE_POSTED);
+		return;
+	}
+	scan = cl_begin_balances(books, budget->budget_id, candidate->entity, candidate->period_start);
+	while (cl_next_row(scan, row))
+	{
+		Numeric		posted = cl_amount_of(row, BALANCE_POSTED);
+
+		if (candidate->first_minute == DT_NOEND && !cl_numeric_is_zero(posted) && !cl_numeric_is_negative(posted))
+			candidate->first_minute = cl_time_of(row, BALANCE_PERIOD_START);
+		candidate->posted = cl_numeric_add(candidate->posted, posted);
+	}
 }
 
 /*
- * Reads what is posted and held, under a snapshot of now.
+ * What is held, less what has expired; and how much is about to.
+ */
+static void
+read_held(Candidate *candidate, const Books *books, TupleTableSlot *row)
+{
+	if (candidate->gate == NULL)
+	{
+		candidate->is_known = cl_find_balance(books, candidate->budget->budget_id, candidate->entity, DT_NOBEGIN, row);
+		candidate->held = candidate->is_known ? cl_amount_of(row, BALANCE_HELD) : cl_numeric_from_int64(0);
+		candidate->first_at = candidate->is_known ? cl_time_of(row, BALANCE_FIRST_AT) : DT_NOEND;
+		return;
+	}
+	candidate->is_known = true;
+	candidate->held = cl_amount_of(candidate->gate, BALANCE_HELD);
+	candidate->first_at = cl_time_of(candidate->gate, BALANCE_FIRST_AT);
+}
+
+static void
+read_expired(Candidate *candidate, const Books *books, TupleTableSlot *row, TimestampTz at)
+{
+	IndexScanDesc scan;
+
+	candidate->expiring = cl_numeric_from_int64(0);
+	candidate->has_expired = false;
+	scan = cl_begin_lines(books, candidate->budget->budget_id, candidate->entity, at + USECS_PER_SEC);
+	while (cl_next_row(scan, row))
+	{
+		Numeric		amount = cl_amount_of(row, LINE_AMOUNT);
+
+		if (cl_time_of(row, LINE_EXPIRES_AT) > at)
+		{
+			candidate->expiring = cl_numeric_add(candidate->expiring, amount);
+			continue;
+		}
+		candidate->has_expired = true;
+		candidate->held = cl_numeric_sub(candidate->held, amount);
+	}
+}
+
+/*
+ * Reads what is posted and held: of gates that are ours as it stands there, of
+ * others as it is committed.
  */
 void
-cl_look(List *candidates, TimestampTz at)
+cl_look(Books *books, List *candidates, TimestampTz at)
 {
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
-	Datum		values[6];
-	Datum	   *starts = palloc((list_length(candidates) + 1) * sizeof(Datum));
-	Datum	   *ends = palloc((list_length(candidates) + 1) * sizeof(Datum));
-	int			n = 0;
+	TupleTableSlot *balance = cl_make_row(&books->balances);
+	TupleTableSlot *line = cl_make_row(&books->lines);
 	ListCell   *cell;
 
+	cl_see_books(books);
 	foreach(cell, candidates)
 	{
 		Candidate  *candidate = lfirst(cell);
 
 		if (!cl_has_balance(candidate))
 			continue;
-		starts[n] = TimestampTzGetDatum(candidate->period_start);
-		ends[n++] = TimestampTzGetDatum(candidate->budget->period_length > 0 ? DT_NOEND : candidate->period_start);
+		read_held(candidate, books, balance);
+		read_posted(candidate, books, balance);
+		read_expired(candidate, books, line, at);
 	}
-	if (n == 0)
-		return;
-	collect_keys(candidates, cl_has_balance, &values[0], &values[1]);
-	values[2] = cl_array_of(starts, NULL, n, TIMESTAMPTZOID);
-	values[3] = cl_array_of(ends, NULL, n, TIMESTAMPTZOID);
-	values[4] = TimestampTzGetDatum(at);
-	values[5] = TimestampTzGetDatum(at + USECS_PER_SEC);
-	cl_ask(&plan, look_query, 6, types, values, NULL);
-	n = 0;
-	foreach(cell, candidates)
-	{
-		if (cl_has_balance(lfirst(cell)))
-			read_balance(lfirst(cell), n++);
-	}
-	SPI_freetuptable(SPI_tuptable);
-}
-
-static bool
-is_missing(const Candidate *candidate)
-{
-	return cl_has_balance(candidate) && !candidate->is_known &&
-		(cl_is_held(candidate) || candidate->budget->metric == METRIC_DURATION);
 }
 
 /*
- * Makes gates that are not there.  All that will be held are taken on the way,
- * in the order of the key: a row that is there is locked and left as it is.
+ * The time of a duration runs from the first call that was asked for.
+ */
+static void
+start_clock(Books *books, TupleTableSlot *gate, TimestampTz at)
+{
+	const int	columns[] = {BALANCE_FIRST_AT, BALANCE_LAST_AT};
+	const Datum values[] = {TimestampTzGetDatum(at), TimestampTzGetDatum(at)};
+
+	if (cl_time_of(gate, BALANCE_FIRST_AT) != DT_NOEND)
+		return;
+	cl_update_row(&books->balances, gate, columns, values, NULL, 2);
+	cl_see_books(books);
+}
+
+/*
+ * Takes the gates of all that will be held, in the order of their key.  Who
+ * waits has those before, and nobody waits for one of these who has one after.
  */
 void
-cl_make_gates(List *candidates, TimestampTz at)
+cl_take_gates(Books *books, List *candidates, TimestampTz at)
 {
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID};
-	Datum		values[3];
-	Datum		ids;
-	Datum		entities;
+	ListCell   *cell;
 
-	if (collect_keys(candidates, is_missing, &ids, &entities) == 0)
-		return;
-	collect_keys(candidates, cl_has_balance, &values[0], &values[1]);
-	values[2] = TimestampTzGetDatum(at);
-	/* The time of a duration runs from the first call that was asked for. */
-	cl_ask(&plan, "INSERT INTO cost_ledger_internal.budget_balance AS s (budget_id, entity, period_start, first_at, last_at) "
-		"SELECT k.budget_id, k.entity, '-infinity', CASE WHEN b.metric = 'duration' THEN $3 END, CASE WHEN b.metric = 'duration' THEN $3 END "
-		"FROM unnest($1, $2) AS k (budget_id, entity) JOIN cost_ledger.budget b USING (budget_id) "
-		"ORDER BY k.budget_id, k.entity COLLATE \"C\" "
-		"ON CONFLICT (budget_id, entity, period_start) DO UPDATE SET held = s.held WHERE false", 3, types, values, NULL);
-}
+	foreach(cell, candidates)
+	{
+		Candidate  *candidate = lfirst(cell);
+		bool		is_clock = candidate->budget->metric == METRIC_DURATION;
 
-/*
- * Takes the gates, in the order of their key.  False where one of them, which
- * was there, is not: a transaction that made it was rolled back.
- */
-bool
-cl_take_gates(List *candidates)
-{
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8ARRAYOID, TEXTARRAYOID};
-	Datum		values[2];
-	int			n = collect_keys(candidates, cl_is_held, &values[0], &values[1]);
-
-	return n == 0 ||
-		cl_ask(&plan, "SELECT FROM unnest($1, $2) AS k (budget_id, entity) "
-			"JOIN cost_ledger_internal.budget_balance s ON s.budget_id = k.budget_id AND s.entity = k.entity AND s.period_start = '-infinity' "
-			"ORDER BY s.budget_id, s.entity, s.period_start FOR NO KEY UPDATE OF s", 2, types, values, NULL) == (uint64) n;
+		if (!cl_is_held(candidate) && !(is_clock && cl_has_balance(candidate) && candidate->first_at == DT_NOEND))
+			continue;
+		candidate->gate = cl_make_row(&books->balances);
+		cl_take_balance(books, candidate->budget->budget_id, candidate->entity, DT_NOBEGIN, candidate->gate);
+		if (is_clock)
+			start_clock(books, candidate->gate, at);
+	}
 }
 
 /*
@@ -331,8 +317,11 @@ cl_renew(List *candidates, TimestampTz at)
 	}
 }
 
+/*
+ * Takes what has expired out of a gate, which is then read anew.
+ */
 static void
-sweep(const Candidate *candidate)
+sweep(Books *books, const Candidate *candidate)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {INT8OID, TEXTOID, TIMESTAMPTZOID};
@@ -340,10 +329,12 @@ sweep(const Candidate *candidate)
 	TimestampTzGetDatum(GetCurrentTimestamp())};
 
 	cl_ask(&plan, "SELECT cost_ledger_internal.sweep_holds($1, $2, '-infinity', $3)", 3, types, values, NULL);
+	cl_see_books(books);
+	cl_take_balance(books, candidate->budget->budget_id, candidate->entity, DT_NOBEGIN, candidate->gate);
 }
 
 void
-cl_sweep_all(List *candidates)
+cl_sweep_all(Books *books, List *candidates)
 {
 	ListCell   *cell;
 
@@ -352,6 +343,6 @@ cl_sweep_all(List *candidates)
 		const Candidate *candidate = lfirst(cell);
 
 		if (cl_is_held(candidate) && candidate->has_expired)
-			sweep(candidate);
+			sweep(books, candidate);
 	}
 }

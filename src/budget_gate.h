@@ -6,7 +6,9 @@
 #ifndef COST_LEDGER_BUDGET_GATE_H
 #define COST_LEDGER_BUDGET_GATE_H
 
+#include "budget_balance.h"
 #include "budget_request.h"
+#include "executor/tuptable.h"
 #include "nodes/pg_list.h"
 
 /* A budget that the call belongs to. */
@@ -19,6 +21,7 @@ typedef struct Candidate
 	TimestampTz period_start;
 	TimestampTz period_end;
 	Numeric		asked;
+	TupleTableSlot *gate;		/* the row, once it is ours */
 	/* What was read. */
 	bool		is_known;
 	Numeric		posted;
@@ -34,10 +37,9 @@ extern List *cl_add_degraded(List *candidates, const Request *request);
 extern int cl_by_key(const ListCell *a, const ListCell *b);
 extern bool cl_has_balance(const Candidate *candidate);
 extern bool cl_is_held(const Candidate *candidate);
-extern void cl_look(List *candidates, TimestampTz at);
-extern void cl_make_gates(List *candidates, TimestampTz at);
-extern bool cl_take_gates(List *candidates);
+extern void cl_look(Books *books, List *candidates, TimestampTz at);
+extern void cl_take_gates(Books *books, List *candidates, TimestampTz at);
 extern void cl_renew(List *candidates, TimestampTz at);
-extern void cl_sweep_all(List *candidates);
+extern void cl_sweep_all(Books *books, List *candidates);
 
 #endif							/* COST_LEDGER_BUDGET_GATE_H */

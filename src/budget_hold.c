@@ -5,102 +5,160 @@
  */
 #include "cost_ledger.h"
 
+#include "access/xact.h"
+#include "budget_balance.h"
 #include "budget_hold.h"
 #include "budget_query.h"
 #include "catalog/pg_type.h"
+#include "json_build.h"
+#include "ledger.h"
+#include "money.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/uuid.h"
 #include "utils/timestamp.h"
 
-static const char *const hold_query =
-	"WITH made AS (INSERT INTO cost_ledger_internal.hold (hold_key, run_id, parent_run_id, request, estimate, created_at, expires_at, answer) "
-	"  VALUES ($1, $2, $3, $4, $5, $6, $6 + $7, "
-	"          jsonb_build_object('decision', $8::text, 'budget_id', $9::bigint, 'reason', $10::text, 'spent', $11::numeric, 'held', $12::numeric,"
-	"                             'limit_amount', $13::numeric, 'resets_at', $14::timestamptz, 'degrade_to', $15::text, 'estimate', $5)) "
-	"  ON CONFLICT ON CONSTRAINT hold_key DO NOTHING RETURNING hold_id), "
-	"lines AS (INSERT INTO cost_ledger_internal.hold_line (hold_id, budget_id, entity, period_start, amount, expires_at) "
-	"  SELECT m.hold_id, l.budget_id, l.entity, '-infinity', l.amount, $6 + $7 "
-	"  FROM made m CROSS JOIN unnest($16, $17, $18) AS l (budget_id, entity, amount)), "
-	"held AS (UPDATE cost_ledger_internal.budget_balance s SET held = s.held + l.amount "
-	"  FROM made m CROSS JOIN unnest($16, $17, $18) AS l (budget_id, entity, amount) "
-	"  WHERE s.budget_id = l.budget_id AND s.entity = l.entity AND s.period_start = '-infinity') "
-	"SELECT m.hold_id FROM made m";
-
-static void
-put_text(Datum *value, char *null, const char *text)
+static Datum
+answer_json(const Answer *answer)
 {
-	*null = text ? ' ' : 'n';
-	*value = text ? CStringGetTextDatum(text) : (Datum) 0;
+	JsonbParseState *state = NULL;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	json_put_text(&state, "decision", answer->decision);
+	json_put_numeric(&state, "budget_id", answer->by ? cl_numeric_from_int64(answer->by->budget->budget_id) : NULL);
+	json_put_text(&state, "reason", answer->reason);
+	json_put_numeric(&state, "spent", answer->spent);
+	json_put_numeric(&state, "held", answer->held);
+	json_put_numeric(&state, "limit_amount", answer->limit_amount);
+	json_put_time(&state, "resets_at", answer->resets_at);
+	json_put_text(&state, "degrade_to", answer->degrade_to);
+	json_put_numeric(&state, "estimate", answer->estimate);
+	return json_done(&state);
 }
 
 static void
-put_numeric(Datum *value, char *null, Numeric amount)
+put_value(TupleTableSlot *row, int column, Datum value)
 {
-	*null = amount ? ' ' : 'n';
-	*value = NumericGetDatum(amount);
+	row->tts_values[column] = value;
+	row->tts_isnull[column] = false;
+}
+
+static void
+put_text(TupleTableSlot *row, int column, const char *text)
+{
+	if (text != NULL)
+		put_value(row, column, CStringGetTextDatum(text));
+}
+
+static TupleTableSlot *
+begin_row(RowTable *table)
+{
+	TupleTableSlot *row = cl_make_row(table);
+
+	memset(row->tts_isnull, true, row->tts_tupleDescriptor->natts * sizeof(bool));
+	return row;
+}
+
+static TimestampTz
+expiry(const Request *request)
+{
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(request->at),
+												   IntervalPGetDatum(request->ttl)));
 }
 
 /*
- * What is held of which budget, as three arrays.
+ * False where another session has used the key meanwhile.
+ */
+static bool
+write_hold(Books *books, Answer *answer, const Request *request, Datum request_doc)
+{
+	TupleTableSlot *row = begin_row(&books->holds);
+	Datum		id = DirectFunctionCall1(gen_random_uuid, (Datum) 0);
+	bool		is_new;
+
+	put_value(row, HOLD_ID, id);
+	put_value(row, HOLD_KEY, request->hold_key);
+	put_text(row, HOLD_RUN_ID, cl_label_value(&request->wanted, "run_id"));
+	put_text(row, HOLD_PARENT_RUN_ID, cl_label_value(&request->wanted, "parent_run_id"));
+	put_value(row, HOLD_REQUEST, request_doc);
+	if (answer->estimate != NULL)
+		put_value(row, HOLD_ESTIMATE, NumericGetDatum(answer->estimate));
+	put_value(row, HOLD_ANSWER, answer_json(answer));
+	put_text(row, HOLD_STATE, "open");
+	put_value(row, HOLD_CREATED_AT, TimestampTzGetDatum(request->at));
+	put_value(row, HOLD_EXPIRES_AT, TimestampTzGetDatum(expiry(request)));
+	put_value(row, HOLD_CALLS, Int32GetDatum(0));
+	put_value(row, HOLD_IS_LATE, BoolGetDatum(false));
+	put_value(row, HOLD_IS_UNKNOWN, BoolGetDatum(false));
+	ExecStoreVirtualTuple(row);
+	is_new = cl_insert_new_row(&books->holds, row, cl_ledger_relation("hold_key"));
+	answer->has_hold = is_new;
+	answer->hold_id = *DatumGetUUIDP(id);
+	return is_new;
+}
+
+static void
+write_line(Books *books, const Candidate *candidate, const Answer *answer, const Request *request)
+{
+	TupleTableSlot *row = begin_row(&books->lines);
+
+	put_value(row, LINE_HOLD_ID, UUIDPGetDatum(&answer->hold_id));
+	put_value(row, LINE_BUDGET_ID, Int64GetDatum(candidate->budget->budget_id));
+	put_text(row, LINE_ENTITY, candidate->entity);
+	put_value(row, LINE_PERIOD_START, TimestampTzGetDatum(DT_NOBEGIN));
+	put_value(row, LINE_AMOUNT, NumericGetDatum(candidate->asked));
+	put_value(row, LINE_EXPIRES_AT, TimestampTzGetDatum(expiry(request)));
+	ExecStoreVirtualTuple(row);
+	cl_insert_row(&books->lines, row);
+}
+
+/*
+ * Adds what is asked for to the gate, as it was when it was taken.
  */
 static void
-put_lines(Datum *values, List *candidates, const Request *request, const char *degrade_to)
+add_held(Books *books, const Candidate *candidate)
 {
-	int			most = list_length(candidates) + 1;
-	Datum	   *ids = palloc(most * sizeof(Datum));
-	Datum	   *entities = palloc(most * sizeof(Datum));
-	Datum	   *amounts = palloc(most * sizeof(Datum));
-	int			n = 0;
-	ListCell   *cell;
+	const int	column = BALANCE_HELD;
+	const Datum held = NumericGetDatum(cl_numeric_add(cl_amount_of(candidate->gate, BALANCE_HELD), candidate->asked));
 
-	foreach(cell, candidates)
-	{
-		const Candidate *candidate = lfirst(cell);
-
-		if (!cl_is_held(candidate) || !cl_is_concerned(candidate, request, degrade_to))
-			continue;
-		ids[n] = Int64GetDatum(candidate->budget->budget_id);
-		entities[n] = CStringGetTextDatum(candidate->entity);
-		amounts[n++] = NumericGetDatum(candidate->asked);
-	}
-	values[0] = cl_array_of(ids, NULL, n, INT8OID);
-	values[1] = cl_array_of(entities, NULL, n, TEXTOID);
-	values[2] = cl_array_of(amounts, NULL, n, NUMERICOID);
+	cl_update_row(&books->balances, candidate->gate, &column, &held, NULL, 1);
 }
 
 /*
  * False where another session has used the key meanwhile.
  */
 bool
-cl_hold(Answer *answer, List *candidates, const Request *request, Datum request_doc)
+cl_hold(Books *books, Answer *answer, List *candidates, const Request *request, Datum request_doc)
 {
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {TEXTOID, TEXTOID, TEXTOID, JSONBOID, NUMERICOID, TIMESTAMPTZOID, INTERVALOID, TEXTOID, INT8OID, TEXTOID,
-		NUMERICOID, NUMERICOID, NUMERICOID, TIMESTAMPTZOID, TEXTOID, INT8ARRAYOID, TEXTARRAYOID, NUMERICARRAYOID};
-	Datum		values[18] = {request->hold_key};
-	char		nulls[] = "                  ";
+	ListCell   *cell;
 
-	put_text(&values[1], &nulls[1], cl_label_value(&request->wanted, "run_id"));
-	put_text(&values[2], &nulls[2], cl_label_value(&request->wanted, "parent_run_id"));
-	values[3] = request_doc;
-	put_numeric(&values[4], &nulls[4], answer->estimate);
-	values[5] = TimestampTzGetDatum(request->at);
-	values[6] = IntervalPGetDatum(request->ttl);
-	put_text(&values[7], &nulls[7], answer->decision);
-	nulls[8] = answer->by ? ' ' : 'n';
-	values[8] = answer->by ? Int64GetDatum(answer->by->budget->budget_id) : (Datum) 0;
-	put_text(&values[9], &nulls[9], answer->reason);
-	put_numeric(&values[10], &nulls[10], answer->spent);
-	put_numeric(&values[11], &nulls[11], answer->held);
-	put_numeric(&values[12], &nulls[12], answer->limit_amount);
-	nulls[13] = TIMESTAMP_NOT_FINITE(answer->resets_at) ? 'n' : ' ';
-	values[13] = TimestampTzGetDatum(answer->resets_at);
-	put_text(&values[14], &nulls[14], answer->degrade_to);
-	put_lines(values + 15, candidates, request, answer->degrade_to);
-	if (cl_ask(&plan, hold_query, 18, types, values, nulls) == 0)
+	if (!write_hold(books, answer, request, request_doc))
 		return false;
-	answer->has_hold = true;
-	answer->hold_id = *DatumGetUUIDP(cl_result(0, 1, NULL));
+	foreach(cell, candidates)
+	{
+		const Candidate *candidate = lfirst(cell);
+
+		if (!cl_is_held(candidate) || !cl_is_concerned(candidate, request, answer->degrade_to))
+			continue;
+		add_held(books, candidate);
+		write_line(books, candidate, answer, request);
+	}
+	cl_see_books(books);
 	return true;
+}
+
+/* ---- retries ---- */
+
+/*
+ * Whether the key has been used: mostly it has not, and that is all to know.
+ */
+bool
+cl_is_used(Books *books, const Request *request)
+{
+	ScanKeyData key;
+
+	cl_text_key(&key, 1, TextDatumGetCString(request->hold_key));
+	return cl_find_row(&books->holds, cl_ledger_relation("hold_key"), &key, 1, cl_make_row(&books->holds));
 }
 
 static const char *const retry_query =

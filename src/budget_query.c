@@ -9,18 +9,36 @@
 #include "budget_query.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 /*
- * Planned once for all: every step is a look-up by index, whatever the
- * statistics say, which the settings of reserve() see to.
+ * Every step is a look-up by index, whatever the statistics say; and the names
+ * are ours, whatever the path of who calls.
+ */
+static void
+set_up(void)
+{
+	static const char *const settings[][2] = {
+		{"search_path", "pg_catalog, pg_temp"}, {"jit", "off"}, {"enable_seqscan", "off"},
+		{"enable_bitmapscan", "off"}, {"enable_hashjoin", "off"}, {"enable_mergejoin", "off"}
+	};
+
+	for (int i = 0; i < (int) lengthof(settings); i++)
+		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
+ * Runs a statement that is planned once for all.
  */
 uint64
 cl_ask(SPIPlanPtr *plan, const char *query, int nargs, Oid *types, Datum *values, const char *nulls)
 {
+	int			outer = NewGUCNestLevel();
 	int			result;
 
+	set_up();
 	if (*plan == NULL)
 	{
 		SPIPlanPtr	made = SPI_prepare_cursor(query, nargs, types, CURSOR_OPT_GENERIC_PLAN);
@@ -31,7 +49,8 @@ cl_ask(SPIPlanPtr *plan, const char *query, int nargs, Oid *types, Datum *values
 	}
 	result = SPI_execute_plan(*plan, values, nulls, false, 0);
 	if (result < 0)
-		elog(ERROR, "could not decide by budgets: %s", SPI_result_code_string(result));
+		elog(ERROR, "could not ask for budgets: %s", SPI_result_code_string(result));
+	AtEOXact_GUC(true, outer);
 	return SPI_processed;
 }
 

@@ -11,6 +11,7 @@
 #include "budget_query.h"
 #include "budget_request.h"
 #include "catalog/pg_type.h"
+#include "json_build.h"
 #include "money.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -168,28 +169,24 @@ cl_read_request(FunctionCallInfo fcinfo, Request *request)
 	name_model(fcinfo, request);
 }
 
+static void
+put_labels(JsonbParseState **state, const BudgetLabels *labels)
+{
+	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
+	for (int i = 0; i < labels->n; i++)
+		json_put_text(state, labels->label[i].name, labels->label[i].value);
+}
+
 Datum
 cl_labels_json(const BudgetLabels *labels)
 {
 	JsonbParseState *state = NULL;
 
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	for (int i = 0; i < labels->n; i++)
-	{
-		JsonbValue	name = {.type = jbvString};
-		JsonbValue	value = {.type = jbvString};
-
-		name.val.string.val = unconstify(char *, labels->label[i].name);
-		name.val.string.len = strlen(labels->label[i].name);
-		value.val.string.val = unconstify(char *, labels->label[i].value);
-		value.val.string.len = strlen(labels->label[i].value);
-		pushJsonbValue(&state, WJB_KEY, &name);
-		pushJsonbValue(&state, WJB_VALUE, &value);
-	}
-	return JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
+	put_labels(&state, labels);
+	return json_done(&state);
 }
 
-/* ---- pauses, prices, depth ---- */
+/* ---- prices, depth ---- */
 
 /*
  * What the tokens that were said cost now with a model, or NULL.
@@ -242,25 +239,22 @@ cl_find_depth(const Request *request)
 	return cl_numeric_from_int64(DatumGetInt32(cl_result(0, 1, NULL)) + (parent ? 1 : 0));
 }
 
+/*
+ * What was asked for, which a retry must ask for too.
+ */
 Datum
 cl_request_json(FunctionCallInfo fcinfo, const Request *request)
 {
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {JSONBOID, NUMERICOID, TEXTOID, TEXTOID, INT8OID, INT8OID};
-	const char *provider = cl_label_value(&request->wanted, "provider");
-	const char *model = cl_label_value(&request->wanted, "model");
-	Datum		values[] = {
-		cl_labels_json(&request->labels),
-		PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2),
-		provider ? CStringGetTextDatum(provider) : (Datum) 0,
-		model ? CStringGetTextDatum(model) : (Datum) 0,
-		Int64GetDatum(request->input_tokens),
-		Int64GetDatum(request->output_tokens)
-	};
-	char		nulls[] = {' ', PG_ARGISNULL(2) ? 'n' : ' ', provider ? ' ' : 'n', model ? ' ' : 'n',
-		PG_ARGISNULL(5) ? 'n' : ' ', PG_ARGISNULL(6) ? 'n' : ' '};
+	JsonbParseState *state = NULL;
 
-	cl_ask(&plan, "SELECT jsonb_strip_nulls(jsonb_build_object('labels', $1, 'estimate', $2, 'provider', $3, 'model', $4, 'input_tokens', $5, 'max_output_tokens', $6))",
-		6, types, values, nulls);
-	return PointerGetDatum(PG_DETOAST_DATUM_COPY(cl_result(0, 1, NULL)));
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	json_put_key(&state, "labels");
+	put_labels(&state, &request->labels);
+	pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	json_put_numeric(&state, "estimate", PG_ARGISNULL(2) ? NULL : PG_GETARG_NUMERIC(2));
+	json_put_text(&state, "provider", cl_label_value(&request->wanted, "provider"));
+	json_put_text(&state, "model", cl_label_value(&request->wanted, "model"));
+	json_put_numeric(&state, "input_tokens", PG_ARGISNULL(5) ? NULL : cl_numeric_from_int64(request->input_tokens));
+	json_put_numeric(&state, "max_output_tokens", PG_ARGISNULL(6) ? NULL : cl_numeric_from_int64(request->output_tokens));
+	return json_done(&state);
 }

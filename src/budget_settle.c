@@ -13,6 +13,7 @@
  */
 #include "cost_ledger.h"
 
+#include "budget_balance.h"
 #include "budget_query.h"
 #include "budget_settle.h"
 #include "catalog/pg_type.h"
@@ -25,7 +26,6 @@
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 /* What is added to one balance. */
@@ -35,11 +35,12 @@ typedef struct Change
 	const char *entity;
 	TimestampTz period_start;
 	Numeric		posted;
-	Numeric		held;
+	Numeric		freed;			/* what was held */
 	int64		unpriced_calls;
 	TimestampTz first_at;		/* 0 where last_at is: none */
 	TimestampTz last_at;
 	bool		has_call;
+	TupleTableSlot *balance;	/* once it is ours */
 } Change;
 
 typedef struct Changes
@@ -48,16 +49,6 @@ typedef struct Changes
 	int			max;
 	Change	   *change;
 } Changes;
-
-/* What was held for the calls. */
-typedef struct Line
-{
-	pg_uuid_t	hold_id;
-	int64		budget_id;
-	char	   *entity;
-	TimestampTz period_start;
-	Numeric		amount;
-} Line;
 
 /* ---- holds ---- */
 
@@ -99,129 +90,129 @@ first_calls(SettledCall *calls, int ncalls, int *nholds, int64 *counts)
 	return first;
 }
 
-/* The first call gets the hold; what more come with it were not reserved. */
-static const char *const hold_query =
-	"UPDATE cost_ledger_internal.hold h "
-	"SET is_late = h.is_late OR h.state IN ('released', 'expired') OR (h.state = 'open' AND h.expires_at <= $7),"
-	" state = CASE h.state WHEN 'open' THEN 'settled' ELSE h.state END,"
-	" ended_at = coalesce(h.ended_at, $7),"
-	" call_id = coalesce(h.call_id, f.call_id),"
-	" cost = CASE WHEN h.call_id IS NULL THEN f.cost ELSE h.cost END,"
-	" overrun = CASE WHEN h.call_id IS NULL AND f.cost > h.estimate THEN f.cost - h.estimate ELSE h.overrun END,"
-	/* A failure without a price has cost nothing anybody knows of. */
-	" provisional = CASE WHEN h.call_id IS NULL AND f.is_unknown AND NOT cost_ledger_internal.is_failure(f.status)"
-	"                    THEN greatest(h.estimate - coalesce(f.cost, 0), 0) ELSE h.provisional END,"
-	" calls = h.calls + f.calls "
-	"FROM unnest($1, $2, $3, $4, $5, $6) AS f (hold_id, call_id, cost, is_unknown, status, calls) "
-	"WHERE h.hold_id = f.hold_id "
-	"RETURNING h.hold_id, h.call_id, CASE WHEN h.exchanged_at IS NULL THEN h.provisional END";
-
 static void
-lock_holds(Datum holds)
+put(Datum *values, bool *nulls, int place, Datum value, bool isnull)
+{
+	values[place] = isnull ? (Datum) 0 : value;
+	nulls[place] = isnull;
+}
+
+static bool
+is_failure(const char *status)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {UUIDARRAYOID};
+	Oid			types[] = {TEXTOID};
+	Datum		value = status ? CStringGetTextDatum(status) : (Datum) 0;
 
-	cl_ask(&plan, "SELECT FROM cost_ledger_internal.hold h WHERE h.hold_id = ANY ($1) ORDER BY h.hold_id FOR UPDATE", 1, types, &holds, NULL);
+	cl_ask(&plan, "SELECT cost_ledger_internal.is_failure($1)", 1, types, &value, status ? " " : "n");
+	return DatumGetBool(cl_result(0, 1, NULL));
+}
+
+/*
+ * What an estimate stands in for: the cost of a call that has no price.  A
+ * failure without a price has cost nothing anybody knows of.
+ */
+static Numeric
+find_provisional(const SettledCall *call, Numeric estimate)
+{
+	Numeric		rest;
+
+	if (!call->is_unknown || is_failure(call->status))
+		return NULL;
+	if (estimate == NULL)
+		return cl_numeric_from_int64(0);
+	rest = call->cost ? cl_numeric_sub(estimate, call->cost) : estimate;
+	return cl_numeric_is_negative(rest) ? cl_numeric_from_int64(0) : rest;
+}
+
+static bool
+has_state(TupleTableSlot *hold, const char *state)
+{
+	return strcmp(TextDatumGetCString(cl_row_value(hold, HOLD_STATE, NULL)), state) == 0;
+}
+
+/*
+ * Whether a hold reserves nothing any more.
+ */
+static bool
+is_over(TupleTableSlot *hold, TimestampTz at)
+{
+	return DatumGetBool(cl_row_value(hold, HOLD_IS_LATE, NULL)) || has_state(hold, "released") || has_state(hold, "expired") ||
+		(has_state(hold, "open") && cl_time_of(hold, HOLD_EXPIRES_AT) <= at);
+}
+
+/*
+ * The first call gets the hold; what more come with it were not reserved.
+ */
+static void
+end_hold(Books *books, TupleTableSlot *hold, SettledCall *call, int64 ncalls, TimestampTz at)
+{
+	static const int columns[] = {HOLD_STATE, HOLD_ENDED_AT, HOLD_CALLS, HOLD_IS_LATE, HOLD_CALL_ID, HOLD_COST, HOLD_OVERRUN, HOLD_PROVISIONAL};
+	Datum		values[lengthof(columns)];
+	bool		nulls[lengthof(columns)] = {0};
+	Numeric		estimate = cl_amount_of(hold, HOLD_ESTIMATE);
+	Numeric		provisional;
+	bool		is_first;
+
+	(void) cl_row_value(hold, HOLD_CALL_ID, &is_first);
+	values[0] = has_state(hold, "open") ? CStringGetTextDatum("settled") : cl_row_value(hold, HOLD_STATE, NULL);
+	values[1] = TimestampTzGetDatum(cl_time_of(hold, HOLD_ENDED_AT) == DT_NOEND ? at : cl_time_of(hold, HOLD_ENDED_AT));
+	values[2] = Int32GetDatum(DatumGetInt32(cl_row_value(hold, HOLD_CALLS, NULL)) + (int32) ncalls);
+	values[3] = BoolGetDatum(is_over(hold, at));
+	if (is_first)
+	{
+		bool		is_more = call->cost && estimate && cl_numeric_compare(call->cost, estimate) > 0;
+
+		provisional = find_provisional(call, estimate);
+		put(values, nulls, 4, Int64GetDatum(call->call_id), false);
+		put(values, nulls, 5, NumericGetDatum(call->cost), call->cost == NULL);
+		put(values, nulls, 6, is_more ? NumericGetDatum(cl_numeric_sub(call->cost, estimate)) : (Datum) 0, !is_more);
+		put(values, nulls, 7, NumericGetDatum(provisional), provisional == NULL);
+		if (provisional != NULL)
+			call->cost = call->cost ? cl_numeric_add(call->cost, provisional) : provisional;
+	}
+	cl_update_row(&books->holds, hold, columns, values, nulls, is_first ? 8 : 4);
 }
 
 /*
  * A hold_id that nobody has granted is spent money all the same.
  */
 static void
-make_unknown_holds(Datum holds)
+make_unknown_hold(Books *books, TupleTableSlot *hold, const pg_uuid_t *hold_id, TimestampTz at)
 {
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {UUIDARRAYOID};
-
-	cl_ask(&plan, "INSERT INTO cost_ledger_internal.hold (hold_id, state, is_unknown) "
-		"SELECT u.id, 'settled', true FROM unnest($1) AS u (id) "
-		"WHERE NOT EXISTS (SELECT FROM cost_ledger_internal.hold k WHERE k.hold_id = u.id) "
-		"ORDER BY 1 ON CONFLICT DO NOTHING", 1, types, &holds, NULL);
+	ExecClearTuple(hold);
+	memset(hold->tts_isnull, true, hold->tts_tupleDescriptor->natts * sizeof(bool));
+	put(hold->tts_values, hold->tts_isnull, HOLD_ID, UUIDPGetDatum(hold_id), false);
+	put(hold->tts_values, hold->tts_isnull, HOLD_STATE, CStringGetTextDatum("settled"), false);
+	put(hold->tts_values, hold->tts_isnull, HOLD_CREATED_AT, TimestampTzGetDatum(at), false);
+	put(hold->tts_values, hold->tts_isnull, HOLD_CALLS, Int32GetDatum(0), false);
+	put(hold->tts_values, hold->tts_isnull, HOLD_IS_LATE, BoolGetDatum(false), false);
+	put(hold->tts_values, hold->tts_isnull, HOLD_IS_UNKNOWN, BoolGetDatum(true), false);
+	ExecStoreVirtualTuple(hold);
+	(void) cl_insert_new_row(&books->holds, hold, cl_primary_key(books->holds.relation));
 }
 
 static bool
-are_known(Datum holds, int nholds)
+find_hold(Books *books, const pg_uuid_t *hold_id, TupleTableSlot *hold)
 {
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {UUIDARRAYOID};
+	ScanKeyData key;
 
-	return cl_ask(&plan, "SELECT FROM cost_ledger_internal.hold h WHERE h.hold_id = ANY ($1)", 1, types, &holds, NULL) == (uint64) nholds;
+	cl_uuid_key(&key, 1, hold_id);
+	return cl_find_row(&books->holds, cl_primary_key(books->holds.relation), &key, 1, hold);
 }
 
-static Datum
-put_holds(SettledCall **first, int nholds, int64 *counts, TimestampTz ended, Datum *values)
+static void
+take_hold(Books *books, const pg_uuid_t *hold_id, TupleTableSlot *hold, TimestampTz at)
 {
-	Datum	   *column[6];
-	bool	   *null[6];
-	static const Oid types[] = {UUIDOID, INT8OID, NUMERICOID, BOOLOID, TEXTOID, INT8OID};
-
-	for (int i = 0; i < 6; i++)
+	for (;;)
 	{
-		column[i] = palloc0(nholds * sizeof(Datum));
-		null[i] = palloc0(nholds * sizeof(bool));
+		CHECK_FOR_INTERRUPTS();
+		if (!find_hold(books, hold_id, hold))
+			make_unknown_hold(books, hold, hold_id, at);
+		else if (cl_lock_row(&books->holds, hold, LockTupleNoKeyExclusive))
+			return;
+		cl_see_books(books);
 	}
-	for (int i = 0; i < nholds; i++)
-	{
-		column[0][i] = UUIDPGetDatum(&first[i]->hold_id);
-		column[1][i] = Int64GetDatum(first[i]->call_id);
-		column[2][i] = NumericGetDatum(first[i]->cost);
-		null[2][i] = first[i]->cost == NULL;
-		column[3][i] = BoolGetDatum(first[i]->is_unknown);
-		null[4][i] = first[i]->status == NULL;
-		column[4][i] = first[i]->status ? CStringGetTextDatum(first[i]->status) : (Datum) 0;
-		column[5][i] = Int64GetDatum(counts[i]);
-	}
-	for (int i = 0; i < 6; i++)
-		values[i] = cl_array_of(column[i], null[i], nholds, types[i]);
-	values[6] = TimestampTzGetDatum(ended);
-	return values[0];
-}
-
-/*
- * Puts calls on record with their holds.  An estimate that stands in for a
- * price counts as the cost of the call.
- */
-static Datum
-end_holds(SettledCall *calls, int ncalls, TimestampTz ended)
-{
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {UUIDARRAYOID, INT8ARRAYOID, NUMERICARRAYOID, BOOLARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TIMESTAMPTZOID};
-	Datum		values[7];
-	int64	   *counts = palloc_extended(ncalls * sizeof(int64), MCXT_ALLOC_HUGE);
-	int			nholds;
-	SettledCall **first = first_calls(calls, ncalls, &nholds, counts);
-	Datum		holds = put_holds(first, nholds, counts, ended, values);
-
-	if (nholds > 1)
-	{
-		if (!are_known(holds, nholds))
-			make_unknown_holds(holds);
-		lock_holds(holds);
-	}
-	if (cl_ask(&plan, hold_query, 7, types, values, NULL) < (uint64) nholds)
-	{
-		make_unknown_holds(holds);
-		cl_ask(&plan, hold_query, 7, types, values, NULL);
-	}
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		pg_uuid_t  *hold_id = DatumGetUUIDP(cl_result(row, 1, NULL));
-		int64		call_id = DatumGetInt64(cl_result(row, 2, NULL));
-		bool		isnull;
-		Datum		provisional = cl_result(row, 3, &isnull);
-		SettledCall key = {.hold_id = *hold_id};
-		SettledCall *pointer = &key;
-		SettledCall **found;
-
-		if (isnull)
-			continue;
-		key.call_id = call_id;
-		found = bsearch(&pointer, first, nholds, sizeof(SettledCall *), by_hold);
-		if (found != NULL)
-			(*found)->cost = cl_numeric_add((*found)->cost ? (*found)->cost : cl_numeric_from_int64(0), DatumGetNumeric(provisional));
-	}
-	return holds;
 }
 
 /* ---- what changes ---- */
@@ -241,7 +232,7 @@ add_change(Changes *changes, int64 budget_id, const char *entity, TimestampTz pe
 	change->budget_id = budget_id;
 	change->entity = entity;
 	change->period_start = period_start;
-	change->posted = change->held = cl_numeric_from_int64(0);
+	change->posted = change->freed = cl_numeric_from_int64(0);
 	return change;
 }
 
@@ -322,7 +313,6 @@ static void
 merge_change(Change *into, const Change *more)
 {
 	into->posted = cl_numeric_add(into->posted, more->posted);
-	into->held = cl_numeric_add(into->held, more->held);
 	into->unpriced_calls += more->unpriced_calls;
 	if (!more->has_call)
 		return;
@@ -350,159 +340,148 @@ merge_changes(Changes *changes)
 	changes->n = n;
 }
 
-static void
-write_changes(Changes *changes)
+static Change *
+find_change(const Changes *changes, TupleTableSlot *line)
 {
-	static SPIPlanPtr plan = NULL;
-	static const Oid element[] = {INT8OID, TEXTOID, TIMESTAMPTZOID, NUMERICOID, NUMERICOID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID};
-	Oid			types[] = {INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, NUMERICARRAYOID, NUMERICARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID};
-	Datum		values[8];
-	Datum	   *column[8];
-	bool	   *has_none = palloc(Max(changes->n, 1) * sizeof(bool));
+	Change		key = {.budget_id = DatumGetInt64(cl_row_value(line, LINE_BUDGET_ID, NULL)),
+		.entity = TextDatumGetCString(cl_row_value(line, LINE_ENTITY, NULL)),
+	.period_start = cl_time_of(line, LINE_PERIOD_START)};
 
-	if (changes->n == 0)
-		return;
-	for (int i = 0; i < 8; i++)
-		column[i] = palloc_extended(changes->n * sizeof(Datum), MCXT_ALLOC_HUGE);
+	return bsearch(&key, changes->change, changes->n, sizeof(Change), by_key);
+}
+
+static void
+take_balances(Books *books, Changes *changes)
+{
 	for (int i = 0; i < changes->n; i++)
 	{
-		const Change *change = changes->change + i;
+		Change	   *change = changes->change + i;
 
-		column[0][i] = Int64GetDatum(change->budget_id);
-		column[1][i] = CStringGetTextDatum(change->entity);
-		column[2][i] = TimestampTzGetDatum(change->period_start);
-		column[3][i] = NumericGetDatum(change->posted);
-		column[4][i] = NumericGetDatum(change->held);
-		column[5][i] = Int64GetDatum(change->unpriced_calls);
-		column[6][i] = TimestampTzGetDatum(change->first_at);
-		column[7][i] = TimestampTzGetDatum(change->last_at);
-		has_none[i] = !change->has_call;
+		change->balance = cl_make_row(&books->balances);
+		cl_take_balance(books, change->budget_id, change->entity, change->period_start, change->balance);
 	}
-	for (int i = 0; i < 8; i++)
-		values[i] = cl_array_of(column[i], i >= 6 ? has_none : NULL, changes->n, element[i]);
-	cl_ask(&plan, "INSERT INTO cost_ledger_internal.budget_balance AS b (budget_id, entity, period_start, posted, held, unpriced_calls, first_at, last_at) "
-		"SELECT c.* FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS c "
-		"ON CONFLICT (budget_id, entity, period_start) DO UPDATE SET"
-		" posted = b.posted + excluded.posted, held = b.held + excluded.held, unpriced_calls = b.unpriced_calls + excluded.unpriced_calls,"
-		" first_at = least(b.first_at, excluded.first_at), last_at = greatest(b.last_at, excluded.last_at)", 8, types, values, NULL);
+}
+
+static void
+write_change(Books *books, const Change *change)
+{
+	static const int columns[] = {BALANCE_POSTED, BALANCE_HELD, BALANCE_UNPRICED_CALLS, BALANCE_FIRST_AT, BALANCE_LAST_AT};
+	TupleTableSlot *balance = change->balance;
+	TimestampTz first_at = cl_time_of(balance, BALANCE_FIRST_AT);
+	TimestampTz last_at = cl_time_of(balance, BALANCE_LAST_AT);
+	Datum		values[lengthof(columns)] = {
+		NumericGetDatum(cl_numeric_add(cl_amount_of(balance, BALANCE_POSTED), change->posted)),
+		NumericGetDatum(cl_numeric_sub(cl_amount_of(balance, BALANCE_HELD), change->freed)),
+		Int64GetDatum(DatumGetInt64(cl_row_value(balance, BALANCE_UNPRICED_CALLS, NULL)) + change->unpriced_calls),
+		TimestampTzGetDatum(Min(first_at, change->first_at)),
+		TimestampTzGetDatum(last_at == DT_NOEND ? change->last_at : Max(last_at, change->last_at))
+	};
+
+	cl_update_row(&books->balances, balance, columns, values, NULL, change->has_call ? 5 : 2);
 }
 
 /* ---- lines ---- */
 
-/*
- * What is held for the calls; when the first of it expires.
- */
-static Line *
-read_lines(Datum holds, int *nlines, TimestampTz *expires_at)
+static IndexScanDesc
+begin_lines(Books *books, const pg_uuid_t *hold_id)
 {
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {UUIDARRAYOID};
-	Line	   *lines;
+	ScanKeyData key;
 
-	*nlines = cl_ask(&plan, "SELECT l.hold_id, l.budget_id, l.entity, l.period_start, l.amount, l.expires_at "
-				  "FROM cost_ledger_internal.hold_line l WHERE l.hold_id = ANY ($1)", 1, types, &holds, NULL);
-	*expires_at = DT_NOEND;
-	lines = palloc_extended(Max(*nlines, 1) * sizeof(Line), MCXT_ALLOC_HUGE);
-	for (int i = 0; i < *nlines; i++)
-	{
-		lines[i].hold_id = *DatumGetUUIDP(cl_result(i, 1, NULL));
-		lines[i].budget_id = DatumGetInt64(cl_result(i, 2, NULL));
-		lines[i].entity = TextDatumGetCString(cl_result(i, 3, NULL));
-		lines[i].period_start = DatumGetTimestampTz(cl_result(i, 4, NULL));
-		lines[i].amount = DatumGetNumericCopy(cl_result(i, 5, NULL));
-		*expires_at = Min(*expires_at, DatumGetTimestampTz(cl_result(i, 6, NULL)));
-	}
-	return lines;
-}
-
-static bool
-is_gone(const Line *line)
-{
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		if (DatumGetInt64(cl_result(row, 2, NULL)) == line->budget_id &&
-			memcmp(DatumGetUUIDP(cl_result(row, 1, NULL)), &line->hold_id, sizeof(pg_uuid_t)) == 0 &&
-			strcmp(TextDatumGetCString(cl_result(row, 3, NULL)), line->entity) == 0)
-			return true;
-	}
-	return false;
+	cl_uuid_key(&key, 1, hold_id);
+	return cl_begin_rows(&books->lines, cl_primary_key(books->lines.relation), &key, 1);
 }
 
 /*
- * What somebody has taken of the lines meanwhile is not to be given back twice.
+ * The balances in which something is held for a call.
  */
 static void
-delete_lines(Datum holds, Line *lines, int nlines)
+add_lines(Books *books, Changes *changes, const pg_uuid_t *hold_id, TupleTableSlot *line)
 {
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {UUIDARRAYOID};
-	Changes		taken = {.max = 16, .change = palloc(16 * sizeof(Change))};
+	IndexScanDesc scan = begin_lines(books, hold_id);
 
-	if (cl_ask(&plan, "DELETE FROM cost_ledger_internal.hold_line l WHERE l.hold_id = ANY ($1) RETURNING l.hold_id, l.budget_id, l.entity",
-			1, types, &holds, NULL) == (uint64) nlines)
+	while (cl_next_row(scan, line))
+		add_change(changes, DatumGetInt64(cl_row_value(line, LINE_BUDGET_ID, NULL)),
+				   TextDatumGetCString(cl_row_value(line, LINE_ENTITY, NULL)), cl_time_of(line, LINE_PERIOD_START));
+}
+
+/*
+ * Takes out of the balances, which are ours now, what is still held: somebody
+ * may have taken it meanwhile, for it had expired.
+ */
+static void
+free_lines(Books *books, Changes *changes, const pg_uuid_t *hold_id, TupleTableSlot *line)
+{
+	IndexScanDesc scan = begin_lines(books, hold_id);
+
+	while (cl_next_row(scan, line))
+	{
+		Change	   *change = find_change(changes, line);
+
+		change->freed = cl_numeric_add(change->freed, cl_amount_of(line, LINE_AMOUNT));
+		cl_delete_row(&books->lines, line);
+	}
+}
+
+/* ---- all of it ---- */
+
+/*
+ * A hold that has expired while we waited for the balances is late.
+ */
+static void
+mark_late(Books *books, const pg_uuid_t *hold_id, TupleTableSlot *hold)
+{
+	const int	column = HOLD_IS_LATE;
+	const Datum value = BoolGetDatum(true);
+
+	if (!find_hold(books, hold_id, hold) || cl_time_of(hold, HOLD_EXPIRES_AT) > GetCurrentTimestamp() ||
+		DatumGetBool(cl_row_value(hold, HOLD_IS_LATE, NULL)))
 		return;
-	for (int i = 0; i < nlines; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (!is_gone(lines + i))
-			add_change(&taken, lines[i].budget_id, lines[i].entity, lines[i].period_start)->held = lines[i].amount;
-	}
-	merge_changes(&taken);
-	write_changes(&taken);
+	cl_update_row(&books->holds, hold, &column, &value, NULL, 1);
 }
 
 /*
- * Holds that have expired while we waited for the balances are late.
+ * When the first of the holds expires.
  */
-static void
-mark_late(Datum holds)
+static TimestampTz
+end_holds(Books *books, Changes *changes, SettledCall **first, int nholds, const int64 *counts)
 {
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {UUIDARRAYOID};
+	TupleTableSlot *hold = cl_make_row(&books->holds);
+	TupleTableSlot *line = cl_make_row(&books->lines);
+	TimestampTz at = GetCurrentTimestamp();
+	TimestampTz expires_at = DT_NOEND;
 
-	cl_ask(&plan, "UPDATE cost_ledger_internal.hold h SET is_late = true "
-		"WHERE h.hold_id = ANY ($1) AND h.expires_at <= clock_timestamp() AND NOT h.is_late", 1, types, &holds, NULL);
+	for (int i = 0; i < nholds; i++)
+	{
+		take_hold(books, &first[i]->hold_id, hold, at);
+		expires_at = Min(expires_at, cl_time_of(hold, HOLD_EXPIRES_AT));
+		end_hold(books, hold, first[i], counts[i], at);
+		add_lines(books, changes, &first[i]->hold_id, line);
+	}
+	return expires_at;
 }
 
 static void
-settle(SettledCall *calls, int ncalls)
+settle(Books *books, SettledCall *calls, int ncalls)
 {
 	Changes		changes = {.max = 16, .change = palloc(16 * sizeof(Change))};
-	Datum		holds = end_holds(calls, ncalls, GetCurrentTimestamp());
-	int			nlines;
-	TimestampTz expires_at;
-	Line	   *lines = read_lines(holds, &nlines, &expires_at);
+	int64	   *counts = palloc_extended(ncalls * sizeof(int64), MCXT_ALLOC_HUGE);
+	int			nholds;
+	SettledCall **first = first_calls(calls, ncalls, &nholds, counts);
+	TimestampTz expires_at = end_holds(books, &changes, first, nholds, counts);
+	TupleTableSlot *line = cl_make_row(&books->lines);
+	TupleTableSlot *hold = cl_make_row(&books->holds);
 
 	for (int i = 0; i < ncalls; i++)
 		post_calls(&changes, calls + i);
-	for (int i = 0; i < nlines; i++)
-	{
-		Change	   *change = add_change(&changes, lines[i].budget_id, lines[i].entity, lines[i].period_start);
-
-		change->held = cl_numeric_sub(cl_numeric_from_int64(0), lines[i].amount);
-	}
 	merge_changes(&changes);
-	write_changes(&changes);
-	if (nlines > 0)
-		delete_lines(holds, lines, nlines);
-	if (expires_at <= GetCurrentTimestamp())
-		mark_late(holds);
-}
-
-/*
- * Every step is a look-up by index, whatever the statistics say; and the names
- * are ours, whatever the path of who inserts.
- */
-static void
-set_up(void)
-{
-	static const char *const settings[][2] = {
-		{"search_path", "pg_catalog, pg_temp"}, {"jit", "off"}, {"enable_seqscan", "off"},
-		{"enable_bitmapscan", "off"}, {"enable_hashjoin", "off"}, {"enable_mergejoin", "off"}
-	};
-
-	for (int i = 0; i < (int) lengthof(settings); i++)
-		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	take_balances(books, &changes);
+	cl_see_books(books);
+	for (int i = 0; i < nholds; i++)
+		free_lines(books, &changes, &first[i]->hold_id, line);
+	for (int i = 0; i < changes.n; i++)
+		write_change(books, changes.change + i);
+	for (int i = 0; i < nholds && expires_at <= GetCurrentTimestamp(); i++)
+		mark_late(books, &first[i]->hold_id, hold);
 }
 
 /*
@@ -511,7 +490,7 @@ set_up(void)
 void
 cl_settle_holds(SettledCall *calls, int ncalls)
 {
-	int			outer = NewGUCNestLevel();
+	Books		books;
 
 	/* An older snapshot might not have a budget that is being set. */
 	if (XactIsoLevel != XACT_READ_COMMITTED)
@@ -519,13 +498,13 @@ cl_settle_holds(SettledCall *calls, int ncalls)
 				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
 				 errmsg("holds are settled at READ COMMITTED only"),
 				 errhint("BEGIN ISOLATION LEVEL READ COMMITTED; or insert the call without its hold_id and release() the hold.")));
-	set_up();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to the executor");
 	/* start_budget() waits for this, and this for it. */
 	LockRelationOid(cl_ledger_relation("budget_balance"), RowExclusiveLock);
 	cl_load_budgets();
-	settle(calls, ncalls);
+	cl_open_books(&books, RowExclusiveLock);
+	settle(&books, calls, ncalls);
+	cl_close_books(&books);
 	SPI_finish();
-	AtEOXact_GUC(true, outer);
 }

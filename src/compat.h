@@ -46,4 +46,30 @@
 #define JSON_ACTION_DONE return
 #endif
 
+/* What the executor is told of indexes has grown: summarizing ones in 16, the
+ * row itself and what EXPLAIN counts in 18. */
+#if PG_VERSION_NUM >= 160000
+#define CLUpdatedIndexes TU_UpdateIndexes
+#define cl_needs_indexes(updated) ((updated) != TU_None)
+#define cl_needs_summaries_only(updated) ((updated) == TU_Summarizing)
+#define cl_insert_index_tuples ExecInsertIndexTuples
+#else
+#define CLUpdatedIndexes bool
+#define cl_needs_indexes(updated) (updated)
+#define cl_needs_summaries_only(updated) false
+#define cl_insert_index_tuples(target, row, estate, update, no_error, conflict, arbiter, summaries_only) \
+	ExecInsertIndexTuples(target, row, estate, update, no_error, conflict, arbiter)
+#endif
+#if PG_VERSION_NUM >= 180000
+#define cl_index_beginscan(table, index, snapshot, nkeys) index_beginscan(table, index, snapshot, NULL, nkeys, 0)
+#define cl_check_index_constraints(target, row, estate, conflict, arbiter) \
+	ExecCheckIndexConstraints(target, row, estate, conflict, &(ItemPointerData) {{0xFFFF, 0xFFFF}, 0}, arbiter)
+#define cl_primary_key(table) RelationGetPrimaryKeyIndex(table, false)
+#else
+#define cl_index_beginscan(table, index, snapshot, nkeys) index_beginscan(table, index, snapshot, nkeys, 0)
+#define cl_check_index_constraints(target, row, estate, conflict, arbiter) \
+	ExecCheckIndexConstraints(target, row, estate, conflict, arbiter)
+#define cl_primary_key(table) RelationGetPrimaryKeyIndex(table)
+#endif
+
 #endif							/* COST_LEDGER_COMPAT_H */

@@ -136,11 +136,13 @@ typedef enum NotedColumn
 #define NUM_NOTED_COLUMNS ((int) lengthof(noted_columns))
 
 /*
- * Where the columns are, found once for a statement and partition.
+ * Where the columns are, found once for a statement and partition; mostly
+ * where they were in the one before.
  */
 static AttrNumber *
 find_columns(FmgrInfo *function, TupleDesc descriptor)
 {
+	static AttrNumber before[NUM_NOTED_COLUMNS];
 	AttrNumber *numbers = function->fn_extra;
 
 	if (numbers != NULL)
@@ -148,9 +150,12 @@ find_columns(FmgrInfo *function, TupleDesc descriptor)
 	numbers = MemoryContextAlloc(function->fn_mcxt, NUM_NOTED_COLUMNS * sizeof(AttrNumber));
 	for (int i = 0; i < NUM_NOTED_COLUMNS; i++)
 	{
-		numbers[i] = SPI_fnumber(descriptor, noted_columns[i]);
-		if (numbers[i] <= 0)
+		if (before[i] < 1 || before[i] > descriptor->natts ||
+			strcmp(NameStr(TupleDescAttr(descriptor, before[i] - 1)->attname), noted_columns[i]) != 0)
+			before[i] = SPI_fnumber(descriptor, noted_columns[i]);
+		if (before[i] <= 0)
 			cl_refuse_other_version();
+		numbers[i] = before[i];
 	}
 	function->fn_extra = numbers;
 	return numbers;

@@ -30,7 +30,7 @@
 Oid
 cl_ledger_relation(const char *name)
 {
-	static const char *const schemas[] = {CL_SCHEMA, CL_INTERNAL_SCHEMA};
+	static const char *const schemas[] = {CL_INTERNAL_SCHEMA, CL_SCHEMA};
 	Oid			relation = InvalidOid;
 
 	for (int i = 0; i < (int) lengthof(schemas) && !OidIsValid(relation); i++)

@@ -87,9 +87,9 @@ held_estimate(const Answer *answer, const Request *request)
 }
 
 static void
-ask_budgets(Answer *answer, List *candidates, const Request *request, bool (*has_room) (const Candidate *, const Request *))
+ask_budgets(Books *books, Answer *answer, List *candidates, const Request *request, bool (*has_room) (const Candidate *, const Request *))
 {
-	cl_look(candidates, request->at);
+	cl_look(books, candidates, request->at);
 	cl_measure_all(candidates, request);
 	cl_decide(answer, candidates, request, has_room);
 	answer->estimate = held_estimate(answer, request);
@@ -100,69 +100,84 @@ ask_budgets(Answer *answer, List *candidates, const Request *request, bool (*has
  * no lock to refuse.
  */
 static bool
-get_gates(Answer *answer, List *candidates, const Request *request)
+get_gates(Books *books, Answer *answer, List *candidates, const Request *request)
 {
-	if (!needs_look(candidates) && cl_take_gates(candidates))
-		return true;
-	ask_budgets(answer, candidates, request, cl_fits_soon);
-	if (answer->is_refused)
-		return false;
-	cl_make_gates(candidates, request->at);
-	return cl_take_gates(candidates);
+	if (needs_look(candidates))
+	{
+		ask_budgets(books, answer, candidates, request, cl_fits_soon);
+		if (answer->is_refused)
+			return false;
+	}
+	cl_take_gates(books, candidates, request->at);
+	return true;
 }
 
 /*
  * Whether the call has been granted, and all of it is held.
  */
 static bool
-decide_by_budgets(Answer *answer, Request *request, Datum request_doc)
+hold_all(Books *books, Answer *answer, List *candidates, Request *request, Datum request_doc)
 {
-	List	   *candidates = cl_find_candidates(NIL, request, &request->wanted, request->estimate, false);
-
-	candidates = cl_add_degraded(candidates, request);
-	list_sort(candidates, cl_by_key);
-	if (request->check_only)
-	{
-		ask_budgets(answer, candidates, request, cl_fits_as_held);
-		return false;
-	}
-	if (!get_gates(answer, candidates, request))
+	if (!get_gates(books, answer, candidates, request))
 		return false;
 	request->at = GetCurrentTimestamp();
 	cl_renew(candidates, request->at);
-	ask_budgets(answer, candidates, request, cl_fits_as_held);
+	ask_budgets(books, answer, candidates, request, cl_fits_as_held);
 	if (answer->is_refused)
 		return false;
-	cl_sweep_all(candidates);
-	return cl_hold(answer, candidates, request, request_doc);
+	cl_sweep_all(books, candidates);
+	return cl_hold(books, answer, candidates, request, request_doc);
+}
+
+static bool
+decide_by_budgets(Books *books, Answer *answer, Request *request, Datum request_doc)
+{
+	List	   *candidates;
+
+	if (request->estimate == NULL)
+	{
+		request->estimate = cl_price_request(request, cl_label_value(&request->wanted, "model"));
+		request->is_priced = request->estimate != NULL;
+	}
+	candidates = cl_find_candidates(NIL, request, &request->wanted, request->estimate, false);
+	candidates = cl_add_degraded(candidates, request);
+	list_sort(candidates, cl_by_key);
+	if (!request->check_only)
+		return hold_all(books, answer, candidates, request, request_doc);
+	ask_budgets(books, answer, candidates, request, cl_fits_as_held);
+	return false;
+}
+
+/*
+ * What is in the way, or has just been held, may be the hold of the same
+ * request, sent again.
+ */
+static void
+answer_by_budgets(Answer *answer, int64 *budget_id, Request *request, Datum request_doc)
+{
+	Books		books;
+
+	cl_open_books(&books, request->check_only ? AccessShareLock : RowExclusiveLock);
+	if (request->check_only || !cl_is_used(&books, request) ||
+		!cl_is_retry(answer, budget_id, request, request_doc))
+	{
+		if (decide_by_budgets(&books, answer, request, request_doc) || request->check_only ||
+			!cl_is_retry(answer, budget_id, request, request_doc))
+			*budget_id = answer->by ? answer->by->budget->budget_id : 0;
+	}
+	cl_close_books(&books);
 }
 
 static void
 answer_request(FunctionCallInfo fcinfo, Request *request, Answer *answer, int64 *budget_id)
 {
-	Datum		request_doc = (Datum) 0;
-
 	LockRelationOid(cl_ledger_relation("budget_balance"), request->check_only ? AccessShareLock : RowExclusiveLock);
 	request->at = GetCurrentTimestamp();
 	cl_load_budgets();
 	memset(answer, 0, sizeof(Answer));
 	if (cl_has_pauses() && is_paused(request, answer))
 		return;
-	if (!request->check_only)
-	{
-		request_doc = cl_request_json(fcinfo, request);
-		if (cl_is_retry(answer, budget_id, request, request_doc))
-			return;
-	}
-	if (request->estimate == NULL)
-	{
-		request->estimate = cl_price_request(request, cl_label_value(&request->wanted, "model"));
-		request->is_priced = request->estimate != NULL;
-	}
-	/* What was in the way may be the hold of the same request. */
-	if (decide_by_budgets(answer, request, request_doc) || request->check_only ||
-		!cl_is_retry(answer, budget_id, request, request_doc))
-		*budget_id = answer->by ? answer->by->budget->budget_id : 0;
+	answer_by_budgets(answer, budget_id, request, request->check_only ? (Datum) 0 : cl_request_json(fcinfo, request));
 	if (answer->is_refused && !request->check_only && answer->by->budget->metric == METRIC_DEPTH)
 		cl_remember_run(request);
 }
@@ -207,7 +222,7 @@ put_answer(FunctionCallInfo fcinfo, const Answer *answer, int64 budget_id, Times
 	Datum		values[11];
 	bool		nulls[11] = {0};
 
-	InitMaterializedSRF(fcinfo, 0);
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	if (rsinfo->setDesc->natts != (int) lengthof(values))
 		cl_refuse_other_version();
 	values[0] = CStringGetTextDatum(answer->decision);

@@ -1201,13 +1201,6 @@ CREATE FUNCTION cost_ledger_internal.reserve(
         resets_at timestamptz, retry_after interval, degrade_to text, estimate_held numeric)
     LANGUAGE c VOLATILE ROWS 1
     SET search_path = pg_catalog, pg_temp
-    SET standard_conforming_strings = on
-    SET jit = off
-    -- Every step is a look-up by index, whatever the statistics say.
-    SET enable_seqscan = off
-    SET enable_bitmapscan = off
-    SET enable_hashjoin = off
-    SET enable_mergejoin = off
     AS 'MODULE_PATHNAME', 'cl_reserve';
 
 COMMENT ON FUNCTION cost_ledger_internal.reserve(text, jsonb, numeric, text, text, bigint, bigint, interval, boolean) IS

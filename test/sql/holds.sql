@@ -166,7 +166,7 @@ SELECT cost_ledger.set_budget('spans', '{"team": "s"}', 'month', 10) > 0 AS set;
 SELECT pg_temp.ask('s1', '{"team": "s"}', 6);
 SELECT pg_temp.call('s1', 's', 5, at => date_trunc('month', now()) - interval '1 second');
 SELECT s.period_start = date_trunc('month', now()) AS current, s.posted, s.held
-FROM cost_ledger_internal.budget_balance s JOIN cost_ledger.budget b USING (budget_id) WHERE b.name = 'spans' ORDER BY 1;
+FROM cost_ledger_internal.budget_balance s JOIN cost_ledger.budget b USING (budget_id) WHERE b.name = 'spans' ORDER BY 1, 2;
 -- so the whole month is there, and the one before is not asked
 SELECT pg_temp.ask('s2', '{"team": "s"}', 10);
 SELECT pg_temp.call('s2', 's', 7, at => date_trunc('month', now()) + interval '1 month');

@@ -37,6 +37,8 @@ SELECT count(*) AS runs, max(depth) AS depth FROM cost_ledger_internal.rollup_ru
 -- Reservations beside many open holds, which statistics say are all of one budget.
 SELECT count(*) FROM generate_series(1, 2000) i, cost_ledger.reserve('k' || i, '{"agent": "hot"}', 0.01);
 ANALYZE cost_ledger_internal.hold, cost_ledger_internal.hold_line, cost_ledger.budget, cost_ledger_internal.budget_balance;
+-- Which budgets there are is read again after that, once.
+SELECT decision FROM cost_ledger.reserve('the first', '{"agent": "hot"}', 0.01);
 BEGIN;
 -- What the session has counted may not have been reported yet.
 CREATE TEMP TABLE before ON COMMIT DROP AS
