@@ -213,15 +213,18 @@ COMMENT ON COLUMN cost_ledger_internal.signal_rule_error.value IS '1 if it could
 COMMENT ON COLUMN cost_ledger_internal.signal_rule_error.detail IS 'The rule, its kind and severity, and the error, as JSON.';
 
 -- Entities far below their limit are left out: there may be one for each user.
+-- The first condition does so for the price of a comparison: with no history and
+-- nothing held, who is below half of an even pace ends below half of the limit.
 CREATE VIEW cost_ledger_internal.signal_budget_forecast AS
 SELECT s.name || CASE WHEN s.entity <> '' THEN ': ' || s.entity ELSE '' END AS subject,
-       round(greatest(s.forecast / s.limit_amount, CASE WHEN s.exhausted_at < s.ends_at THEN 1 END), 6) AS value,
-       jsonb_build_object('budget', s.name, 'entity', s.entity, 'ends_at', s.ends_at, 'forecast', s.forecast::text,
+       round(greatest(s.forecast / s.limit_amount, CASE WHEN s.exhausted_at < s.period_end THEN 1 END), 6) AS value,
+       jsonb_build_object('budget', s.name, 'entity', s.entity, 'ends_at', s.period_end, 'forecast', s.forecast::text,
                           'low', s.forecast_low::text, 'high', s.forecast_high::text, 'method', s.forecast_method,
                           'exhausted_at', s.exhausted_at, 'limit_amount', s.limit_amount::text)::text AS detail
-FROM cost_ledger.budget_status s
-WHERE isfinite(s.ends_at) AND s.spent < s.limit_amount
-  AND (s.forecast >= s.limit_amount / 2 OR s.exhausted_at < s.ends_at);
+FROM cost_ledger_internal.budget_standing s
+WHERE (s.is_whole OR s.spent >= s.half_pace)
+  AND isfinite(s.period_end) AND s.spent < s.limit_amount
+  AND (s.forecast >= s.limit_amount / 2 OR s.exhausted_at < s.period_end);
 
 COMMENT ON VIEW cost_ledger_internal.signal_budget_forecast IS 'How much of its limit a budget, or an entity of it, will have used when its period ends, for alert_rule. From half of it on, until it is exceeded: then the budget''s own alerts say so.';
 COMMENT ON COLUMN cost_ledger_internal.signal_budget_forecast.subject IS 'Name of the budget, and the entity after a colon.';

@@ -279,102 +279,209 @@ COMMENT ON COLUMN cost_ledger.open_hold.created_at IS 'When it was granted.';
 COMMENT ON COLUMN cost_ledger.open_hold.expires_at IS 'From when it reserves nothing.';
 COMMENT ON COLUMN cost_ledger.open_hold.is_expired IS 'Whether that is over.';
 
-CREATE VIEW cost_ledger.budget_status WITH (security_barrier = true) AS
-WITH tail AS MATERIALIZED (
-    SELECT t.* FROM cost_ledger_internal.unposted_spend() t
-), history AS MATERIALIZED (
-    SELECT d.* FROM cost_ledger_internal.daily_spend() d
-), moved AS MATERIALIZED (
-    SELECT m.* FROM cost_ledger_internal.moved_runs() m
+-- Most budgets share a period: it is worked out once for each kind.  A kind is one
+-- value, for of four conditions the planner believes that hardly a budget meets them.
+CREATE VIEW cost_ledger_internal.current_budget AS
+WITH kind AS MATERIALIZED (
+    SELECT k.*, p.period_start, p.period_end,
+           CASE WHEN isfinite(p.period_start) THEN extract(epoch FROM now() - p.period_start) / extract(epoch FROM p.period_end - p.period_start) END AS elapsed,
+           -- When it has just begun, one call would say too much.
+           CASE WHEN isfinite(p.period_start) THEN (now() - p.period_start) * 10 >= p.period_end - p.period_start ELSE true END AS is_under_way,
+           cost_ledger_internal.days_left(now(), p.period_end, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS days_left
+    FROM (SELECT DISTINCT b.period, b.period_length, coalesce(b.time_zone, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS zone, b.week_start,
+                 ARRAY[b.period, b.period_length::text, b.time_zone, b.week_start::text] AS kind
+          FROM cost_ledger.budget b
+          WHERE b.is_active AND b.period <> 'request') k
+    CROSS JOIN LATERAL cost_ledger_internal.budget_period(k.period, now(), k.zone, k.week_start, k.period_length) p
 )
-SELECT b.budget_id, b.name, b.metric,
-       -- Others that a scope names are no business of a reader of one of them.
-       CASE WHEN (SELECT cost_ledger_internal.sees_all()) THEN b.scope ELSE cost_ledger_internal.entity_scope(b.scope, b.each_of, e.entity) END::text AS scope,
-       b.each_of, b.include, e.entity,
-       v.version, b.period,
-       z.time_zone,
-       p.period_start AS starts_at, p.period_end AS ends_at,
-       g.counts_from,
-       CASE WHEN b.metric = 'cost' THEN (SELECT l.currency FROM cost_ledger.ledger l) END AS currency,
-       v.limit_amount,
-       u.spent,
-       e.held,
-       v.limit_amount - u.spent - e.held AS remaining,
-       round((u.spent + e.held) / v.limit_amount, 6) AS used_ratio,
-       t.threshold,
-       coalesce(t.action, 'ok') AS level,
-       e.unpriced_calls,
-       r.burn_rate_per_hour,
-       f.forecast,
-       f.low AS forecast_low,
-       f.high AS forecast_high,
-       f.method AS forecast_method,
-       f.reason AS no_forecast_reason,
-       x.exhausted_at,
-       round((extract(epoch FROM x.exhausted_at - now()) / 86400)::numeric, 6) AS days_left,
-       jsonb_build_array(b.budget_id, e.entity)::text AS row_key
+SELECT b.budget_id, b.name, b.metric, b.scope, b.each_of, b.include, v.version, b.period, k.zone AS time_zone, k.period_start, k.period_end, k.is_under_way, k.days_left,
+       v.limit_amount, v.thresholds, v.actions,
+       b.metric IN ('cost', 'tokens', 'calls', 'tool_calls', 'turns') AS has_rate,
+       -- What rolls on, or counts no spend, has no end that can be foreseen.
+       CASE WHEN b.period <> 'rolling' AND b.metric IN ('cost', 'tokens', 'calls', 'tool_calls', 'turns') THEN k.period_end ELSE 'infinity' END AS forecast_end,
+       -- Rather too little: it is to leave nobody out.
+       v.limit_amount * k.elapsed * 0.499999 AS half_pace
 FROM cost_ledger.budget b
+JOIN kind k ON k.kind = ARRAY[b.period, b.period_length::text, b.time_zone, b.week_start::text]
 CROSS JOIN LATERAL (
     SELECT v.* FROM cost_ledger.budget_version v
     WHERE v.budget_id = b.budget_id AND v.valid_from <= now() AND (v.valid_to IS NULL OR v.valid_to > now())
     ORDER BY v.version DESC LIMIT 1) v
-CROSS JOIN LATERAL (SELECT coalesce(b.time_zone, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS time_zone) z
-CROSS JOIN LATERAL cost_ledger_internal.budget_period(b.period, now(), z.time_zone, b.week_start, b.period_length) p
-LEFT JOIN cost_ledger_internal.budget_gap g ON g.budget_id = b.budget_id AND g.counts_from > p.period_start
-CROSS JOIN LATERAL (
-    SELECT n.entity, sum(s.posted) AS posted, sum(s.held) AS held, sum(s.unpriced_calls)::bigint AS unpriced_calls,
+WHERE b.is_active AND b.period <> 'request';
+
+COMMENT ON VIEW cost_ledger_internal.current_budget IS 'Active budgets but those of single requests, with the limit and the period of now; half_pace is what would be spent by now, hardly less, if half the limit were spent evenly, NULL without an end.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.budget_id IS 'The budget.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.name IS 'What people call it.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.metric IS 'What it counts, see budget.metric.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.scope IS 'Which calls, see budget.scope.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.each_of IS 'Column each value of which has the limit for itself.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.include IS 'As budget.include.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.version IS 'Version of the limit.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.period IS 'As budget.period.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.time_zone IS 'Zone of the period: the budget''s own, or the ledger''s.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.period_start IS 'First instant of the current period; -infinity for total.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.period_end IS 'First instant after it; infinity for total.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.is_under_way IS 'Whether 10 percent of the period are over, or it has no beginning.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.days_left IS 'days_left() of the period, of days of the reporting zone.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.limit_amount IS 'What may be spent in the period.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.thresholds IS 'As budget_version.thresholds.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.actions IS 'What each asks for.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.has_rate IS 'Whether what it counts adds up with time: cost, tokens, calls, tool_calls or turns.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.forecast_end IS 'period_end, as far as an end can be foreseen; else infinity.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.half_pace IS 'What would be spent by now, hardly less, if half the limit were spent evenly; NULL without an end.';
+
+-- The balance of a period is one row.  Few entities have more to them, a history,
+-- something held, minutes of a rolling period, runs below, calls that refresh() has not seen:
+-- those are put together first, each looked up by its key (LIMIT 1 says so), so that
+-- a million others are neither sorted nor grouped nor looked up.
+CREATE VIEW cost_ledger_internal.budget_standing AS
+WITH current AS MATERIALIZED (
+    SELECT b.* FROM cost_ledger_internal.current_budget b
+), history AS MATERIALIZED (
+    SELECT d.budget_id, d.entity, d.daily FROM cost_ledger_internal.daily_spend() d
+), moved AS MATERIALIZED (
+    SELECT m.* FROM cost_ledger_internal.moved_runs() m
+), apart AS MATERIALIZED (
+    SELECT s.budget_id, s.entity, s.posted, 0 AS held, s.unpriced_calls, s.first_at, s.last_at
+    FROM current b
+    CROSS JOIN LATERAL (
+        SELECT s.* FROM cost_ledger_internal.budget_balance s
+        WHERE (b.period = 'rolling' OR b.include IS NOT NULL) AND s.budget_id = b.budget_id
+          AND s.period_start >= b.period_start AND s.period_start < 'infinity' AND (b.period = 'rolling' OR s.period_start = b.period_start)) s
+    UNION ALL
+    -- What is held stands apart from the periods; and when a duration began.
+    SELECT s.budget_id, s.entity, 0, s.held, 0, s.first_at, s.last_at
+    FROM (SELECT DISTINCT l.budget_id, l.entity FROM cost_ledger_internal.hold_line l) l
+    JOIN current b ON b.budget_id = l.budget_id AND b.metric <> 'duration'
+    CROSS JOIN LATERAL (
+        SELECT s.* FROM cost_ledger_internal.budget_balance s
+        WHERE s.budget_id = l.budget_id AND s.entity = l.entity AND s.period_start = 'infinity' LIMIT 1) s
+    UNION ALL
+    SELECT s.budget_id, s.entity, 0, s.held, 0, s.first_at, s.last_at
+    FROM current b
+    JOIN cost_ledger_internal.budget_balance s ON s.budget_id = b.budget_id AND s.period_start = 'infinity'
+    WHERE b.metric = 'duration'
+    UNION ALL
+    -- Over, but not taken out yet.
+    SELECT l.budget_id, l.entity, 0, - l.amount, 0, NULL, NULL
+    FROM cost_ledger_internal.hold_line l
+    WHERE l.expires_at = '-infinity'
+    UNION ALL
+    SELECT s.budget_id, s.entity, s.posted, 0, s.unpriced_calls, s.first_at, s.last_at
+    FROM current b
+    JOIN cost_ledger_internal.unposted_spend() s ON s.budget_id = b.budget_id
+    WHERE CASE b.period WHEN 'rolling' THEN s.period_start >= b.period_start ELSE s.period_start = b.period_start END
+    UNION ALL
+    SELECT b.budget_id, '', 0, 0, 0, NULL, NULL FROM current b WHERE b.each_of IS NULL
+), whole AS MATERIALIZED (
+    SELECT s.budget_id, n.entity, sum(s.posted) AS posted, sum(s.held) AS held, sum(s.unpriced_calls)::bigint AS unpriced_calls,
            min(s.first_at) AS first_at, max(s.last_at) AS last_at
-    FROM (SELECT s.entity, s.posted, s.held, s.unpriced_calls, s.first_at, s.last_at
-          FROM cost_ledger_internal.budget_balance s
-          WHERE s.budget_id = b.budget_id
-            AND (s.period_start = p.period_start OR (b.period = 'rolling' AND s.period_start >= p.period_start)
-                 -- What is held stands apart from the periods.
-                 OR (s.period_start = 'infinity' AND (s.held <> 0 OR b.metric = 'duration')))
+    FROM (SELECT a.* FROM apart a
           UNION ALL
-          -- Over, but not taken out yet.
-          SELECT l.entity, 0, - l.amount, 0, NULL, NULL
-          FROM cost_ledger_internal.hold_line l
-          WHERE l.budget_id = b.budget_id AND l.expires_at = '-infinity'
-          UNION ALL
-          SELECT s.entity, s.posted, 0, s.unpriced_calls, s.first_at, s.last_at
-          FROM tail s
-          WHERE s.budget_id = b.budget_id
-            AND (s.period_start = p.period_start OR (b.period = 'rolling' AND s.period_start >= p.period_start))
-          UNION ALL
-          SELECT '', 0, 0, 0, NULL, NULL WHERE b.each_of IS NULL) s
+          SELECT s.budget_id, s.entity, s.posted, s.held, s.unpriced_calls, s.first_at, s.last_at
+          FROM (SELECT a.budget_id, a.entity FROM apart a UNION SELECT h.budget_id, h.entity FROM history h) k
+          JOIN current b ON b.budget_id = k.budget_id AND b.period <> 'rolling' AND b.include IS NULL
+          CROSS JOIN LATERAL (
+              SELECT s.* FROM cost_ledger_internal.budget_balance s
+              WHERE s.budget_id = k.budget_id AND s.entity = k.entity AND s.period_start = b.period_start LIMIT 1) s) s
+    JOIN current b ON b.budget_id = s.budget_id
     CROSS JOIN LATERAL (
         SELECT CASE WHEN b.include IS NULL THEN s.entity
                     ELSE cost_ledger_internal.root_of_run(coalesce((SELECT m.root_run_id FROM moved m WHERE m.run_id = s.entity), s.entity)) END COLLATE "C" AS entity) n
-    GROUP BY n.entity) e
+    GROUP BY s.budget_id, n.entity
+)
+SELECT b.budget_id, b.name, b.metric, b.scope, b.each_of, b.include, b.entity, b.version, b.period, b.time_zone, b.period_start, b.period_end,
+       b.limit_amount, b.thresholds, b.actions, b.half_pace, b.is_whole,
+       u.spent, b.held, b.unpriced_calls, r.burn_rate_per_hour,
+       f.forecast, f.low AS forecast_low, f.high AS forecast_high, f.method AS forecast_method, f.reason AS no_forecast_reason,
+       CASE WHEN u.spent + b.held >= b.limit_amount THEN now()
+            WHEN b.period <> 'rolling' AND r.burn_rate_per_hour > 0 AND (b.is_under_way OR u.spent + b.held >= b.limit_amount / 2)
+                 AND (b.limit_amount - u.spent - b.held) / r.burn_rate_per_hour < 876000
+                 AND now() + (b.limit_amount - u.spent - b.held) / r.burn_rate_per_hour * interval '1 hour' < b.period_end
+            THEN now() + (b.limit_amount - u.spent - b.held) / r.burn_rate_per_hour * interval '1 hour'
+       END AS exhausted_at
+FROM (SELECT b.*, s.entity, s.posted, s.held, s.unpriced_calls, s.first_at, s.last_at, NULL::numeric[] AS daily, false AS is_whole
+      FROM cost_ledger_internal.current_budget b
+      JOIN cost_ledger_internal.budget_balance s ON s.budget_id = b.budget_id AND s.period_start = b.period_start
+      WHERE b.period <> 'rolling' AND b.include IS NULL AND (s.budget_id, s.entity) NOT IN (SELECT w.budget_id, w.entity FROM whole w)
+      UNION ALL
+      SELECT b.*, w.entity, w.posted, w.held, w.unpriced_calls, w.first_at, w.last_at, h.daily, true
+      FROM current b
+      JOIN whole w ON w.budget_id = b.budget_id
+      LEFT JOIN history h ON h.budget_id = w.budget_id AND h.entity = w.entity) b
 CROSS JOIN LATERAL (
-    SELECT CASE WHEN b.metric = 'duration' THEN coalesce(extract(epoch FROM e.last_at - e.first_at), 0)
-                ELSE e.posted END AS spent) u
-CROSS JOIN LATERAL (
-    SELECT max(t.threshold) AS threshold, (array_agg(t.action ORDER BY t.threshold DESC))[1] AS action
-    FROM unnest(v.thresholds, v.actions) AS t (threshold, action)
-    WHERE u.spent + e.held >= t.threshold * v.limit_amount) t
+    SELECT CASE WHEN b.metric = 'duration' THEN coalesce(extract(epoch FROM b.last_at - b.first_at), 0)
+                ELSE b.posted END AS spent) u
 -- What is over of the period, of which there is a beginning.
 CROSS JOIN LATERAL (
-    SELECT CASE WHEN b.metric IN ('cost', 'tokens', 'calls', 'tool_calls', 'turns')
-                THEN trim_scale(u.spent * 3600 / nullif(extract(epoch FROM now() - CASE WHEN isfinite(p.period_start) THEN p.period_start ELSE e.first_at END), 0))
+    SELECT CASE WHEN b.has_rate
+                THEN trim_scale(u.spent * 3600 / nullif(extract(epoch FROM now() - CASE WHEN isfinite(b.period_start) THEN b.period_start ELSE b.first_at END), 0))
            END AS burn_rate_per_hour) r
-LEFT JOIN history h ON h.budget_id = b.budget_id AND h.entity = e.entity
-CROSS JOIN LATERAL cost_ledger_internal.project_spend(
-    CASE WHEN b.period <> 'rolling' AND r.burn_rate_per_hour IS NOT NULL THEN u.spent END,
-    now(), p.period_start, p.period_end, h.daily, (SELECT l.time_zone FROM cost_ledger.ledger l)) f
-CROSS JOIN LATERAL (
-    SELECT CASE WHEN u.spent + e.held >= v.limit_amount THEN now()
-                -- At the beginning of a period one call would say too much.
-                WHEN b.period <> 'rolling' AND r.burn_rate_per_hour > 0 AND (v.limit_amount - u.spent - e.held) / r.burn_rate_per_hour < 876000
-                     AND now() + (v.limit_amount - u.spent - e.held) / r.burn_rate_per_hour * interval '1 hour' < p.period_end
-                     AND (p.period_end = 'infinity' OR (now() - p.period_start) * 10 >= p.period_end - p.period_start OR u.spent + e.held >= v.limit_amount / 2)
-                THEN now() + (v.limit_amount - u.spent - e.held) / r.burn_rate_per_hour * interval '1 hour'
-           END AS exhausted_at) x
-WHERE b.is_active AND b.period <> 'request'
-  -- A scope that names other teams or customers too is not of the reader's own.
-  AND ((SELECT cost_ledger_internal.sees_all())
-       OR cost_ledger_internal.is_own_scope(cost_ledger_internal.entity_scope(b.scope, b.each_of, e.entity),
-                                            (SELECT cost_ledger_internal.seen_teams()), (SELECT cost_ledger_internal.seen_customers())));
+CROSS JOIN LATERAL cost_ledger_internal.project_spend(u.spent, now(), b.period_start, b.forecast_end, b.daily, days_left => b.days_left) f;
+
+COMMENT ON VIEW cost_ledger_internal.budget_standing IS 'How budgets and their entities stand, whoever asks: what budget_status shows, and signal_budget_forecast looks through. is_whole: put together of more than a balance; half_pace is that of current_budget.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.budget_id IS 'The budget.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.name IS 'What people call it.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.metric IS 'What it counts, see budget.metric.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.scope IS 'Which calls, see budget.scope.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.each_of IS 'Column each value of which has the limit for itself.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.include IS 'As budget.include.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.entity IS 'Value of the each_of column; empty for a budget of one limit.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.version IS 'Version of the limit.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.period IS 'As budget.period.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.time_zone IS 'Zone of the period: the budget''s own, or the ledger''s.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.period_start IS 'First instant of the current period; -infinity for total.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.period_end IS 'First instant after it; infinity for total.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.limit_amount IS 'What may be spent in the period.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.thresholds IS 'As budget_version.thresholds.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.actions IS 'What each asks for.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.half_pace IS 'What would be spent by now, hardly less, if half the limit were spent evenly; NULL without an end.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.is_whole IS 'Whether it was put together of more than the balance of the period.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.spent IS 'What was spent in the period so far.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.held IS 'What open holds have reserved.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.unpriced_calls IS 'Calls without a full price.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.burn_rate_per_hour IS 'As in budget_status.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.forecast IS 'spent at the end of the period, see project_spend().';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.forecast_low IS 'Lower end of its band.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.forecast_high IS 'Upper end.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.forecast_method IS 'How, see project_spend().';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.no_forecast_reason IS 'Why there is none.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.exhausted_at IS 'As in budget_status.';
+
+CREATE VIEW cost_ledger.budget_status WITH (security_barrier = true) AS
+SELECT b.budget_id, b.name, b.metric,
+       -- Others that a scope names are no business of a reader of one of them.
+       CASE WHEN (SELECT cost_ledger_internal.sees_all()) THEN b.scope ELSE cost_ledger_internal.entity_scope(b.scope, b.each_of, b.entity) END::text AS scope,
+       b.each_of, b.include, b.entity,
+       b.version, b.period,
+       b.time_zone,
+       b.period_start AS starts_at, b.period_end AS ends_at,
+       g.counts_from,
+       CASE WHEN b.metric = 'cost' THEN (SELECT l.currency FROM cost_ledger.ledger l) END AS currency,
+       b.limit_amount,
+       b.spent,
+       b.held,
+       b.limit_amount - b.spent - b.held AS remaining,
+       round((b.spent + b.held) / b.limit_amount, 6) AS used_ratio,
+       t.threshold,
+       coalesce(t.action, 'ok') AS level,
+       b.unpriced_calls,
+       b.burn_rate_per_hour,
+       b.forecast, b.forecast_low, b.forecast_high, b.forecast_method, b.no_forecast_reason,
+       b.exhausted_at,
+       round((extract(epoch FROM b.exhausted_at - now()) / 86400)::numeric, 6) AS days_left,
+       jsonb_build_array(b.budget_id, b.entity)::text AS row_key
+FROM cost_ledger_internal.budget_standing b
+LEFT JOIN cost_ledger_internal.budget_gap g ON g.budget_id = b.budget_id AND g.counts_from > b.period_start
+LEFT JOIN LATERAL (
+    SELECT t.threshold, t.action
+    FROM unnest(b.thresholds, b.actions) AS t (threshold, action)
+    WHERE b.spent + b.held >= t.threshold * b.limit_amount
+    ORDER BY t.threshold DESC LIMIT 1) t ON b.spent + b.held >= b.thresholds[1] * b.limit_amount
+-- A scope that names other teams or customers too is not of the reader's own.
+WHERE (SELECT cost_ledger_internal.sees_all())
+   OR cost_ledger_internal.is_own_scope(cost_ledger_internal.entity_scope(b.scope, b.each_of, b.entity),
+                                        (SELECT cost_ledger_internal.seen_teams()), (SELECT cost_ledger_internal.seen_customers()));
 
 COMMENT ON VIEW cost_ledger.budget_status IS 'How each active budget stands now, in its current period, and each entity that has spent in it: corrections included, calls stamped in the rest of the period and calls that refresh() has not seen too. Limits of single requests are not here.';
 COMMENT ON COLUMN cost_ledger.budget_status.budget_id IS 'The budget.';

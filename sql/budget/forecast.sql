@@ -2,6 +2,27 @@
 --
 -- They tell people, and stop nobody: reserve() goes by what was spent and is held.
 
+CREATE FUNCTION cost_ledger_internal.days_left(at timestamptz, period_end timestamptz, time_zone text) RETURNS numeric[]
+    LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT array_agg(w.days ORDER BY w.days_on)
+    FROM (SELECT o.days_on, coalesce(sum(extract(epoch FROM least(d.day_end, period_end) - greatest(d.day_start, at))
+                                         / extract(epoch FROM d.day_end - d.day_start)), 0) AS days
+          FROM generate_series(0, 6) AS o (days_on)
+          LEFT JOIN (SELECT k % 7 AS days_on,
+                            cost_ledger_internal.day_start((at AT TIME ZONE time_zone)::date + k, time_zone) AS day_start,
+                            cost_ledger_internal.day_start((at AT TIME ZONE time_zone)::date + k + 1, time_zone) AS day_end
+                     FROM generate_series(0, (period_end AT TIME ZONE time_zone)::date - (at AT TIME ZONE time_zone)::date) AS k) d
+              ON d.days_on = o.days_on AND d.day_start < period_end AND d.day_end > at
+          GROUP BY o.days_on) w
+    WHERE isfinite(at) AND isfinite(period_end);
+END;
+
+COMMENT ON FUNCTION cost_ledger_internal.days_left(timestamptz, timestamptz, text) IS
+    'How many days of each day of the week, that of at first, are left of a period, with the parts of the first and the last: seven numbers; NULL where it has no end.';
+
+-- One statement that the planner takes into the query that asks: there may be a
+-- million entities.  What is worked out once is fenced off by OFFSET 0.
 CREATE FUNCTION cost_ledger_internal.project_spend(
     spent         numeric,
     at            timestamptz,
@@ -9,68 +30,45 @@ CREATE FUNCTION cost_ledger_internal.project_spend(
     period_end    timestamptz,
     daily         numeric[] DEFAULT NULL,
     time_zone     text DEFAULT 'UTC',
-    OUT method    text,
-    OUT forecast  numeric,
-    OUT low       numeric,
-    OUT high      numeric,
-    OUT reason    text
-) RETURNS record
-    LANGUAGE plpgsql STABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    known integer := coalesce(cardinality(daily), 0);
-    seconds_left numeric;
-    by_history numeric;
-    by_rate numeric;
-    band numeric;
-BEGIN
-    IF spent IS NULL OR NOT isfinite(period_start) OR NOT isfinite(period_end) THEN
-        reason := 'the period has no end';
-        RETURN;
-    ELSIF at >= period_end THEN
-        reason := 'the period is over';
-        RETURN;
-    END IF;
-    seconds_left := extract(epoch FROM period_end - at);
-    IF known >= 28 THEN
-        method := 'seasonal';
-        -- Each day that is left, or its part, at the mean of its day of the
-        -- week: of day 0, today, that is 7, 14, 21 and 28 days ago.
-        SELECT spent + coalesce(sum((daily[known - 6 + k % 7] + daily[known - 13 + k % 7] + daily[known - 20 + k % 7] + daily[known - 27 + k % 7]) / 4
-                                    * extract(epoch FROM least(d.day_end, period_end) - greatest(d.day_start, at))
-                                    / extract(epoch FROM d.day_end - d.day_start)), 0)
-            INTO by_history
-            FROM generate_series(0, (period_end AT TIME ZONE time_zone)::date - (at AT TIME ZONE time_zone)::date) AS k
-            CROSS JOIN LATERAL (SELECT (at AT TIME ZONE time_zone)::date + k AS day) AS l
-            CROSS JOIN LATERAL (SELECT l.day::timestamp AT TIME ZONE time_zone AS day_start, (l.day + 1)::timestamp AT TIME ZONE time_zone AS day_end) AS d
-            WHERE d.day_start < period_end AND d.day_end > at;
-    ELSIF known >= 7 THEN
-        method := 'trailing';
-        by_history := spent + (SELECT sum(x) / 7 FROM unnest(daily[known - 6:known]) AS x) * seconds_left / 86400;
-    END IF;
-    -- History does not know of what is going on now; when the period has just
-    -- begun, one call would say too much.
-    IF (at - period_start) * 10 >= period_end - period_start THEN
-        by_rate := spent * extract(epoch FROM period_end - period_start) / extract(epoch FROM at - period_start);
-    END IF;
-    IF by_rate > by_history OR by_history IS NULL THEN
-        method := CASE WHEN by_rate IS NOT NULL THEN 'run_rate' END;
-    END IF;
-    forecast := trim_scale(greatest(by_history, by_rate));
-    IF forecast IS NULL THEN
-        reason := 'less than 10 percent of the period is over, and no 7 whole days before it are known';
-    ELSIF known >= 7 THEN
-        band := 1.2816 * (SELECT stddev_samp(x) FROM unnest(daily) AS x) * sqrt(seconds_left / 86400);
-        -- Where credits are expected it may be less than was spent.
-        low := trim_scale(greatest(forecast - band, least(spent, forecast)));
-        high := trim_scale(forecast + band);
-    END IF;
-END
-$$;
+    days_left     numeric[] DEFAULT NULL
+) RETURNS TABLE (method text, forecast numeric, low numeric, high numeric, reason text)
+    LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT CASE WHEN f.forecast IS NOT NULL THEN f.method END,
+           f.forecast,
+           -- Where credits are expected it may be less than was spent.
+           CASE WHEN f.band IS NOT NULL THEN trim_scale(greatest(f.forecast - f.band, least(spent, f.forecast))) END,
+           trim_scale(f.forecast + f.band),
+           CASE WHEN f.forecast IS NOT NULL THEN NULL
+                WHEN spent IS NULL OR NOT isfinite(period_start) OR NOT isfinite(period_end) THEN 'the period has no end'
+                WHEN at >= period_end THEN 'the period is over'
+                ELSE 'less than 10 percent of the period is over, and no 7 whole days before it are known' END
+    FROM (SELECT CASE WHEN p.by_rate > p.by_history OR p.by_history IS NULL THEN 'run_rate' WHEN cardinality(daily) >= 28 THEN 'seasonal' ELSE 'trailing' END AS method,
+                 trim_scale(greatest(p.by_history, p.by_rate)) AS forecast,
+                 CASE WHEN p.by_history IS NOT NULL
+                      THEN 1.2816 * (SELECT stddev_samp(x) FROM unnest(daily) AS x) * sqrt(greatest(extract(epoch FROM period_end - at), 0) / 86400) END AS band
+          FROM (SELECT CASE
+                           -- What has no end, or is over, has no forecast.
+                           WHEN (at < period_end AND isfinite(period_start) AND isfinite(period_end)) IS NOT TRUE THEN NULL
+                           -- Each day that is left, or its part, at the mean of its day of the
+                           -- week: of day 0, today, that is 7, 14, 21 and 28 days ago.
+                           WHEN cardinality(daily) >= 28 THEN
+                               spent + (SELECT sum(l.days * (daily[cardinality(daily) - 7 + l.n] + daily[cardinality(daily) - 14 + l.n]
+                                                             + daily[cardinality(daily) - 21 + l.n] + daily[cardinality(daily) - 28 + l.n]) / 4)
+                                        FROM unnest(coalesce(days_left, cost_ledger_internal.days_left(at, period_end, time_zone))) WITH ORDINALITY AS l (days, n))
+                           WHEN cardinality(daily) >= 7 THEN
+                               spent + (SELECT sum(x) / 7 FROM unnest(daily[cardinality(daily) - 6:]) AS x) * extract(epoch FROM period_end - at) / 86400
+                       END AS by_history,
+                       -- History does not know of what is going on now; when the period has just
+                       -- begun, one call would say too much.
+                       CASE WHEN at < period_end AND isfinite(period_start) AND isfinite(period_end) AND (at - period_start) * 10 >= period_end - period_start
+                            THEN spent * extract(epoch FROM period_end - period_start) / extract(epoch FROM at - period_start) END AS by_rate
+                OFFSET 0) p
+          OFFSET 0) f;
+END;
 
-COMMENT ON FUNCTION cost_ledger_internal.project_spend(numeric, timestamptz, timestamptz, timestamptz, numeric[], text) IS
-    'What will have been spent when a period ends, of what was spent in it so far. daily is the spend of each of the last whole days before at, the latest last. With 28 of them seasonal: spent + for each day that is left, or its part, the mean of that day of the week over 4 weeks; with 7 trailing: spent + time left × mean of the last 7 days. After 10 percent of the period also run_rate: spent × length / elapsed; the higher of both counts. low and high are the band in which 8 of 10 fall if days are independent and normal: forecast ± 1.2816 × s × √(days left), s the sample standard deviation of daily, low not below spent, unless the forecast is; NULL without 7 days. forecast is NULL with a reason where there is too little to go by.';
+COMMENT ON FUNCTION cost_ledger_internal.project_spend(numeric, timestamptz, timestamptz, timestamptz, numeric[], text, numeric[]) IS
+    'What will have been spent when a period ends, of what was spent in it so far. daily is the spend of each of the last whole days before at, the latest last. With 28 of them seasonal: spent + for each day that is left, or its part, the mean of that day of the week over 4 weeks; with 7 trailing: spent + time left × mean of the last 7 days. After 10 percent of the period also run_rate: spent × length / elapsed; the higher of both counts. low and high are the band in which 8 of 10 fall if days are independent and normal: forecast ± 1.2816 × s × √(days left), s the sample standard deviation of daily, low not below spent, unless the forecast is; NULL without 7 days. forecast is NULL with a reason where there is too little to go by. days_left is that of days_left(), for who has many of one period; NULL: of time_zone.';
 
 CREATE FUNCTION cost_ledger_internal.daily_spend(at timestamptz DEFAULT now())
     RETURNS TABLE (budget_id bigint, entity text, daily numeric[])
@@ -113,40 +111,47 @@ BEGIN
     IF coalesce(days, 0) < 1 THEN
         RETURN;
     END IF;
-    -- Only what some budget asks for keeps groups apart.
+    -- Only what some budget asks for keeps groups apart.  Budgets are found for
+    -- each combination of labels, not for each of its days.
     RETURN QUERY EXECUTE format($query$
         WITH wanted AS MATERIALIZED (
             SELECT b.*, b.budget_id IN (SELECT x.exception_of FROM cost_ledger.budget x WHERE x.exception_of IS NOT NULL AND x.is_active) AS has_exceptions
             FROM cost_ledger.budget b
             WHERE %3$s
         ), spend AS MATERIALIZED (
-            SELECT f.*, jsonb_strip_nulls(jsonb_build_object(%2$s)) AS labels
+            SELECT jsonb_strip_nulls(jsonb_build_object(%2$s)) AS labels, array_agg(f.day) AS days, array_agg(f.cost) AS cost,
+                   array_agg(f.tokens) AS tokens, array_agg(f.calls) AS calls, array_agg(f.tool_calls) AS tool_calls
             FROM (SELECT %1$s r.day, coalesce(sum(r.cost), 0) AS cost, sum(r.input_tokens + r.output_tokens) AS tokens,
-                         sum(r.calls) AS calls, sum(r.tool_calls) AS tool_calls
+                         sum(r.calls)::numeric AS calls, sum(r.tool_calls)::numeric AS tool_calls
                   FROM cost_ledger_internal.live_day r
                   WHERE r.day >= $2 - $3 AND r.day < $2
                   GROUP BY %1$s r.day) f
+            GROUP BY %4$s
         ), found AS (
-            SELECT b.budget_id, n.entity COLLATE "C" AS entity, f.day,
-                   sum(CASE b.metric WHEN 'cost' THEN f.cost WHEN 'tokens' THEN f.tokens WHEN 'calls' THEN f.calls ELSE f.tool_calls END) AS spent
+            SELECT b.budget_id, n.entity COLLATE "C" AS entity, array_agg(d.day) AS days, array_agg(d.spent) AS spent
             FROM spend f
             CROSS JOIN LATERAL unnest(cost_ledger_internal.budget_keys(f.labels)) AS k (key)
             JOIN wanted b ON b.match_key = k.key AND cost_ledger_internal.matches_filter(f.labels, b.scope)
             CROSS JOIN LATERAL (SELECT cost_ledger_internal.entity_of(cost_ledger_internal.each_columns(b.each_of), f.labels) AS entity) n
+            CROSS JOIN LATERAL unnest(f.days, CASE b.metric WHEN 'cost' THEN f.cost WHEN 'tokens' THEN f.tokens WHEN 'calls' THEN f.calls ELSE f.tool_calls END)
+                AS d (day, spent)
             WHERE n.entity IS NOT NULL AND NOT (b.has_exceptions AND cost_ledger_internal.is_excepted(b.budget_id, f.labels))
-            GROUP BY 1, 2, 3
+            GROUP BY 1, 2
+            UNION ALL
+            SELECT b.budget_id, '', NULL, NULL FROM wanted b WHERE b.each_of IS NULL
         )
-        SELECT e.budget_id, e.entity, array_agg(coalesce(f.spent, 0) ORDER BY d.day)
-        FROM (SELECT f.budget_id, f.entity FROM found f
-              UNION
-              SELECT b.budget_id, '' FROM wanted b WHERE b.each_of IS NULL) e
-        CROSS JOIN (SELECT $2 - n AS day FROM generate_series(1, $3) AS n) d
-        LEFT JOIN found f ON f.budget_id = e.budget_id AND f.entity = e.entity AND f.day = d.day
-        GROUP BY e.budget_id, e.entity
+        SELECT e.budget_id, e.entity,
+               ARRAY(SELECT sum(d.spent)
+                     FROM (SELECT u.day, u.spent FROM unnest(e.days, e.spent) AS u (day, spent)
+                           UNION ALL
+                           SELECT $2 - n, 0 FROM generate_series(1, $3) AS n) d
+                     GROUP BY d.day ORDER BY d.day)
+        FROM (SELECT f.budget_id, f.entity, max(f.days) AS days, max(f.spent) AS spent FROM found f GROUP BY f.budget_id, f.entity) e
         $query$,
         (SELECT string_agg(format('r.%I, ', c), '') FROM unnest(columns) c),
         (SELECT string_agg(format('%L, f.%I', c, c), ', ') FROM unnest(columns) c),
-        wanted)
+        wanted,
+        (SELECT coalesce(string_agg(format('f.%I', c), ', '), '()') FROM unnest(columns) c))
         USING known_columns, today, days;
 END
 $$;
@@ -209,9 +214,10 @@ BEGIN
         SELECT s.value, $2, $3, s.spent, p.forecast, p.low, p.high, p.method, p.reason, $9
         FROM spent s
         LEFT JOIN daily d ON d.value IS NOT DISTINCT FROM s.value
-        CROSS JOIN LATERAL cost_ledger_internal.project_spend(s.spent, $10, $2, $3, d.daily, $4) p
+        CROSS JOIN LATERAL cost_ledger_internal.project_spend(s.spent, $10, $2, $3, d.daily, days_left => $11) p
         $query$, CASE WHEN project_labels_as_owner.label IS NULL THEN 'NULL::text' ELSE format('d.%I', project_labels_as_owner.label) END)
-        USING today, bounds.period_start, bounds.period_end, ledger.time_zone, days, sees_all, teams, customers, ledger.currency, project_labels_as_owner.at;
+        USING today, bounds.period_start, bounds.period_end, ledger.time_zone, days, sees_all, teams, customers, ledger.currency, project_labels_as_owner.at,
+              cost_ledger_internal.days_left(project_labels_as_owner.at, bounds.period_end, ledger.time_zone);
 END
 $$;
 

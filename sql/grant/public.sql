@@ -94,6 +94,7 @@ GRANT EXECUTE ON FUNCTION
     cost_ledger_internal.unposted_spend,
     cost_ledger_internal.new_refusals,
     cost_ledger_internal.project_spend,
+    cost_ledger_internal.days_left,
     cost_ledger_internal.daily_spend,
     cost_ledger_internal.spend_rate,
     cost_ledger_internal.budget_velocity,

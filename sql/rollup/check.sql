@@ -30,7 +30,7 @@ BEGIN
     -- Nothing whose calls are gone, dropped or vanished; nothing that has been
     -- removed from the rollup for its age.
     SELECT greatest(s.calls_from, CASE rollup WHEN 'minute' THEN s.minutes_from WHEN 'hour' THEN s.hours_from
-                                              WHEN 'day' THEN s.days_from::timestamp AT TIME ZONE l.time_zone END)
+                                              WHEN 'day' THEN cost_ledger_internal.day_start(s.days_from, l.time_zone) END)
         INTO kept_from
         FROM cost_ledger_internal.rollup_state s, cost_ledger.ledger l;
     RETURN tstzmultirange(tstzrange(kept_from, NULL))

@@ -257,7 +257,7 @@ CREATE FUNCTION cost_ledger_internal.kept_buckets(OUT minutes_from timestamptz, 
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT date_trunc('hour', now() - interval '2 days'),
-           date_trunc('day', now() AT TIME ZONE l.time_zone - l.retain_hours) AT TIME ZONE l.time_zone,
+           cost_ledger_internal.day_start((now() AT TIME ZONE l.time_zone - l.retain_hours)::date, l.time_zone),
            (now() AT TIME ZONE l.time_zone - l.retain_days)::date
     FROM cost_ledger.ledger l
 $$;

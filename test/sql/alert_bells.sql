@@ -113,11 +113,14 @@ SELECT extract(epoch FROM now() - period_start) / 86400 AS share FROM cost_ledge
 SELECT :share BETWEEN 0.6 AND 0.8 AS is_evening;
 SELECT cost_ledger.set_budget('evening', '{"team": "evening"}', 'day', 100, '{1.0}', time_zone => :'zone') > 0 AS set;
 SELECT cost_ledger.set_budget('slow evening', '{"team": "slow"}', 'day', 100, '{1.0}', time_zone => :'zone') > 0 AS set;
-INSERT INTO cost_ledger.call (provider, model, team, input_tokens) VALUES ('openai', 'm', 'evening', :share * 102 * 1000000), ('openai', 'm', 'slow', :share * 98 * 1000000);
+-- as fast as 85 of 100 by 18:00, 4.72 an hour: used up at 21:10
+SELECT cost_ledger.set_budget('fast evening', '{"team": "fast"}', 'day', 100, '{1.0}', time_zone => :'zone') > 0 AS set;
+INSERT INTO cost_ledger.call (provider, model, team, input_tokens) VALUES ('openai', 'm', 'evening', :share * 102 * 1000000), ('openai', 'm', 'slow', :share * 98 * 1000000), ('openai', 'm', 'fast', :share * 85 * 24 / 18 * 1000000);
 CALL cost_ledger.refresh();
 SELECT subject, round(value, 2) AS value FROM cost_ledger_internal.signal_budget_forecast WHERE value >= 1 ORDER BY 1;
+SELECT to_char(exhausted_at AT TIME ZONE time_zone, 'HH24:MI') AS exhausted FROM cost_ledger.budget_status WHERE name = 'fast evening';
 INSERT INTO cost_ledger.call (called_at, provider, model, team, input_tokens)
-SELECT now() - n * interval '1 day', 'openai', 'm', team, 10000000 FROM generate_series(1, 30) AS n, (VALUES ('evening'), ('slow')) AS t (team);
+SELECT now() - n * interval '1 day', 'openai', 'm', team, 10000000 FROM generate_series(1, 30) AS n, (VALUES ('evening'), ('slow'), ('fast')) AS t (team);
 CALL cost_ledger.refresh();
 SELECT s.subject, round(s.value, 2) AS value, s.detail::jsonb ->> 'method' AS method, b.exhausted_at < b.ends_at AS runs_out
 FROM cost_ledger_internal.signal_budget_forecast s JOIN cost_ledger.budget_status b ON b.name = s.subject WHERE s.value >= 1 ORDER BY 1;

@@ -144,6 +144,11 @@ CROSS JOIN LATERAL cost_ledger.check_rollups(t.hour, t.hour + interval '1 hour')
 SELECT c.called_at, cost_ledger.void_call(c.called_at, c.call_id, 'a duplicate') IS NOT NULL AS taken_back FROM cost_ledger.call c WHERE c.called_at = '2020-11-01 04:30Z';
 SELECT count(*) AS differences FROM cost_ledger.check_rollups();
 SELECT sum(calls) AS calls FROM cost_ledger_internal.live_month;
+-- days that are kept from that day on are kept from its first midnight on
+BEGIN;
+UPDATE cost_ledger_internal.rollup_state SET days_from = '2020-11-01';
+SELECT lower(cost_ledger_internal.kept_times('day')) AT TIME ZONE 'UTC' AS kept_from;
+ROLLBACK;
 -- … and October's go without November's
 SELECT cost_ledger.set_retention(retain_calls => '1 month');
 SELECT partition, outcome FROM cost_ledger.apply_retention(as_of => '2020-12-01 00:00-05');

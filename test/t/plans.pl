@@ -87,6 +87,7 @@ is_linear(q{SELECT cost_ledger.set_budget('each user', '{}', 'day', 10, each_of 
 is_linear(q{SELECT cost_ledger.set_budget('rolling', '{}', 'rolling', 10, period_length => '40 days')}, 'set_budget() of a rolling window');
 $node->safe_psql('ledger', 'CALL record_calls(1, 12000); VACUUM ANALYZE');
 is_linear(q{SELECT * FROM cost_ledger.budget_status}, 'budget_status with a backlog');
+is_linear(q{SELECT * FROM cost_ledger_internal.signal_budget_forecast}, 'what will be exceeded, with a backlog');
 is_linear(q{CALL cost_ledger.run_jobs()}, 'run_jobs() with a backlog and budgets');
 is_linear(q{CALL cost_ledger.run_jobs()}, 'run_jobs() with nothing new');
 is_linear(q{SELECT * FROM cost_ledger.check_balances()}, 'check_balances()');
