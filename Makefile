@@ -59,6 +59,7 @@ PIECES = \
 	sql/price/seed.sql \
 	sql/summary/summary.sql \
 	sql/rollup/rollup.sql \
+	sql/rollup/run_tree.sql \
 	sql/rollup/quarantine.sql \
 	sql/rollup/check.sql \
 	sql/rollup/reversal.sql \
@@ -93,6 +94,7 @@ LEDGER = \
 	sql/rollup/reversal.ledger.sql \
 	sql/call/call.ledger.sql \
 	sql/rollup/rollup.ledger.sql \
+	sql/rollup/run_tree.ledger.sql \
 	sql/rollup/quarantine.ledger.sql \
 	sql/call/retention.ledger.sql \
 	sql/call/rerate.ledger.sql \
@@ -101,6 +103,7 @@ LEDGER = \
 	sql/budget/budget.ledger.sql \
 	sql/alert/alert.ledger.sql \
 	sql/report/report.ledger.sql \
+	sql/report/run.ledger.sql \
 	sql/report/chargeback.ledger.sql \
 	sql/report/invoice.ledger.sql \
 	sql/report/estimate.ledger.sql \

@@ -97,6 +97,8 @@ struct Pass
 	Table		users;			/* with a feature */
 	Table		user_days;
 	Table		user_feature_months;
+	Table		task_types;
+	Table		days_without_run;	/* of a task type */
 	Table		sessions;
 	Table		runs;
 
@@ -107,6 +109,8 @@ struct Pass
 	int64		calls;
 	MemoryContext kept;			/* to the end */
 	ArrayBuildState *run_days;
+	ArrayBuildState *session_days;
+	ArrayBuildState *all_runs;	/* of the calls */
 	ArrayBuildState *child_runs;
 };
 
@@ -122,5 +126,6 @@ extern void cl_add_span(Pass *pass, Part *part, const Call *call, const Datum la
 extern TimestampTz cl_minute_of(TimestampTz at);
 extern void cl_put_table(RollupTable rollup, const Table *table, int64 from);
 extern int	cl_start_lookups(void);
+extern Datum cl_array_or_null(ArrayBuildState *noted, MemoryContext context, bool *isnull);
 
 #endif							/* COST_LEDGER_CONSUME_H */
