@@ -197,7 +197,7 @@ CREATE TEMP TABLE called_by_others (name text);
 INSERT INTO called_by_others VALUES
     ('caller'), ('shorten_id'), ('first_call'), ('merge_labels'),
     ('is_foreign'), ('is_consumed'), ('consumed_to'), ('unconsumed_xids'), ('unconsumed_base'), ('live_call_from'), ('key_space'), ('recorded_call'), ('is_failure'), ('is_turn'),
-    ('run_depth'), ('moved_runs', 'changed_tree_runs', 'place_in_tree', 'first_labels'), ('unconsumed_calls'), ('seen_calls'), ('partly_consumed'), ('week_of'), ('partitions'), ('sees_all'), ('seen_teams'), ('seen_customers'), ('unpriced_reason'),
+    ('run_depth'), ('moved_runs'), ('changed_tree_runs'), ('place_in_tree'), ('first_labels'), ('unconsumed_calls'), ('seen_calls'), ('partly_consumed'), ('week_of'), ('partitions'), ('sees_all'), ('seen_teams'), ('seen_customers'), ('unpriced_reason'),
     ('day_start'), ('budget_period'), ('find_calls'), ('unposted_spend'), ('project_spend'), ('daily_spend'), ('spend_rate'), ('budget_velocity'), ('project_labels'), ('explain_call'),
     ('summary_in'), ('summary_out'), ('summary_send'), ('summary_eq'), ('summary_ne'),
     ('summary_hash'), ('summary_hash_extended'), ('summary_to_bytea'), ('summary_from_bytea');
