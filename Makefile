@@ -75,6 +75,8 @@ PIECES = \
 	sql/call/explain.sql \
 	sql/report/estimate.sql \
 	sql/report/spend_rate.sql \
+	sql/report/user.sql \
+	sql/report/drill.sql \
 	sql/budget/budget.sql \
 	sql/budget/forecast.sql \
 	sql/budget/velocity.sql \
@@ -104,6 +106,9 @@ LEDGER = \
 	sql/alert/alert.ledger.sql \
 	sql/report/report.ledger.sql \
 	sql/report/run.ledger.sql \
+	sql/report/session.ledger.sql \
+	sql/report/user.ledger.sql \
+	sql/report/now.ledger.sql \
 	sql/report/chargeback.ledger.sql \
 	sql/report/invoice.ledger.sql \
 	sql/report/estimate.ledger.sql \

@@ -216,15 +216,15 @@ find_labels(Pass *pass, Subject *combination)
 }
 
 /*
- * The user of a call, with the feature.
+ * The user of a call, with the feature and the cohort.
  */
 Subject *
 cl_find_user(Pass *pass, const Call *call)
 {
-	Datum		values[2] = {call->values[USER_ID], call->values[FIRST_CUBE_LABEL + CUBE_FEATURE]};
+	Datum		values[3] = {call->values[USER_ID], call->values[FIRST_CUBE_LABEL + CUBE_FEATURE], call->values[COHORT]};
 	bool		is_new;
 
-	return find_subject(pass, &pass->users, values, 2, false, &is_new);
+	return find_subject(pass, &pass->users, values, 3, false, &is_new);
 }
 
 /*

@@ -94,7 +94,7 @@ struct Pass
 	Table		days;			/* of a combination */
 	Table		total_days;		/* of a label */
 	Table		total_months;	/* of a label by team and customer */
-	Table		users;			/* with a feature */
+	Table		users;			/* with a feature and a cohort */
 	Table		user_days;
 	Table		user_feature_months;
 	Table		task_types;

@@ -33,7 +33,8 @@ typedef enum ColumnKind
 	COLUMN_BUCKET,
 	COLUMN_ID,
 	COLUMN_NAME,
-	COLUMN_FEATURE,				/* the last that may be in a key */
+	COLUMN_FEATURE,
+	COLUMN_COHORT,				/* the last that may be in a key */
 	COLUMN_COUNT,
 	COLUMN_AMOUNT,
 	COLUMN_CALL_COST,
@@ -72,6 +73,7 @@ static const struct
 	{"user_id", COLUMN_NAME},
 	{"task_type", COLUMN_NAME},
 	{"feature", COLUMN_FEATURE},
+	{"cohort", COLUMN_COHORT},
 	{"call_cost", COLUMN_CALL_COST},
 	{"started_at", COLUMN_STARTED_AT},
 	{"started_on", COLUMN_STARTED_ON},
@@ -182,7 +184,7 @@ upsert_statement(Relation relation, const Column *columns)
 		if (columns[i].kind == COLUMN_OTHER)
 			continue;
 		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", name);
-		if (columns[i].kind <= COLUMN_FEATURE)
+		if (columns[i].kind <= COLUMN_COHORT)
 			appendStringInfo(&keys, "%s%s", keys.len > 0 ? ", " : "", name);
 		else
 			append_merge(&set, name, columns[i], attribute->attnotnull);
@@ -254,9 +256,10 @@ part_value(const Part *part, Column column, Form_pg_attribute attribute, bool *i
 		case COLUMN_NAME:
 			return text_or_null((text *) DatumGetPointer(part->subject->values[0]), isnull);
 		case COLUMN_FEATURE:
-			if (part->subject->num_values < 2)
+		case COLUMN_COHORT:
+			if (part->subject->num_values < 3)
 				cl_refuse_other_version();
-			return text_or_null((text *) DatumGetPointer(part->subject->values[1]), isnull);
+			return text_or_null((text *) DatumGetPointer(part->subject->values[1 + column.kind - COLUMN_FEATURE]), isnull);
 		case COLUMN_COUNT:
 			*isnull = part->measures.counts[column.index] == 0 && !attribute->attnotnull;
 			return *isnull ? (Datum) 0 : count_datum(part->measures.counts[column.index], attribute->atttypid);
@@ -404,7 +407,7 @@ key_columns(Relation relation)
 	for (int i = 0; i < descriptor->natts; i++)
 	{
 		columns[i] = column_of(NameStr(TupleDescAttr(descriptor, i)->attname));
-		if (columns[i].kind > COLUMN_FEATURE && !(columns[i].kind == COLUMN_COUNT && columns[i].index == CALLS))
+		if (columns[i].kind > COLUMN_COHORT && !(columns[i].kind == COLUMN_COUNT && columns[i].index == CALLS))
 			columns[i].kind = COLUMN_OTHER;
 	}
 	return columns;
@@ -446,9 +449,9 @@ lookup(Relation relation, const Column *columns)
 
 		if (columns[i].kind == COLUMN_NAME && !attribute->attnotnull)
 			name = NameStr(attribute->attname);
-		else if (columns[i].kind <= COLUMN_FEATURE)
+		else if (columns[i].kind <= COLUMN_COHORT)
 			appendStringInfo(&keys, "%sr.%s %s d.%s", keys.len > 0 ? " AND " : "", NameStr(attribute->attname),
-							 columns[i].kind == COLUMN_FEATURE ? "IS NOT DISTINCT FROM" : "=", NameStr(attribute->attname));
+							 columns[i].kind >= COLUMN_FEATURE ? "IS NOT DISTINCT FROM" : "=", NameStr(attribute->attname));
 	}
 	if (name == NULL)
 		return psprintf("delta d CROSS JOIN LATERAL (SELECT r.ctid, r.* FROM cost_ledger_internal.%s r WHERE %s OFFSET 0) r",

@@ -64,6 +64,14 @@ AS $$
         ('run_tree',                  'SELECT',                    '{all_readers}'),
         ('run_tree_level',            'SELECT',                    '{all_readers}'),
         ('week_over_week',            'SELECT',                    '{all_readers}'),
+        ('session',                   'SELECT',                    '{all_readers}'),
+        ('cost_per_session_by_day',   'SELECT',                    '{all_readers}'),
+        ('cost_by_user',              'SELECT',                    '{all_readers}'),
+        ('cost_by_user_feature',      'SELECT',                    '{all_readers}'),
+        ('cost_per_user_by_plan',     'SELECT',                    '{all_readers}'),
+        ('plan_price',                'SELECT',                    '{reader}'),
+        ('spend_now',                 'SELECT',                    '{all_readers}'),
+        ('daily_summary',             'SELECT',                    '{all_readers}'),
         ('revenue',                   'SELECT',                    '{reader}'),
         ('revenue',                   'INSERT, UPDATE, DELETE',    '{admin}'),
         ('invoice_line',              'SELECT',                    '{reader}'),
@@ -134,6 +142,8 @@ AS $$
         ('notify_alerts',            '{}'),
         -- reports
         ('estimate_feature_cost',    '{admin}'),
+        ('set_plan_price',           '{admin}'),
+        ('drill',                    '{all_readers}'),
         ('feature_cost_sample',      '{reader}'),
         -- the ledger, its rollups and jobs
         ('create_ledger',            '{}'),

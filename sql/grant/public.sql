@@ -90,6 +90,7 @@ GRANT EXECUTE ON FUNCTION
     cost_ledger_internal.is_consumed,
     cost_ledger_internal.budget_period,
     cost_ledger_internal.find_calls,
+    cost_ledger_internal.drill,
     cost_ledger_internal.unposted_spend,
     cost_ledger_internal.project_spend,
     cost_ledger_internal.daily_spend,

@@ -236,15 +236,15 @@ CREATE FUNCTION cost_ledger_internal.expected_user_feature_month(wanted tstzrang
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT jsonb_build_object('month', (e.month AT TIME ZONE l.time_zone)::date, 'user_id', e.user_id, 'feature', e.feature),
-           jsonb_strip_nulls(to_jsonb(e)) - '{month,user_id,feature}'::text[]
+    SELECT jsonb_build_object('month', (e.month AT TIME ZONE l.time_zone)::date, 'user_id', e.user_id, 'feature', e.feature, 'cohort', e.cohort),
+           jsonb_strip_nulls(to_jsonb(e)) - '{month,user_id,feature,cohort}'::text[]
     FROM (
-        SELECT date_trunc('month', m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS month, m.user_id, m.feature,
+        SELECT date_trunc('month', m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS month, m.user_id, m.feature, m.cohort,
                sum(m.calls) AS calls, nullif(sum(m.unpriced_calls), 0) AS unpriced_calls, nullif(sum(m.input_tokens), 0) AS input_tokens,
                nullif(sum(m.output_tokens), 0) AS output_tokens, sum(m.cost) AS cost
         FROM cost_ledger_internal.consumed_measure m
         WHERE m.called_at >= lower(wanted) AND m.called_at < coalesce(upper(wanted), 'infinity')
-        GROUP BY 1, m.user_id, m.feature) e
+        GROUP BY 1, m.user_id, m.feature, m.cohort) e
     CROSS JOIN cost_ledger.ledger l
     WHERE e.month <@ kept
 $$;
@@ -570,7 +570,7 @@ DECLARE
     keys text[] := CASE WHEN rollup LIKE 'total%' THEN ARRAY[substr(rollup, 7), 'label_id']
                         WHEN rollup = 'user_day' THEN '{day,user_id}'
                         WHEN rollup = 'user_month' THEN '{month,user_id}'
-                        WHEN rollup = 'user_feature_month' THEN '{month,user_id,feature}'
+                        WHEN rollup = 'user_feature_month' THEN '{month,user_id,feature,cohort}'
                         WHEN rollup IN ('run_day', 'without_run_day') THEN '{day,task_type}'
                         WHEN rollup = 'session_day' THEN '{day}'
                         WHEN rollup = 'run_tree' THEN '{root_run_id}'

@@ -507,18 +507,18 @@ FROM cost_ledger_internal.live_call_by_id m;
 COMMENT ON VIEW cost_ledger_internal.live_user_month IS 'What calls add up to by month of the reporting zone and user, those included that are not in rollup_user_month yet. A month and its user may be there more than once: add up what you need. Columns as in rollup_user_month.';
 
 CREATE VIEW cost_ledger_internal.live_user_feature_month AS
-SELECT r.month, r.user_id, r.feature, r.calls, coalesce(r.unpriced_calls, 0) AS unpriced_calls,
+SELECT r.month, r.user_id, r.feature, r.cohort, r.calls, coalesce(r.unpriced_calls, 0) AS unpriced_calls,
        coalesce(r.input_tokens, 0) AS input_tokens, coalesce(r.output_tokens, 0) AS output_tokens, r.cost,
        'local'::text AS node
 FROM cost_ledger_internal.rollup_user_feature_month r
 WHERE cost_ledger_internal.sees_all()
 UNION ALL
 SELECT date_trunc('month', m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date,
-       m.user_id COLLATE "C", m.feature COLLATE "C", m.calls, m.unpriced_calls, m.input_tokens, m.output_tokens, m.cost,
+       m.user_id COLLATE "C", m.feature COLLATE "C", m.cohort COLLATE "C", m.calls, m.unpriced_calls, m.input_tokens, m.output_tokens, m.cost,
        'local'::text
 FROM cost_ledger_internal.live_call_by_id m;
 
-COMMENT ON VIEW cost_ledger_internal.live_user_feature_month IS 'What calls add up to by month of the reporting zone, user and feature, those included that are not in rollup_user_feature_month yet. A month with its user and feature may be there more than once: add up what you need. Columns as in rollup_user_feature_month.';
+COMMENT ON VIEW cost_ledger_internal.live_user_feature_month IS 'What calls add up to by month of the reporting zone, user, feature and cohort, those included that are not in rollup_user_feature_month yet. A month with its user, feature and cohort may be there more than once: add up what you need. Columns as in rollup_user_feature_month.';
 
 -- A run that refresh() has not touched since is read as it is stored, with its
 -- indexes; the few others are put together here.

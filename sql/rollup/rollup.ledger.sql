@@ -764,18 +764,20 @@ CREATE TABLE cost_ledger_internal.rollup_user_feature_month (
     month                  date NOT NULL,
     user_id                text COLLATE "C",
     feature                text COLLATE "C",
+    cohort                 text COLLATE "C",
     calls                  bigint NOT NULL DEFAULT 0,
     unpriced_calls         bigint,
     input_tokens           numeric,
     output_tokens          numeric,
     cost                   numeric,
-    CONSTRAINT rollup_user_feature_month_key UNIQUE NULLS NOT DISTINCT (month, user_id, feature)
+    CONSTRAINT rollup_user_feature_month_key UNIQUE NULLS NOT DISTINCT (month, user_id, feature, cohort)
 );
 
-COMMENT ON TABLE cost_ledger_internal.rollup_user_feature_month IS 'What the calls of a user add up to by month of the reporting zone and feature.';
+COMMENT ON TABLE cost_ledger_internal.rollup_user_feature_month IS 'What the calls of a user add up to by month of the reporting zone, feature and cohort.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.month IS 'First day of the month, in the reporting zone.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.user_id IS 'The user; NULL for calls that name none.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.feature IS 'Product feature; NULL for calls that name none.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.cohort IS 'Cohort or plan; NULL for calls that name none.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.calls IS 'Calls; corrections are not calls.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.unpriced_calls IS 'Calls without a full price (unpriced or partial), less those that got it since.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.input_tokens IS 'All input tokens, cached ones included.';

@@ -113,6 +113,14 @@ FROM (VALUES
     ('run_tree',                 '-       -       -       -       r       r       r       -       r'),
     ('run_tree_level',           '-       -       -       -       r       r       r       -       r'),
     ('week_over_week',           '-       -       -       -       r       r       r       -       r'),
+    ('session',                  '-       -       -       -       r       r       r       -       r'),
+    ('cost_per_session_by_day',  '-       -       -       -       r       r       r       -       r'),
+    ('cost_by_user',             '-       -       -       -       r       r       r       -       r'),
+    ('cost_by_user_feature',     '-       -       -       -       r       r       r       -       r'),
+    ('cost_per_user_by_plan',    '-       -       -       -       r       r       r       -       r'),
+    ('plan_price',               '-       -       -       -       r       -       -       -       r'),
+    ('spend_now',                '-       -       -       -       r       r       r       -       r'),
+    ('daily_summary',            '-       -       -       -       r       r       r       -       r'),
     ('revenue',                  '-       -       -       -       r       -       -       -       rawd'),
     ('invoice_line',             '-       -       -       -       r       -       -       -       rawd'),
     ('invoice_reconciliation',   '-       -       -       -       r       -       -       -       r'),
@@ -120,6 +128,8 @@ FROM (VALUES
     ('estimate_result',          '-       -       -       -       r       -       -       -       r'),
     ('estimate_vs_actual',       '-       -       -       -       r       -       -       -       r'),
     ('estimate_feature_cost()',  '-       -       -       -       -       -       -       -       X'),
+    ('set_plan_price()',         '-       -       -       -       -       -       -       -       X'),
+    ('drill()',                  '-       -       -       -       X       X       X       -       X'),
     ('feature_cost_sample()',    '-       -       -       -       X       -       -       -       X'),
     -- the ledger, its rollups and jobs
     ('ledger',                   '-       -       -       -       r       -       -       -       r'),
@@ -198,7 +208,7 @@ INSERT INTO called_by_others VALUES
     ('caller'), ('shorten_id'), ('first_call'), ('merge_labels'),
     ('is_foreign'), ('is_consumed'), ('consumed_to'), ('unconsumed_xids'), ('unconsumed_base'), ('live_call_from'), ('key_space'), ('recorded_call'), ('is_failure'), ('is_turn'),
     ('run_depth'), ('moved_runs'), ('changed_tree_runs'), ('place_in_tree'), ('first_labels'), ('unconsumed_calls'), ('seen_calls'), ('partly_consumed'), ('week_of'), ('partitions'), ('sees_all'), ('seen_teams'), ('seen_customers'), ('unpriced_reason'),
-    ('day_start'), ('budget_period'), ('find_calls'), ('unposted_spend'), ('project_spend'), ('daily_spend'), ('spend_rate'), ('budget_velocity'), ('project_labels'), ('explain_call'),
+    ('day_start'), ('budget_period'), ('find_calls'), ('drill'), ('unposted_spend'), ('project_spend'), ('daily_spend'), ('spend_rate'), ('budget_velocity'), ('project_labels'), ('explain_call'),
     ('summary_in'), ('summary_out'), ('summary_send'), ('summary_eq'), ('summary_ne'),
     ('summary_hash'), ('summary_hash_extended'), ('summary_to_bytea'), ('summary_from_bytea');
 
