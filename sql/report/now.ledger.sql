@@ -112,6 +112,8 @@ WITH spent AS (
            sum(d.cost) AS cost
     FROM cost_ledger_internal.live_total_day d
     WHERE d.label = ANY ('{all,model,feature,customer,cohort}')
+      -- Of some teams or customers, days of cohorts are not kept.
+      AND (d.label <> 'cohort' OR (SELECT cost_ledger_internal.sees_all()))
     GROUP BY d.day, d.label, d.value
 )
 SELECT t.day,
@@ -139,7 +141,7 @@ CROSS JOIN cost_ledger_internal.report_setting s;
 
 COMMENT ON VIEW cost_ledger.daily_summary IS 'What did a day cost, by model and feature, and what did an outcome cost? One row per day for all calls, and for each model, feature, customer and cohort, each beside the same weekday a week before. The running day is in it, marked.';
 COMMENT ON COLUMN cost_ledger.daily_summary.day IS 'Day of the reporting zone. Days without any call are left out.';
-COMMENT ON COLUMN cost_ledger.daily_summary.label IS 'all, model, feature, customer or cohort.';
+COMMENT ON COLUMN cost_ledger.daily_summary.label IS 'all, model, feature, customer or cohort; no cohort for who may not see all calls.';
 COMMENT ON COLUMN cost_ledger.daily_summary.value IS 'Which one; (unallocated) for calls without it; NULL for all.';
 COMMENT ON COLUMN cost_ledger.daily_summary.is_allocated IS 'Whether the calls have the label; false only for (unallocated).';
 COMMENT ON COLUMN cost_ledger.daily_summary.calls IS 'Calls; corrections are not calls.';

@@ -73,7 +73,7 @@ DECLARE
                                   burn_rate_per_hour,forecast,forecast_low,forecast_high,forecast_method,no_forecast_reason,exhausted_at,days_left}';
 BEGIN
     FOR view IN SELECT v.viewname FROM (SELECT v.viewname FROM pg_views v WHERE v.schemaname = 'cost_ledger' OFFSET 0) v
-                WHERE v.viewname NOT IN ('restatement', 'rollup_status', 'job_status', 'partition_status', 'grants', 'price_list')
+                WHERE v.viewname NOT IN ('restatement', 'rollup_status', 'job_status', 'partition_status', 'grants', 'price_list', 'spend_now')
                   AND has_table_privilege(look.reader, format('cost_ledger.%I', v.viewname), 'SELECT') LOOP
         PERFORM set_config('role', look.reader, true);
         -- How deep a run is, is known when refresh() has seen it.
