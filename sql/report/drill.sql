@@ -18,14 +18,15 @@ CREATE FUNCTION cost_ledger_internal.drill_source(level text, filter jsonb, rang
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT CASE
-        WHEN level = 'hour' AND labels.are_in_cube AND range_start >= s.hours_from AND hours.are_whole THEN 'hour'
-        WHEN level = 'day' AND labels.are_in_cube AND range_start >= s.hours_from AND hours.are_whole THEN 'hour'
-        WHEN level = 'day' AND labels.are_in_cube AND days.are_whole
-             AND (NOT isfinite(range_start) AND NOT isfinite(s.days_from) OR (range_start AT TIME ZONE l.time_zone)::date >= s.days_from) THEN 'day'
+        WHEN level IN ('hour', 'day') AND labels.are_in_cube AND hours.are_whole AND calls.begin_at >= s.hours_from THEN 'hour'
+        WHEN level = 'day' AND labels.are_in_cube AND days.are_whole AND (calls.begin_at AT TIME ZONE l.time_zone)::date >= s.days_from THEN 'day'
         WHEN level = 'user' AND sees_all AND filter - 'user_id' = '{}' AND days.are_whole THEN 'user'
         ELSE 'call' END
     FROM cost_ledger_internal.rollup_state s
     CROSS JOIN cost_ledger.ledger l
+    -- Nothing is earlier than the first day.
+    CROSS JOIN LATERAL (SELECT greatest(range_start, (SELECT cost_ledger_internal.day_start(min(d.day), l.time_zone)
+                                                      FROM cost_ledger_internal.live_total_day d WHERE d.label = 'all')) AS begin_at) calls
     CROSS JOIN LATERAL (SELECT NOT EXISTS (SELECT FROM jsonb_object_keys(filter) k WHERE k <> ALL (cost_ledger_internal.drill_labels())) AS are_in_cube) labels
     CROSS JOIN LATERAL (SELECT bool_and(NOT isfinite(b) OR b = date_trunc('hour', b, l.time_zone)) AS are_whole
                         FROM unnest(ARRAY[range_start, range_end]) AS b) hours
