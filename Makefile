@@ -73,6 +73,7 @@ PIECES = \
 	sql/price/seed.sql \
 	sql/summary/summary.sql \
 	sql/rollup/rollup.sql \
+	sql/rollup/run_tree.sql \
 	sql/rollup/quarantine.sql \
 	sql/rollup/check.sql \
 	sql/rollup/reversal.sql \
@@ -88,6 +89,8 @@ PIECES = \
 	sql/call/explain.sql \
 	sql/report/estimate.sql \
 	sql/report/spend_rate.sql \
+	sql/report/user.sql \
+	sql/report/drill.sql \
 	sql/budget/budget.sql \
 	sql/budget/refusal.sql \
 	sql/budget/forecast.sql \
@@ -109,6 +112,7 @@ LEDGER = \
 	sql/rollup/reversal.ledger.sql \
 	sql/call/call.ledger.sql \
 	sql/rollup/rollup.ledger.sql \
+	sql/rollup/run_tree.ledger.sql \
 	sql/rollup/quarantine.ledger.sql \
 	sql/call/retention.ledger.sql \
 	sql/call/rerate.ledger.sql \
@@ -118,6 +122,10 @@ LEDGER = \
 	sql/budget/refusal.ledger.sql \
 	sql/alert/alert.ledger.sql \
 	sql/report/report.ledger.sql \
+	sql/report/run.ledger.sql \
+	sql/report/session.ledger.sql \
+	sql/report/user.ledger.sql \
+	sql/report/now.ledger.sql \
 	sql/report/chargeback.ledger.sql \
 	sql/report/invoice.ledger.sql \
 	sql/report/estimate.ledger.sql \

@@ -216,15 +216,15 @@ find_labels(Pass *pass, Subject *combination)
 }
 
 /*
- * The user of a call, with the feature.
+ * The user of a call, with the feature and the cohort.
  */
 Subject *
 cl_find_user(Pass *pass, const Call *call)
 {
-	Datum		values[2] = {call->values[USER_ID], call->values[FIRST_CUBE_LABEL + CUBE_FEATURE]};
+	Datum		values[3] = {call->values[USER_ID], call->values[FIRST_CUBE_LABEL + CUBE_FEATURE], call->values[COHORT]};
 	bool		is_new;
 
-	return find_subject(pass, &pass->users, values, 2, false, &is_new);
+	return find_subject(pass, &pass->users, values, 3, false, &is_new);
 }
 
 /*
@@ -309,6 +309,7 @@ measure_counts(Call *call, const Subject *combination)
 		(call->nulls[RETRY_COUNT] ? 0 : DatumGetInt32(call->values[RETRY_COUNT]));
 	counts[FALLBACKS] = is_call && combination->is_fallback;
 	counts[TURNS] = is_call && combination->is_turn;
+	counts[TURN_INPUT_TOKENS] = counts[TURNS] ? count_or_zero(call, CALL_INPUT_TOKENS) : 0;
 	counts[FAILED_CALLS] = is_call && combination->is_failure;
 	counts[TOOL_CALLS] = call->nulls[TOOL_CALLS_COUNT] ? 0 : DatumGetInt32(call->values[TOOL_CALLS_COUNT]);
 	counts[ACCEPTED_CALLS] = !call->nulls[ACCEPTED] && DatumGetBool(call->values[ACCEPTED]);
@@ -460,6 +461,16 @@ ended_at(const Call *call)
 }
 
 /*
+ * The context of a turn is all the input that it was sent.
+ */
+static void
+add_context(Span *span, int64 input_tokens)
+{
+	span->min_turn_input = span->min_turn_input < 0 ? input_tokens : Min(span->min_turn_input, input_tokens);
+	span->max_turn_input = Max(span->max_turn_input, input_tokens);
+}
+
+/*
  * What a call says of the run or session that it is in.
  */
 void
@@ -474,9 +485,13 @@ cl_add_span(Pass *pass, Part *part, const Call *call, const Datum labels[NUM_LAB
 		span = part->span = MemoryContextAllocZero(pass->delta, sizeof(Span));
 		span->started_at = call->called_at;
 		span->ended_at = ended_at(call);
+		span->min_turn_input = -1;
+		span->max_turn_input = -1;
 	}
 	span->started_at = Min(span->started_at, call->called_at);
 	span->ended_at = Max(span->ended_at, ended_at(call));
+	if (call->measures.counts[TURNS] > 0 && !call->nulls[CALL_INPUT_TOKENS])
+		add_context(span, DatumGetInt64(call->values[CALL_INPUT_TOKENS]));
 	keep_least_text(pass, &span->parent_run_id, call, PARENT_RUN_ID);
 	keep_least_text(pass, &span->trace_url, call, TRACE_URL);
 	for (int i = 0; i < NUM_LABELS && call->nulls[CORRECTS]; i++)
@@ -521,6 +536,19 @@ add_spans(Pass *pass, const Call *call)
 }
 
 /*
+ * A call outside of runs is a task of its own.
+ */
+static void
+add_without_run(Pass *pass, const Call *call)
+{
+	Subject    *task_type = cl_find_id(pass, &pass->task_types, call->values[FIRST_CUBE_LABEL + CUBE_TASK_TYPE]);
+	Part	   *part = cl_add_to(&pass->days_without_run, call->periods.day, task_type, call);
+
+	if (call->value != NULL)
+		cl_add_value(part, pass->delta, call->value);
+}
+
+/*
  * A call as it is read: what is NULL is 0, and no value is compressed or stored
  * elsewhere.
  */
@@ -554,6 +582,8 @@ add_call(Pass *pass, const Call *call, Subject *combination)
 	add_combination(pass, call, combination);
 	add_other_labels(pass, call);
 	add_spans(pass, call);
+	if (call->nulls[RUN_ID])
+		add_without_run(pass, call);
 	cl_add_to(&pass->user_days, call->periods.day, cl_find_id(pass, &pass->user_ids, call->values[USER_ID]), call);
 	cl_add_to(&pass->user_feature_months, cl_month_of(call->periods.day), cl_find_user(pass, call), call);
 	pass->calls++;
@@ -657,22 +687,36 @@ put_totals(Pass *pass)
 }
 
 /*
- * The days on which runs begin, before and after, are made anew by the caller;
- * so are the places of runs that have a parent.
+ * The days on which runs or sessions begin, which the caller makes anew.
+ */
+static void
+note_days(Pass *pass, const Table *spans, ArrayBuildState **days)
+{
+	Part	  **parts = (Part **) cl_table_entries(spans);
+	DateADT		last_day = 0;
+
+	for (uint32 i = 0; i < cl_table_size(spans); i++)
+	{
+		DateADT		day = cl_find_periods(parts[i]->span->started_at)->day;
+
+		if (i == 0 || day != last_day)
+			*days = accumArrayResult(*days, DateADTGetDatum(day), false, DATEOID, pass->kept);
+		last_day = day;
+	}
+}
+
+/*
+ * The places of runs that have a parent are found by the caller, and what whole
+ * runs add up to.
  */
 static void
 note_runs(Pass *pass)
 {
 	Part	  **parts = (Part **) cl_table_entries(&pass->runs);
-	DateADT		last_day = 0;
 
 	for (uint32 i = 0; i < cl_table_size(&pass->runs); i++)
 	{
-		DateADT		day = cl_find_periods(parts[i]->span->started_at)->day;
-
-		if (i == 0 || day != last_day)
-			pass->run_days = accumArrayResult(pass->run_days, DateADTGetDatum(day), false, DATEOID, pass->kept);
-		last_day = day;
+		pass->all_runs = accumArrayResult(pass->all_runs, parts[i]->subject->values[0], false, TEXTOID, pass->kept);
 		if (parts[i]->span->parent_run_id != NULL)
 			pass->child_runs = accumArrayResult(pass->child_runs, parts[i]->subject->values[0], false, TEXTOID, pass->kept);
 	}
@@ -686,8 +730,13 @@ put_spans(Pass *pass)
 	cl_put_table(ROLLUP_USER_DAY, &pass->user_days, PG_INT64_MIN);
 	cl_put_table(ROLLUP_USER_MONTH, &user_months, PG_INT64_MIN);
 	cl_put_table(ROLLUP_USER_FEATURE_MONTH, &pass->user_feature_months, PG_INT64_MIN);
+	cl_put_table(ROLLUP_WITHOUT_RUN_DAY, &pass->days_without_run, PG_INT64_MIN);
+	/* Before and after. */
+	cl_find_start_days(ROLLUP_SESSION, &pass->sessions, pass->kept, &pass->session_days);
+	note_days(pass, &pass->sessions, &pass->session_days);
 	cl_put_table(ROLLUP_SESSION, &pass->sessions, PG_INT64_MIN);
-	cl_find_run_days(&pass->runs, pass->kept, &pass->run_days);
+	cl_find_start_days(ROLLUP_RUN, &pass->runs, pass->kept, &pass->run_days);
+	note_days(pass, &pass->runs, &pass->run_days);
 	cl_put_table(ROLLUP_RUN, &pass->runs, PG_INT64_MIN);
 	note_runs(pass);
 }
@@ -697,7 +746,8 @@ start_delta(Pass *pass)
 {
 	Table	   *const tables[] = {
 		&pass->combinations, &pass->labels, &pass->run_ids, &pass->session_ids, &pass->user_ids, &pass->minutes, &pass->hours,
-		&pass->days, &pass->total_days, &pass->total_months, &pass->users, &pass->user_days, &pass->user_feature_months, &pass->sessions, &pass->runs
+		&pass->days, &pass->total_days, &pass->total_months, &pass->users, &pass->user_days, &pass->user_feature_months,
+		&pass->task_types, &pass->days_without_run, &pass->sessions, &pass->runs
 	};
 	MemoryContext old;
 
@@ -868,21 +918,32 @@ cl_labels_fingerprint(PG_FUNCTION_ARGS)
 	PG_RETURN_UUID_P(fingerprint);
 }
 
+/*
+ * What has been noted for the caller.
+ */
+Datum
+cl_array_or_null(ArrayBuildState *noted, MemoryContext context, bool *isnull)
+{
+	*isnull = noted == NULL;
+	return *isnull ? (Datum) 0 : makeArrayResult(noted, context);
+}
+
 PG_FUNCTION_INFO_V1(cl_add_calls);
 
 /*
- * add_calls(condition text, OUT calls bigint, OUT run_days date[], OUT child_runs text[])
+ * add_calls(condition text, OUT calls bigint, OUT run_days date[], OUT session_days date[], OUT run_ids text[],
+ *			 OUT child_runs text[])
  */
 Datum
 cl_add_calls(PG_FUNCTION_ARGS)
 {
 	Pass		pass = {0};
 	TupleDesc	descriptor;
-	Datum		values[3];
-	bool		nulls[3] = {0};
+	Datum		values[5];
+	bool		nulls[5] = {0};
 	MemoryContext caller = CurrentMemoryContext;
 
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE || descriptor->natts != 3)
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE || descriptor->natts != 5)
 		cl_refuse_other_version();
 	descriptor = BlessTupleDesc(descriptor);
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -893,10 +954,10 @@ cl_add_calls(PG_FUNCTION_ARGS)
 	put_delta(&pass);
 	values[0] = Int64GetDatum(pass.calls);
 	MemoryContextSwitchTo(caller);
-	nulls[1] = pass.run_days == NULL;
-	values[1] = nulls[1] ? (Datum) 0 : makeArrayResult(pass.run_days, caller);
-	nulls[2] = pass.child_runs == NULL;
-	values[2] = nulls[2] ? (Datum) 0 : makeArrayResult(pass.child_runs, caller);
+	values[1] = cl_array_or_null(pass.run_days, caller, &nulls[1]);
+	values[2] = cl_array_or_null(pass.session_days, caller, &nulls[2]);
+	values[3] = cl_array_or_null(pass.all_runs, caller, &nulls[3]);
+	values[4] = cl_array_or_null(pass.child_runs, caller, &nulls[4]);
 	SPI_finish();
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
 }

@@ -94,9 +94,11 @@ struct Pass
 	Table		days;			/* of a combination */
 	Table		total_days;		/* of a label */
 	Table		total_months;	/* of a label by team and customer */
-	Table		users;			/* with a feature */
+	Table		users;			/* with a feature and a cohort */
 	Table		user_days;
 	Table		user_feature_months;
+	Table		task_types;
+	Table		days_without_run;	/* of a task type */
 	Table		sessions;
 	Table		runs;
 
@@ -107,6 +109,8 @@ struct Pass
 	int64		calls;
 	MemoryContext kept;			/* to the end */
 	ArrayBuildState *run_days;
+	ArrayBuildState *session_days;
+	ArrayBuildState *all_runs;	/* of the calls */
 	ArrayBuildState *child_runs;
 };
 
@@ -121,5 +125,6 @@ extern void cl_label_span(const Call *call, Datum labels[NUM_LABELS]);
 extern void cl_add_span(Pass *pass, Part *part, const Call *call, const Datum labels[NUM_LABELS]);
 extern void cl_put_table(RollupTable rollup, const Table *table, int64 from);
 extern int	cl_start_lookups(void);
+extern Datum cl_array_or_null(ArrayBuildState *noted, MemoryContext context, bool *isnull);
 
 #endif							/* COST_LEDGER_CONSUME_H */

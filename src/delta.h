@@ -66,6 +66,8 @@ typedef struct Span
 {
 	TimestampTz started_at;
 	TimestampTz ended_at;
+	int64		min_turn_input;	/* -1 for none */
+	int64		max_turn_input;
 	text	   *parent_run_id;
 	text	   *trace_url;
 	CallLabels	labels;

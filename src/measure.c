@@ -27,6 +27,7 @@ const char *const cl_count_names[NUM_COUNTS] = {
 	[RETRIES] = "retries",
 	[FALLBACKS] = "fallbacks",
 	[TURNS] = "turns",
+	[TURN_INPUT_TOKENS] = "turn_input_tokens",
 	[FAILED_CALLS] = "failed_calls",
 	[TOOL_CALLS] = "tool_calls",
 	[ACCEPTED_CALLS] = "accepted_calls",

@@ -33,13 +33,16 @@ typedef enum ColumnKind
 	COLUMN_BUCKET,
 	COLUMN_ID,
 	COLUMN_NAME,
-	COLUMN_FEATURE,				/* the last that may be in a key */
+	COLUMN_FEATURE,
+	COLUMN_COHORT,				/* the last that may be in a key */
 	COLUMN_COUNT,
 	COLUMN_AMOUNT,
 	COLUMN_CALL_COST,
 	COLUMN_STARTED_AT,
 	COLUMN_STARTED_ON,
 	COLUMN_ENDED_AT,
+	COLUMN_MIN_TURN_INPUT,
+	COLUMN_MAX_TURN_INPUT,
 	COLUMN_PARENT_RUN_ID,
 	COLUMN_TRACE_URL,
 	COLUMN_LABELS,
@@ -68,11 +71,15 @@ static const struct
 	{"run_id", COLUMN_NAME},
 	{"session_id", COLUMN_NAME},
 	{"user_id", COLUMN_NAME},
+	{"task_type", COLUMN_NAME},
 	{"feature", COLUMN_FEATURE},
+	{"cohort", COLUMN_COHORT},
 	{"call_cost", COLUMN_CALL_COST},
 	{"started_at", COLUMN_STARTED_AT},
 	{"started_on", COLUMN_STARTED_ON},
 	{"ended_at", COLUMN_ENDED_AT},
+	{"min_turn_input_tokens", COLUMN_MIN_TURN_INPUT},
+	{"max_turn_input_tokens", COLUMN_MAX_TURN_INPUT},
 	{"parent_run_id", COLUMN_PARENT_RUN_ID},
 	{"trace_url", COLUMN_TRACE_URL},
 	{"labels", COLUMN_LABELS},
@@ -86,6 +93,8 @@ static const char *const merges[] = {
 	/* Not the lesser day: some zones turn their clocks back over midnight. */
 	[COLUMN_STARTED_ON] = "CASE WHEN excluded.started_at < r.started_at THEN excluded.%1$s ELSE r.%1$s END",
 	[COLUMN_ENDED_AT] = "greatest(r.%1$s, excluded.%1$s)",
+	[COLUMN_MIN_TURN_INPUT] = "least(r.%1$s, excluded.%1$s)",
+	[COLUMN_MAX_TURN_INPUT] = "greatest(r.%1$s, excluded.%1$s)",
 	[COLUMN_PARENT_RUN_ID] = "least(r.%1$s, excluded.%1$s)",
 	[COLUMN_TRACE_URL] = "least(r.%1$s, excluded.%1$s)",
 	[COLUMN_LABELS] = "cost_ledger_internal.merge_labels(r.%1$s, excluded.%1$s)",
@@ -104,6 +113,7 @@ static const char *const table_names[NUM_ROLLUP_TABLES] = {
 	[ROLLUP_USER_DAY] = "rollup_user_day",
 	[ROLLUP_USER_MONTH] = "rollup_user_month",
 	[ROLLUP_USER_FEATURE_MONTH] = "rollup_user_feature_month",
+	[ROLLUP_WITHOUT_RUN_DAY] = "rollup_without_run_day",
 	[ROLLUP_SESSION] = "rollup_session",
 	[ROLLUP_RUN] = "rollup_run",
 };
@@ -174,7 +184,7 @@ upsert_statement(Relation relation, const Column *columns)
 		if (columns[i].kind == COLUMN_OTHER)
 			continue;
 		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", name);
-		if (columns[i].kind <= COLUMN_FEATURE)
+		if (columns[i].kind <= COLUMN_COHORT)
 			appendStringInfo(&keys, "%s%s", keys.len > 0 ? ", " : "", name);
 		else
 			append_merge(&set, name, columns[i], attribute->attnotnull);
@@ -223,6 +233,13 @@ text_or_null(text *value, bool *isnull)
 	return PointerGetDatum(value);
 }
 
+static Datum
+count_or_null(int64 count, bool *isnull)
+{
+	*isnull = count < 0;
+	return Int64GetDatum(count);
+}
+
 /*
  * What a part says in one column.
  */
@@ -239,9 +256,10 @@ part_value(const Part *part, Column column, Form_pg_attribute attribute, bool *i
 		case COLUMN_NAME:
 			return text_or_null((text *) DatumGetPointer(part->subject->values[0]), isnull);
 		case COLUMN_FEATURE:
-			if (part->subject->num_values < 2)
+		case COLUMN_COHORT:
+			if (part->subject->num_values < 3)
 				cl_refuse_other_version();
-			return text_or_null((text *) DatumGetPointer(part->subject->values[1]), isnull);
+			return text_or_null((text *) DatumGetPointer(part->subject->values[1 + column.kind - COLUMN_FEATURE]), isnull);
 		case COLUMN_COUNT:
 			*isnull = part->measures.counts[column.index] == 0 && !attribute->attnotnull;
 			return *isnull ? (Datum) 0 : count_datum(part->measures.counts[column.index], attribute->atttypid);
@@ -257,6 +275,10 @@ part_value(const Part *part, Column column, Form_pg_attribute attribute, bool *i
 			return DateADTGetDatum(cl_find_periods(part->span->started_at)->day);
 		case COLUMN_ENDED_AT:
 			return TimestampTzGetDatum(part->span->ended_at);
+		case COLUMN_MIN_TURN_INPUT:
+			return count_or_null(part->span->min_turn_input, isnull);
+		case COLUMN_MAX_TURN_INPUT:
+			return count_or_null(part->span->max_turn_input, isnull);
 		case COLUMN_PARENT_RUN_ID:
 			return text_or_null(part->span->parent_run_id, isnull);
 		case COLUMN_TRACE_URL:
@@ -385,7 +407,7 @@ key_columns(Relation relation)
 	for (int i = 0; i < descriptor->natts; i++)
 	{
 		columns[i] = column_of(NameStr(TupleDescAttr(descriptor, i)->attname));
-		if (columns[i].kind > COLUMN_FEATURE && !(columns[i].kind == COLUMN_COUNT && columns[i].index == CALLS))
+		if (columns[i].kind > COLUMN_COHORT && !(columns[i].kind == COLUMN_COUNT && columns[i].index == CALLS))
 			columns[i].kind = COLUMN_OTHER;
 	}
 	return columns;
@@ -405,6 +427,7 @@ static const char *const times[NUM_ROLLUP_TABLES] = {
 	[ROLLUP_USER_DAY] = "cost_ledger_internal.local_range(d.day, d.day + 1)",
 	[ROLLUP_USER_MONTH] = "cost_ledger_internal.local_range(d.month, (d.month + interval '1 month')::date)",
 	[ROLLUP_USER_FEATURE_MONTH] = "cost_ledger_internal.local_range(d.month, (d.month + interval '1 month')::date)",
+	[ROLLUP_WITHOUT_RUN_DAY] = "cost_ledger_internal.local_range(d.day, d.day + 1)",
 	[ROLLUP_SESSION] = "tstzrange(r.started_at, r.ended_at, '[]')",
 	[ROLLUP_RUN] = "tstzrange(r.started_at, r.ended_at, '[]')",
 };
@@ -426,9 +449,9 @@ lookup(Relation relation, const Column *columns)
 
 		if (columns[i].kind == COLUMN_NAME && !attribute->attnotnull)
 			name = NameStr(attribute->attname);
-		else if (columns[i].kind <= COLUMN_FEATURE)
+		else if (columns[i].kind <= COLUMN_COHORT)
 			appendStringInfo(&keys, "%sr.%s %s d.%s", keys.len > 0 ? " AND " : "", NameStr(attribute->attname),
-							 columns[i].kind == COLUMN_FEATURE ? "IS NOT DISTINCT FROM" : "=", NameStr(attribute->attname));
+							 columns[i].kind >= COLUMN_FEATURE ? "IS NOT DISTINCT FROM" : "=", NameStr(attribute->attname));
 	}
 	if (name == NULL)
 		return psprintf("delta d CROSS JOIN LATERAL (SELECT r.ctid, r.* FROM cost_ledger_internal.%s r WHERE %s OFFSET 0) r",
@@ -611,25 +634,27 @@ cl_find_ids(const char *table, const Table *table_of_subjects, int num_values)
 }
 
 /*
- * Adds to an array the days on which runs that are there, and will be put,
- * began.
+ * Adds to an array the days on which runs or sessions that are there, and will be
+ * put, began.
  */
 void
-cl_find_run_days(const Table *runs, MemoryContext context, ArrayBuildState **days)
+cl_find_start_days(RollupTable rollup, const Table *spans, MemoryContext context, ArrayBuildState **days)
 {
-	static Statement find;
+	static Statement find[NUM_ROLLUP_TABLES];
 	Relation	relation;
-	Part	  **parts = (Part **) cl_table_entries(runs);
+	Part	  **parts = (Part **) cl_table_entries(spans);
 	Tuplestorestate *store;
+	const char *id = rollup == ROLLUP_RUN ? "run_id" : "session_id";
 
-	if (cl_table_size(runs) == 0)
+	if (cl_table_size(spans) == 0)
 		return;
 	connect_executor();
-	relation = table_open(cl_ledger_relation("rollup_run"), RowExclusiveLock);
-	store = store_parts(relation, key_columns(relation), parts, cl_table_size(runs));
-	execute_with_delta(plan_for(&find, RelationGetRelid(relation)),
-					   "SELECT DISTINCT (SELECT r.started_on FROM cost_ledger_internal.rollup_run r WHERE r.run_id = d.run_id) FROM delta d",
-					   RelationGetRelid(relation), store, cl_table_size(runs), InvalidOid, (Datum) 0);
+	relation = table_open(cl_ledger_relation(table_names[rollup]), RowExclusiveLock);
+	store = store_parts(relation, key_columns(relation), parts, cl_table_size(spans));
+	execute_with_delta(plan_for(&find[rollup], RelationGetRelid(relation)),
+					   psprintf("SELECT DISTINCT (SELECT r.started_on FROM cost_ledger_internal.%1$s r WHERE r.%2$s = d.%2$s) FROM delta d",
+								table_names[rollup], id),
+					   RelationGetRelid(relation), store, cl_table_size(spans), InvalidOid, (Datum) 0);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;

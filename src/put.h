@@ -21,6 +21,7 @@ typedef enum RollupTable
 	ROLLUP_USER_DAY,
 	ROLLUP_USER_MONTH,
 	ROLLUP_USER_FEATURE_MONTH,
+	ROLLUP_WITHOUT_RUN_DAY,
 	ROLLUP_SESSION,
 	ROLLUP_RUN,
 	NUM_ROLLUP_TABLES
@@ -29,7 +30,7 @@ typedef enum RollupTable
 extern void cl_find_ids(const char *table, const Table *subjects, int num_values);
 extern void cl_put_parts(RollupTable table, Part **parts, uint64 num_parts);
 extern void cl_delete_parts(RollupTable table, Part **parts, uint64 num_parts, Datum kept_times, bool *is_kept);
-extern void cl_find_run_days(const Table *runs, MemoryContext context, ArrayBuildState **days);
+extern void cl_find_start_days(RollupTable rollup, const Table *spans, MemoryContext context, ArrayBuildState **days);
 extern uint64 cl_sorted_parts(const Table *table, Part ***parts);
 
 #endif							/* COST_LEDGER_PUT_H */

@@ -24,7 +24,6 @@ typedef struct Remake
 {
 	Pass		pass;			/* first, so that it is this */
 	Table		rollups[NUM_ROLLUP_TABLES];
-	ArrayBuildState *run_ids;
 } Remake;
 
 /* ----------
@@ -116,6 +115,9 @@ add_everywhere(Pass *pass, const Call *call, Subject *combination)
 	add_to_rollup(remake, ROLLUP_USER_DAY, call->periods.day, user, call);
 	add_to_rollup(remake, ROLLUP_USER_MONTH, cl_month_of(call->periods.day), user, call);
 	add_to_rollup(remake, ROLLUP_USER_FEATURE_MONTH, cl_month_of(call->periods.day), cl_find_user(pass, call), call);
+	if (call->nulls[RUN_ID])
+		add_to_cube(remake, ROLLUP_WITHOUT_RUN_DAY, call->periods.day,
+					cl_find_id(pass, &pass->task_types, call->values[FIRST_CUBE_LABEL + CUBE_TASK_TYPE]), call);
 	cl_label_span(call, labels);
 	add_span(remake, ROLLUP_RUN, &pass->run_ids, call, RUN_ID, labels);
 	labels[NUM_LABELS - 1] = 0;
@@ -128,8 +130,17 @@ add_everywhere(Pass *pass, const Call *call, Subject *combination)
  */
 
 /*
- * The days on which runs began that have been added up, and their ids.
+ * The days on which runs and sessions began that have been added up.
  */
+static void
+note_days(Remake *remake)
+{
+	Pass	   *pass = &remake->pass;
+
+	cl_find_start_days(ROLLUP_RUN, &remake->rollups[ROLLUP_RUN], pass->kept, &pass->run_days);
+	cl_find_start_days(ROLLUP_SESSION, &remake->rollups[ROLLUP_SESSION], pass->kept, &pass->session_days);
+}
+
 static void
 note_runs(Remake *remake)
 {
@@ -137,9 +148,8 @@ note_runs(Remake *remake)
 	Table	   *runs = &remake->rollups[ROLLUP_RUN];
 	Part	  **parts = (Part **) cl_table_entries(runs);
 
-	cl_find_run_days(runs, pass->kept, &pass->run_days);
 	for (uint32 i = 0; i < cl_table_size(runs); i++)
-		remake->run_ids = accumArrayResult(remake->run_ids, parts[i]->subject->values[0], false, TEXTOID, pass->kept);
+		pass->all_runs = accumArrayResult(pass->all_runs, parts[i]->subject->values[0], false, TEXTOID, pass->kept);
 }
 
 /*
@@ -200,6 +210,7 @@ remake_rollups(Remake *remake, const char *taken, const char *source, const char
 	settings = cl_start_lookups();
 	cl_find_ids("rollup_key", &pass->combinations, NUM_CUBE_LABELS);
 	cl_find_ids("rollup_label", &pass->labels, NUM_LABEL_FIELDS);
+	note_days(remake);
 	note_runs(remake);
 	for (int i = 0; i < NUM_ROLLUP_TABLES; i++)
 		take_out(remake, i, kept_times);
@@ -210,25 +221,26 @@ remake_rollups(Remake *remake, const char *taken, const char *source, const char
 	settings = cl_start_lookups();
 	for (int i = 0; i < NUM_ROLLUP_TABLES; i++)
 		put_again(remake, i);
-	cl_find_run_days(&remake->rollups[ROLLUP_RUN], pass->kept, &pass->run_days);
+	note_days(remake);
 	AtEOXact_GUC(false, settings);
 }
 
 PG_FUNCTION_INFO_V1(cl_remake_rollups);
 
 /*
- * remake_rollups(taken text, source text, kept text, kept_times tstzmultirange, OUT run_days date[], OUT run_ids text[])
+ * remake_rollups(taken text, source text, kept text, kept_times tstzmultirange, OUT run_days date[],
+ *				  OUT session_days date[], OUT run_ids text[])
  */
 Datum
 cl_remake_rollups(PG_FUNCTION_ARGS)
 {
 	Remake		remake = {0};
 	TupleDesc	descriptor;
-	Datum		values[2] = {0};
-	bool		nulls[2];
+	Datum		values[3];
+	bool		nulls[3];
 	MemoryContext caller = CurrentMemoryContext;
 
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE || descriptor->natts != 2)
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE || descriptor->natts != 3)
 		cl_refuse_other_version();
 	descriptor = BlessTupleDesc(descriptor);
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -240,12 +252,9 @@ cl_remake_rollups(PG_FUNCTION_ARGS)
 	remake_rollups(&remake, text_to_cstring(PG_GETARG_TEXT_PP(0)), text_to_cstring(PG_GETARG_TEXT_PP(1)),
 				   text_to_cstring(PG_GETARG_TEXT_PP(2)), PG_GETARG_DATUM(3));
 	MemoryContextSwitchTo(caller);
-	nulls[0] = remake.pass.run_days == NULL;
-	nulls[1] = remake.run_ids == NULL;
-	if (!nulls[0])
-		values[0] = makeArrayResult(remake.pass.run_days, caller);
-	if (!nulls[1])
-		values[1] = makeArrayResult(remake.run_ids, caller);
+	values[0] = cl_array_or_null(remake.pass.run_days, caller, &nulls[0]);
+	values[1] = cl_array_or_null(remake.pass.session_days, caller, &nulls[1]);
+	values[2] = cl_array_or_null(remake.pass.all_runs, caller, &nulls[2]);
 	SPI_finish();
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
 }

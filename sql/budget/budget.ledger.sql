@@ -35,7 +35,7 @@ CREATE INDEX budget_exception ON cost_ledger.budget (exception_of, match_key) WH
 COMMENT ON TABLE cost_ledger.budget IS 'Budgets: what they count and for whom. Set by set_budget(), or edited here; how much is in budget_version. A budget with alerts stays; set is_active to false to stop it.';
 COMMENT ON COLUMN cost_ledger.budget.budget_id IS 'Identity of the budget.';
 COMMENT ON COLUMN cost_ledger.budget.name IS 'What people call it: unique, printable, at most 64 bytes.';
-COMMENT ON COLUMN cost_ledger.budget.metric IS 'What is counted: cost (in the ledger''s currency), tokens (all input and output), calls, tool_calls, turns (calls but retries and other overhead, as in run_cost), concurrent_calls (open holds), duration (seconds from the first call to the last) or depth (runs above the call''s).';
+COMMENT ON COLUMN cost_ledger.budget.metric IS 'What is counted: cost (in the ledger''s currency), tokens (all input and output), calls, tool_calls, turns (calls but retries and other overhead, as in run), concurrent_calls (open holds), duration (seconds from the first call to the last) or depth (runs above the call''s).';
 COMMENT ON COLUMN cost_ledger.budget.scope IS 'Which calls: a filter by columns of call and tags; {} is every call.';
 COMMENT ON COLUMN cost_ledger.budget.each_of IS 'A column of call, or a tag (tags.tier), or several ({team,user_id}): each value has the limit for itself, also one that was never seen before. NULL: one limit for all.';
 COMMENT ON COLUMN cost_ledger.budget.include IS 'subruns: a run has its limit together with all runs below it, and no run below another has one of its own. NULL: each run for itself.';

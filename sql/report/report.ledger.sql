@@ -13,139 +13,6 @@
 -- NULL where they have no meaning; means of money are as exact as a division
 -- is, quantiles are estimates.
 
-CREATE VIEW cost_ledger.run_cost WITH (security_barrier = true) AS
-SELECT r.run_id, r.parent_run_id,
-       r.started_at, r.ended_at,
-       (extract(epoch FROM r.ended_at - r.started_at) * 1000)::double precision AS duration_ms,
-       r.calls, r.turns, r.retries, r.fallbacks, r.failed_calls, r.unpriced_calls, r.tool_calls,
-       r.accepted_calls, r.rejected_calls,
-       r.depth,
-       -- Of a root that others pay for, who may not see their calls sees no name.
-       CASE WHEN r.root_run_id IS NULL THEN r.run_id WHEN (SELECT cost_ledger_internal.sees_all()) THEN r.root_run_id END AS root_run_id,
-       r.is_circular,
-       r.input_tokens, r.cache_read_tokens, r.cache_write_tokens + r.cache_write_1h_tokens AS cache_write_tokens, r.output_tokens,
-       r.cost, r.adjustment_cost,
-       r.team, r.feature, r.customer, r.task_type, r.user_id, r.agent,
-       r.session_id, r.environment, r.trace_url,
-       s.currency,
-       r.run_id AS row_key
-FROM cost_ledger_internal.live_run r
-CROSS JOIN cost_ledger_internal.report_setting s;
-
-COMMENT ON VIEW cost_ledger.run_cost IS 'What did each agent run cost? One row per run_id; calls without one are not in it. A sub-agent with a run_id of its own is a run of its own, linked by parent_run_id.';
-COMMENT ON COLUMN cost_ledger.run_cost.run_id IS 'The run.';
-COMMENT ON COLUMN cost_ledger.run_cost.parent_run_id IS 'The run that started it. This and the other attributes of a run are those of its first call that states one.';
-COMMENT ON COLUMN cost_ledger.run_cost.started_at IS 'called_at of its first call.';
-COMMENT ON COLUMN cost_ledger.run_cost.ended_at IS 'End of its last call: called_at plus duration_ms, where that is known; a duration counts for 30 days at most.';
-COMMENT ON COLUMN cost_ledger.run_cost.duration_ms IS 'From started_at to ended_at, in milliseconds.';
-COMMENT ON COLUMN cost_ledger.run_cost.calls IS 'Calls of the run, every attempt counted; corrections are not calls.';
-COMMENT ON COLUMN cost_ledger.run_cost.turns IS 'Steps of the loop: all calls but those of operation retry, fallback, eval, judge, embedding, embeddings, rerank, moderation, background and routing, in any case.';
-COMMENT ON COLUMN cost_ledger.run_cost.retries IS 'Calls with operation retry, plus the retries clients made inside calls (retry_count).';
-COMMENT ON COLUMN cost_ledger.run_cost.fallbacks IS 'Calls with operation fallback.';
-COMMENT ON COLUMN cost_ledger.run_cost.failed_calls IS 'Calls that have failed: with a status other than success, ok, completed, succeeded and 2xx, in any case; an unknown one is no failure.';
-COMMENT ON COLUMN cost_ledger.run_cost.unpriced_calls IS 'Calls without a full price, as in unpriced_call: what they cost beyond that is missing in cost.';
-COMMENT ON COLUMN cost_ledger.run_cost.tool_calls IS 'Tool calls the models asked for.';
-COMMENT ON COLUMN cost_ledger.run_cost.accepted_calls IS 'Calls whose outcome was accepted.';
-COMMENT ON COLUMN cost_ledger.run_cost.rejected_calls IS 'Calls whose outcome was not accepted.';
-COMMENT ON COLUMN cost_ledger.run_cost.depth IS 'How many runs it is below root_run_id: 0 for a run without a parent.';
-COMMENT ON COLUMN cost_ledger.run_cost.root_run_id IS 'The run at the top of those that started it, whether it has calls or not; itself for a run without a parent. Where parents go in a circle, the smallest run_id of it. NULL where it is another run and the reader may not see all calls.';
-COMMENT ON COLUMN cost_ledger.run_cost.is_circular IS 'Whether the run is one of a circle of parents, which clients should mend.';
-COMMENT ON COLUMN cost_ledger.run_cost.input_tokens IS 'All input tokens, cached ones included.';
-COMMENT ON COLUMN cost_ledger.run_cost.cache_read_tokens IS 'Input tokens read from the prompt cache: a subset of input_tokens.';
-COMMENT ON COLUMN cost_ledger.run_cost.cache_write_tokens IS 'Input tokens written to the prompt cache, for 5 minutes or for 1 hour: a subset of input_tokens.';
-COMMENT ON COLUMN cost_ledger.run_cost.output_tokens IS 'All output tokens, reasoning included.';
-COMMENT ON COLUMN cost_ledger.run_cost.cost IS 'Cost in the ledger''s currency, exact, corrections included; NULL if no call has a price.';
-COMMENT ON COLUMN cost_ledger.run_cost.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
-COMMENT ON COLUMN cost_ledger.run_cost.team IS 'Team that pays.';
-COMMENT ON COLUMN cost_ledger.run_cost.feature IS 'Product feature the run served.';
-COMMENT ON COLUMN cost_ledger.run_cost.customer IS 'Customer or tenant the run served.';
-COMMENT ON COLUMN cost_ledger.run_cost.task_type IS 'Workflow or kind of task.';
-COMMENT ON COLUMN cost_ledger.run_cost.user_id IS 'End user the run served.';
-COMMENT ON COLUMN cost_ledger.run_cost.agent IS 'Agent: the one that made the first call.';
-COMMENT ON COLUMN cost_ledger.run_cost.session_id IS 'Conversation or session.';
-COMMENT ON COLUMN cost_ledger.run_cost.environment IS 'production, staging, ci, …';
-COMMENT ON COLUMN cost_ledger.run_cost.trace_url IS 'Link to the trace.';
-
-CREATE VIEW cost_ledger.most_expensive_run WITH (security_barrier = true) AS
-SELECT r.week,
-       cost_ledger_internal.day_start(r.week, s.time_zone) AS starts_at,
-       cost_ledger_internal.day_start(r.week + 7, s.time_zone) AS ends_at,
-       r.week + 7 <= now() AT TIME ZONE s.time_zone AS is_complete,
-       r.rank,
-       r.run_id, r.trace_url, r.cost,
-       r.started_at, r.duration_ms,
-       r.calls, r.retries, r.fallbacks, r.failed_calls, r.unpriced_calls, r.tool_calls,
-       r.team, r.feature, r.customer, r.task_type, r.user_id, r.agent, r.environment,
-       s.currency,
-       r.run_id AS row_key
-FROM (
-    SELECT u.*,
-           (extract(epoch FROM u.ended_at - u.started_at) * 1000)::double precision AS duration_ms,
-           cost_ledger_internal.week_of(u.started_on) AS week,
-           row_number() OVER (PARTITION BY cost_ledger_internal.week_of(u.started_on) ORDER BY u.cost DESC, u.started_at, u.run_id) AS rank
-    FROM cost_ledger_internal.live_dear_run u
-    WHERE u.cost IS NOT NULL) r
-CROSS JOIN cost_ledger_internal.report_setting s
-WHERE r.rank <= 10;
-
-COMMENT ON VIEW cost_ledger.most_expensive_run IS 'Which ten runs cost most in each week, and where are their traces? A run belongs to the week it started in, with all its cost; runs without any price are left out. The running week is in it.';
-COMMENT ON COLUMN cost_ledger.most_expensive_run.week IS 'Monday of the ISO week, in the reporting zone.';
-COMMENT ON COLUMN cost_ledger.most_expensive_run.rank IS '1 for the most expensive run of the week, up to 10; at equal cost the earlier run comes first.';
-COMMENT ON COLUMN cost_ledger.most_expensive_run.run_id IS 'The run.';
-COMMENT ON COLUMN cost_ledger.most_expensive_run.trace_url IS 'Link to the trace.';
-COMMENT ON COLUMN cost_ledger.most_expensive_run.cost IS 'Cost of the run in the ledger''s currency, exact, corrections included.';
-COMMENT ON COLUMN cost_ledger.most_expensive_run.started_at IS 'called_at of its first call.';
-COMMENT ON COLUMN cost_ledger.most_expensive_run.duration_ms IS 'From its first call to the end of its last one, in milliseconds.';
-COMMENT ON COLUMN cost_ledger.most_expensive_run.calls IS 'Calls of the run, every attempt counted.';
-COMMENT ON COLUMN cost_ledger.most_expensive_run.retries IS 'Retries, as in run_cost.';
-COMMENT ON COLUMN cost_ledger.most_expensive_run.fallbacks IS 'Calls with operation fallback.';
-COMMENT ON COLUMN cost_ledger.most_expensive_run.failed_calls IS 'Calls that have failed: with a status other than success, ok, completed, succeeded and 2xx, in any case; an unknown one is no failure.';
-COMMENT ON COLUMN cost_ledger.most_expensive_run.unpriced_calls IS 'Calls without a full price: cost is at least what it says.';
-COMMENT ON COLUMN cost_ledger.most_expensive_run.tool_calls IS 'Tool calls the models asked for.';
-COMMENT ON COLUMN cost_ledger.most_expensive_run.team IS 'Team that pays.';
-COMMENT ON COLUMN cost_ledger.most_expensive_run.feature IS 'Product feature the run served.';
-COMMENT ON COLUMN cost_ledger.most_expensive_run.customer IS 'Customer or tenant the run served.';
-COMMENT ON COLUMN cost_ledger.most_expensive_run.task_type IS 'Workflow or kind of task.';
-COMMENT ON COLUMN cost_ledger.most_expensive_run.user_id IS 'End user the run served.';
-COMMENT ON COLUMN cost_ledger.most_expensive_run.agent IS 'Agent: the one that made the first call.';
-COMMENT ON COLUMN cost_ledger.most_expensive_run.environment IS 'production, staging, ci, …';
-
-CREATE VIEW cost_ledger.cost_per_run_by_day WITH (security_barrier = true) AS
-SELECT r.day,
-       cost_ledger_internal.day_start(r.day, s.time_zone) AS starts_at,
-       cost_ledger_internal.day_start(r.day + 1, s.time_zone) AS ends_at,
-       r.day + 1 <= now() AT TIME ZONE s.time_zone AS is_complete,
-       r.runs,
-       trim_scale(r.cost / nullif(cost_ledger.num_values(r.run_cost), 0)) AS mean_cost,
-       cost_ledger.p95(r.run_cost) AS p95_cost,
-       r.max_cost, r.cost, r.cost_without_run,
-       s.currency,
-       jsonb_build_array(r.day)::text AS row_key
-FROM (
-    SELECT d.day,
-           coalesce(sum(d.runs), 0)::bigint AS runs,
-           sum(d.cost) AS cost, max(d.max_cost) AS max_cost,
-           cost_ledger.merge(d.run_cost) AS run_cost,
-           sum(d.cost_without_run) AS cost_without_run
-    FROM (
-        SELECT d.day, d.runs, d.cost, d.max_cost, d.run_cost, NULL::numeric AS cost_without_run
-        FROM cost_ledger_internal.live_run_day d
-        UNION ALL
-        SELECT t.day, NULL, NULL, NULL, NULL, t.cost_without_run
-        FROM cost_ledger_internal.live_total_day t
-        WHERE t.label = 'all' AND t.cost_without_run IS NOT NULL) d
-    GROUP BY d.day) r
-CROSS JOIN cost_ledger_internal.report_setting s;
-
-COMMENT ON VIEW cost_ledger.cost_per_run_by_day IS 'What does a run cost, on average and at the expensive end? A run belongs to the day it started on, with all its cost. cost and cost_without_run together, over all days, are the cost of the ledger.';
-COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.day IS 'Day of the reporting zone. Days without any call are left out.';
-COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.runs IS 'Runs that started on the day, those without any price included.';
-COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.mean_cost IS 'Mean cost of those runs that have one.';
-COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.p95_cost IS '95th percentile of their costs: 95 of 100 runs cost at most this. Relative error at most 1 %.';
-COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.max_cost IS 'Cost of the most expensive run.';
-COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.cost IS 'Cost of the runs, exact; NULL without any price.';
-COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.cost_without_run IS 'Cost of the day''s calls that have no run_id, exact; NULL if there are none. In no other column.';
-
 CREATE VIEW cost_ledger.cost_per_user_by_month WITH (security_barrier = true) AS
 SELECT u.month,
        cost_ledger_internal.day_start(u.month, s.time_zone) AS starts_at,
@@ -187,6 +54,13 @@ SELECT t.month,
        t.cost,
        trim_scale(t.cost_of_runs / nullif(cost_ledger.num_values(t.run_cost), 0)) AS mean_cost_per_run,
        cost_ledger.p95(t.run_cost) AS p95_cost_per_run,
+       t.own_runs,
+       trim_scale(t.own_cost_of_runs / nullif(cost_ledger.num_values(t.own_run_cost), 0)) AS mean_own_cost_per_run,
+       cost_ledger.p95(t.own_run_cost) AS p95_own_cost_per_run,
+       t.runs + t.calls_without_run AS tasks,
+       trim_scale((coalesce(t.cost_of_runs, 0) + coalesce(t.cost_without_run, 0))
+                  / nullif(coalesce(cost_ledger.num_values(t.run_cost), 0) + t.priced_without_run, 0)) AS mean_cost_per_task,
+       cost_ledger.p95(cost_ledger.merge(t.run_cost, t.call_cost)) AS p95_cost_per_task,
        trim_scale(t.cost / nullif(t.priced_calls, 0)) AS mean_cost_per_call,
        round(t.cost / nullif(sum(t.cost) OVER (PARTITION BY t.month), 0), 6) AS share,
        s.currency,
@@ -199,31 +73,53 @@ FROM (
            sum(u.priced_calls) AS priced_calls,
            sum(u.cost) AS cost,
            sum(u.cost_of_runs) AS cost_of_runs,
-           cost_ledger.merge(u.run_cost) AS run_cost
+           cost_ledger.merge(u.run_cost) AS run_cost,
+           coalesce(sum(u.own_runs), 0)::bigint AS own_runs,
+           sum(u.own_cost_of_runs) AS own_cost_of_runs,
+           cost_ledger.merge(u.own_run_cost) AS own_run_cost,
+           coalesce(sum(u.calls_without_run), 0)::bigint AS calls_without_run,
+           coalesce(sum(u.priced_without_run), 0) AS priced_without_run,
+           sum(u.cost_without_run) AS cost_without_run,
+           cost_ledger.merge(u.call_cost) AS call_cost
     FROM (
         SELECT d.month, d.value AS task_type,
                d.calls, d.priced_calls, d.unpriced_calls, d.cost,
-               NULL::bigint AS runs, NULL::numeric AS cost_of_runs, NULL::cost_ledger.summary AS run_cost
+               NULL::bigint AS runs, NULL::numeric AS cost_of_runs, NULL::cost_ledger.summary AS run_cost,
+               NULL::bigint AS own_runs, NULL::numeric AS own_cost_of_runs, NULL::cost_ledger.summary AS own_run_cost,
+               NULL::bigint AS calls_without_run, NULL::bigint AS priced_without_run, NULL::numeric AS cost_without_run, NULL::cost_ledger.summary AS call_cost
         FROM cost_ledger_internal.live_total_month d
         WHERE d.label = 'task_type'
         UNION ALL
         SELECT date_trunc('month', r.day::timestamp)::date, r.task_type,
                NULL, NULL, NULL, NULL,
-               r.runs, r.cost, r.run_cost
-        FROM cost_ledger_internal.live_run_day r) u
+               r.runs, r.cost, r.run_cost, r.own_runs, r.own_cost, r.own_run_cost,
+               NULL, NULL, NULL, NULL
+        FROM cost_ledger_internal.live_run_day r
+        UNION ALL
+        SELECT date_trunc('month', w.day::timestamp)::date, w.task_type,
+               NULL, NULL, NULL, NULL,
+               NULL, NULL, NULL, NULL, NULL, NULL,
+               w.calls, w.priced_calls, w.cost, w.call_cost
+        FROM cost_ledger_internal.live_without_run_day w) u
     GROUP BY u.month, u.task_type) t
 CROSS JOIN cost_ledger_internal.report_setting s;
 
-COMMENT ON VIEW cost_ledger.cost_by_task_type IS 'What does each workflow cost, in total, per run and per call? Calls and costs go by the task_type and the month of each call, so that the costs of a month are all in it; runs, whole, by the task_type of the run (run_cost) and the month in which it began.';
+COMMENT ON VIEW cost_ledger.cost_by_task_type IS 'What does each workflow cost, in total, per run and per call? Calls and costs go by the task_type and the month of each call, so that the costs of a month are all in it; runs, with all below them, by the task_type of the whole run (run_tree) and the month in which it began.';
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.month IS 'First day of the month, in the reporting zone.';
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.task_type IS 'Workflow or kind of task; (unallocated) for calls without one.';
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.is_allocated IS 'Whether the calls have a task_type; false only for (unallocated).';
-COMMENT ON COLUMN cost_ledger.cost_by_task_type.runs IS 'Runs of the task type that began in the month, those without any price included.';
+COMMENT ON COLUMN cost_ledger.cost_by_task_type.runs IS 'Whole runs of the task type that began in the month, each with all below it; those without any price included.';
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.calls IS 'Calls, within runs or not; corrections are not calls.';
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.unpriced_calls IS 'Calls without a full price, as in unpriced_call: what they cost beyond that is missing in cost.';
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.cost IS 'Cost of all its calls in the ledger''s currency, exact, corrections included; NULL without any price.';
-COMMENT ON COLUMN cost_ledger.cost_by_task_type.mean_cost_per_run IS 'Mean of the runs'' whole costs, of those with a price. Calls without a run are in cost and mean_cost_per_call only.';
+COMMENT ON COLUMN cost_ledger.cost_by_task_type.mean_cost_per_run IS 'Mean of the runs'' whole costs, of those with a price. Calls without a run are not in it, but in mean_cost_per_task.';
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.p95_cost_per_run IS '95th percentile of the runs'' costs: 95 of 100 runs cost at most this. Relative error at most 1 %.';
+COMMENT ON COLUMN cost_ledger.cost_by_task_type.own_runs IS 'Runs that began in the month, each by itself and of its own task type, as in run.';
+COMMENT ON COLUMN cost_ledger.cost_by_task_type.mean_own_cost_per_run IS 'Mean cost of the own calls of those that have a price.';
+COMMENT ON COLUMN cost_ledger.cost_by_task_type.p95_own_cost_per_run IS '95th percentile of these costs. Relative error at most 1 %.';
+COMMENT ON COLUMN cost_ledger.cost_by_task_type.tasks IS 'runs, and the month''s calls without a run, each a task of its own.';
+COMMENT ON COLUMN cost_ledger.cost_by_task_type.mean_cost_per_task IS 'Mean cost of those tasks that have a price: what a bar chart of task types shows.';
+COMMENT ON COLUMN cost_ledger.cost_by_task_type.p95_cost_per_task IS '95th percentile of their costs, of calls as first priced. Relative error at most 1 %.';
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.mean_cost_per_call IS 'cost divided by the number of calls that have a price.';
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.share IS 'cost as a fraction of the month''s cost; NULL where that is 0 or unknown.';
 

@@ -236,15 +236,15 @@ CREATE FUNCTION cost_ledger_internal.expected_user_feature_month(wanted tstzrang
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT jsonb_build_object('month', (e.month AT TIME ZONE l.time_zone)::date, 'user_id', e.user_id, 'feature', e.feature),
-           jsonb_strip_nulls(to_jsonb(e)) - '{month,user_id,feature}'::text[]
+    SELECT jsonb_build_object('month', (e.month AT TIME ZONE l.time_zone)::date, 'user_id', e.user_id, 'feature', e.feature, 'cohort', e.cohort),
+           jsonb_strip_nulls(to_jsonb(e)) - '{month,user_id,feature,cohort}'::text[]
     FROM (
-        SELECT date_trunc('month', m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS month, m.user_id, m.feature,
+        SELECT date_trunc('month', m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS month, m.user_id, m.feature, m.cohort,
                sum(m.calls) AS calls, nullif(sum(m.unpriced_calls), 0) AS unpriced_calls, nullif(sum(m.input_tokens), 0) AS input_tokens,
                nullif(sum(m.output_tokens), 0) AS output_tokens, sum(m.cost) AS cost
         FROM cost_ledger_internal.consumed_measure m
         WHERE m.called_at >= lower(wanted) AND m.called_at < coalesce(upper(wanted), 'infinity')
-        GROUP BY 1, m.user_id, m.feature) e
+        GROUP BY 1, m.user_id, m.feature, m.cohort) e
     CROSS JOIN cost_ledger.ledger l
     WHERE e.month <@ kept
 $$;
@@ -363,7 +363,9 @@ AS $$
                nullif(sum(m.rejected_calls), 0) AS rejected_calls, nullif(sum(m.scored_calls), 0) AS scored_calls,
                nullif(sum(m.input_tokens), 0) AS input_tokens, nullif(sum(m.cache_read_tokens), 0) AS cache_read_tokens,
                nullif(sum(m.cache_write_tokens), 0) AS cache_write_tokens, nullif(sum(m.cache_write_1h_tokens), 0) AS cache_write_1h_tokens,
-               nullif(sum(m.output_tokens), 0) AS output_tokens, nullif(sum(m.reasoning_tokens), 0) AS reasoning_tokens, sum(m.cost) AS cost,
+               nullif(sum(m.output_tokens), 0) AS output_tokens, nullif(sum(m.reasoning_tokens), 0) AS reasoning_tokens,
+               nullif(sum(m.turn_input_tokens), 0) AS turn_input_tokens,
+               min(m.turn_input_tokens) AS min_turn_input_tokens, max(m.turn_input_tokens) AS max_turn_input_tokens, sum(m.cost) AS cost,
                sum(m.adjustment_cost) AS adjustment_cost, sum(m.avoided_cost) AS avoided_cost, sum(m.score) AS score,
                min(m.trace_url COLLATE "C") AS trace_url,
                cost_ledger_internal.first_call(m.called_at, m.first_id, m.team, m.feature, m.customer, m.task_type, m.environment, m.user_id, m.agent, NULL)
@@ -376,6 +378,88 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.expected_session(tstzrange, tstzmultirange) IS
     'What rollup_session should have of the sessions that a range of time concerns.';
 
+CREATE FUNCTION cost_ledger_internal.expected_run_tree(wanted tstzrange, kept tstzmultirange) RETURNS TABLE (key jsonb, measures jsonb)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    -- Of the runs as they are stored, which are checked themselves: all of them,
+    -- since a tree has no time of its own.
+    WITH member AS MATERIALIZED (
+        SELECT coalesce(r.root_run_id, r.run_id) AS tree_id, r.depth AS level, r.* FROM cost_ledger_internal.rollup_run r
+    ), level AS (
+        SELECT v.tree_id,
+               -- A run at the top that has no calls is a level all the same.
+               CASE min(v.level) WHEN 0 THEN '{}' ELSE '{0}'::bigint[] END || array_agg(v.runs ORDER BY v.level) AS level_runs,
+               CASE min(v.level) WHEN 0 THEN '{}' ELSE '{0}'::bigint[] END || array_agg(v.calls ORDER BY v.level) AS level_calls,
+               CASE min(v.level) WHEN 0 THEN '{}' ELSE '{NULL}'::numeric[] END || array_agg(v.cost ORDER BY v.level) AS level_cost
+        FROM (SELECT r.tree_id, r.level, count(*) AS runs, sum(r.calls)::bigint AS calls, sum(r.cost) AS cost FROM member r GROUP BY r.tree_id, r.level) v
+        GROUP BY v.tree_id
+    )
+    SELECT jsonb_build_object('root_run_id', t.root_run_id),
+           jsonb_strip_nulls(to_jsonb(t) || to_jsonb(l) || jsonb_build_object('started_on', (t.started_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date))
+               - '{root_run_id,tree_id}'::text[]
+    FROM (
+        SELECT r.tree_id AS root_run_id,
+               coalesce(min(r.started_at) FILTER (WHERE r.level = 0), min(r.started_at)) AS started_at, max(r.ended_at) AS ended_at, count(*) AS runs,
+               max(r.level) AS depth, coalesce(sum(r.calls), 0)::bigint AS calls, coalesce(sum(r.turns), 0)::bigint AS turns,
+               coalesce(sum(r.failed_calls), 0)::bigint AS failed_calls, coalesce(sum(r.unpriced_calls), 0)::bigint AS unpriced_calls,
+               coalesce(sum(r.retries), 0)::bigint AS retries, coalesce(sum(r.fallbacks), 0)::bigint AS fallbacks,
+               coalesce(sum(r.tool_calls), 0)::bigint AS tool_calls, coalesce(sum(r.accepted_calls), 0)::bigint AS accepted_calls,
+               coalesce(sum(r.rejected_calls), 0)::bigint AS rejected_calls, coalesce(sum(r.input_tokens), 0) AS input_tokens,
+               coalesce(sum(r.cache_read_tokens), 0) AS cache_read_tokens,
+               coalesce(sum(r.cache_write_tokens), 0) + coalesce(sum(r.cache_write_1h_tokens), 0) AS cache_write_tokens,
+               coalesce(sum(r.output_tokens), 0) AS output_tokens, sum(r.cost) AS cost, sum(r.cost) FILTER (WHERE r.level = 0) AS own_cost,
+               sum(r.adjustment_cost) AS adjustment_cost, cost_ledger_internal.first_labels(r.labels) AS labels,
+               coalesce(min(r.trace_url COLLATE "C") FILTER (WHERE r.level = 0), min(r.trace_url COLLATE "C")) AS trace_url
+        FROM member r
+        GROUP BY r.tree_id
+        HAVING count(*) > 1 OR min(r.level) > 0) t
+    JOIN level l ON l.tree_id = t.root_run_id
+    WHERE t.started_at < coalesce(upper(wanted), 'infinity') AND t.started_at >= lower(wanted)
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.expected_run_tree(tstzrange, tstzmultirange) IS
+    'What rollup_run_tree should have of the whole runs that began in a range of time.';
+
+CREATE FUNCTION cost_ledger_internal.expected_without_run_day(wanted tstzrange, kept tstzmultirange) RETURNS TABLE (key jsonb, measures jsonb)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT jsonb_build_object('day', e.day, 'task_type', e.task_type), jsonb_strip_nulls(to_jsonb(e)) - '{day,task_type}'::text[]
+    FROM (
+        SELECT (m.called_at AT TIME ZONE l.time_zone)::date AS day, m.task_type, sum(m.calls) AS calls, nullif(sum(m.priced_calls), 0) AS priced_calls,
+               sum(m.cost) AS cost, cost_ledger.summarize(m.call_cost) AS call_cost
+        FROM cost_ledger_internal.consumed_measure m
+        CROSS JOIN cost_ledger.ledger l
+        WHERE m.called_at >= lower(wanted) AND m.called_at < coalesce(upper(wanted), 'infinity') AND m.run_id IS NULL
+        GROUP BY 1, 2) e
+    CROSS JOIN cost_ledger.ledger l
+    WHERE e.day::timestamp AT TIME ZONE l.time_zone <@ kept
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.expected_without_run_day(tstzrange, tstzmultirange) IS
+    'What rollup_without_run_day should have of a range of time, where calls are kept.';
+
+CREATE FUNCTION cost_ledger_internal.expected_session_day(wanted tstzrange, kept tstzmultirange) RETURNS TABLE (key jsonb, measures jsonb)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    -- Of the sessions as they are stored, which are checked themselves.
+    SELECT jsonb_build_object('day', e.day), jsonb_strip_nulls(to_jsonb(e)) - 'day'
+    FROM (
+        SELECT s.started_on AS day, count(*) AS sessions, sum(s.cost) AS cost, max(s.cost) AS max_cost,
+               cost_ledger.summarize(coalesce(s.turns, 0)) AS session_turns,
+               cost_ledger.summarize(coalesce(s.input_tokens, 0) + coalesce(s.output_tokens, 0)) AS session_tokens,
+               cost_ledger.summarize(s.cost) AS session_cost
+        FROM cost_ledger_internal.rollup_session s
+        WHERE s.started_on >= (lower(wanted) AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date
+          AND s.started_on < coalesce((upper(wanted) AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date, 'infinity')
+        GROUP BY 1) e
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.expected_session_day(tstzrange, tstzmultirange) IS
+    'What rollup_session_day should have of a range of time.';
+
 CREATE FUNCTION cost_ledger_internal.expected_run_day(wanted tstzrange, kept tstzmultirange) RETURNS TABLE (key jsonb, measures jsonb)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -383,11 +467,20 @@ AS $$
     -- Of the runs as they are stored, which are checked themselves.
     SELECT jsonb_build_object('day', e.day, 'task_type', e.task_type), jsonb_strip_nulls(to_jsonb(e)) - '{day,task_type}'::text[]
     FROM (
-        SELECT r.started_on AS day, (r.labels).task_type,
-               count(*) AS runs, sum(r.cost) AS cost, max(r.cost) AS max_cost, cost_ledger.summarize(r.cost) AS run_cost
-        FROM cost_ledger_internal.rollup_run r
-        WHERE r.started_on >= (lower(wanted) AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date
-          AND r.started_on < coalesce((upper(wanted) AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date, 'infinity')
+        SELECT u.day, u.task_type,
+               count(u.whole) AS runs, sum(u.cost) FILTER (WHERE u.whole) AS cost, max(u.cost) FILTER (WHERE u.whole) AS max_cost,
+               cost_ledger.summarize(u.cost) FILTER (WHERE u.whole) AS run_cost,
+               count(u.own) AS own_runs, sum(u.cost) FILTER (WHERE u.own) AS own_cost, max(u.cost) FILTER (WHERE u.own) AS max_own_cost,
+               cost_ledger.summarize(u.cost) FILTER (WHERE u.own) AS own_run_cost
+        FROM (
+            SELECT r.started_on AS day, (r.labels).task_type, r.cost, true AS own, NULL::boolean AS whole FROM cost_ledger_internal.rollup_run r
+            UNION ALL
+            SELECT r.started_on, (r.labels).task_type, r.cost, NULL, true FROM cost_ledger_internal.rollup_run r
+            WHERE r.root_run_id IS NULL AND r.run_id NOT IN (SELECT t.root_run_id FROM cost_ledger_internal.rollup_run_tree t)
+            UNION ALL
+            SELECT t.started_on, (t.labels).task_type, t.cost, NULL, true FROM cost_ledger_internal.rollup_run_tree t) u
+        WHERE u.day >= (lower(wanted) AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date
+          AND u.day < coalesce((upper(wanted) AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date, 'infinity')
         GROUP BY 1, 2) e
 $$;
 
@@ -412,6 +505,9 @@ BEGIN
         WHEN 'user_feature_month' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_user_feature_month(wanted, kept) e;
         WHEN 'run' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_run(wanted, kept) e;
         WHEN 'session' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_session(wanted, kept) e;
+        WHEN 'run_tree' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_run_tree(wanted, kept) e;
+        WHEN 'without_run_day' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_without_run_day(wanted, kept) e;
+        WHEN 'session_day' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_session_day(wanted, kept) e;
         WHEN 'run_day' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_run_day(wanted, kept) e;
     END CASE;
 END
@@ -443,7 +539,11 @@ AS $$
         AND r.month::timestamp AT TIME ZONE zone.time_zone <@ kept
     UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_user_feature_month r, zone WHERE rollup = 'user_feature_month' AND r.month::timestamp AT TIME ZONE zone.time_zone <@ wanted
         AND r.month::timestamp AT TIME ZONE zone.time_zone <@ kept
+    UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_without_run_day r, zone WHERE rollup = 'without_run_day'
+        AND r.day::timestamp AT TIME ZONE zone.time_zone <@ wanted AND r.day::timestamp AT TIME ZONE zone.time_zone <@ kept
     UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_run_day r, zone WHERE rollup = 'run_day' AND r.day::timestamp AT TIME ZONE zone.time_zone <@ wanted
+    UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_session_day r, zone WHERE rollup = 'session_day' AND r.day::timestamp AT TIME ZONE zone.time_zone <@ wanted
+    UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_run_tree r WHERE rollup = 'run_tree' AND r.started_at <@ wanted
     UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_run r
         WHERE rollup = 'run' AND r.run_id IN (SELECT w.id FROM cost_ledger_internal.checked_runs(wanted, kept) w)
     UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_session r
@@ -470,8 +570,10 @@ DECLARE
     keys text[] := CASE WHEN rollup LIKE 'total%' THEN ARRAY[substr(rollup, 7), 'label_id']
                         WHEN rollup = 'user_day' THEN '{day,user_id}'
                         WHEN rollup = 'user_month' THEN '{month,user_id}'
-                        WHEN rollup = 'user_feature_month' THEN '{month,user_id,feature}'
-                        WHEN rollup = 'run_day' THEN '{day,task_type}'
+                        WHEN rollup = 'user_feature_month' THEN '{month,user_id,feature,cohort}'
+                        WHEN rollup IN ('run_day', 'without_run_day') THEN '{day,task_type}'
+                        WHEN rollup = 'session_day' THEN '{day}'
+                        WHEN rollup = 'run_tree' THEN '{root_run_id}'
                         WHEN rollup IN ('run', 'session') THEN ARRAY[rollup || '_id']
                         ELSE ARRAY[rollup, 'key_id'] END;
 BEGIN
@@ -489,8 +591,8 @@ COMMENT ON FUNCTION cost_ledger_internal.differing_rows(text, timestamptz, times
 
 CREATE FUNCTION cost_ledger_internal.checked_rollups() RETURNS text[]
     LANGUAGE sql IMMUTABLE
-    -- Days of runs are made of runs.
-    RETURN '{minute,hour,day,month,total_day,total_week,total_month,run,session,user_day,user_month,user_feature_month,run_day}'::text[];
+    -- Whole runs are made of runs, days of runs of both, days of sessions of these.
+    RETURN '{minute,hour,day,month,total_day,total_week,total_month,run,session,user_day,user_month,user_feature_month,without_run_day,run_tree,run_day,session_day}'::text[];
 
 COMMENT ON FUNCTION cost_ledger_internal.checked_rollups() IS
     'The rollups, in the order in which they are checked.';

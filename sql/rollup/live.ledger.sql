@@ -34,6 +34,7 @@ SELECT c.called_at, c.call_id, c.recorded_xid,
        (c.corrects IS NULL AND coalesce(lower(c.operation) = 'retry', false))::integer + coalesce(c.retry_count, 0)::bigint AS retries,
        (c.corrects IS NULL AND coalesce(lower(c.operation) = 'fallback', false))::integer::bigint AS fallbacks,
        (c.corrects IS NULL AND cost_ledger_internal.is_turn(c.operation))::integer::bigint AS turns,
+       CASE WHEN c.corrects IS NULL AND cost_ledger_internal.is_turn(c.operation) THEN c.input_tokens END AS turn_input_tokens,
        (c.corrects IS NULL AND cost_ledger_internal.is_failure(c.status))::integer::bigint AS failed_calls,
        coalesce(c.tool_calls_count, 0)::bigint AS tool_calls,
        coalesce(c.accepted, false)::integer::bigint AS accepted_calls,
@@ -506,18 +507,18 @@ FROM cost_ledger_internal.live_call_by_id m;
 COMMENT ON VIEW cost_ledger_internal.live_user_month IS 'What calls add up to by month of the reporting zone and user, those included that are not in rollup_user_month yet. A month and its user may be there more than once: add up what you need. Columns as in rollup_user_month.';
 
 CREATE VIEW cost_ledger_internal.live_user_feature_month AS
-SELECT r.month, r.user_id, r.feature, r.calls, coalesce(r.unpriced_calls, 0) AS unpriced_calls,
+SELECT r.month, r.user_id, r.feature, r.cohort, r.calls, coalesce(r.unpriced_calls, 0) AS unpriced_calls,
        coalesce(r.input_tokens, 0) AS input_tokens, coalesce(r.output_tokens, 0) AS output_tokens, r.cost,
        'local'::text AS node
 FROM cost_ledger_internal.rollup_user_feature_month r
 WHERE cost_ledger_internal.sees_all()
 UNION ALL
 SELECT date_trunc('month', m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date,
-       m.user_id COLLATE "C", m.feature COLLATE "C", m.calls, m.unpriced_calls, m.input_tokens, m.output_tokens, m.cost,
+       m.user_id COLLATE "C", m.feature COLLATE "C", m.cohort COLLATE "C", m.calls, m.unpriced_calls, m.input_tokens, m.output_tokens, m.cost,
        'local'::text
 FROM cost_ledger_internal.live_call_by_id m;
 
-COMMENT ON VIEW cost_ledger_internal.live_user_feature_month IS 'What calls add up to by month of the reporting zone, user and feature, those included that are not in rollup_user_feature_month yet. A month with its user and feature may be there more than once: add up what you need. Columns as in rollup_user_feature_month.';
+COMMENT ON VIEW cost_ledger_internal.live_user_feature_month IS 'What calls add up to by month of the reporting zone, user, feature and cohort, those included that are not in rollup_user_feature_month yet. A month with its user, feature and cohort may be there more than once: add up what you need. Columns as in rollup_user_feature_month.';
 
 -- A run that refresh() has not touched since is read as it is stored, with its
 -- indexes; the few others are put together here.
@@ -548,7 +549,7 @@ SELECT u.run_id, u.parent_run_id, u.started_at, (u.started_at AT TIME ZONE (SELE
        u.rejected_calls, u.scored_calls, u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.cache_write_1h_tokens,
        u.output_tokens, u.reasoning_tokens, u.cost, u.adjustment_cost, u.avoided_cost, u.score,
        (u.labels).team, (u.labels).feature, (u.labels).customer, (u.labels).task_type, (u.labels).environment,
-       (u.labels).user_id, (u.labels).agent, (u.labels).session_id, u.trace_url,
+       (u.labels).user_id, (u.labels).agent, (u.labels).session_id, u.labels, u.trace_url,
        u.root_run_id, u.depth, u.is_circular,
        'local'::text AS node
 FROM (
@@ -607,7 +608,8 @@ WITH tail AS (
            sum(m.tool_calls)::bigint AS tool_calls, sum(m.accepted_calls)::bigint AS accepted_calls, sum(m.rejected_calls)::bigint AS rejected_calls,
            sum(m.scored_calls)::bigint AS scored_calls, sum(m.input_tokens) AS input_tokens, sum(m.cache_read_tokens) AS cache_read_tokens,
            sum(m.cache_write_tokens) AS cache_write_tokens, sum(m.cache_write_1h_tokens) AS cache_write_1h_tokens, sum(m.output_tokens) AS output_tokens,
-           sum(m.reasoning_tokens) AS reasoning_tokens, sum(m.cost) AS cost, sum(m.adjustment_cost) AS adjustment_cost, sum(m.avoided_cost) AS avoided_cost,
+           sum(m.reasoning_tokens) AS reasoning_tokens, sum(m.turn_input_tokens) AS turn_input_tokens,
+           min(m.turn_input_tokens) AS min_turn_input_tokens, max(m.turn_input_tokens) AS max_turn_input_tokens, sum(m.cost) AS cost, sum(m.adjustment_cost) AS adjustment_cost, sum(m.avoided_cost) AS avoided_cost,
            sum(m.score) AS score,
            min(m.trace_url COLLATE "C") AS trace_url,
            cost_ledger_internal.first_call(m.called_at, m.first_id, m.team, m.feature, m.customer, m.task_type, m.environment, m.user_id, m.agent, NULL)
@@ -619,7 +621,7 @@ WITH tail AS (
 SELECT u.session_id, u.started_at, (u.started_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS started_on, u.ended_at,
        u.calls, u.turns, u.failed_calls, u.unpriced_calls, u.retries, u.fallbacks, u.tool_calls, u.accepted_calls,
        u.rejected_calls, u.scored_calls, u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.cache_write_1h_tokens,
-       u.output_tokens, u.reasoning_tokens, u.cost, u.adjustment_cost, u.avoided_cost, u.score,
+       u.output_tokens, u.reasoning_tokens, coalesce(u.turn_input_tokens, 0) AS turn_input_tokens, u.min_turn_input_tokens, u.max_turn_input_tokens, u.cost, u.adjustment_cost, u.avoided_cost, u.score,
        (u.labels).team, (u.labels).feature, (u.labels).customer, (u.labels).task_type, (u.labels).environment,
        (u.labels).user_id, (u.labels).agent, u.trace_url,
        'local'::text AS node
@@ -638,7 +640,10 @@ FROM (
            coalesce(r.cache_write_tokens, 0) + coalesce(t.cache_write_tokens, 0) AS cache_write_tokens,
            coalesce(r.cache_write_1h_tokens, 0) + coalesce(t.cache_write_1h_tokens, 0) AS cache_write_1h_tokens,
            coalesce(r.output_tokens, 0) + coalesce(t.output_tokens, 0) AS output_tokens,
-           coalesce(r.reasoning_tokens, 0) + coalesce(t.reasoning_tokens, 0) AS reasoning_tokens, coalesce(r.cost + t.cost, r.cost, t.cost) AS cost,
+           coalesce(r.reasoning_tokens, 0) + coalesce(t.reasoning_tokens, 0) AS reasoning_tokens,
+           coalesce(r.turn_input_tokens, 0) + coalesce(t.turn_input_tokens, 0) AS turn_input_tokens,
+           least(r.min_turn_input_tokens, t.min_turn_input_tokens) AS min_turn_input_tokens,
+           greatest(r.max_turn_input_tokens, t.max_turn_input_tokens) AS max_turn_input_tokens, coalesce(r.cost + t.cost, r.cost, t.cost) AS cost,
            coalesce(r.adjustment_cost + t.adjustment_cost, r.adjustment_cost, t.adjustment_cost) AS adjustment_cost,
            coalesce(r.avoided_cost + t.avoided_cost, r.avoided_cost, t.avoided_cost) AS avoided_cost, coalesce(r.score + t.score, r.score, t.score) AS score,
            least(r.trace_url, t.trace_url) AS trace_url
@@ -650,83 +655,256 @@ FROM (
            t.started_at, t.ended_at,
            t.calls, t.turns, t.failed_calls, t.unpriced_calls, t.retries, t.fallbacks, t.tool_calls, t.accepted_calls,
            t.rejected_calls, t.scored_calls, t.input_tokens, t.cache_read_tokens, t.cache_write_tokens, t.cache_write_1h_tokens,
-           t.output_tokens, t.reasoning_tokens, t.cost, t.adjustment_cost, t.avoided_cost, t.score,
+           t.output_tokens, t.reasoning_tokens, t.turn_input_tokens, t.min_turn_input_tokens, t.max_turn_input_tokens, t.cost, t.adjustment_cost, t.avoided_cost, t.score,
            t.trace_url
     FROM tail t
     WHERE NOT EXISTS (SELECT FROM cost_ledger_internal.rollup_session r WHERE r.session_id = t.session_id AND cost_ledger_internal.sees_all())) u;
 
 COMMENT ON VIEW cost_ledger_internal.live_session IS 'What the calls of a session add up to, those included that are not in rollup_session yet. Columns as in rollup_session.';
 
+-- Days on which no session has an unconsumed call are read as they are stored.
+CREATE VIEW cost_ledger_internal.live_session_day AS
+WITH changed AS MATERIALIZED (
+    SELECT s.started_on AS day FROM cost_ledger_internal.live_session s
+    WHERE s.session_id = ANY (ARRAY(SELECT DISTINCT m.session_id COLLATE "C" FROM cost_ledger_internal.live_call_by_id m WHERE m.session_id IS NOT NULL))
+    UNION
+    SELECT r.started_on FROM cost_ledger_internal.rollup_session r
+    WHERE r.session_id = ANY (ARRAY(SELECT DISTINCT m.session_id COLLATE "C" FROM cost_ledger_internal.live_call m WHERE m.session_id IS NOT NULL))
+)
+SELECT r.day, r.sessions, r.cost, r.max_cost, r.session_turns, r.session_tokens, r.session_cost, 'local'::text AS node
+FROM cost_ledger_internal.rollup_session_day r
+WHERE cost_ledger_internal.sees_all()
+  AND NOT EXISTS (SELECT FROM changed c WHERE c.day = r.day)
+UNION ALL
+SELECT s.day, count(*), sum(s.cost), max(s.cost), cost_ledger.summarize(s.turns), cost_ledger.summarize(s.tokens), cost_ledger.summarize(s.cost), 'local'::text
+FROM (
+    SELECT r.started_on AS day, r.cost, coalesce(r.turns, 0) AS turns, coalesce(r.input_tokens, 0) + coalesce(r.output_tokens, 0) AS tokens
+    FROM cost_ledger_internal.rollup_session r
+    WHERE r.started_on = ANY (ARRAY(SELECT c.day FROM changed c))
+      AND cost_ledger_internal.sees_all()
+      AND r.session_id <> ALL (ARRAY(SELECT DISTINCT m.session_id COLLATE "C" FROM cost_ledger_internal.live_call m WHERE m.session_id IS NOT NULL))
+    UNION ALL
+    SELECT s.started_on, s.cost, s.turns, s.input_tokens + s.output_tokens
+    FROM cost_ledger_internal.live_session s
+    WHERE s.session_id = ANY (ARRAY(SELECT DISTINCT m.session_id COLLATE "C" FROM cost_ledger_internal.live_call_by_id m WHERE m.session_id IS NOT NULL))) s
+GROUP BY s.day;
+
+COMMENT ON VIEW cost_ledger_internal.live_session_day IS 'What sessions add up to by the day of the reporting zone on which they began, those included that are not in rollup_session_day yet. Columns as in rollup_session_day.';
+
+CREATE VIEW cost_ledger_internal.live_without_run_day AS
+SELECT r.day, r.task_type, r.calls, coalesce(r.priced_calls, 0) AS priced_calls, r.cost, r.call_cost, 'local'::text AS node
+FROM cost_ledger_internal.rollup_without_run_day r
+WHERE cost_ledger_internal.sees_all()
+UNION ALL
+SELECT m.day, m.task_type, sum(m.calls)::bigint, sum(m.priced_calls)::bigint, sum(m.cost), cost_ledger.summarize(m.call_cost), 'local'::text
+FROM (SELECT (m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS day, m.task_type COLLATE "C" AS task_type,
+             m.calls, m.priced_calls, m.cost, m.call_cost
+      FROM cost_ledger_internal.live_call_by_id m
+      WHERE m.run_id IS NULL) m
+GROUP BY m.day, m.task_type;
+
+COMMENT ON VIEW cost_ledger_internal.live_without_run_day IS 'What calls that are in no run add up to by day of the reporting zone and task type, those included that are not in rollup_without_run_day yet. A day and its task type may be there more than once: add up what you need. Columns as in rollup_without_run_day.';
+
+-- Of whole runs, those are put together here of which a run has changed, and that is
+-- few; for who may not see all, every one of his, from the parents that his calls
+-- state, so that it is what a ledger of these calls would say.
+CREATE VIEW cost_ledger_internal.changed_run_tree AS
+WITH changed AS MATERIALIZED (
+    SELECT c.run_id COLLATE "C" AS run_id, c.root_run_id COLLATE "C" AS root_run_id
+    FROM cost_ledger_internal.changed_tree_runs() c
+    WHERE cost_ledger_internal.sees_all()
+), seen AS MATERIALIZED (
+    SELECT r.* FROM cost_ledger_internal.live_run r WHERE NOT cost_ledger_internal.sees_all()
+), placed AS MATERIALIZED (
+    SELECT p.run_id COLLATE "C" AS run_id, p.root_run_id COLLATE "C" AS root_run_id, p.depth
+    FROM (SELECT array_agg(s.run_id) AS run_ids, array_agg(s.parent_run_id) AS parents, array_agg(NULL::text) AS roots, array_agg(NULL::integer) AS depths
+          FROM seen s WHERE s.parent_run_id IS NOT NULL) a
+    CROSS JOIN LATERAL cost_ledger_internal.place_in_tree(a.run_ids, a.parents, a.roots, a.depths) p
+), member AS MATERIALIZED (
+    SELECT coalesce(r.root_run_id, r.run_id) AS tree_id, r.depth AS level, r.*
+    FROM cost_ledger_internal.live_run r
+    WHERE cost_ledger_internal.sees_all() AND r.run_id = ANY (ARRAY(SELECT c.run_id FROM changed c))
+    UNION ALL
+    SELECT coalesce(p.root_run_id, s.run_id), coalesce(p.depth, 0), s.*
+    FROM seen s
+    LEFT JOIN placed p ON p.run_id = s.run_id
+), level AS (
+    SELECT v.tree_id,
+           -- A run at the top that has no calls is a level all the same.
+           CASE min(v.level) WHEN 0 THEN '{}' ELSE '{0}'::bigint[] END || array_agg(v.runs ORDER BY v.level) AS level_runs,
+           CASE min(v.level) WHEN 0 THEN '{}' ELSE '{0}'::bigint[] END || array_agg(v.calls ORDER BY v.level) AS level_calls,
+           CASE min(v.level) WHEN 0 THEN '{}' ELSE '{NULL}'::numeric[] END || array_agg(v.cost ORDER BY v.level) AS level_cost
+    FROM (SELECT r.tree_id, r.level, count(*) AS runs, sum(r.calls)::bigint AS calls, sum(r.cost) AS cost FROM member r GROUP BY r.tree_id, r.level) v
+    GROUP BY v.tree_id
+), tree AS (
+    SELECT r.tree_id AS root_run_id,
+           coalesce(min(r.started_at) FILTER (WHERE r.level = 0), min(r.started_at)) AS started_at, max(r.ended_at) AS ended_at, count(*) AS runs,
+           max(r.level) AS depth, sum(r.calls)::bigint AS calls, sum(r.turns)::bigint AS turns, sum(r.failed_calls)::bigint AS failed_calls,
+           sum(r.unpriced_calls)::bigint AS unpriced_calls, sum(r.retries)::bigint AS retries, sum(r.fallbacks)::bigint AS fallbacks,
+           sum(r.tool_calls)::bigint AS tool_calls, sum(r.accepted_calls)::bigint AS accepted_calls, sum(r.rejected_calls)::bigint AS rejected_calls,
+           sum(r.input_tokens) AS input_tokens, sum(r.cache_read_tokens) AS cache_read_tokens,
+           sum(r.cache_write_tokens + r.cache_write_1h_tokens) AS cache_write_tokens, sum(r.output_tokens) AS output_tokens, sum(r.cost) AS cost,
+           sum(r.cost) FILTER (WHERE r.level = 0) AS own_cost, sum(r.adjustment_cost) AS adjustment_cost,
+           cost_ledger_internal.first_labels(r.labels) AS labels,
+           coalesce(min(r.trace_url COLLATE "C") FILTER (WHERE r.level = 0), min(r.trace_url COLLATE "C")) AS trace_url
+    FROM member r
+    GROUP BY r.tree_id
+)
+SELECT t.root_run_id, t.started_at, (t.started_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS started_on, t.ended_at,
+       t.runs, t.depth, t.calls, t.turns, t.failed_calls, t.unpriced_calls, t.retries, t.fallbacks, t.tool_calls, t.accepted_calls, t.rejected_calls,
+       t.input_tokens, t.cache_read_tokens, t.cache_write_tokens, t.output_tokens, t.cost, t.own_cost, t.adjustment_cost, l.level_runs, l.level_calls,
+       l.level_cost, t.labels, t.trace_url
+FROM tree t
+JOIN level l ON l.tree_id = t.root_run_id
+UNION ALL
+-- What was at the top, and is no more.
+SELECT DISTINCT c.root_run_id, NULL::timestamptz, NULL::date, NULL::timestamptz, 0::bigint, NULL::integer, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,
+       NULL::numeric, NULL::numeric, NULL::numeric, NULL::numeric, NULL::numeric, NULL::numeric, NULL::numeric, NULL::bigint[], NULL::bigint[], NULL::numeric[], NULL::cost_ledger_internal.call_labels, NULL::text
+FROM changed c
+WHERE NOT EXISTS (SELECT FROM tree t WHERE t.root_run_id = c.root_run_id);
+
+COMMENT ON VIEW cost_ledger_internal.changed_run_tree IS 'What runs add up to with all below them, of those of which a run has calls that are not in the rollups yet, or moves for them; without runs, what was at the top before. For who may not see all calls, all that he may see. Columns as in rollup_run_tree.';
+
+CREATE VIEW cost_ledger_internal.stored_run_tree AS
+SELECT t.root_run_id, t.started_at, t.started_on, t.ended_at, t.runs, t.depth, t.calls, t.turns, t.failed_calls, t.unpriced_calls, t.retries,
+       t.fallbacks, t.tool_calls, t.accepted_calls, t.rejected_calls, t.input_tokens, t.cache_read_tokens, t.cache_write_tokens, t.output_tokens,
+       t.cost, t.own_cost, t.adjustment_cost, t.level_runs, t.level_calls, t.level_cost,
+       (t.labels).team, (t.labels).feature, (t.labels).customer, (t.labels).task_type, (t.labels).environment, (t.labels).user_id, (t.labels).agent, (t.labels).session_id,
+       t.trace_url,
+       'local'::text AS node
+FROM cost_ledger_internal.rollup_run_tree t
+WHERE cost_ledger_internal.sees_all()
+UNION ALL
+-- A run that is alone.
+SELECT r.run_id, r.started_at, r.started_on, r.ended_at, 1::bigint, 0, r.calls, coalesce(r.turns, 0), coalesce(r.failed_calls, 0),
+       coalesce(r.unpriced_calls, 0), coalesce(r.retries, 0), coalesce(r.fallbacks, 0), coalesce(r.tool_calls, 0), coalesce(r.accepted_calls, 0),
+       coalesce(r.rejected_calls, 0), coalesce(r.input_tokens, 0), coalesce(r.cache_read_tokens, 0),
+       coalesce(r.cache_write_tokens, 0) + coalesce(r.cache_write_1h_tokens, 0), coalesce(r.output_tokens, 0), r.cost, r.cost, r.adjustment_cost,
+       ARRAY[1::bigint], ARRAY[r.calls], ARRAY[r.cost],
+       (r.labels).team, (r.labels).feature, (r.labels).customer, (r.labels).task_type, (r.labels).environment, (r.labels).user_id, (r.labels).agent,
+       (r.labels).session_id, r.trace_url,
+       'local'::text
+FROM cost_ledger_internal.rollup_run r
+WHERE cost_ledger_internal.sees_all() AND r.root_run_id IS NULL
+  AND NOT EXISTS (SELECT FROM cost_ledger_internal.rollup_run_tree t WHERE t.root_run_id = r.run_id);
+
+COMMENT ON VIEW cost_ledger_internal.stored_run_tree IS 'What runs add up to with all below them, runs that are alone included, as the rollups have it; nothing for who may not see all calls. Columns as in rollup_run_tree.';
+
+CREATE VIEW cost_ledger_internal.live_run_tree AS
+WITH changed AS MATERIALIZED (
+    SELECT t.* FROM cost_ledger_internal.changed_run_tree t
+)
+SELECT t.*
+FROM cost_ledger_internal.stored_run_tree t
+WHERE NOT EXISTS (SELECT FROM changed c WHERE c.root_run_id = t.root_run_id)
+UNION ALL
+SELECT t.root_run_id, t.started_at, t.started_on, t.ended_at, t.runs, t.depth, t.calls, t.turns, t.failed_calls, t.unpriced_calls, t.retries,
+       t.fallbacks, t.tool_calls, t.accepted_calls, t.rejected_calls, t.input_tokens, t.cache_read_tokens, t.cache_write_tokens, t.output_tokens,
+       t.cost, t.own_cost, t.adjustment_cost, t.level_runs, t.level_calls, t.level_cost,
+       (t.labels).team, (t.labels).feature, (t.labels).customer, (t.labels).task_type, (t.labels).environment, (t.labels).user_id, (t.labels).agent, (t.labels).session_id,
+       t.trace_url,
+       'local'::text
+FROM changed t
+WHERE t.runs > 0;
+
+COMMENT ON VIEW cost_ledger_internal.live_run_tree IS 'What runs add up to with all below them, runs that are alone and calls that are not in the rollups yet included: one row for each run that no other started. Columns as in rollup_run_tree.';
+
 -- Days on which no run has an unconsumed call are read as they are stored; the
--- others run by run, from an index but for the few runs that have one.
+-- others run by run.
 CREATE VIEW cost_ledger_internal.live_run_day AS
-WITH tail AS (
-    SELECT m.run_id COLLATE "C" AS run_id, min(m.called_at) AS started_at, sum(m.cost) AS cost,
-           cost_ledger_internal.first_call(m.called_at, m.first_id, NULL, NULL, NULL, m.task_type, NULL, NULL, NULL, NULL)
-               FILTER (WHERE m.is_call) AS labels
-    FROM cost_ledger_internal.live_call_by_id m
-    WHERE m.run_id IS NOT NULL
-    GROUP BY 1
-), changed AS MATERIALIZED (
-    SELECT t.run_id, r.started_on AS stored_day,
-           (least(r.started_at, t.started_at) AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS day,
-           (cost_ledger_internal.merge_labels(r.labels, t.labels)).task_type,
-           coalesce(r.cost + t.cost, r.cost, t.cost) AS cost
-    FROM tail t
-    LEFT JOIN cost_ledger_internal.rollup_run r ON r.run_id = t.run_id AND cost_ledger_internal.sees_all()
+WITH changed AS MATERIALIZED (
+    SELECT r.run_id, r.started_on AS day, r.task_type, r.cost
+    FROM cost_ledger_internal.live_run r
+    WHERE r.run_id = ANY (ARRAY(SELECT DISTINCT m.run_id COLLATE "C" FROM cost_ledger_internal.live_call_by_id m WHERE m.run_id IS NOT NULL))
+), changed_tree AS MATERIALIZED (
+    SELECT t.root_run_id, t.runs, t.started_on AS day, (t.labels).task_type, t.cost FROM cost_ledger_internal.changed_run_tree t
 ), changed_day AS MATERIALIZED (
     SELECT c.day FROM changed c
     UNION
-    SELECT c.stored_day FROM changed c WHERE c.stored_day IS NOT NULL
+    SELECT c.day FROM changed_tree c WHERE c.runs > 0
+    UNION
+    SELECT r.started_on FROM cost_ledger_internal.rollup_run r WHERE r.run_id = ANY (ARRAY(SELECT c.run_id FROM changed c UNION ALL SELECT c.root_run_id FROM changed_tree c))
+    UNION
+    SELECT t.started_on FROM cost_ledger_internal.rollup_run_tree t WHERE t.root_run_id = ANY (ARRAY(SELECT c.root_run_id FROM changed_tree c))
 )
-SELECT r.day, r.task_type, r.runs, r.cost, r.max_cost, r.run_cost, 'local'::text AS node
+SELECT r.day, r.task_type, r.runs, r.cost, r.max_cost, r.run_cost, r.own_runs, r.own_cost, r.max_own_cost, r.own_run_cost, 'local'::text AS node
 FROM cost_ledger_internal.rollup_run_day r
 WHERE cost_ledger_internal.sees_all()
   AND NOT EXISTS (SELECT FROM changed_day c WHERE c.day = r.day)
 UNION ALL
-SELECT d.day, d.task_type, count(*), sum(d.cost), max(d.cost), cost_ledger.summarize(d.cost), 'local'::text
+SELECT d.day, d.task_type,
+       count(*) FILTER (WHERE d.is_whole), sum(d.cost) FILTER (WHERE d.is_whole), max(d.cost) FILTER (WHERE d.is_whole),
+       cost_ledger.summarize(d.cost) FILTER (WHERE d.is_whole),
+       count(*) FILTER (WHERE d.is_own), sum(d.cost) FILTER (WHERE d.is_own), max(d.cost) FILTER (WHERE d.is_own),
+       cost_ledger.summarize(d.cost) FILTER (WHERE d.is_own),
+       'local'::text
 FROM (
-    SELECT r.started_on AS day, (r.labels).task_type, r.cost
+    SELECT r.started_on AS day, (r.labels).task_type, r.cost,
+           c.run_id IS NULL AS is_own,
+           r.root_run_id IS NULL AND t.root_run_id IS NULL AND ct.root_run_id IS NULL AS is_whole
     FROM cost_ledger_internal.rollup_run r
+    LEFT JOIN changed c ON c.run_id = r.run_id
+    LEFT JOIN changed_tree ct ON ct.root_run_id = r.run_id
+    -- One that has calls began when its tree did.
+    LEFT JOIN (SELECT t.root_run_id FROM cost_ledger_internal.rollup_run_tree t
+               WHERE t.started_on = ANY (ARRAY(SELECT c.day FROM changed_day c))) t ON t.root_run_id = r.run_id
     -- ARRAY: the planner expects a few days of it, not all.
     WHERE r.started_on = ANY (ARRAY(SELECT c.day FROM changed_day c))
       AND cost_ledger_internal.sees_all()
-      AND NOT EXISTS (SELECT FROM changed c WHERE c.run_id = r.run_id)
     UNION ALL
-    SELECT c.day, c.task_type, c.cost FROM changed c) d
-GROUP BY d.day, d.task_type;
+    SELECT t.started_on, (t.labels).task_type, t.cost, false, true
+    FROM cost_ledger_internal.rollup_run_tree t
+    WHERE t.started_on = ANY (ARRAY(SELECT c.day FROM changed_day c))
+      AND cost_ledger_internal.sees_all()
+      AND NOT EXISTS (SELECT FROM changed_tree c WHERE c.root_run_id = t.root_run_id)
+    UNION ALL
+    SELECT c.day, c.task_type, c.cost, true, false FROM changed c
+    UNION ALL
+    SELECT c.day, c.task_type, c.cost, false, true FROM changed_tree c WHERE c.runs > 0) d
+GROUP BY d.day, d.task_type
+HAVING bool_or(d.is_whole OR d.is_own);
 
-COMMENT ON VIEW cost_ledger_internal.live_run_day IS 'What runs add up to by the day of the reporting zone on which they began and their task type, those included that are not in rollup_run_day yet. Columns as in rollup_run_day.';
+COMMENT ON VIEW cost_ledger_internal.live_run_day IS 'What runs add up to, whole and each by itself, by the day of the reporting zone on which they began and their task type, those included that are not in rollup_run_day yet. A day and its task type may be there more than once: add up what you need. Columns as in rollup_run_day.';
 
--- Of each week the ten dearest of the runs that have no unconsumed call, by an
--- index, and every run that has one: the ten dearest are among them.  Who does not
--- see all reads all runs of his calls in any case.
-CREATE VIEW cost_ledger_internal.live_dear_run AS
+-- Of each week the ten dearest of the whole runs that have not changed, by indexes,
+-- and every one that has: the ten dearest are among them.  Who does not see all
+-- reads all runs of his calls in any case.
+CREATE VIEW cost_ledger_internal.live_dear_run_tree AS
 WITH changed AS MATERIALIZED (
-    SELECT DISTINCT m.run_id COLLATE "C" AS run_id
-    FROM cost_ledger_internal.live_call_by_id m
-    WHERE m.run_id IS NOT NULL
-)
-SELECT r.*
-FROM cost_ledger_internal.live_run r
-WHERE cost_ledger_internal.sees_all()
-  AND r.run_id = ANY (ARRAY(
-    SELECT c.run_id FROM changed c
-    UNION ALL
+    SELECT t.* FROM cost_ledger_internal.changed_run_tree t
+), dear AS MATERIALIZED (
     SELECT d.run_id
-    FROM (SELECT DISTINCT cost_ledger_internal.week_of(d.day) AS week FROM cost_ledger_internal.rollup_run_day d) w
+    FROM (SELECT DISTINCT cost_ledger_internal.week_of(d.day) AS week FROM cost_ledger_internal.rollup_run_day d WHERE cost_ledger_internal.sees_all()) w
     CROSS JOIN LATERAL (
-        SELECT s.run_id
-        FROM cost_ledger_internal.rollup_run s
-        WHERE cost_ledger_internal.week_of(s.started_on) = w.week AND s.cost IS NOT NULL
-          AND NOT EXISTS (SELECT FROM changed c WHERE c.run_id = s.run_id)
-        ORDER BY s.cost DESC, s.started_at, s.run_id LIMIT 10) d))
+        -- A run that is above others costs at least as much as its own calls, but
+        -- where those are credits.
+        (SELECT s.run_id
+         FROM cost_ledger_internal.rollup_run s
+         WHERE cost_ledger_internal.week_of(s.started_on) = w.week AND s.cost IS NOT NULL AND s.root_run_id IS NULL
+           AND NOT EXISTS (SELECT FROM cost_ledger_internal.rollup_run_tree t WHERE t.root_run_id = s.run_id AND t.cost < s.cost)
+           AND NOT EXISTS (SELECT FROM changed c WHERE c.root_run_id = s.run_id)
+         ORDER BY s.cost DESC, s.started_at, s.run_id LIMIT 10)
+        UNION ALL
+        (SELECT t.root_run_id
+         FROM cost_ledger_internal.rollup_run_tree t
+         WHERE cost_ledger_internal.week_of(t.started_on) = w.week AND t.cost IS NOT NULL
+           AND NOT EXISTS (SELECT FROM changed c WHERE c.root_run_id = t.root_run_id)
+         ORDER BY t.cost DESC, t.started_at, t.root_run_id LIMIT 10)) d
+)
+SELECT t.*
+FROM cost_ledger_internal.stored_run_tree t
+WHERE t.root_run_id = ANY (ARRAY(SELECT d.run_id FROM dear d))
 UNION ALL
-SELECT r.*
-FROM cost_ledger_internal.live_run r
-WHERE NOT cost_ledger_internal.sees_all();
+SELECT t.root_run_id, t.started_at, t.started_on, t.ended_at, t.runs, t.depth, t.calls, t.turns, t.failed_calls, t.unpriced_calls, t.retries,
+       t.fallbacks, t.tool_calls, t.accepted_calls, t.rejected_calls, t.input_tokens, t.cache_read_tokens, t.cache_write_tokens, t.output_tokens,
+       t.cost, t.own_cost, t.adjustment_cost, t.level_runs, t.level_calls, t.level_cost,
+       (t.labels).team, (t.labels).feature, (t.labels).customer, (t.labels).task_type, (t.labels).environment, (t.labels).user_id, (t.labels).agent, (t.labels).session_id,
+       t.trace_url,
+       'local'::text
+FROM changed t
+WHERE t.runs > 0;
 
-COMMENT ON VIEW cost_ledger_internal.live_dear_run IS 'Runs among which the ten most expensive of each week are. Columns as in live_run.';
+COMMENT ON VIEW cost_ledger_internal.live_dear_run_tree IS 'Whole runs among which the ten most expensive of each week are. Columns as in live_run_tree.';
 
 -- Their columns are those of the rollups, and so are their comments.
 DO $comments$
@@ -737,10 +915,11 @@ BEGIN
         SELECT DISTINCT ON (v.attrelid, v.attname) v.attrelid::regclass AS view, v.attname, col_description(t.attrelid, t.attnum) AS description
         FROM pg_attribute v
         JOIN pg_class w ON w.oid = v.attrelid AND w.relnamespace = 'cost_ledger_internal'::regnamespace
-                       AND (w.relname LIKE 'live\_%' OR w.relname IN ('call_measure', 'consumed_measure', 'unconsumed_measure', 'visible_measure'))
+                       AND (w.relname LIKE 'live\_%' OR w.relname IN ('call_measure', 'consumed_measure', 'unconsumed_measure', 'visible_measure', 'changed_run_tree', 'stored_run_tree'))
         CROSS JOIN LATERAL unnest(ARRAY[coalesce(to_regclass('cost_ledger_internal.rollup_' || substr(w.relname, 6)), 'cost_ledger.call'),
                                         'cost_ledger_internal.rollup_key', 'cost_ledger_internal.rollup_label', 'cost_ledger_internal.rollup_total_day',
-                                        'cost_ledger_internal.rollup_day', 'cost_ledger_internal.rollup_run', 'cost_ledger_internal.call_labels'])
+                                        'cost_ledger_internal.rollup_day', 'cost_ledger_internal.rollup_run', 'cost_ledger_internal.rollup_session', 'cost_ledger_internal.rollup_run_tree',
+                                        'cost_ledger_internal.call_labels'])
             WITH ORDINALITY AS s (relation, number)
         JOIN pg_attribute t ON t.attname = v.attname AND t.attrelid = s.relation
         WHERE v.attnum > 0
@@ -751,7 +930,7 @@ BEGIN
     FOR c IN
         SELECT v.attrelid::regclass AS view
         FROM pg_attribute v
-        JOIN pg_class w ON w.oid = v.attrelid AND w.relnamespace = 'cost_ledger_internal'::regnamespace AND w.relname LIKE 'live\_%'
+        JOIN pg_class w ON w.oid = v.attrelid AND w.relnamespace = 'cost_ledger_internal'::regnamespace AND (w.relname LIKE 'live\_%' OR w.relname = 'stored_run_tree')
         WHERE v.attname = 'node'
     LOOP
         EXECUTE format('COMMENT ON COLUMN %s.node IS %L', c.view, 'Which node of several has the row: local, where there is one.');

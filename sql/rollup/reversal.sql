@@ -46,7 +46,7 @@ COMMENT ON FUNCTION cost_ledger_internal.local_range(date, date) IS
     'From the start of a day of the reporting zone to the start of another.';
 
 CREATE FUNCTION cost_ledger_internal.remake_rollups(
-    taken text, source text, kept text, kept_times tstzmultirange, OUT run_days date[], OUT run_ids text[])
+    taken text, source text, kept text, kept_times tstzmultirange, OUT run_days date[], OUT session_days date[], OUT run_ids text[])
     LANGUAGE c VOLATILE STRICT
     SET search_path = pg_catalog, pg_temp
     SET row_security = off
@@ -54,7 +54,7 @@ CREATE FUNCTION cost_ledger_internal.remake_rollups(
     AS 'MODULE_PATHNAME', 'cl_remake_rollups';
 
 COMMENT ON FUNCTION cost_ledger_internal.remake_rollups(text, text, text, tstzmultirange) IS
-    'Makes the rows of the rollups anew, but for rollup_run_day, that have one of the rows of a query, of the rows c of another query for which a condition holds. Where calls of a row''s time are no more, sums are subtracted from it. Returns the days on which the runs concerned began, before and after, and their ids.';
+    'Makes the rows of the rollups anew, but for those of days of runs and sessions and of whole runs, that have one of the rows of a query, of the rows c of another query for which a condition holds. Where calls of a row''s time are no more, sums are subtracted from it. Returns the days on which the runs and sessions concerned began, before and after, and the ids of the runs.';
 
 CREATE FUNCTION cost_ledger_internal.spans_of(taken text) RETURNS tstzmultirange
     LANGUAGE plpgsql STABLE
@@ -96,6 +96,7 @@ DECLARE
     month timestamp;
     taken text;
     made record;
+    trees text[];
 BEGIN
     IF NOT EXISTS (SELECT FROM cost_ledger_internal.reversal v WHERE v.is_due) THEN
         RETURN;
@@ -106,14 +107,17 @@ BEGIN
                           WHERE v.is_due AND v.called_at >= %L AND v.called_at < %L AND date_trunc(''month'', v.called_at AT TIME ZONE %L) = %L AND %s)',
                         -- Which month it is the last condition says; a zone may have its first midnight twice.
                         (month - interval '1 day') AT TIME ZONE zone, (month + interval '1 month 1 day') AT TIME ZONE zone, zone, month, consumed);
+        -- A run may be gone, or above no other, when it has been made anew.
+        EXECUTE format('SELECT cost_ledger_internal.trees_of(ARRAY(SELECT DISTINCT c.run_id FROM %s c WHERE c.run_id IS NOT NULL))', taken) INTO trees;
         SELECT m.* INTO made
             FROM cost_ledger_internal.remake_rollups(
                 taken, cost_ledger_internal.calls_within(cost_ledger_internal.spans_of(taken)), consumed || cost_ledger_internal.standing(),
                 cost_ledger_internal.kept_times('run')) m;
         IF made.run_ids IS NOT NULL THEN
-            PERFORM cost_ledger_internal.root_runs(made.run_ids || ARRAY(SELECT r.run_id FROM cost_ledger_internal.rollup_run r WHERE r.parent_run_id = ANY (made.run_ids)));
-            PERFORM cost_ledger_internal.make_run_days(ARRAY(SELECT DISTINCT d FROM unnest(made.run_days) d));
+            made.run_days := made.run_days || cost_ledger_internal.place_trees(
+                made.run_ids, made.run_ids || ARRAY(SELECT r.run_id FROM cost_ledger_internal.rollup_run r WHERE r.parent_run_id = ANY (made.run_ids)), trees);
         END IF;
+        PERFORM cost_ledger_internal.make_days(made.run_days, made.session_days);
     END LOOP;
     -- Last, as consume() does.
     PERFORM cost_ledger_internal.unpost_spend();

@@ -586,28 +586,55 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_run.trace_url IS 'Link to the trac
 -- All that a day's runs are asked for, in a tenth of the table's space; the dearest
 -- of a week; and a run's children.
 CREATE INDEX rollup_run_started_on ON cost_ledger_internal.rollup_run (started_on) INCLUDE (cost, run_id);
-CREATE INDEX rollup_run_week_cost ON cost_ledger_internal.rollup_run (cost_ledger_internal.week_of(started_on), cost DESC) WHERE cost IS NOT NULL;
+CREATE INDEX rollup_run_week_cost ON cost_ledger_internal.rollup_run (cost_ledger_internal.week_of(started_on), cost DESC) WHERE cost IS NOT NULL AND root_run_id IS NULL;
 CREATE INDEX rollup_run_parent ON cost_ledger_internal.rollup_run (parent_run_id) WHERE parent_run_id IS NOT NULL;
 
 -- A quantile of a sum that grows cannot be added to: a day is made anew when
 -- one of its runs changes.
 CREATE TABLE cost_ledger_internal.rollup_run_day (
-    day        date NOT NULL,
-    task_type  text,
-    runs       bigint NOT NULL,
-    cost       numeric,
-    max_cost   numeric,
-    run_cost   cost_ledger.summary,
+    day           date NOT NULL,
+    task_type     text COLLATE "C",
+    runs          bigint NOT NULL,
+    cost          numeric,
+    max_cost      numeric,
+    run_cost      cost_ledger.summary,
+    own_runs      bigint NOT NULL,
+    own_cost      numeric,
+    max_own_cost  numeric,
+    own_run_cost  cost_ledger.summary,
     CONSTRAINT rollup_run_day_key UNIQUE NULLS NOT DISTINCT (day, task_type)
 );
 
-COMMENT ON TABLE cost_ledger_internal.rollup_run_day IS 'What runs add up to by the day of the reporting zone on which they began, and by their task type.';
+COMMENT ON TABLE cost_ledger_internal.rollup_run_day IS 'What runs add up to by the day of the reporting zone on which they began, and by their task type: whole, as rollup_run_tree has them, and each by itself.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.day IS 'Day of the reporting zone.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.task_type IS 'Workflow or kind of task: that of the run.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.runs IS 'Runs that began on it, those without any price included.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.runs IS 'Whole runs that began on it, those without any price included: a run counts once, with all below it.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.cost IS 'Exact cost of these runs, whenever their calls were, in the ledger''s currency; NULL while nothing has a price.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.max_cost IS 'Cost of the most expensive of them.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.run_cost IS 'Summary of the cost of each that has one.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.own_runs IS 'Runs that began on it, each by itself.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.own_cost IS 'Exact cost of their own calls.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.max_own_cost IS 'The highest of these costs.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.own_run_cost IS 'Summary of the own cost of each that has one.';
+
+-- A call that is in no run is a task of its own.
+CREATE TABLE cost_ledger_internal.rollup_without_run_day (
+    day           date NOT NULL,
+    task_type     text COLLATE "C",
+    calls         bigint NOT NULL DEFAULT 0,
+    priced_calls  bigint,
+    cost          numeric,
+    call_cost     cost_ledger.summary,
+    CONSTRAINT rollup_without_run_day_key UNIQUE NULLS NOT DISTINCT (day, task_type)
+);
+
+COMMENT ON TABLE cost_ledger_internal.rollup_without_run_day IS 'What calls that are in no run add up to by day of the reporting zone and task type.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_without_run_day.day IS 'Day of the reporting zone.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_without_run_day.task_type IS 'Workflow or kind of task; NULL for calls that name none.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_without_run_day.calls IS 'Calls; corrections are not calls.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_without_run_day.priced_calls IS 'Calls with a cost, those included that a re-rating gave one.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_without_run_day.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_without_run_day.call_cost IS 'Summary of the cost of each call that has one, as first priced.';
 
 CREATE TABLE cost_ledger_internal.rollup_session (
     session_id             text COLLATE "C" PRIMARY KEY,
@@ -630,6 +657,9 @@ CREATE TABLE cost_ledger_internal.rollup_session (
     cache_write_1h_tokens  numeric,
     output_tokens          numeric,
     reasoning_tokens       numeric,
+    turn_input_tokens      numeric,
+    min_turn_input_tokens  bigint,
+    max_turn_input_tokens  bigint,
     cost                   numeric,
     adjustment_cost        numeric,
     avoided_cost           numeric,
@@ -637,6 +667,8 @@ CREATE TABLE cost_ledger_internal.rollup_session (
     labels                 cost_ledger_internal.call_labels,
     trace_url              text
 ) WITH (fillfactor = 80);
+
+CREATE INDEX rollup_session_started_on ON cost_ledger_internal.rollup_session (started_on);
 
 COMMENT ON TABLE cost_ledger_internal.rollup_session IS 'What the calls of a session add up to.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.session_id IS 'The session.';
@@ -659,12 +691,34 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_session.cache_write_tokens IS 'Inp
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.cache_write_1h_tokens IS 'Input tokens written to the prompt cache for 1 hour.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.output_tokens IS 'All output tokens, reasoning included.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.reasoning_tokens IS 'Output tokens spent on reasoning.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_session.turn_input_tokens IS 'Input tokens of its turns, as recorded first: what the contexts of all of them add up to.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_session.min_turn_input_tokens IS 'The smallest context of a turn: all its input tokens; NULL where no turn says them.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_session.max_turn_input_tokens IS 'The largest context of a turn.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.avoided_cost IS 'What answers from the response cache would have cost; NULL where that is not known of any.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.score IS 'Sum of scores; NULL where no call has one.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.labels IS 'Team, feature, customer, task type, environment, user, agent: each as the first call says it that says anything.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.trace_url IS 'Link to the trace; of several, the first in byte order.';
+
+CREATE TABLE cost_ledger_internal.rollup_session_day (
+    day             date PRIMARY KEY,
+    sessions        bigint NOT NULL,
+    cost            numeric,
+    max_cost        numeric,
+    session_turns   cost_ledger.summary,
+    session_tokens  cost_ledger.summary,
+    session_cost    cost_ledger.summary
+);
+
+COMMENT ON TABLE cost_ledger_internal.rollup_session_day IS 'What sessions add up to by the day of the reporting zone on which they began.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_session_day.day IS 'Day of the reporting zone.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_session_day.sessions IS 'Sessions that began on it.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_session_day.cost IS 'Exact cost of these sessions, whenever their calls were, in the ledger''s currency; NULL while nothing has a price.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_session_day.max_cost IS 'Cost of the most expensive of them.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_session_day.session_turns IS 'Summary of the turns of each.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_session_day.session_tokens IS 'Summary of the input and output tokens of each.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_session_day.session_cost IS 'Summary of the cost of each that has one.';
 
 CREATE TABLE cost_ledger_internal.rollup_user_day (
     day                    date NOT NULL,
@@ -710,18 +764,20 @@ CREATE TABLE cost_ledger_internal.rollup_user_feature_month (
     month                  date NOT NULL,
     user_id                text COLLATE "C",
     feature                text COLLATE "C",
+    cohort                 text COLLATE "C",
     calls                  bigint NOT NULL DEFAULT 0,
     unpriced_calls         bigint,
     input_tokens           numeric,
     output_tokens          numeric,
     cost                   numeric,
-    CONSTRAINT rollup_user_feature_month_key UNIQUE NULLS NOT DISTINCT (month, user_id, feature)
+    CONSTRAINT rollup_user_feature_month_key UNIQUE NULLS NOT DISTINCT (month, user_id, feature, cohort)
 );
 
-COMMENT ON TABLE cost_ledger_internal.rollup_user_feature_month IS 'What the calls of a user add up to by month of the reporting zone and feature.';
+COMMENT ON TABLE cost_ledger_internal.rollup_user_feature_month IS 'What the calls of a user add up to by month of the reporting zone, feature and cohort.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.month IS 'First day of the month, in the reporting zone.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.user_id IS 'The user; NULL for calls that name none.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.feature IS 'Product feature; NULL for calls that name none.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.cohort IS 'Cohort or plan; NULL for calls that name none.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.calls IS 'Calls; corrections are not calls.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.unpriced_calls IS 'Calls without a full price (unpriced or partial), less those that got it since.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.input_tokens IS 'All input tokens, cached ones included.';

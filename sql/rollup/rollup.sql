@@ -363,7 +363,7 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.place_runs(text[], text[]) IS
     'Where runs, given with their parents, and the runs below them that are in the rollups, are among runs.';
 
-CREATE FUNCTION cost_ledger_internal.root_runs(run_ids text[]) RETURNS void
+CREATE FUNCTION cost_ledger_internal.root_runs(run_ids text[]) RETURNS text[]
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off
@@ -372,6 +372,7 @@ CREATE FUNCTION cost_ledger_internal.root_runs(run_ids text[]) RETURNS void
 AS $$
 DECLARE
     children record;
+    roots text[];
 BEGIN
     -- First, so that no plan sorts or hashes all of them with each.
     SELECT array_agg(o.run_id) AS run_ids, array_agg(o.parent_run_id) AS parents INTO children
@@ -379,16 +380,23 @@ BEGIN
         CROSS JOIN LATERAL (SELECT o.run_id, o.parent_run_id
                             FROM cost_ledger_internal.rollup_run o
                             WHERE o.run_id = u.run_id AND o.parent_run_id IS NOT NULL OFFSET 0) o;
-    UPDATE cost_ledger_internal.rollup_run r
-        SET root_run_id = p.root_run_id, depth = p.depth, is_circular = p.is_circular
-        FROM cost_ledger_internal.place_runs(children.run_ids, children.parents) p
-        WHERE r.run_id = p.run_id COLLATE "C"
-          AND (r.root_run_id, r.depth, r.is_circular) IS DISTINCT FROM (p.root_run_id, p.depth, p.is_circular);
+    WITH moved AS (
+        UPDATE cost_ledger_internal.rollup_run r
+            SET root_run_id = p.root_run_id, depth = p.depth, is_circular = p.is_circular
+            FROM (SELECT p.run_id COLLATE "C" AS run_id, p.root_run_id, p.depth, p.is_circular, o.root_run_id AS old_root_run_id
+                  FROM cost_ledger_internal.place_runs(children.run_ids, children.parents) p
+                  CROSS JOIN LATERAL (SELECT o.root_run_id FROM cost_ledger_internal.rollup_run o WHERE o.run_id = p.run_id COLLATE "C" OFFSET 0) o) p
+            WHERE r.run_id = p.run_id
+              AND (r.root_run_id, r.depth, r.is_circular) IS DISTINCT FROM (p.root_run_id, p.depth, p.is_circular)
+            RETURNING coalesce(p.old_root_run_id, r.run_id) AS old_root, coalesce(p.root_run_id, r.run_id) AS new_root
+    )
+    SELECT array_agg(DISTINCT u.run_id) INTO roots FROM moved m CROSS JOIN LATERAL unnest(ARRAY[m.old_root, m.new_root]) AS u (run_id);
+    RETURN roots;
 END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.root_runs(text[]) IS
-    'Puts runs of rollup_run that have a parent, and the runs below them, where they belong among runs.';
+    'Puts runs of rollup_run that have a parent, and the runs below them, where they belong among runs, and returns the runs at the top of those that moved, before and after.';
 
 CREATE FUNCTION cost_ledger_internal.moved_runs()
     RETURNS TABLE (run_id text, root_run_id text, depth integer, is_circular boolean)
@@ -511,18 +519,68 @@ CREATE FUNCTION cost_ledger_internal.make_run_days(days date[]) RETURNS void
 AS $$
 BEGIN
     DELETE FROM cost_ledger_internal.rollup_run_day d WHERE d.day = ANY (days);
-    INSERT INTO cost_ledger_internal.rollup_run_day (day, task_type, runs, cost, max_cost, run_cost)
-        SELECT r.started_on, (r.labels).task_type, count(*), sum(r.cost), max(r.cost), cost_ledger.summarize(r.cost)
-        FROM cost_ledger_internal.rollup_run r
-        WHERE r.started_on = ANY (days)
-        GROUP BY r.started_on, (r.labels).task_type;
+    INSERT INTO cost_ledger_internal.rollup_run_day (day, task_type, runs, cost, max_cost, run_cost, own_runs, own_cost, max_own_cost, own_run_cost)
+        SELECT u.day, u.task_type,
+               count(*) FILTER (WHERE u.is_whole), sum(u.cost) FILTER (WHERE u.is_whole), max(u.cost) FILTER (WHERE u.is_whole),
+               cost_ledger.summarize(u.cost) FILTER (WHERE u.is_whole),
+               count(*) FILTER (WHERE u.is_own), sum(u.cost) FILTER (WHERE u.is_own), max(u.cost) FILTER (WHERE u.is_own),
+               cost_ledger.summarize(u.cost) FILTER (WHERE u.is_own)
+        FROM (SELECT r.started_on AS day, (r.labels).task_type, r.cost, true AS is_own, r.root_run_id IS NULL AND t.root_run_id IS NULL AS is_whole
+              FROM cost_ledger_internal.rollup_run r
+              -- One that has calls began when its tree did.
+              LEFT JOIN (SELECT t.root_run_id, t.started_on FROM cost_ledger_internal.rollup_run_tree t WHERE t.started_on = ANY (days)) t
+                  ON t.root_run_id = r.run_id AND t.started_on = r.started_on
+              WHERE r.started_on = ANY (days)
+              UNION ALL
+              SELECT t.started_on, (t.labels).task_type, t.cost, false, true
+              FROM cost_ledger_internal.rollup_run_tree t
+              WHERE t.started_on = ANY (days)) u
+        GROUP BY u.day, u.task_type;
 END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.make_run_days(date[]) IS
-    'Makes the rows of rollup_run_day anew of the runs that began on some days.';
+    'Makes the rows of rollup_run_day anew of the runs, whole and each by itself, that began on some days.';
 
-CREATE FUNCTION cost_ledger_internal.add_calls(condition text, OUT calls bigint, OUT run_days date[], OUT child_runs text[])
+CREATE FUNCTION cost_ledger_internal.make_session_days(days date[]) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off
+    SET jit = off
+AS $$
+BEGIN
+    DELETE FROM cost_ledger_internal.rollup_session_day d WHERE d.day = ANY (days);
+    INSERT INTO cost_ledger_internal.rollup_session_day (day, sessions, cost, max_cost, session_turns, session_tokens, session_cost)
+        SELECT s.started_on, count(*), sum(s.cost), max(s.cost), cost_ledger.summarize(coalesce(s.turns, 0)),
+               cost_ledger.summarize(coalesce(s.input_tokens, 0) + coalesce(s.output_tokens, 0)), cost_ledger.summarize(s.cost)
+        FROM cost_ledger_internal.rollup_session s
+        WHERE s.started_on = ANY (days)
+        GROUP BY s.started_on;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.make_session_days(date[]) IS
+    'Makes the rows of rollup_session_day anew of the sessions that began on some days.';
+
+CREATE FUNCTION cost_ledger_internal.make_days(run_days date[], session_days date[]) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF run_days IS NOT NULL THEN
+        PERFORM cost_ledger_internal.make_run_days(ARRAY(SELECT DISTINCT d FROM unnest(run_days) d));
+    END IF;
+    IF session_days IS NOT NULL THEN
+        PERFORM cost_ledger_internal.make_session_days(ARRAY(SELECT DISTINCT d FROM unnest(session_days) d));
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.make_days(date[], date[]) IS
+    'Makes the days anew on which runs and sessions began; NULL for none.';
+
+CREATE FUNCTION cost_ledger_internal.add_calls(
+    condition text, OUT calls bigint, OUT run_days date[], OUT session_days date[], OUT run_ids text[], OUT child_runs text[])
     LANGUAGE c VOLATILE STRICT
     SET search_path = pg_catalog, pg_temp
     SET row_security = off
@@ -531,7 +589,7 @@ CREATE FUNCTION cost_ledger_internal.add_calls(condition text, OUT calls bigint,
     AS 'MODULE_PATHNAME', 'cl_add_calls';
 
 COMMENT ON FUNCTION cost_ledger_internal.add_calls(text) IS
-    'Adds the rows c of call for which a condition holds to every rollup but rollup_run_day, reading them once, and returns how many they are, the days on which their runs began, before and after, and which of those have a parent.';
+    'Adds the rows c of call for which a condition holds to every rollup but those of days of runs and sessions and of whole runs, reading them once, and returns how many they are, the days on which their runs and sessions began, before and after, these runs, and which of them they say a parent of.';
 
 CREATE FUNCTION cost_ledger_internal.consume(condition text) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
@@ -545,12 +603,7 @@ BEGIN
     IF added.calls = 0 THEN
         RETURN 0;
     END IF;
-    IF added.child_runs IS NOT NULL THEN
-        PERFORM cost_ledger_internal.root_runs(added.child_runs);
-    END IF;
-    IF added.run_days IS NOT NULL THEN
-        PERFORM cost_ledger_internal.make_run_days(ARRAY(SELECT DISTINCT d FROM unnest(added.run_days) d));
-    END IF;
+    PERFORM cost_ledger_internal.make_days(added.run_days || cost_ledger_internal.place_trees(added.run_ids, added.child_runs), added.session_days);
     -- Last, so that balances, which reserve() wants, are locked briefly.
     PERFORM cost_ledger_internal.post_spend(condition);
     RETURN added.calls;

@@ -73,7 +73,7 @@ DECLARE
                                   burn_rate_per_hour,forecast,forecast_low,forecast_high,forecast_method,no_forecast_reason,exhausted_at,days_left}';
 BEGIN
     FOR view IN SELECT v.viewname FROM (SELECT v.viewname FROM pg_views v WHERE v.schemaname = 'cost_ledger' OFFSET 0) v
-                WHERE v.viewname NOT IN ('restatement', 'rollup_status', 'job_status', 'partition_status', 'grants', 'price_list')
+                WHERE v.viewname NOT IN ('restatement', 'rollup_status', 'job_status', 'partition_status', 'grants', 'price_list', 'spend_now')
                   AND has_table_privilege(look.reader, format('cost_ledger.%I', v.viewname), 'SELECT') LOOP
         PERFORM set_config('role', look.reader, true);
         -- How deep a run is, is known when refresh() has seen it.
@@ -90,7 +90,7 @@ DECLARE
     keyed text;
 BEGIN
     -- Summaries too, to the byte.
-    FOREACH rollup IN ARRAY '{minute,hour,day,month,run,session,run_day,user_day,user_month,user_feature_month}'::text[] LOOP
+    FOREACH rollup IN ARRAY '{minute,hour,day,month,run,session,run_tree,run_day,without_run_day,session_day,user_day,user_month,user_feature_month}'::text[] LOOP
         keyed := CASE WHEN rollup IN ('minute', 'hour', 'day', 'month') THEN ' LEFT JOIN cost_ledger_internal.rollup_key k USING (key_id)' ELSE ', (SELECT) k' END;
         EXECUTE format('INSERT INTO seen
                         SELECT %L, ''inside'', %L, to_jsonb(k) || jsonb_set(to_jsonb(r), ''{labels}'', coalesce(to_jsonb(r) -> ''labels'', ''{}'') - ''call_id'' - ''later'') - ''key_id''
@@ -441,7 +441,7 @@ SELECT cost_ledger.set_retention(retain_calls => '1 month');
 SELECT partition, outcome FROM cost_ledger.apply_retention(as_of => '2024-05-15');
 SELECT count(*) AS unequal FROM cost_ledger.retention_check WHERE NOT is_equal;
 SELECT cost_ledger.void_call('long 2', 'x') IS NOT NULL AS taken_back;
-SELECT started_at, calls, cost, (SELECT d.cost FROM cost_ledger.cost_per_run_by_day d WHERE d.day = '2024-03-31') AS cost_of_day FROM cost_ledger.run_cost WHERE run_id = 'long';
+SELECT started_at, calls, cost, (SELECT d.cost FROM cost_ledger.cost_per_run_by_day d WHERE d.day = '2024-03-31') AS cost_of_day FROM cost_ledger.run WHERE run_id = 'long';
 SELECT count(*) AS differences FROM cost_ledger.check_rollups();
 SELECT count(*) AS of_dropped_calls FROM cost_ledger_internal.reversal WHERE called_at < '2024-04-01';
 \set VERBOSITY sqlstate

@@ -112,8 +112,18 @@ FROM (VALUES
     ('margin_by_feature',        '-       -       -       -       r       r       r       -       r'),
     ('most_expensive_run',       '-       -       -       -       r       r       r       -       r'),
     ('reported_cost_difference', '-       -       -       -       r       r       r       -       r'),
-    ('run_cost',                 '-       -       -       -       r       r       r       -       r'),
+    ('run',                      '-       -       -       -       r       r       r       -       r'),
+    ('run_tree',                 '-       -       -       -       r       r       r       -       r'),
+    ('run_tree_level',           '-       -       -       -       r       r       r       -       r'),
     ('week_over_week',           '-       -       -       -       r       r       r       -       r'),
+    ('session',                  '-       -       -       -       r       r       r       -       r'),
+    ('cost_per_session_by_day',  '-       -       -       -       r       r       r       -       r'),
+    ('cost_by_user',             '-       -       -       -       r       r       r       -       r'),
+    ('cost_by_user_feature',     '-       -       -       -       r       r       r       -       r'),
+    ('cost_per_user_by_plan',    '-       -       -       -       r       r       r       -       r'),
+    ('plan_price',               '-       -       -       -       r       -       -       -       r'),
+    ('spend_now',                '-       -       -       -       r       r       r       -       r'),
+    ('daily_summary',            '-       -       -       -       r       r       r       -       r'),
     ('revenue',                  '-       -       -       -       r       -       -       -       rawd'),
     ('invoice_line',             '-       -       -       -       r       -       -       -       rawd'),
     ('invoice_reconciliation',   '-       -       -       -       r       -       -       -       r'),
@@ -121,6 +131,8 @@ FROM (VALUES
     ('estimate_result',          '-       -       -       -       r       -       -       -       r'),
     ('estimate_vs_actual',       '-       -       -       -       r       -       -       -       r'),
     ('estimate_feature_cost()',  '-       -       -       -       -       -       -       -       X'),
+    ('set_plan_price()',         '-       -       -       -       -       -       -       -       X'),
+    ('drill()',                  '-       -       -       -       X       X       X       -       X'),
     ('feature_cost_sample()',    '-       -       -       -       X       -       -       -       X'),
     -- the ledger, its rollups and jobs
     ('ledger',                   '-       -       -       -       r       -       -       -       r'),
@@ -198,8 +210,8 @@ CREATE TEMP TABLE called_by_others (name text);
 INSERT INTO called_by_others VALUES
     ('caller'), ('shorten_id'), ('first_call'), ('merge_labels'),
     ('is_foreign'), ('is_consumed'), ('consumed_to'), ('unconsumed_xids'), ('unconsumed_base'), ('live_call_from'), ('key_space'), ('recorded_call'), ('is_failure'), ('is_turn'),
-    ('run_depth'), ('root_of_run'), ('is_own_scope'), ('entity_scope'), ('each_columns'), ('moved_runs'), ('unconsumed_calls'), ('seen_calls'), ('partly_consumed'), ('week_of'), ('partitions'), ('sees_all'), ('seen_teams'), ('seen_customers'), ('unpriced_reason'),
-    ('day_start'), ('budget_period'), ('find_calls'), ('unposted_spend'), ('new_refusals'), ('project_spend'), ('days_left'), ('daily_spend'), ('spend_rate'), ('budget_velocity'), ('project_labels'), ('explain_call'),
+    ('run_depth'), ('root_of_run'), ('is_own_scope'), ('entity_scope'), ('each_columns'), ('moved_runs'), ('changed_tree_runs'), ('place_in_tree'), ('first_labels'), ('unconsumed_calls'), ('seen_calls'), ('partly_consumed'), ('week_of'), ('partitions'), ('sees_all'), ('seen_teams'), ('seen_customers'), ('unpriced_reason'),
+    ('day_start'), ('budget_period'), ('find_calls'), ('drill'), ('unposted_spend'), ('new_refusals'), ('project_spend'), ('days_left'), ('daily_spend'), ('spend_rate'), ('budget_velocity'), ('project_labels'), ('explain_call'),
     ('summary_in'), ('summary_out'), ('summary_send'), ('summary_eq'), ('summary_ne'),
     ('summary_hash'), ('summary_hash_extended'), ('summary_to_bytea'), ('summary_from_bytea');
 
@@ -470,7 +482,7 @@ SELECT cost_ledger.grant_writer('regress_writer', with_returning => false);
 SELECT has_column_privilege('regress_writer', 'cost_ledger.call', 'cost', 'SELECT') AS returning;
 SELECT cost_ledger.grant_team_reader('regress_team', 'chat');
 SELECT cost_ledger.revoke_team_reader('regress_team', 'search');
-SELECT team, has_table_privilege('regress_team', 'cost_ledger.run_cost', 'SELECT') FROM cost_ledger.grants WHERE role = 'regress_team';
+SELECT team, has_table_privilege('regress_team', 'cost_ledger.run', 'SELECT') FROM cost_ledger.grants WHERE role = 'regress_team';
 SELECT cost_ledger.revoke_writer('regress_writer'), cost_ledger.revoke_writer('regress_tenant'), cost_ledger.revoke_gateway('regress_tenant'),
        cost_ledger.revoke_gateway('regress_gateway'), cost_ledger.revoke_reader('regress_reader'), cost_ledger.revoke_team_reader('regress_team'),
        cost_ledger.revoke_customer_reader('regress_customer', 'acme'), cost_ledger.revoke_operator('regress_operator');

@@ -183,9 +183,9 @@ SET session_replication_role = replica;
 INSERT INTO cost_ledger.call (called_at, recorded_at, provider, model, service_class, pricing, cost, run_id, duration_ms)
 SELECT '2026-04-02Z', now(), 'acme', 'm', 'standard', 'priced', 1, 'lasted ' || d, d FROM unnest('{-Infinity,-1e300,-1,1e300,Infinity,NaN}'::double precision[]) AS d;
 RESET session_replication_role;
-SELECT run_id, ended_at - started_at AS lasted FROM cost_ledger.run_cost WHERE run_id LIKE 'lasted%' ORDER BY run_id;
+SELECT run_id, ended_at - started_at AS lasted FROM cost_ledger.run WHERE run_id LIKE 'lasted%' ORDER BY run_id;
 CALL cost_ledger.refresh();
-SELECT run_id, ended_at - started_at AS lasted FROM cost_ledger.run_cost WHERE run_id LIKE 'lasted%' ORDER BY run_id;
+SELECT run_id, ended_at - started_at AS lasted FROM cost_ledger.run WHERE run_id LIKE 'lasted%' ORDER BY run_id;
 SELECT count(*) AS differences FROM cost_ledger.check_rollups();
 SELECT count(*) AS moved FROM cost_ledger.reattribute('{"run_id": ["lasted -Infinity", "lasted -1e+300", "lasted NaN"]}'::jsonb, '{"team": "t1"}', 'x', '2026-04-01', '2026-04-03', false);
 SELECT count(*) AS differences FROM cost_ledger.check_rollups();

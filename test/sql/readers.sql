@@ -52,7 +52,7 @@ DECLARE
     view text;
     found jsonb[];
 BEGIN
-    FOREACH view IN ARRAY '{call_detail,unpriced_call,run_cost,most_expensive_run,cost_per_run_by_day,cost_per_user_by_month,cost_by_task_type,cost_by_model,
+    FOREACH view IN ARRAY '{call_detail,unpriced_call,run,run_tree,run_tree_level,most_expensive_run,cost_per_run_by_day,cost_per_user_by_month,cost_by_task_type,cost_by_model,
                             cost_by_operation,cache_hit_by_feature,week_over_week,chargeback_by_month,margin_by_feature,reported_cost_difference,rerate_batch_summary}'::text[] LOOP
         PERFORM set_config('role', as_role, true);
         EXECUTE format('SELECT array_agg(to_jsonb(v) - ''{call_id,recorded_at,recorded_xid,price_id,corrects,created_at,depth,root_run_id,tags,row_key}''::text[]) FROM cost_ledger.%I v', view) INTO found;
@@ -220,7 +220,7 @@ BEGIN
 END
 $$;
 SELECT count(*) > 0 AS calls FROM cost_ledger.call_detail WHERE pg_temp.tell(team);
-SELECT count(*) > 0 AS runs FROM cost_ledger.run_cost WHERE pg_temp.tell(team);
+SELECT count(*) > 0 AS runs FROM cost_ledger.run WHERE pg_temp.tell(team);
 SELECT count(*) > 0 AS months FROM cost_ledger.chargeback_by_month WHERE pg_temp.tell(team);
 SELECT count(*) > 0 AS unpriced FROM cost_ledger.unpriced_call WHERE pg_temp.tell(team);
 SELECT count(*) > 0 AS budgets FROM cost_ledger.budget_status WHERE pg_temp.tell(scope::jsonb ->> 'team');
@@ -237,7 +237,7 @@ END
 $$;
 SELECT pg_temp.plan('SELECT * FROM cost_ledger.call_detail') ~ 'team-[bc]' AS names_others;
 -- a join, a subquery or a role that is taken for a moment changes nothing
-SELECT count(*) FROM cost_ledger.chargeback_by_month c JOIN cost_ledger.run_cost r ON r.team = c.team WHERE c.team <> 'team-a';
+SELECT count(*) FROM cost_ledger.chargeback_by_month c JOIN cost_ledger.run r ON r.team = c.team WHERE c.team <> 'team-a';
 SELECT count(*) FROM (SELECT * FROM cost_ledger.call_detail OFFSET 0) c WHERE c.team <> 'team-a';
 -- tables, what is internal, and what is behind the views by another way
 \set VERBOSITY sqlstate
@@ -248,7 +248,7 @@ SELECT count(*) FROM cost_ledger_internal.unposted_spend();
 SELECT count(*) FROM cost_ledger_internal.spend_rate(now(), true, '{}', '{}');
 \set VERBOSITY default
 -- how deep a run is is no secret, nor what its parent is called
-SELECT run_id, parent_run_id, depth FROM cost_ledger.run_cost WHERE run_id = 'r6';
+SELECT run_id, parent_run_id, depth FROM cost_ledger.run WHERE run_id = 'r6';
 
 -- the answer is that of the role that asks, also in one transaction and of one plan
 RESET ROLE;
@@ -295,7 +295,7 @@ SET ROLE regress_everything;
 SELECT count(DISTINCT team) AS teams FROM cost_ledger.call;
 SELECT count(*) FROM cost_ledger.chargeback_by_month;
 \set VERBOSITY sqlstate
-SELECT count(*) FROM cost_ledger.run_cost;
+SELECT count(*) FROM cost_ledger.run;
 SELECT count(*) FROM cost_ledger.call_detail;
 SELECT count(*) FROM cost_ledger.budget_status;
 SELECT count(*) FROM cost_ledger.spend_rate();

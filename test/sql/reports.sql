@@ -10,7 +10,7 @@ SELECT * FROM cost_ledger.create_partitions('2025-10-02', '2025-11-02');
 
 -- An empty ledger has empty reports.
 SELECT (SELECT count(*) FROM cost_ledger.chargeback_by_month) + (SELECT count(*) FROM cost_ledger.margin_by_feature)
-     + (SELECT count(*) FROM cost_ledger.week_over_week) + (SELECT count(*) FROM cost_ledger.run_cost)
+     + (SELECT count(*) FROM cost_ledger.week_over_week) + (SELECT count(*) FROM cost_ledger.run)
      + (SELECT count(*) FROM cost_ledger.cost_per_run_by_day) + (SELECT count(*) FROM cost_ledger.cost_per_user_by_month)
      + (SELECT count(*) FROM cost_ledger.cost_by_task_type) + (SELECT count(*) FROM cost_ledger.most_expensive_run)
      + (SELECT count(*) FROM cost_ledger.cost_by_model) + (SELECT count(*) FROM cost_ledger.cost_by_operation)
@@ -123,10 +123,10 @@ ROLLBACK;
 
 -- Runs.
 SELECT run_id, parent_run_id AS parent, started_at, ended_at, duration_ms, calls, retries, fallbacks AS fb, failed_calls AS failed, unpriced_calls AS unpriced, tool_calls AS tools, cost
-    FROM cost_ledger.run_cost WHERE run_id LIKE 'r%' ORDER BY run_id;
+    FROM cost_ledger.run WHERE run_id LIKE 'r%' ORDER BY run_id;
 SELECT run_id, input_tokens AS input, cache_read_tokens AS read, cache_write_tokens AS write, output_tokens AS output,
        team, feature, customer, task_type, user_id, agent, session_id, environment, trace_url
-    FROM cost_ledger.run_cost WHERE run_id IN ('r2', 'r4', 'r8') ORDER BY run_id;
+    FROM cost_ledger.run WHERE run_id IN ('r2', 'r4', 'r8') ORDER BY run_id;
 -- 4 Nov: 15, 15, 60.  3 Dec: (18 + 2 + 40) / 20 = 3, and 19 of 20 cost at most 2.
 -- 1 Nov: one run, its cost not known; and a call without a run, free.
 SELECT * FROM cost_ledger.cost_per_run_by_day WHERE day <= '2025-12-31' ORDER BY day;
@@ -231,7 +231,7 @@ SELECT report, total - (SELECT sum(c.cost) FROM cost_ledger.call c) AS differenc
     FROM (SELECT 'chargeback_by_month' AS report, sum(cost) AS total FROM cost_ledger.chargeback_by_month
           UNION ALL SELECT 'chargeback_by_month, parts', sum(coalesce(rated_cost, 0) + coalesce(adjustment_cost, 0)) FROM cost_ledger.chargeback_by_month
           UNION ALL SELECT 'margin_by_feature', sum(cost) FROM cost_ledger.margin_by_feature
-          UNION ALL SELECT 'run_cost + calls without run', sum(cost) + (SELECT sum(c.cost) FROM cost_ledger.call c WHERE c.run_id IS NULL) FROM cost_ledger.run_cost
+          UNION ALL SELECT 'run + calls without run', sum(cost) + (SELECT sum(c.cost) FROM cost_ledger.call c WHERE c.run_id IS NULL) FROM cost_ledger.run
           UNION ALL SELECT 'cost_per_run_by_day', sum(coalesce(cost, 0) + coalesce(cost_without_run, 0)) FROM cost_ledger.cost_per_run_by_day
           UNION ALL SELECT 'cost_per_user_by_month', sum(coalesce(cost, 0) + coalesce(cost_without_user, 0)) FROM cost_ledger.cost_per_user_by_month
           UNION ALL SELECT 'cost_by_task_type', sum(cost) FROM cost_ledger.cost_by_task_type
@@ -241,7 +241,7 @@ SELECT report, total - (SELECT sum(c.cost) FROM cost_ledger.call c) AS differenc
 SELECT report, calls - (SELECT count(*) FROM cost_ledger.call c WHERE c.corrects IS NULL) AS difference
     FROM (SELECT 'chargeback_by_month' AS report, sum(calls) AS calls FROM cost_ledger.chargeback_by_month
           UNION ALL SELECT 'margin_by_feature', sum(calls) FROM cost_ledger.margin_by_feature
-          UNION ALL SELECT 'run_cost + calls without run', sum(calls) + (SELECT count(*) FROM cost_ledger.call c WHERE c.corrects IS NULL AND c.run_id IS NULL) FROM cost_ledger.run_cost
+          UNION ALL SELECT 'run + calls without run', sum(calls) + (SELECT count(*) FROM cost_ledger.call c WHERE c.corrects IS NULL AND c.run_id IS NULL) FROM cost_ledger.run
           UNION ALL SELECT 'cost_by_task_type', sum(calls) FROM cost_ledger.cost_by_task_type
           UNION ALL SELECT 'cost_by_model', sum(calls) FROM cost_ledger.cost_by_model
           UNION ALL SELECT 'cost_by_operation', sum(calls) FROM cost_ledger.cost_by_operation
@@ -290,8 +290,8 @@ INSERT INTO report_check VALUES ('previous_week',
     'SELECT label, value, is_allocated, week, previous_cost FROM cost_ledger.week_over_week WHERE previous_cost <> 0',
     'SELECT label, value, is_allocated, week + 7, cost FROM cost_ledger.week_over_week
      WHERE cost <> 0 AND week + 14 <= date_trunc(''week'', now() AT TIME ZONE ''Europe/Berlin'')');
-INSERT INTO report_check VALUES ('run_cost',
-    'SELECT run_id, started_at, calls, cost, team, feature, task_type, user_id FROM cost_ledger.run_cost',
+INSERT INTO report_check VALUES ('run',
+    'SELECT run_id, started_at, calls, cost, team, feature, task_type, user_id FROM cost_ledger.run',
     'SELECT run_id, started_at, calls, cost,
             (SELECT k.team FROM local_call k WHERE k.run_id = r.run_id AND k.team IS NOT NULL ORDER BY called_at, call_id LIMIT 1),
             (SELECT k.feature FROM local_call k WHERE k.run_id = r.run_id AND k.feature IS NOT NULL ORDER BY called_at, call_id LIMIT 1),
@@ -347,7 +347,7 @@ SELECT r.relname, a.attname AS without_comment
     ORDER BY r.relname, a.attnum;
 SELECT r.relname, a.attname, format_type(a.atttypid, a.atttypmod) AS not_for_every_tool
     FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0
-    WHERE r.relkind = 'v' AND r.relname NOT IN ('call_detail', 'seen_call', 'granted_role', 'call_measure', 'consumed_measure', 'unconsumed_measure', 'visible_measure', 'live_call', 'live_call_by_id', 'live_run_day')
+    WHERE r.relkind = 'v' AND r.relname NOT IN ('call_detail', 'seen_call', 'granted_role', 'call_measure', 'consumed_measure', 'unconsumed_measure', 'visible_measure', 'live_call', 'live_call_by_id', 'live_run', 'live_run_day', 'live_run_tree', 'live_dear_run_tree', 'changed_run_tree', 'stored_run_tree', 'live_session_day', 'live_without_run_day')
       AND a.atttypid NOT IN ('text'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'double precision'::regtype,
                              'timestamptz'::regtype, 'date'::regtype, 'boolean'::regtype)
     ORDER BY r.relname, a.attnum;

@@ -48,7 +48,7 @@ SELECT * FROM cost_ledger_internal.rollup_run ORDER BY run_id;
 SELECT * FROM cost_ledger_internal.rollup_session ORDER BY session_id;
 \x
 SELECT day, runs, cost, max_cost, cost_ledger.num_values(run_cost) AS priced, cost_ledger.maximum(run_cost) FROM cost_ledger_internal.rollup_run_day ORDER BY day;
-SELECT run_id, depth, turns, retries, tool_calls, cost FROM cost_ledger.run_cost ORDER BY run_id;
+SELECT run_id, depth, turns, retries, tool_calls, cost FROM cost_ledger.run ORDER BY run_id;
 -- minutes are kept for two days
 SELECT count(*) FROM cost_ledger_internal.rollup_minute;
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) VALUES (now() - interval '1 minute', 'acme', 'm', 17), (now() - interval '50 hours', 'acme', 'm', 19);
@@ -68,7 +68,7 @@ SELECT cost_ledger.correct_call(c.called_at, c.call_id, '{"input_tokens": 5}', '
 FROM cost_ledger.call c WHERE c.run_id = 'r1' AND c.operation = 'retry';
 SELECT cost_ledger.set_price('acme', 'x', '{"input_tokens": 3000000}', '2025-01-01') > 0 AS is_set;
 SELECT call_id, change FROM cost_ledger.rerate('2026-03-01', '2026-05-01', dry_run => false, reason => 'x has a price');
-SELECT run_id, calls, unpriced_calls, cost, adjustment_cost FROM cost_ledger.run_cost ORDER BY run_id;
+SELECT run_id, calls, unpriced_calls, cost, adjustment_cost FROM cost_ledger.run ORDER BY run_id;
 CALL cost_ledger.refresh();
 SELECT run_id, calls, unpriced_calls, cost, adjustment_cost FROM cost_ledger_internal.rollup_run ORDER BY run_id;
 SELECT d.day, d.calls, d.priced_calls, d.unpriced_calls, d.corrections, d.cost, d.adjustment_cost, cost_ledger.num_values(d.call_cost) AS values, cost_ledger.total(d.call_cost) AS first_priced
@@ -92,9 +92,9 @@ INSERT INTO cost_ledger.call (provider, model, input_tokens, output_cost) VALUES
 -- a call that came late, before all others of its run
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, user_id, session_id, run_id, agent)
     VALUES ('2026-03-05 00:00Z', 'acme', 'm', 1000, NULL, NULL, 's0', 'r1', 'planner');
-SELECT run_id, started_at, team, user_id, session_id, agent, trace_url, cost FROM cost_ledger.run_cost WHERE run_id = 'r1';
+SELECT run_id, started_at, team, user_id, session_id, agent, trace_url, cost FROM cost_ledger.run WHERE run_id = 'r1';
 CALL cost_ledger.refresh();
-SELECT run_id, started_at, team, user_id, session_id, agent, trace_url, cost FROM cost_ledger.run_cost WHERE run_id = 'r1';
+SELECT run_id, started_at, team, user_id, session_id, agent, trace_url, cost FROM cost_ledger.run WHERE run_id = 'r1';
 SELECT (r.labels).* FROM cost_ledger_internal.rollup_run r WHERE run_id = 'r1';
 SELECT count(*) FROM cost_ledger.check_rollups();
 
@@ -155,7 +155,7 @@ DELETE FROM cost_ledger.budget WHERE name = 'partly';
 
 -- where a run is among runs: a parent that comes late moves all below it, and a
 -- circle ends at its smallest run, before refresh() and after
-CREATE VIEW pg_temp.tree AS SELECT run_id, parent_run_id, root_run_id, depth, is_circular FROM cost_ledger.run_cost WHERE run_id LIKE 't-%' ORDER BY run_id;
+CREATE VIEW pg_temp.tree AS SELECT run_id, parent_run_id, root_run_id, depth, is_circular FROM cost_ledger.run WHERE run_id LIKE 't-%' ORDER BY run_id;
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, run_id, parent_run_id)
     VALUES ('2026-04-02', 'acme', 'm', 1, 't-3', 't-2'), ('2026-04-02', 'acme', 'm', 1, 't-4', 't-3'), ('2026-04-02', 'acme', 'm', 1, 't-2', NULL);
 SELECT * FROM pg_temp.tree;
@@ -178,7 +178,7 @@ SELECT cost_ledger.rebuild_rollups();
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, run_id, parent_run_id)
     SELECT '2026-04-02', 'acme', 'm', 1, 'u-' || i, 'u-' || (i + 1) % 1000 FROM generate_series(0, 999) i;
 CALL cost_ledger.refresh();
-SELECT count(*) AS runs, count(*) FILTER (WHERE is_circular) AS circular, max(depth), count(DISTINCT root_run_id) AS roots FROM cost_ledger.run_cost WHERE run_id LIKE 'u-%';
+SELECT count(*) AS runs, count(*) FILTER (WHERE is_circular) AS circular, max(depth), count(DISTINCT root_run_id) AS roots FROM cost_ledger.run WHERE run_id LIKE 'u-%';
 DROP VIEW pg_temp.tree;
 
 -- one wrong row in each rollup is found, and put right
@@ -281,7 +281,7 @@ INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, run_id, 
 SET ROLE cost_ledger_test_reader;
 SELECT unconsumed_rows FROM cost_ledger.rollup_status;
 SELECT sum(cost) - :before AS more FROM cost_ledger.chargeback_by_month;
-SELECT depth FROM cost_ledger.run_cost WHERE run_id = 'r2';
+SELECT depth FROM cost_ledger.run WHERE run_id = 'r2';
 SELECT cost_ledger.rebuild_rollups();
 CALL cost_ledger.refresh();
 RESET ROLE;

@@ -51,8 +51,8 @@ JOIN (VALUES ('(.*_)?(calls|turns|retries|fallbacks|runs|users|corrections)|(.*_
              ('currency|row_key|label|time_zone|entity', 'text'))
      AS w (word, type) ON c.name ~ ('^(' || w.word || ')$') AND c.type <> w.type
 WHERE c.kind IN ('view', 'result')
-  -- An estimate counts on a number of users that need not be whole; has_rows is no number.
-  AND c.name NOT IN ('estimated_users', 'has_rows')
+  -- An estimate counts on a number of users that need not be whole, as a quantile is; has_rows is no number.
+  AND c.name NOT IN ('estimated_users', 'has_rows') AND c.name !~ '^p[0-9]+_'
   -- Those of call are as clients send them.
   AND c.object <> 'call_detail'
 ORDER BY 1, 2;
@@ -88,9 +88,9 @@ SELECT object AS other_placeholder FROM report WHERE definition ~ '\((untyped|un
 SELECT cost_ledger.create_partitions('2025-10-01', '2026-03-01') \g /dev/null
 SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 1}', '2025-01-01') > 0 AS priced,
        cost_ledger.set_budget('each', '{}', 'month', 10, each_of => 'team') > 0 AS has_budget;
-INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, feature, task_type, operation, user_id, run_id, reported_cost)
-    SELECT at + n * interval '30 minutes', 'p', model, 1000000, team, team, team, operation, 'u' || n, 'r' || n || model || team, 1
-    FROM (VALUES (timestamptz '2025-11-02 03:30Z'), ('2026-01-31 23:30Z'), (now() - interval '8 days'), (now() - interval '1 day')) AS t (at)
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, feature, task_type, operation, user_id, run_id, session_id, reported_cost)
+    SELECT at + n * interval '30 minutes', 'p', model, 1000000, team, team, team, operation, 'u' || n, 'r' || n || model || team, 's' || n, 1
+    FROM (VALUES (timestamptz '2025-11-02 03:30Z'), ('2026-01-31 23:30Z'), (now() - interval '8 days'), (now() - interval '1 day'), (now() - interval '121 minutes')) AS t (at)
     CROSS JOIN generate_series(1, 4) AS n
     CROSS JOIN (VALUES ('m'), ('none')) AS m (model)
     CROSS JOIN (VALUES (NULL), ('(unallocated)'), ('a","b'), ('a')) AS l (team)

@@ -16,17 +16,17 @@ SELECT 'openai', 'm', 1, format('%s %s', n, o), format('%s %s', n, o), 'operatio
 FROM unnest('{primary,subagent,chat,text_completion,Agent,retrying,NULL,"",retry,RETRY,fallback,Fallback,eval,judge,Judge,embedding,embeddings,rerank,moderation,background,routing}'::text[]) WITH ORDINALITY AS u (o, n);
 
 CREATE FUNCTION pg_temp.report() RETURNS TABLE (question text, answer text) LANGUAGE sql AS $$
-    SELECT 'not failed', string_agg(run_id, ', ' ORDER BY split_part(run_id, ' ', 1)::integer) FROM cost_ledger.run_cost WHERE feature = 'status' AND failed_calls = 0
-    UNION ALL SELECT 'failed', string_agg(run_id, ', ' ORDER BY split_part(run_id, ' ', 1)::integer) FROM cost_ledger.run_cost WHERE failed_calls = 1
-    UNION ALL SELECT 'no turns', string_agg(run_id, ', ' ORDER BY split_part(run_id, ' ', 1)::integer) FROM cost_ledger.run_cost WHERE turns = 0
-    UNION ALL SELECT 'turns', string_agg(run_id, ', ' ORDER BY split_part(run_id, ' ', 1)::integer) FROM cost_ledger.run_cost WHERE feature = 'operation' AND turns = 1
-    UNION ALL SELECT 'retries', string_agg(run_id, ', ' ORDER BY split_part(run_id, ' ', 1)::integer) FROM cost_ledger.run_cost WHERE retries = 1
-    UNION ALL SELECT 'fallbacks', string_agg(run_id, ', ' ORDER BY split_part(run_id, ' ', 1)::integer) FROM cost_ledger.run_cost WHERE fallbacks = 1
+    SELECT 'not failed', string_agg(run_id, ', ' ORDER BY split_part(run_id, ' ', 1)::integer) FROM cost_ledger.run WHERE feature = 'status' AND failed_calls = 0
+    UNION ALL SELECT 'failed', string_agg(run_id, ', ' ORDER BY split_part(run_id, ' ', 1)::integer) FROM cost_ledger.run WHERE failed_calls = 1
+    UNION ALL SELECT 'no turns', string_agg(run_id, ', ' ORDER BY split_part(run_id, ' ', 1)::integer) FROM cost_ledger.run WHERE turns = 0
+    UNION ALL SELECT 'turns', string_agg(run_id, ', ' ORDER BY split_part(run_id, ' ', 1)::integer) FROM cost_ledger.run WHERE feature = 'operation' AND turns = 1
+    UNION ALL SELECT 'retries', string_agg(run_id, ', ' ORDER BY split_part(run_id, ' ', 1)::integer) FROM cost_ledger.run WHERE retries = 1
+    UNION ALL SELECT 'fallbacks', string_agg(run_id, ', ' ORDER BY split_part(run_id, ' ', 1)::integer) FROM cost_ledger.run WHERE fallbacks = 1
     UNION ALL SELECT 'in reports of runs and sessions otherwise', count(*)::text
-        FROM cost_ledger.run_cost r JOIN cost_ledger_internal.live_session s ON s.session_id = r.run_id
+        FROM cost_ledger.run r JOIN cost_ledger_internal.live_session s ON s.session_id = r.run_id
         WHERE (r.failed_calls, r.turns, r.retries, r.fallbacks) IS DISTINCT FROM (s.failed_calls, s.turns, s.retries, s.fallbacks)
     UNION ALL SELECT 'in chargeback otherwise', count(*)::text
-        FROM cost_ledger.chargeback_by_month c JOIN cost_ledger.run_cost r ON r.run_id = c.team WHERE c.failed_calls <> r.failed_calls
+        FROM cost_ledger.chargeback_by_month c JOIN cost_ledger.run r ON r.run_id = c.team WHERE c.failed_calls <> r.failed_calls
     UNION ALL SELECT 'failed by month, model, operation', concat_ws(', ', (SELECT sum(failed_calls) FROM cost_ledger.chargeback_by_month), (SELECT sum(failed_calls) FROM cost_ledger.cost_by_model), (SELECT sum(failed_calls) FROM cost_ledger.cost_by_operation))
     UNION ALL SELECT 'retries by hour', sum(retries)::text FROM cost_ledger_internal.live_hour
 $$;

@@ -130,7 +130,7 @@ foreach my $report (
 	is($node->safe_psql('postgres', "SELECT trim_scale($sum) FROM cost_ledger.$view"),
 		$whole, "$view adds up to the whole cost");
 }
-is( $node->safe_psql('postgres', 'SELECT trim_scale(sum(cost)), count(*) FROM cost_ledger.run_cost'),
+is( $node->safe_psql('postgres', 'SELECT trim_scale(sum(cost)), count(*) FROM cost_ledger.run'),
 	"$total{chat}[4]|$total{chat}[5]",
 	'runs are the conversations of the Mooncake trace');
 is( $node->safe_psql('postgres', q{
