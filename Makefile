@@ -74,6 +74,8 @@ PIECES = \
 	sql/call/explain.sql \
 	sql/report/estimate.sql \
 	sql/report/spend_rate.sql \
+	sql/report/tier.sql \
+	sql/report/cube.sql \
 	sql/budget/budget.sql \
 	sql/budget/forecast.sql \
 	sql/budget/velocity.sql \
@@ -100,8 +102,12 @@ LEDGER = \
 	sql/rollup/live.ledger.sql \
 	sql/budget/budget.ledger.sql \
 	sql/alert/alert.ledger.sql \
+	sql/report/tier.ledger.sql \
+	sql/report/cube.ledger.sql \
+	sql/report/label.ledger.sql \
 	sql/report/report.ledger.sql \
 	sql/report/chargeback.ledger.sql \
+	sql/report/customer.ledger.sql \
 	sql/report/invoice.ledger.sql \
 	sql/report/estimate.ledger.sql \
 	sql/alert/signal.ledger.sql \
