@@ -100,6 +100,7 @@ LEDGER = \
 	sql/call/rerate.ledger.sql \
 	sql/call/reattribute.ledger.sql \
 	sql/rollup/live.ledger.sql \
+	sql/rollup/cube.ledger.sql \
 	sql/budget/budget.ledger.sql \
 	sql/alert/alert.ledger.sql \
 	sql/report/tier.ledger.sql \

@@ -131,9 +131,7 @@ FROM (
         SELECT date_trunc('hour', g.hour, l.time_zone), NULL, 0, 0, 0, 0, NULL
         FROM cost_ledger.ledger l
         CROSS JOIN LATERAL generate_series(
-            CASE WHEN (SELECT cost_ledger_internal.sees_all())
-                 THEN least((SELECT min(r.hour) FROM cost_ledger_internal.rollup_hour r), (SELECT min(f.hour) FROM cost_ledger_internal.fresh_hour f))
-                 ELSE (SELECT min(h.hour) FROM cost_ledger_internal.live_hour h) END,
+            (SELECT f.hour FROM cost_ledger_internal.first_hour f),
             -- Half an hour is the least by which clocks are set.
             now(), interval '30 minutes') AS g (hour)) h
     GROUP BY h.hour) c

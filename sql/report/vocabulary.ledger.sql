@@ -60,7 +60,7 @@ BEGIN
                      ('avoided_cost', 'What answers from the application''s own cache would have cost; NULL where that is not known of any.'),
                      ('cost_without_run', 'The part of cost whose calls have no run_id; NULL where there is none.'),
                      ('score', 'Sum of the scores of scored_calls; NULL where no call has one.'),
-                     ('call_cost', 'Summary of the cost of each call that has one, as first priced: p95(merge(call_cost)) of any rows together. As json, its figures.'),
+                     ('call_cost_summary', 'Summary of the cost of each call that has one, as first priced: p95(merge(call_cost_summary)) of any rows together. As json, its figures.'),
                      ('mean_cost_per_call', 'cost divided by the number of calls that have a price (per request); NULL without any.'),
                      ('mean_cost_per_accepted_call', 'cost, of all calls, divided by accepted_calls: what an accepted outcome costs; NULL without any.'),
                      ('share', 'cost as a fraction of the period''s cost; NULL where that is 0 or unknown.'),
@@ -68,19 +68,6 @@ BEGIN
         JOIN pg_attribute a ON a.attname = w.name AND a.attnum > 0
         JOIN pg_class v ON v.oid = a.attrelid AND v.relnamespace = 'cost_ledger'::regnamespace AND v.relkind = 'v'
         WHERE col_description(a.attrelid, a.attnum) IS NULL
-    LOOP
-        EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', c.view, c.attname, c.description);
-    END LOOP;
-    -- Parts of the cube, as its rollups say it.
-    FOR c IN
-        SELECT DISTINCT ON (v.attrelid, v.attname) v.attrelid::regclass AS view, v.attname, col_description(t.attrelid, t.attnum) AS description
-        FROM pg_attribute v
-        JOIN pg_class w ON w.oid = v.attrelid AND w.relnamespace = 'cost_ledger_internal'::regnamespace AND w.relname ~ '^(fresh|cube)_(hour|day|month)$'
-        JOIN pg_attribute t ON t.attname = v.attname
-                           AND t.attrelid IN (('cost_ledger_internal.rollup_' || substring(w.relname FROM '_(.*)$'))::regclass, 'cost_ledger_internal.rollup_key'::regclass,
-                                              'cost_ledger.cost_by_month'::regclass)
-        WHERE v.attnum > 0
-        ORDER BY v.attrelid, v.attname, t.attrelid = 'cost_ledger.cost_by_month'::regclass
     LOOP
         EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', c.view, c.attname, c.description);
     END LOOP;

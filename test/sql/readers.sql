@@ -53,9 +53,14 @@ DECLARE
     found jsonb[];
 BEGIN
     FOREACH view IN ARRAY '{call_detail,unpriced_call,run_cost,most_expensive_run,cost_per_run_by_day,cost_per_user_by_month,cost_by_task_type,cost_by_model,
-                            cost_by_operation,cache_hit_by_feature,week_over_week,chargeback_by_month,margin_by_feature,reported_cost_difference,rerate_batch_summary}'::text[] LOOP
+                            cost_by_operation,cache_hit_by_feature,week_over_week,chargeback_by_month,margin_by_feature,reported_cost_difference,rerate_batch_summary,
+                            cost_by_hour,cost_by_day,cost_by_month,cost_by_label,cost_by_customer,margin_by_customer,cost_chart_by_day,cost_chart_by_hour}'::text[] LOOP
         PERFORM set_config('role', as_role, true);
         EXECUTE format('SELECT array_agg(to_jsonb(v) - ''{call_id,recorded_at,recorded_xid,price_id,corrects,created_at,depth,root_run_id,tags,row_key}''::text[]) FROM cost_ledger.%I v', view) INTO found;
+        -- Of some labels there are no days and weeks by team and customer.
+        IF view IN ('week_over_week', 'cost_chart_by_day') THEN
+            found := ARRAY(SELECT f FROM unnest(found) AS f WHERE f ->> 'label' <> ALL ('{agent,step,tool,api_key,cohort}'));
+        END IF;
         PERFORM set_config('role', 'none', true);
         INSERT INTO seen SELECT look.state, look.reader, look.view, f FROM (SELECT view) AS look (view), unnest(found) AS f;
     END LOOP;

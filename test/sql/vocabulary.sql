@@ -127,7 +127,7 @@ SET TIME ZONE 'UTC';
 SELECT day, starts_at, ends_at, is_complete FROM cost_ledger.cost_per_run_by_day WHERE day BETWEEN '2025-11-01' AND '2025-11-03' ORDER BY day;
 SELECT DISTINCT month, starts_at, ends_at, is_complete FROM cost_ledger.chargeback_by_month WHERE month >= '2025-01-01' AND month <= '2026-01-01' ORDER BY month;
 SELECT bool_and(NOT is_complete) AS runs_still FROM cost_ledger.chargeback_by_month WHERE ends_at > now();
-SELECT bool_and(is_complete) AND count(*) > 0 AS complete, bool_and(ends_at - starts_at BETWEEN interval '167 hours' AND interval '169 hours') AS weeks FROM cost_ledger.week_over_week;
+SELECT bool_and(is_complete = (ends_at <= now())) AND count(*) > 0 AS marked, bool_and(ends_at - starts_at BETWEEN interval '167 hours' AND interval '169 hours') AS weeks FROM cost_ledger.week_over_week;
 SELECT count(*) FROM cost_ledger.call c
 WHERE NOT EXISTS (SELECT FROM cost_ledger.cost_by_model m
                   WHERE m.model = c.model AND m.currency = 'USD' AND c.called_at >= m.starts_at AND c.called_at < m.ends_at
