@@ -75,7 +75,6 @@ PIECES = \
 	sql/report/estimate.sql \
 	sql/report/spend_rate.sql \
 	sql/report/tier.sql \
-	sql/report/cube.sql \
 	sql/budget/budget.sql \
 	sql/budget/forecast.sql \
 	sql/budget/velocity.sql \

@@ -87,6 +87,7 @@ GRANT EXECUTE ON FUNCTION
     cost_ledger_internal.seen_calls,
     cost_ledger_internal.model_tiers,
     cost_ledger_internal.labels_fingerprint,
+    cost_ledger_internal.hour_start,
     cost_ledger_internal.hour_end,
     cost_ledger_internal.partitions,
     cost_ledger_internal.is_consumed,

@@ -128,7 +128,7 @@ FROM (
         SELECT h.hour, h.status, h.calls, h.unpriced_calls, h.input_tokens, h.output_tokens, h.cost
         FROM cost_ledger_internal.live_hour h
         UNION ALL
-        SELECT date_trunc('hour', g.hour, l.time_zone), NULL, 0, 0, 0, 0, NULL
+        SELECT cost_ledger_internal.hour_start(g.hour, l.time_zone), NULL, 0, 0, 0, 0, NULL
         FROM cost_ledger.ledger l
         CROSS JOIN LATERAL generate_series(
             (SELECT f.hour FROM cost_ledger_internal.first_hour f),

@@ -50,7 +50,8 @@ AS $$
                               'key_id', k.key_id),
            jsonb_strip_nulls(to_jsonb(e)) - '{bucket,team,feature,customer,flow,task_type,environment,provider,model,service_class,operation,status,served_from}'::text[]
     FROM (
-        SELECT date_trunc(unit, m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS bucket,
+        SELECT CASE unit WHEN 'hour' THEN cost_ledger_internal.hour_start(m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l))
+                         ELSE date_trunc(unit, m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)) END AS bucket,
                m.team, m.feature, m.customer, m.flow, m.task_type, m.environment, m.provider, m.model, m.service_class, m.operation, m.status,
                m.served_from,
                sum(m.calls) AS calls, nullif(sum(m.priced_calls), 0) AS priced_calls, nullif(sum(m.unpriced_calls), 0) AS unpriced_calls,
@@ -63,7 +64,7 @@ AS $$
                sum(m.cache_write_cost) AS cache_write_cost, sum(m.output_cost) AS output_cost, sum(m.other_cost) AS other_cost,
                sum(m.adjustment_cost) AS adjustment_cost, sum(m.reported_cost) AS reported_cost, sum(m.cost_without_run) AS cost_without_run,
                sum(m.avoided_cost) AS avoided_cost, sum(m.score) AS score,
-               cost_ledger.summarize(m.call_cost) AS call_cost
+               cost_ledger.summarize(m.call_cost)::text AS call_cost
         FROM cost_ledger_internal.consumed_measure m
         WHERE m.called_at >= lower(wanted) AND m.called_at < coalesce(upper(wanted), 'infinity')
         GROUP BY 1, m.team, m.feature, m.customer, m.flow, m.task_type, m.environment, m.provider, m.model, m.service_class, m.operation, m.status,
@@ -384,7 +385,7 @@ AS $$
     SELECT jsonb_build_object('day', e.day, 'task_type', e.task_type), jsonb_strip_nulls(to_jsonb(e)) - '{day,task_type}'::text[]
     FROM (
         SELECT r.started_on AS day, (r.labels).task_type,
-               count(*) AS runs, sum(r.cost) AS cost, max(r.cost) AS max_cost, cost_ledger.summarize(r.cost) AS run_cost
+               count(*) AS runs, sum(r.cost) AS cost, max(r.cost) AS max_cost, cost_ledger.summarize(r.cost)::text AS run_cost
         FROM cost_ledger_internal.rollup_run r
         WHERE r.started_on >= (lower(wanted) AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date
           AND r.started_on < coalesce((upper(wanted) AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date, 'infinity')
@@ -424,12 +425,13 @@ CREATE FUNCTION cost_ledger_internal.stored_rows(rollup text, wanted tstzrange, 
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
+    -- Summaries as the text that is read back; as JSON they are figures.
     WITH zone AS (SELECT l.time_zone FROM cost_ledger.ledger l)
     SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_minute r WHERE rollup = 'minute' AND r.minute <@ wanted AND r.minute <@ kept
-    UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_hour r WHERE rollup = 'hour' AND r.hour <@ wanted AND r.hour <@ kept
-    UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_day r, zone WHERE rollup = 'day' AND r.day::timestamp AT TIME ZONE zone.time_zone <@ wanted
+    UNION ALL SELECT to_jsonb(r) || jsonb_build_object('call_cost', r.call_cost::text), r.ctid FROM cost_ledger_internal.rollup_hour r WHERE rollup = 'hour' AND r.hour <@ wanted AND r.hour <@ kept
+    UNION ALL SELECT to_jsonb(r) || jsonb_build_object('call_cost', r.call_cost::text), r.ctid FROM cost_ledger_internal.rollup_day r, zone WHERE rollup = 'day' AND r.day::timestamp AT TIME ZONE zone.time_zone <@ wanted
         AND r.day::timestamp AT TIME ZONE zone.time_zone <@ kept
-    UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_month r, zone WHERE rollup = 'month' AND r.month::timestamp AT TIME ZONE zone.time_zone <@ wanted
+    UNION ALL SELECT to_jsonb(r) || jsonb_build_object('call_cost', r.call_cost::text), r.ctid FROM cost_ledger_internal.rollup_month r, zone WHERE rollup = 'month' AND r.month::timestamp AT TIME ZONE zone.time_zone <@ wanted
         AND r.month::timestamp AT TIME ZONE zone.time_zone <@ kept
     UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_total_day r, zone WHERE rollup = 'total_day' AND r.day::timestamp AT TIME ZONE zone.time_zone <@ wanted
         AND r.day::timestamp AT TIME ZONE zone.time_zone <@ kept
@@ -443,7 +445,7 @@ AS $$
         AND r.month::timestamp AT TIME ZONE zone.time_zone <@ kept
     UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_user_feature_month r, zone WHERE rollup = 'user_feature_month' AND r.month::timestamp AT TIME ZONE zone.time_zone <@ wanted
         AND r.month::timestamp AT TIME ZONE zone.time_zone <@ kept
-    UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_run_day r, zone WHERE rollup = 'run_day' AND r.day::timestamp AT TIME ZONE zone.time_zone <@ wanted
+    UNION ALL SELECT to_jsonb(r) || jsonb_build_object('run_cost', r.run_cost::text), r.ctid FROM cost_ledger_internal.rollup_run_day r, zone WHERE rollup = 'run_day' AND r.day::timestamp AT TIME ZONE zone.time_zone <@ wanted
     UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_run r
         WHERE rollup = 'run' AND r.run_id IN (SELECT w.id FROM cost_ledger_internal.checked_runs(wanted, kept) w)
     UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_session r

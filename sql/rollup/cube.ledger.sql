@@ -6,7 +6,7 @@
 -- What the current role may not see is left out, as in live_month (live.ledger.sql).
 
 CREATE VIEW cost_ledger_internal.fresh_hour AS
-SELECT date_trunc('hour', m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS hour,
+SELECT cost_ledger_internal.hour_start(m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS hour,
        m.team, m.feature, m.customer, m.flow, m.task_type, m.environment, m.provider, m.model, m.service_class, m.operation, m.status, m.served_from,
        cost_ledger_internal.labels_fingerprint(m.team, m.feature, m.customer, m.flow, m.task_type, m.environment, m.provider, m.model, m.service_class,
                                                m.operation, m.status, m.served_from) AS fingerprint,

@@ -183,7 +183,7 @@ WHERE (SELECT cost_ledger_internal.sees_all())
    OR k.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
    OR k.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[])
 UNION ALL
-SELECT date_trunc('hour', m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)),
+SELECT cost_ledger_internal.hour_start(m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)),
        m.team, m.feature, m.customer, m.flow, m.task_type, m.environment, m.provider, m.model, m.service_class, m.operation,
        m.status, m.served_from,
        m.calls, m.priced_calls, m.unpriced_calls, m.corrections, m.retries, m.tool_calls, m.accepted_calls, m.rejected_calls,

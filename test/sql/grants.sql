@@ -210,7 +210,7 @@ INSERT INTO called_by_others VALUES
     ('day_start'), ('budget_period'), ('find_calls'), ('unposted_spend'), ('project_spend'), ('daily_spend'), ('spend_rate'), ('budget_velocity'), ('project_labels'), ('explain_call'),
     ('summary_in'), ('summary_out'), ('summary_send'), ('summary_eq'), ('summary_ne'),
     ('summary_hash'), ('summary_hash_extended'), ('summary_to_bytea'), ('summary_from_bytea'), ('summary_to_json'), ('summary_to_jsonb'),
-    ('model_tiers'), ('labels_fingerprint'), ('hour_end');
+    ('model_tiers'), ('labels_fingerprint'), ('hour_start'), ('hour_end');
 
 CREATE TEMP TABLE kind AS
 SELECT role, n
