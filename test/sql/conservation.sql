@@ -33,7 +33,7 @@ DECLARE
     first_day constant timestamptz := '2026-03-07 03:00Z';
 BEGIN
     IF part = 1 THEN
-        PERFORM cost_ledger.create_partitions('2025-10-01', '2026-12-01');
+        PERFORM cost_ledger.create_partitions('2026-02-01', '2026-12-01');
         -- Priced, free, with an input price only (the output is priced by nothing), with what is no token.
         PERFORM cost_ledger.set_price('p', 'm', '{"input_tokens": 1.1, "cache_read_tokens": 0.1, "cache_write_tokens": 1.3, "output_tokens": 7}', '2025-01-01');
         PERFORM cost_ledger.set_price('p', 'free', '{"input_tokens": 0, "output_tokens": 0}', '2025-01-01');
@@ -69,7 +69,7 @@ BEGIN
     FROM generate_series((part - 1) * 60 + 1, part * 60) AS n;
     IF part = 3 THEN
         -- Late, corrected, taken back, moved and priced anew; a credit beyond the cost.
-        INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, customer, run_id) VALUES ('2025-10-26 00:59:59Z', 'p', 'm', 123456, 'a', NULL, 'r1'), ('2026-03-08 06:59Z', 'p', 'm', 1, NULL, 'c1', NULL);
+        INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, customer, run_id) VALUES ('2026-02-28 23:59:59Z', 'p', 'm', 123456, 'a', NULL, 'r1'), ('2026-03-08 06:59Z', 'p', 'm', 1, NULL, 'c1', NULL);
         PERFORM cost_ledger.correct_call('e' || n, jsonb_build_object('input_tokens', n * 10), 'recount') FROM generate_series(3, 150, 7) AS n;
         PERFORM cost_ledger.correct_call('e' || n, '{"input_tokens": 0, "cache_read_tokens": 0, "cache_write_tokens": 0, "output_tokens": 0, "reasoning_tokens": 0}', 'a credit') FROM generate_series(1, 150, 31) AS n;
         PERFORM cost_ledger.void_call('e' || n, 'never made') FROM generate_series(2, 150, 37) AS n;
