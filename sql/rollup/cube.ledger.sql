@@ -99,7 +99,8 @@ JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
 WHERE ((SELECT cost_ledger_internal.sees_all())
        OR k.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
        OR k.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]))
-  AND NOT EXISTS (SELECT FROM cost_ledger_internal.fresh_hour f WHERE f.hour = r.hour AND f.fingerprint = k.fingerprint)
+  -- Hashed, however many rows the planner expects.
+  AND (r.hour, k.fingerprint) NOT IN (SELECT f.hour, f.fingerprint FROM cost_ledger_internal.fresh_hour f)
 UNION ALL
 SELECT f.hour, f.hour AS starts_at, cost_ledger_internal.hour_end(f.hour, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS ends_at,
        f.team, f.feature, f.customer, f.flow, f.task_type, f.environment, f.provider, f.model, f.service_class, f.operation, f.status, f.served_from,
@@ -141,7 +142,8 @@ JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
 WHERE ((SELECT cost_ledger_internal.sees_all())
        OR k.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
        OR k.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]))
-  AND NOT EXISTS (SELECT FROM cost_ledger_internal.fresh_day f WHERE f.day = r.day AND f.fingerprint = k.fingerprint)
+  -- Hashed, however many rows the planner expects.
+  AND (r.day, k.fingerprint) NOT IN (SELECT f.day, f.fingerprint FROM cost_ledger_internal.fresh_day f)
 UNION ALL
 SELECT f.day, cost_ledger_internal.day_start(f.day, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS starts_at, cost_ledger_internal.day_start(f.day + 1, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS ends_at,
        f.team, f.feature, f.customer, f.flow, f.task_type, f.environment, f.provider, f.model, f.service_class, f.operation, f.status, f.served_from,
@@ -183,7 +185,8 @@ JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
 WHERE ((SELECT cost_ledger_internal.sees_all())
        OR k.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
        OR k.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]))
-  AND NOT EXISTS (SELECT FROM cost_ledger_internal.fresh_month f WHERE f.month = r.month AND f.fingerprint = k.fingerprint)
+  -- Hashed, however many rows the planner expects.
+  AND (r.month, k.fingerprint) NOT IN (SELECT f.month, f.fingerprint FROM cost_ledger_internal.fresh_month f)
 UNION ALL
 SELECT f.month, cost_ledger_internal.day_start(f.month, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS starts_at,
        cost_ledger_internal.day_start((f.month + interval '1 month')::date, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS ends_at,
