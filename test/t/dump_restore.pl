@@ -201,6 +201,7 @@ $other->safe_psql('fresh', q{
     SELECT cost_ledger.create_partitions('2026-01-01', '2026-06-30');
     ALTER TABLE cost_ledger.call ADD COLUMN cost_center text;
     DELETE FROM cost_ledger.alert_rule;
+    DELETE FROM cost_ledger_internal.alert_state;
     DELETE FROM cost_ledger.retention;
     DELETE FROM cost_ledger_internal.job;
     DELETE FROM cost_ledger_internal.lock;
