@@ -85,10 +85,10 @@ FROM (
            -- No calls cost nothing; calls without a price cost nobody knows what.
            CASE WHEN count(s.calls) = 0 THEN 0 ELSE sum(s.cost) END AS cost
     FROM (
-        SELECT d.month,
-               d.value AS feature, d.calls, d.unpriced_calls, d.cost, NULL::numeric AS revenue
-        FROM cost_ledger_internal.live_total_month d
-        WHERE d.label = 'feature'
+        SELECT t.month,
+               CASE WHEN t.is_allocated THEN t.value END AS feature, t.calls, t.unpriced_calls, t.cost, NULL::numeric AS revenue
+        FROM cost_ledger.cost_by_label t
+        WHERE t.label = 'feature'
         UNION ALL
         SELECT date_trunc('month', r.earned_on::timestamp)::date,
                r.feature, NULL, NULL, NULL, r.amount

@@ -44,9 +44,10 @@ FROM (
            -- No calls cost nothing; calls without a price cost nobody knows what.
            CASE WHEN count(u.calls) = 0 THEN 0 ELSE sum(u.cost) END AS cost
     FROM (
-        SELECT d.month, d.value AS customer, d.calls, d.priced_calls, d.unpriced_calls, d.accepted_calls, d.cost, NULL::numeric AS revenue
-        FROM cost_ledger_internal.live_total_month d
-        WHERE d.label = 'customer'
+        SELECT t.month, CASE WHEN t.is_allocated THEN t.value END AS customer, t.calls, t.priced_calls, t.unpriced_calls, t.accepted_calls, t.cost,
+               NULL::numeric AS revenue
+        FROM cost_ledger.cost_by_label t
+        WHERE t.label = 'customer'
         UNION ALL
         SELECT date_trunc('month', r.earned_on::timestamp)::date, r.customer, NULL, NULL, NULL, NULL, NULL, r.amount
         FROM cost_ledger.revenue r

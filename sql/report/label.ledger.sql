@@ -73,17 +73,6 @@ COMMENT ON COLUMN cost_ledger.cost_by_label.served_from IS 'Of the label feature
 -- A label has a row of 0 for every day since its first, so that a day without
 -- calls is a drop and not a gap, and nothing before.
 CREATE VIEW cost_ledger.cost_chart_by_day WITH (security_barrier = true) AS
-WITH spent AS NOT MATERIALIZED (
-    SELECT d.day,
-           CASE d.label WHEN 'all' THEN 'total' ELSE d.label END AS label,
-           d.value,
-           sum(d.calls)::bigint AS calls, sum(d.unpriced_calls)::bigint AS unpriced_calls, sum(d.failed_calls)::bigint AS failed_calls,
-           sum(d.input_tokens) AS input_tokens, sum(d.output_tokens) AS output_tokens,
-           -- No calls cost nothing; calls without a price cost nobody knows what.
-           CASE WHEN sum(d.calls) = 0 AND sum(d.cost) IS NULL THEN 0 ELSE sum(d.cost) END AS cost
-    FROM cost_ledger_internal.live_total_day d
-    GROUP BY d.day, d.label, d.value
-)
 SELECT c.day,
        cost_ledger_internal.day_start(c.day, s.time_zone) AS starts_at,
        cost_ledger_internal.day_start(c.day + 1, s.time_zone) AS ends_at,
@@ -95,16 +84,23 @@ SELECT c.day,
        s.currency,
        jsonb_build_array(c.day, c.label, c.value)::text AS row_key
 FROM (
-    SELECT s.day, s.label, s.value, s.calls, s.unpriced_calls, s.failed_calls, s.input_tokens, s.output_tokens, s.cost
-    FROM spent s
-    UNION ALL
-    SELECT g.day, v.label, v.value, 0::bigint, 0::bigint, 0::bigint, 0::numeric, 0::numeric, 0::numeric
-    FROM (SELECT s.label, s.value, array_agg(s.day) AS days, min(s.day) AS first_day FROM spent s GROUP BY s.label, s.value) v
-    -- As timestamps without zone, which no session's zone moves.
-    CROSS JOIN LATERAL (
-        SELECT g.day::date
-        FROM generate_series(v.first_day::timestamp, (now() AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date::timestamp, interval '1 day') AS g (day)) g
-    WHERE NOT EXISTS (SELECT FROM unnest(v.days) AS d (day) WHERE d.day = g.day)) c
+    SELECT f.day,
+           CASE f.label WHEN 'all' THEN 'total' ELSE f.label END AS label,
+           f.value,
+           sum(f.calls)::bigint AS calls, sum(f.unpriced_calls)::bigint AS unpriced_calls, sum(f.failed_calls)::bigint AS failed_calls,
+           sum(f.input_tokens) AS input_tokens, sum(f.output_tokens) AS output_tokens,
+           -- No calls cost nothing; calls without a price cost nobody knows what.
+           CASE WHEN sum(f.calls) = 0 AND sum(f.cost) IS NULL THEN 0 ELSE sum(f.cost) END AS cost
+    FROM (
+        SELECT d.day, d.label, d.value, d.calls, d.unpriced_calls, d.failed_calls, d.input_tokens, d.output_tokens, d.cost
+        FROM cost_ledger_internal.live_total_day d
+        UNION ALL
+        SELECT g.day::date, v.label, v.value, 0, 0, 0, 0, 0, NULL
+        FROM (SELECT d.label, d.value, min(d.day) AS first_day FROM cost_ledger_internal.live_total_day d GROUP BY d.label, d.value) v
+        -- As timestamps without zone, which no session's zone moves.
+        CROSS JOIN LATERAL generate_series(v.first_day::timestamp,
+            (now() AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date::timestamp, interval '1 day') AS g (day)) f
+    GROUP BY f.day, f.label, f.value) c
 CROSS JOIN cost_ledger_internal.report_setting s;
 
 COMMENT ON VIEW cost_ledger.cost_chart_by_day IS 'What do calls cost each day, by what one label says, for charts: total, team, feature, customer, model, … (as in cost_by_label)? Each label adds up to the whole cost of a day, so ask for one: WHERE label = ''total''. No day is missing from the first with calls to today, and there is none before. Who may not see all calls has days of what ledger.retain_days keeps, and no agent, step, tool, api_key and cohort.';

@@ -128,27 +128,27 @@ $$;
 -- Every measure of the cube and of the labels, against what each row of call adds.
 CREATE FUNCTION pg_temp.measures(zone text, state text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    m text;
     view text;
-    found record;
+    names text[];
 BEGIN
     FOREACH view IN ARRAY '{cost_by_hour,cost_by_day,cost_by_month,cost_by_label}'::text[] LOOP
-        FOR m IN
-            SELECT a.attname FROM pg_attribute a
-            WHERE a.attrelid = ('cost_ledger.' || view)::regclass AND a.attnum > 0 AND a.atttypid IN ('bigint'::regtype, 'numeric'::regtype)
-              AND a.attname ~ '(calls|retries|turns|corrections|tokens|cost|score)$' AND a.attname !~ '^(mean_|billed_|input_cost)'
-        LOOP
-            FOR found IN EXECUTE format(
-                'SELECT v.label, coalesce(sum(v.said), 0) - t.total AS difference
-                 FROM (SELECT %s AS label, %I AS said FROM cost_ledger.%I) v
-                 CROSS JOIN (SELECT coalesce(sum(%s), 0) AS total FROM cost_ledger_internal.call_measure c
-                             WHERE NOT EXISTS (SELECT FROM cost_ledger_internal.reversal r WHERE r.called_at = c.called_at AND r.call_id = c.call_id)) t
-                 GROUP BY v.label, t.total HAVING coalesce(sum(v.said), 0) <> t.total',
-                CASE view WHEN 'cost_by_label' THEN 'label' ELSE '''''::text' END, m, view,
-                CASE m WHEN 'cache_write_tokens' THEN 'c.cache_write_tokens + c.cache_write_1h_tokens' ELSE 'c.' || m END) LOOP
-                INSERT INTO wrong VALUES (measures.zone, measures.state, 'none', view, found.label, m, found.difference);
-            END LOOP;
-        END LOOP;
+        SELECT array_agg(a.attname ORDER BY a.attnum) INTO names
+        FROM pg_attribute a
+        WHERE a.attrelid = ('cost_ledger.' || view)::regclass AND a.attnum > 0 AND a.atttypid IN ('bigint'::regtype, 'numeric'::regtype)
+          AND a.attname ~ '(calls|retries|turns|corrections|tokens|cost|score)$' AND a.attname !~ '^(mean_|billed_|input_cost)';
+        EXECUTE format(
+            'INSERT INTO wrong
+             SELECT $1, $2, ''none'', $3, v.label, m.name, m.said - m.total
+             FROM (SELECT %s AS label, ARRAY[%s] AS said FROM cost_ledger.%I GROUP BY 1) v
+             CROSS JOIN (SELECT ARRAY[%s] AS total FROM cost_ledger_internal.call_measure
+                         WHERE NOT EXISTS (SELECT FROM cost_ledger_internal.reversal r WHERE r.called_at = call_measure.called_at AND r.call_id = call_measure.call_id)) t
+             CROSS JOIN LATERAL unnest($4, v.said, t.total) AS m (name, said, total)
+             WHERE m.said <> m.total',
+            CASE view WHEN 'cost_by_label' THEN 'label' ELSE '''''::text' END,
+            (SELECT string_agg(format('coalesce(sum(%I), 0)', n), ', ' ORDER BY i) FROM unnest(names) WITH ORDINALITY AS u (n, i)), view,
+            (SELECT string_agg(format('coalesce(sum(%s), 0)', CASE n WHEN 'cache_write_tokens' THEN 'cache_write_tokens + cache_write_1h_tokens' ELSE n END), ', ' ORDER BY i)
+             FROM unnest(names) WITH ORDINALITY AS u (n, i)))
+        USING zone, state, view, names;
     END LOOP;
     -- Parts are a whole; the summaries have the calls that have a price.
     INSERT INTO wrong
@@ -226,7 +226,6 @@ CREATE VIEW cost_ledger.loses AS SELECT c.cost, c.call_id::text AS row_key FROM 
 CREATE VIEW cost_ledger.says_twice AS SELECT c.cost, n.label, 'x' AS row_key FROM cost_ledger.call c CROSS JOIN (VALUES ('total'), ('team'), ('team')) AS n (label);
 SELECT pg_temp.look('Australia/Lord_Howe', 'with new views') \g /dev/null
 SELECT view, label, what, abs(difference) > 0 AS differs FROM wrong WHERE state = 'with new views' ORDER BY 1, 2, 3;
-DROP VIEW cost_ledger.loses, cost_ledger.says_twice;
 -- Exceptions of what is there no longer.
 SELECT a.view AS not_there FROM adds_up a WHERE to_regclass('cost_ledger.' || a.view) IS NULL ORDER BY 1;
 -- Every label has been looked at, and they differ.
