@@ -91,7 +91,9 @@ DECLARE
     v record;
     found record;
 BEGIN
-    FOR r IN SELECT * FROM (VALUES ('none', 'true'), ('regress_conserved_team', $c$team = 'a'$c$), ('regress_conserved_both', $c$team = 'b' OR customer = 'c2'$c$)) AS r (name, condition) LOOP
+    FOR r IN SELECT k.* FROM (VALUES ('none', 'true'), ('regress_conserved_team', $c$team = 'a'$c$), ('regress_conserved_both', $c$team = 'b' OR customer = 'c2'$c$)) AS k (name, condition)
+             -- One of the two in each zone.
+             WHERE k.name <> CASE look.zone WHEN 'Europe/Berlin' THEN 'regress_conserved_team' ELSE 'regress_conserved_both' END LOOP
         FOR v IN
             SELECT c.relname, coalesce(a.expression, 'coalesce(sum(cost), 0)') AS expression, 'label' = ANY (k.columns) AS has_labels
             FROM pg_class c
