@@ -91,6 +91,7 @@ PIECES = \
 	sql/report/spend_rate.sql \
 	sql/report/user.sql \
 	sql/report/drill.sql \
+	sql/report/tier.sql \
 	sql/budget/budget.sql \
 	sql/budget/refusal.sql \
 	sql/budget/forecast.sql \
@@ -118,15 +119,20 @@ LEDGER = \
 	sql/call/rerate.ledger.sql \
 	sql/call/reattribute.ledger.sql \
 	sql/rollup/live.ledger.sql \
+	sql/rollup/cube.ledger.sql \
 	sql/budget/budget.ledger.sql \
 	sql/budget/refusal.ledger.sql \
 	sql/alert/alert.ledger.sql \
+	sql/report/tier.ledger.sql \
+	sql/report/cube.ledger.sql \
+	sql/report/label.ledger.sql \
 	sql/report/report.ledger.sql \
 	sql/report/run.ledger.sql \
 	sql/report/session.ledger.sql \
 	sql/report/user.ledger.sql \
 	sql/report/now.ledger.sql \
 	sql/report/chargeback.ledger.sql \
+	sql/report/customer.ledger.sql \
 	sql/report/invoice.ledger.sql \
 	sql/report/estimate.ledger.sql \
 	sql/alert/signal.ledger.sql \

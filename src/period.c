@@ -44,6 +44,16 @@ cl_set_zone(text *zone)
 	memcpy(reporting_zone, zone, VARSIZE_ANY(zone));
 }
 
+static TimestampTz
+truncate_hour(TimestampTz at)
+{
+	return DatumGetTimestampTz(DirectFunctionCall3(timestamptz_trunc_zone, PointerGetDatum(cstring_to_text("hour")),
+												   TimestampTzGetDatum(at), PointerGetDatum(reporting_zone)));
+}
+
+/*
+ * As hour_start() says it in SQL.
+ */
 static Periods
 ask_periods(TimestampTz at)
 {
@@ -51,10 +61,10 @@ ask_periods(TimestampTz at)
 	Datum		local = DirectFunctionCall2(timestamptz_zone, PointerGetDatum(reporting_zone), TimestampTzGetDatum(at));
 
 	periods.day = DatumGetDateADT(DirectFunctionCall1(timestamp_date, local));
-	periods.hour = DatumGetTimestampTz(DirectFunctionCall3(timestamptz_trunc_zone,
-														   PointerGetDatum(cstring_to_text("hour")),
-														   TimestampTzGetDatum(at),
-														   PointerGetDatum(reporting_zone)));
+	/* Where a clock is set by half an hour, an hour may begin where it is set. */
+	periods.hour = truncate_hour(at);
+	if (truncate_hour(periods.hour) != periods.hour)
+		periods.hour += 30 * USECS_PER_MINUTE;
 	return periods;
 }
 

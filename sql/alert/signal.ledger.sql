@@ -9,7 +9,8 @@ SELECT w.label || coalesce(' ' || w.value, '') AS subject,
        w.change_ratio AS value,
        jsonb_build_object('label', w.label, 'value', w.value, 'week', w.week, 'cost', w.cost::text, 'previous_cost', w.previous_cost::text)::text AS detail
 FROM cost_ledger.week_over_week w
-WHERE w.week = date_trunc('week', now() AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date - 7;
+WHERE w.week = date_trunc('week', now() AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date - 7
+  AND w.label = ANY ('{total,team,feature}');
 
 COMMENT ON VIEW cost_ledger_internal.signal_week_over_week IS 'How much more the last whole week cost than the one before, in total, by team and by feature, for alert_rule.';
 COMMENT ON COLUMN cost_ledger_internal.signal_week_over_week.subject IS 'total, or a team or feature.';

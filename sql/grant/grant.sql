@@ -11,6 +11,14 @@ CREATE FUNCTION cost_ledger_internal.relation_right() RETURNS TABLE (relation te
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
+    -- reports: of the calls that the reader may see
+    SELECT r.report, 'SELECT', '{all_readers}'::text[]
+    FROM unnest('{cache_hit_by_feature,chargeback_by_month,cost_by_customer,cost_by_day,cost_by_hour,cost_by_label,
+            cost_by_model,cost_by_month,cost_by_operation,cost_by_task_type,cost_by_user,cost_by_user_feature,
+            cost_chart_by_day,cost_chart_by_hour,cost_per_run_by_day,cost_per_session_by_day,cost_per_user_by_month,
+            cost_per_user_by_plan,daily_summary,margin_by_customer,margin_by_feature,most_expensive_run,
+            reported_cost_difference,run,run_tree,run_tree_level,session,spend_now,week_over_week}'::text[]) AS r (report)
+    UNION ALL
     VALUES
         -- calls
         ('call',                      'INSERT',                    '{writer,gateway}'::text[]),
@@ -50,29 +58,9 @@ AS $$
         ('alert_rule',                'SELECT',                    '{reader}'),
         ('report_threshold',          'SELECT',                    '{reader}'),
         ('alert_rule',                'INSERT, UPDATE, DELETE',    '{admin}'),
-        -- reports
-        ('cache_hit_by_feature',      'SELECT',                    '{all_readers}'),
-        ('chargeback_by_month',       'SELECT',                    '{all_readers}'),
-        ('cost_by_model',             'SELECT',                    '{all_readers}'),
-        ('cost_by_operation',         'SELECT',                    '{all_readers}'),
-        ('cost_by_task_type',         'SELECT',                    '{all_readers}'),
-        ('cost_per_run_by_day',       'SELECT',                    '{all_readers}'),
-        ('cost_per_user_by_month',    'SELECT',                    '{all_readers}'),
-        ('margin_by_feature',         'SELECT',                    '{all_readers}'),
-        ('most_expensive_run',        'SELECT',                    '{all_readers}'),
-        ('reported_cost_difference',  'SELECT',                    '{all_readers}'),
-        ('run',                       'SELECT',                    '{all_readers}'),
-        ('run_tree',                  'SELECT',                    '{all_readers}'),
-        ('run_tree_level',            'SELECT',                    '{all_readers}'),
-        ('week_over_week',            'SELECT',                    '{all_readers}'),
-        ('session',                   'SELECT',                    '{all_readers}'),
-        ('cost_per_session_by_day',   'SELECT',                    '{all_readers}'),
-        ('cost_by_user',              'SELECT',                    '{all_readers}'),
-        ('cost_by_user_feature',      'SELECT',                    '{all_readers}'),
-        ('cost_per_user_by_plan',     'SELECT',                    '{all_readers}'),
+        -- what reports are made of, and about
+        ('model_tier',                'SELECT',                    '{reader}'),
         ('plan_price',                'SELECT',                    '{reader}'),
-        ('spend_now',                 'SELECT',                    '{all_readers}'),
-        ('daily_summary',             'SELECT',                    '{all_readers}'),
         ('revenue',                   'SELECT',                    '{reader}'),
         ('revenue',                   'INSERT, UPDATE, DELETE',    '{admin}'),
         ('invoice_line',              'SELECT',                    '{reader}'),
@@ -148,6 +136,7 @@ AS $$
         ('set_plan_price',           '{admin}'),
         ('drill',                    '{all_readers}'),
         ('feature_cost_sample',      '{reader}'),
+        ('set_model_tier',           '{admin}'),
         -- the ledger, its rollups and jobs
         ('create_ledger',            '{}'),
         ('drop_ledger',              '{}'),

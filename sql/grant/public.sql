@@ -55,7 +55,9 @@ GRANT EXECUTE ON FUNCTION
     cost_ledger_internal.summary_hash,
     cost_ledger_internal.summary_hash_extended,
     cost_ledger_internal.summary_to_bytea,
-    cost_ledger_internal.summary_from_bytea
+    cost_ledger_internal.summary_from_bytea,
+    cost_ledger_internal.summary_to_json,
+    cost_ledger_internal.summary_to_jsonb
     TO PUBLIC;
 
 -- What views and columns call.
@@ -90,6 +92,10 @@ GRANT EXECUTE ON FUNCTION
     cost_ledger_internal.first_labels,
     cost_ledger_internal.unconsumed_calls,
     cost_ledger_internal.seen_calls,
+    cost_ledger_internal.model_tiers,
+    cost_ledger_internal.labels_fingerprint,
+    cost_ledger_internal.hour_start,
+    cost_ledger_internal.hour_end,
     cost_ledger_internal.partitions,
     cost_ledger_internal.is_consumed,
     cost_ledger_internal.budget_period,

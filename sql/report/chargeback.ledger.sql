@@ -3,36 +3,19 @@
 -- the reporting zone, totals are not rounded.
 
 CREATE VIEW cost_ledger.chargeback_by_month WITH (security_barrier = true) AS
-SELECT t.month,
-       cost_ledger_internal.day_start(t.month, s.time_zone) AS starts_at,
-       cost_ledger_internal.day_start((t.month + interval '1 month')::date, s.time_zone) AS ends_at,
-       t.month + interval '1 month' <= now() AT TIME ZONE s.time_zone AS is_complete,
-       coalesce(t.team, '(unallocated)') AS team,
-       t.team IS NOT NULL AS is_allocated,
+SELECT t.month, t.starts_at, t.ends_at, t.is_complete,
+       t.value AS team, t.is_allocated,
        t.calls, t.failed_calls, t.unpriced_calls, t.corrections,
        t.input_tokens, t.cache_read_tokens, t.cache_write_tokens, t.output_tokens,
-       t.cost, t.rated_cost, t.adjustment_cost,
-       round(t.cost / nullif(sum(t.cost) OVER (PARTITION BY t.month), 0), 6) AS share,
-       s.currency,
-       jsonb_build_array(t.month, t.team)::text AS row_key
-FROM (
-    SELECT d.month,
-           d.value AS team,
-           sum(d.calls)::bigint AS calls,
-           sum(d.failed_calls)::bigint AS failed_calls,
-           sum(d.unpriced_calls)::bigint AS unpriced_calls,
-           sum(d.corrections)::bigint AS corrections,
-           sum(d.input_tokens) AS input_tokens,
-           sum(d.cache_read_tokens) AS cache_read_tokens,
-           sum(d.cache_write_tokens + d.cache_write_1h_tokens) AS cache_write_tokens,
-           sum(d.output_tokens) AS output_tokens,
-           sum(d.cost) AS cost,
-           sum(d.cost) - coalesce(sum(d.adjustment_cost), 0) AS rated_cost,
-           sum(d.adjustment_cost) AS adjustment_cost
-    FROM cost_ledger_internal.live_total_month d
-    WHERE d.label = 'team'
-    GROUP BY d.month, d.value) t
-CROSS JOIN cost_ledger_internal.report_setting s;
+       t.cost,
+       t.cost - t.adjustment_cost AS rated_cost,
+       -- Of none, nothing.
+       CASE WHEN t.corrections > 0 THEN t.adjustment_cost END AS adjustment_cost,
+       t.share,
+       t.currency,
+       jsonb_build_array(t.month, CASE WHEN t.is_allocated THEN t.value END)::text AS row_key
+FROM cost_ledger.cost_by_label t
+WHERE t.label = 'team';
 
 COMMENT ON VIEW cost_ledger.chargeback_by_month IS 'What does each team owe for each month? All rows of a month together are the whole cost of the month: calls without a team are a row of their own.';
 COMMENT ON COLUMN cost_ledger.chargeback_by_month.month IS 'First day of the month, in the reporting zone.';
@@ -102,10 +85,10 @@ FROM (
            -- No calls cost nothing; calls without a price cost nobody knows what.
            CASE WHEN count(s.calls) = 0 THEN 0 ELSE sum(s.cost) END AS cost
     FROM (
-        SELECT d.month,
-               d.value AS feature, d.calls, d.unpriced_calls, d.cost, NULL::numeric AS revenue
-        FROM cost_ledger_internal.live_total_month d
-        WHERE d.label = 'feature'
+        SELECT t.month,
+               CASE WHEN t.is_allocated THEN t.value END AS feature, t.calls, t.unpriced_calls, t.cost, NULL::numeric AS revenue
+        FROM cost_ledger.cost_by_label t
+        WHERE t.label = 'feature'
         UNION ALL
         SELECT date_trunc('month', r.earned_on::timestamp)::date,
                r.feature, NULL, NULL, NULL, r.amount

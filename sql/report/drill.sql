@@ -28,7 +28,7 @@ AS $$
     CROSS JOIN LATERAL (SELECT greatest(range_start, (SELECT cost_ledger_internal.day_start(min(d.day), l.time_zone)
                                                       FROM cost_ledger_internal.live_total_day d WHERE d.label = 'all')) AS begin_at) calls
     CROSS JOIN LATERAL (SELECT NOT EXISTS (SELECT FROM jsonb_object_keys(filter) k WHERE k <> ALL (cost_ledger_internal.drill_labels())) AS are_in_cube) labels
-    CROSS JOIN LATERAL (SELECT bool_and(NOT isfinite(b) OR b = date_trunc('hour', b, l.time_zone)) AS are_whole
+    CROSS JOIN LATERAL (SELECT bool_and(NOT isfinite(b) OR b = cost_ledger_internal.hour_start(b, l.time_zone)) AS are_whole
                         FROM unnest(ARRAY[range_start, range_end]) AS b) hours
     CROSS JOIN LATERAL (SELECT bool_and(NOT isfinite(b) OR b = cost_ledger_internal.day_start((b AT TIME ZONE l.time_zone)::date, l.time_zone)) AS are_whole
                         FROM unnest(ARRAY[range_start, range_end]) AS b) days
@@ -121,10 +121,10 @@ DECLARE
         WHEN 'user' THEN 'c.user_id' WHEN 'run' THEN 'c.run_id' WHEN 'call' THEN 'c.call_id::text' END;
     first constant text := CASE level
         WHEN 'day' THEN 'greatest(min(cost_ledger_internal.day_start((c.at AT TIME ZONE $3)::date, $3)), $1)'
-        WHEN 'hour' THEN 'greatest(min(date_trunc(''hour'', c.at, $3)), $1)' WHEN 'call' THEN 'min(c.at)' ELSE '$1' END;
+        WHEN 'hour' THEN 'greatest(min(cost_ledger_internal.hour_start(c.at, $3)), $1)' WHEN 'call' THEN 'min(c.at)' ELSE '$1' END;
     last constant text := CASE level
         WHEN 'day' THEN 'least(min(cost_ledger_internal.day_start((c.at AT TIME ZONE $3)::date + 1, $3)), $2)'
-        WHEN 'hour' THEN 'least(min(date_trunc(''hour'', c.at, $3)) + interval ''1 hour'', $2)' WHEN 'call' THEN 'max(c.ended_at)' ELSE '$2' END;
+        WHEN 'hour' THEN 'least(cost_ledger_internal.hour_end(min(cost_ledger_internal.hour_start(c.at, $3)), $3), $2)' WHEN 'call' THEN 'max(c.ended_at)' ELSE '$2' END;
     checked jsonb;
     source text;
 BEGIN
@@ -150,7 +150,7 @@ BEGIN
         cost_ledger_internal.drill_rows(source, cost_ledger_internal.call_condition(filter),
                                         CASE source WHEN 'call' THEN cost_ledger_internal.drill_span(checked, range_start, range_end) END),
         -- An hour that the clock shows twice is two.
-        CASE level WHEN 'hour' THEN ', date_trunc(''hour'', c.at, $3)' ELSE '' END,
+        CASE level WHEN 'hour' THEN ', cost_ledger_internal.hour_start(c.at, $3)' ELSE '' END,
         CASE WHEN level IN ('user', 'run') THEN 'g.cost DESC NULLS LAST, g.key' ELSE 'g.starts_at, length(g.key), g.key' END)
         USING range_start, range_end, known.time_zone, sees_all, teams, customers, known.currency,
               CASE level WHEN 'day' THEN 'hour' WHEN 'hour' THEN 'user' WHEN 'user' THEN 'run' WHEN 'run' THEN 'call' END,

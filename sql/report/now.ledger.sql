@@ -17,7 +17,7 @@ WITH recent AS (
            sum(m.input_tokens + m.output_tokens) FILTER (WHERE m.minute >= date_trunc('minute', now() - interval '5 minutes')) AS tokens_5m,
            sum(m.input_tokens + m.output_tokens) AS tokens_1h
     FROM cost_ledger_internal.live_minute m
-    CROSS JOIN LATERAL (VALUES ('all', NULL), ('team', m.team), ('feature', m.feature), ('customer', m.customer), ('flow', m.flow),
+    CROSS JOIN LATERAL (VALUES ('total', NULL), ('team', m.team), ('feature', m.feature), ('customer', m.customer), ('flow', m.flow),
                                ('task_type', m.task_type), ('environment', m.environment), ('provider', m.provider), ('model', m.model),
                                ('service_class', m.service_class), ('operation', m.operation), ('status', m.status), ('served_from', m.served_from))
                        AS l (label, value)
@@ -35,7 +35,7 @@ WITH recent AS (
            sum(h.cost * least(extract(epoch FROM (SELECT c.then_at FROM clock c) - h.hour) / 3600, 1))
                FILTER (WHERE h.hour < (SELECT c.then_at FROM clock c)) AS previous_cost
     FROM cost_ledger_internal.live_hour h
-    CROSS JOIN LATERAL (VALUES ('all', NULL), ('team', h.team), ('feature', h.feature), ('customer', h.customer), ('flow', h.flow),
+    CROSS JOIN LATERAL (VALUES ('total', NULL), ('team', h.team), ('feature', h.feature), ('customer', h.customer), ('flow', h.flow),
                                ('task_type', h.task_type), ('environment', h.environment), ('provider', h.provider), ('model', h.model),
                                ('service_class', h.service_class), ('operation', h.operation), ('status', h.status), ('served_from', h.served_from))
                        AS l (label, value)
@@ -44,8 +44,8 @@ WITH recent AS (
     GROUP BY l.label, l.value
 )
 SELECT d.label,
-       CASE d.label WHEN 'all' THEN NULL ELSE coalesce(d.value, '(unallocated)') END AS value,
-       d.label = 'all' OR d.value IS NOT NULL AS is_allocated,
+       CASE WHEN d.label <> 'total' THEN coalesce(d.value, '(unallocated)') END AS value,
+       CASE WHEN d.label <> 'total' THEN d.value IS NOT NULL END AS is_allocated,
        trim_scale(coalesce(d.cost_1m, 0) * 3600 / w.seconds_1m) AS rate_1m,
        trim_scale(coalesce(d.cost_5m, 0) * 3600 / w.seconds_5m) AS rate_5m,
        trim_scale(coalesce(d.cost_1h, 0) * 3600 / w.seconds_1h) AS rate_1h,
@@ -84,9 +84,9 @@ CROSS JOIN (SELECT extract(epoch FROM now() - date_trunc('minute', now() - inter
 CROSS JOIN cost_ledger_internal.report_setting s;
 
 COMMENT ON VIEW cost_ledger.spend_now IS 'How fast is money spent right now, and is today dearer than this weekday usually is? One row for all calls, and for each value of each label that has calls in the last hour, today, or on the same weekday a week ago. Ask for one label (WHERE label = ''team''). spend_rate() says what is usual over four weeks.';
-COMMENT ON COLUMN cost_ledger.spend_now.label IS 'all, or which label: team, feature, customer, flow, task_type, environment, provider, model, service_class, operation, status, served_from.';
-COMMENT ON COLUMN cost_ledger.spend_now.value IS 'What it says; (unallocated) for calls without it; NULL for all.';
-COMMENT ON COLUMN cost_ledger.spend_now.is_allocated IS 'Whether the calls have the label; false only for (unallocated).';
+COMMENT ON COLUMN cost_ledger.spend_now.label IS 'total, or which label: team, feature, customer, flow, task_type, environment, provider, model, service_class, operation, status, served_from.';
+COMMENT ON COLUMN cost_ledger.spend_now.value IS 'What it says; (unallocated) for calls without it; NULL for total.';
+COMMENT ON COLUMN cost_ledger.spend_now.is_allocated IS 'Whether the calls have the label; false only for (unallocated), NULL for total.';
 COMMENT ON COLUMN cost_ledger.spend_now.rate_1m IS 'Cost per hour, in the ledger''s currency, at the pace of the last minute: from the start of the minute before this one. 0 where nothing was spent.';
 COMMENT ON COLUMN cost_ledger.spend_now.rate_5m IS 'The same of the last 5 minutes.';
 COMMENT ON COLUMN cost_ledger.spend_now.rate_1h IS 'The same of the last 60 minutes.';
@@ -105,7 +105,7 @@ COMMENT ON COLUMN cost_ledger.spend_now.ended_at IS 'Until when it counts: now.'
 
 CREATE VIEW cost_ledger.daily_summary WITH (security_barrier = true) AS
 WITH spent AS (
-    SELECT d.day, d.label, d.value,
+    SELECT d.day, CASE d.label WHEN 'all' THEN 'total' ELSE d.label END AS label, d.value,
            sum(d.calls)::bigint AS calls, sum(d.failed_calls)::bigint AS failed_calls, sum(d.unpriced_calls)::bigint AS unpriced_calls,
            sum(d.accepted_calls)::bigint AS accepted_calls, sum(d.rejected_calls)::bigint AS rejected_calls, sum(d.priced_calls) AS priced_calls,
            sum(d.input_tokens) AS input_tokens, sum(d.cache_read_tokens) AS cache_read_tokens, sum(d.output_tokens) AS output_tokens,
@@ -121,15 +121,15 @@ SELECT t.day,
        cost_ledger_internal.day_start(t.day + 1, s.time_zone) AS ends_at,
        t.day + 1 <= now() AT TIME ZONE s.time_zone AS is_complete,
        t.label,
-       CASE t.label WHEN 'all' THEN NULL ELSE coalesce(t.value, '(unallocated)') END AS value,
-       t.label = 'all' OR t.value IS NOT NULL AS is_allocated,
+       CASE WHEN t.label <> 'total' THEN coalesce(t.value, '(unallocated)') END AS value,
+       CASE WHEN t.label <> 'total' THEN t.value IS NOT NULL END AS is_allocated,
        t.calls, t.failed_calls, t.unpriced_calls, t.accepted_calls, t.rejected_calls,
        t.input_tokens, t.cache_read_tokens, t.output_tokens,
        t.cost,
        round(t.cost / nullif(sum(t.cost) OVER (PARTITION BY t.day, t.label), 0), 6) AS share,
        trim_scale(t.cost / nullif(t.priced_calls, 0)) AS mean_cost_per_call,
-       trim_scale(t.cost / nullif(t.calls - t.failed_calls, 0)) AS mean_cost_per_success,
-       trim_scale(t.cost / nullif(t.accepted_calls, 0)) AS mean_cost_per_accepted,
+       trim_scale(t.cost / nullif(t.calls - t.failed_calls, 0)) AS mean_cost_per_successful_call,
+       trim_scale(t.cost / nullif(t.accepted_calls, 0)) AS mean_cost_per_accepted_call,
        p.cost AS previous_cost,
        t.cost - p.cost AS change,
        round((t.cost - p.cost) / nullif(p.cost, 0), 6) AS change_ratio,
@@ -141,9 +141,9 @@ CROSS JOIN cost_ledger_internal.report_setting s;
 
 COMMENT ON VIEW cost_ledger.daily_summary IS 'What did a day cost, by model and feature, and what did an outcome cost? One row per day for all calls, and for each model, feature, customer and cohort, each beside the same weekday a week before. The running day is in it, marked.';
 COMMENT ON COLUMN cost_ledger.daily_summary.day IS 'Day of the reporting zone. Days without any call are left out.';
-COMMENT ON COLUMN cost_ledger.daily_summary.label IS 'all, model, feature, customer or cohort; no cohort for who may not see all calls.';
-COMMENT ON COLUMN cost_ledger.daily_summary.value IS 'Which one; (unallocated) for calls without it; NULL for all.';
-COMMENT ON COLUMN cost_ledger.daily_summary.is_allocated IS 'Whether the calls have the label; false only for (unallocated).';
+COMMENT ON COLUMN cost_ledger.daily_summary.label IS 'total, model, feature, customer or cohort; no cohort for who may not see all calls.';
+COMMENT ON COLUMN cost_ledger.daily_summary.value IS 'Which one; (unallocated) for calls without it; NULL for total.';
+COMMENT ON COLUMN cost_ledger.daily_summary.is_allocated IS 'Whether the calls have the label; false only for (unallocated), NULL for total.';
 COMMENT ON COLUMN cost_ledger.daily_summary.calls IS 'Calls; corrections are not calls.';
 COMMENT ON COLUMN cost_ledger.daily_summary.failed_calls IS 'Calls that have failed: with a status other than success, ok, completed, succeeded and 2xx, in any case; an unknown one is no failure.';
 COMMENT ON COLUMN cost_ledger.daily_summary.unpriced_calls IS 'Calls without a full price, as in unpriced_call: what they cost beyond that is missing in cost.';
@@ -155,8 +155,8 @@ COMMENT ON COLUMN cost_ledger.daily_summary.output_tokens IS 'All output tokens,
 COMMENT ON COLUMN cost_ledger.daily_summary.cost IS 'Cost in the ledger''s currency, exact, corrections included; NULL without any price.';
 COMMENT ON COLUMN cost_ledger.daily_summary.share IS 'cost as a fraction of the day''s cost; NULL where that is 0 or unknown.';
 COMMENT ON COLUMN cost_ledger.daily_summary.mean_cost_per_call IS 'cost divided by the number of calls that have a price.';
-COMMENT ON COLUMN cost_ledger.daily_summary.mean_cost_per_success IS 'cost, that of failed calls included, divided by the number of calls that have not failed.';
-COMMENT ON COLUMN cost_ledger.daily_summary.mean_cost_per_accepted IS 'cost, all of it, divided by accepted_calls: what a good outcome costs. NULL where none was accepted.';
+COMMENT ON COLUMN cost_ledger.daily_summary.mean_cost_per_successful_call IS 'cost, that of failed calls included, divided by the number of calls that have not failed.';
+COMMENT ON COLUMN cost_ledger.daily_summary.mean_cost_per_accepted_call IS 'cost, all of it, divided by accepted_calls: what a good outcome costs. NULL where none was accepted.';
 COMMENT ON COLUMN cost_ledger.daily_summary.previous_cost IS 'cost of the same weekday a week before; NULL where there was none.';
 COMMENT ON COLUMN cost_ledger.daily_summary.change IS 'cost - previous_cost.';
 COMMENT ON COLUMN cost_ledger.daily_summary.change_ratio IS 'change / previous_cost: 0.2 is 20 percent more; NULL where that is 0 or unknown.';

@@ -124,125 +124,51 @@ COMMENT ON COLUMN cost_ledger.cost_by_task_type.mean_cost_per_call IS 'cost divi
 COMMENT ON COLUMN cost_ledger.cost_by_task_type.share IS 'cost as a fraction of the month''s cost; NULL where that is 0 or unknown.';
 
 CREATE VIEW cost_ledger.cost_by_model WITH (security_barrier = true) AS
-SELECT m.month,
-       cost_ledger_internal.day_start(m.month, s.time_zone) AS starts_at,
-       cost_ledger_internal.day_start((m.month + interval '1 month')::date, s.time_zone) AS ends_at,
-       m.month + interval '1 month' <= now() AT TIME ZONE s.time_zone AS is_complete,
-       m.provider, m.model, m.service_class,
-       m.calls, m.failed_calls, m.unpriced_calls,
-       m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.output_tokens,
-       m.cost,
-       m.cost - m.cache_read_cost - m.cache_write_cost - m.output_cost - m.other_cost - m.adjustment_cost AS input_cost,
-       m.cache_read_cost, m.cache_write_cost, m.output_cost, m.other_cost, m.adjustment_cost,
-       trim_scale(m.cost / nullif(m.priced_calls, 0)) AS mean_cost_per_call,
-       round(m.cost / nullif(sum(m.cost) OVER (PARTITION BY m.month), 0), 6) AS share,
-       s.currency,
-       jsonb_build_array(m.month, m.provider, m.model, m.service_class)::text AS row_key
-FROM (
-    SELECT d.month,
-           d.provider, d.value AS model, d.service_class,
-           sum(d.calls)::bigint AS calls,
-           sum(d.failed_calls)::bigint AS failed_calls,
-           sum(d.unpriced_calls)::bigint AS unpriced_calls,
-           sum(d.priced_calls) AS priced_calls,
-           sum(d.input_tokens) AS input_tokens,
-           sum(d.cache_read_tokens) AS cache_read_tokens,
-           sum(d.cache_write_tokens + d.cache_write_1h_tokens) AS cache_write_tokens,
-           sum(d.output_tokens) AS output_tokens,
-           sum(d.cost) AS cost,
-           coalesce(sum(d.cache_read_cost), 0) AS cache_read_cost,
-           coalesce(sum(d.cache_write_cost), 0) AS cache_write_cost,
-           coalesce(sum(d.output_cost), 0) AS output_cost,
-           coalesce(sum(d.other_cost), 0) AS other_cost,
-           coalesce(sum(d.adjustment_cost), 0) AS adjustment_cost
-    FROM cost_ledger_internal.live_total_month d
-    WHERE d.label = 'model'
-    GROUP BY d.month, d.provider, d.value, d.service_class) m
-CROSS JOIN cost_ledger_internal.report_setting s;
+SELECT t.month, t.starts_at, t.ends_at, t.is_complete,
+       t.provider, t.value AS model, t.model_tier, t.service_class,
+       t.calls, t.failed_calls, t.unpriced_calls,
+       t.input_tokens, t.cache_read_tokens, t.cache_write_tokens, t.output_tokens, t.reasoning_tokens,
+       t.cost, t.input_cost, t.cache_read_cost, t.cache_write_cost, t.output_cost, t.other_cost, t.adjustment_cost,
+       t.mean_cost_per_call, t.mean_cost_per_accepted_call, t.share,
+       t.currency,
+       jsonb_build_array(t.month, t.provider, t.value, t.service_class)::text AS row_key
+FROM cost_ledger.cost_by_label t
+WHERE t.label = 'model';
 
 COMMENT ON VIEW cost_ledger.cost_by_model IS 'Which models does the money go to? Models by the names the calls carry.';
-COMMENT ON COLUMN cost_ledger.cost_by_model.month IS 'First day of the month, in the reporting zone.';
-COMMENT ON COLUMN cost_ledger.cost_by_model.provider IS 'Who bills the calls.';
-COMMENT ON COLUMN cost_ledger.cost_by_model.model IS 'Model name as sent.';
-COMMENT ON COLUMN cost_ledger.cost_by_model.service_class IS 'standard, batch, flex, priority, …';
-COMMENT ON COLUMN cost_ledger.cost_by_model.calls IS 'Calls; corrections are not calls.';
-COMMENT ON COLUMN cost_ledger.cost_by_model.failed_calls IS 'Calls that have failed: with a status other than success, ok, completed, succeeded and 2xx, in any case; an unknown one is no failure.';
-COMMENT ON COLUMN cost_ledger.cost_by_model.unpriced_calls IS 'Calls without a full price, as in unpriced_call: what they cost beyond that is missing in cost.';
-COMMENT ON COLUMN cost_ledger.cost_by_model.input_tokens IS 'All input tokens, cached ones included.';
-COMMENT ON COLUMN cost_ledger.cost_by_model.cache_read_tokens IS 'Input tokens read from the prompt cache: a subset of input_tokens.';
-COMMENT ON COLUMN cost_ledger.cost_by_model.cache_write_tokens IS 'Input tokens written to the prompt cache, for 5 minutes or for 1 hour: a subset of input_tokens.';
-COMMENT ON COLUMN cost_ledger.cost_by_model.output_tokens IS 'All output tokens, reasoning included.';
-COMMENT ON COLUMN cost_ledger.cost_by_model.cost IS 'Cost in the ledger''s currency, exact, corrections included; NULL without any price.';
-COMMENT ON COLUMN cost_ledger.cost_by_model.input_cost IS 'The part of cost for input tokens that no cache had to do with, as first priced; NULL without any price.';
-COMMENT ON COLUMN cost_ledger.cost_by_model.cache_read_cost IS 'The part of cost for input tokens read from the cache, as first priced.';
-COMMENT ON COLUMN cost_ledger.cost_by_model.cache_write_cost IS 'The part of cost for input tokens written to the cache, as first priced.';
-COMMENT ON COLUMN cost_ledger.cost_by_model.output_cost IS 'The part of cost for output tokens, as first priced.';
-COMMENT ON COLUMN cost_ledger.cost_by_model.other_cost IS 'The part of cost for meters that are not tokens, as first priced.';
-COMMENT ON COLUMN cost_ledger.cost_by_model.adjustment_cost IS 'The part of cost that corrections and re-ratings booked.';
-COMMENT ON COLUMN cost_ledger.cost_by_model.mean_cost_per_call IS 'cost divided by the number of calls that have a price.';
-COMMENT ON COLUMN cost_ledger.cost_by_model.share IS 'cost as a fraction of the month''s cost; NULL where that is 0 or unknown.';
 
 CREATE VIEW cost_ledger.cost_by_operation WITH (security_barrier = true) AS
-SELECT o.month,
-       cost_ledger_internal.day_start(o.month, s.time_zone) AS starts_at,
-       cost_ledger_internal.day_start((o.month + interval '1 month')::date, s.time_zone) AS ends_at,
-       o.month + interval '1 month' <= now() AT TIME ZONE s.time_zone AS is_complete,
-       coalesce(o.operation, '(unallocated)') AS operation,
-       o.operation IS NOT NULL AS is_allocated,
-       o.calls, o.failed_calls, o.unpriced_calls,
-       o.cost,
-       round(o.cost / nullif(sum(o.cost) OVER (PARTITION BY o.month), 0), 6) AS share,
-       round(o.calls / nullif(sum(o.calls) OVER (PARTITION BY o.month), 0), 6) AS call_share,
-       s.currency,
-       jsonb_build_array(o.month, o.operation)::text AS row_key
-FROM (
-    SELECT d.month,
-           d.value AS operation,
-           sum(d.calls)::bigint AS calls,
-           sum(d.failed_calls)::bigint AS failed_calls,
-           sum(d.unpriced_calls)::bigint AS unpriced_calls,
-           sum(d.cost) AS cost
-    FROM cost_ledger_internal.live_total_month d
-    WHERE d.label = 'operation'
-    GROUP BY d.month, d.value) o
-CROSS JOIN cost_ledger_internal.report_setting s;
+SELECT t.month, t.starts_at, t.ends_at, t.is_complete,
+       t.value AS operation, t.is_allocated,
+       t.calls, t.failed_calls, t.unpriced_calls,
+       t.cost, t.share, t.call_share,
+       t.currency,
+       jsonb_build_array(t.month, CASE WHEN t.is_allocated THEN t.value END)::text AS row_key
+FROM cost_ledger.cost_by_label t
+WHERE t.label = 'operation';
 
 COMMENT ON VIEW cost_ledger.cost_by_operation IS 'How much of the money goes to retries, fallbacks, evals and judges instead of the work itself?';
-COMMENT ON COLUMN cost_ledger.cost_by_operation.month IS 'First day of the month, in the reporting zone.';
 COMMENT ON COLUMN cost_ledger.cost_by_operation.operation IS 'primary, retry, fallback, eval, …, as the calls say; (unallocated) for calls without one.';
-COMMENT ON COLUMN cost_ledger.cost_by_operation.is_allocated IS 'Whether the calls have an operation; false only for (unallocated).';
-COMMENT ON COLUMN cost_ledger.cost_by_operation.calls IS 'Calls; corrections are not calls.';
-COMMENT ON COLUMN cost_ledger.cost_by_operation.failed_calls IS 'Calls that have failed: with a status other than success, ok, completed, succeeded and 2xx, in any case; an unknown one is no failure.';
-COMMENT ON COLUMN cost_ledger.cost_by_operation.unpriced_calls IS 'Calls without a full price, as in unpriced_call: what they cost beyond that is missing in cost.';
-COMMENT ON COLUMN cost_ledger.cost_by_operation.cost IS 'Cost in the ledger''s currency, exact, corrections included; NULL without any price.';
-COMMENT ON COLUMN cost_ledger.cost_by_operation.share IS 'cost as a fraction of the month''s cost; NULL where that is 0 or unknown.';
-COMMENT ON COLUMN cost_ledger.cost_by_operation.call_share IS 'calls as a fraction of the month''s calls.';
 
 -- An answer from the application's own cache has read no prompt cache: its
 -- tokens would only thin the ratio out.
 CREATE VIEW cost_ledger.cache_hit_by_feature WITH (security_barrier = true) AS
-SELECT f.month,
-       cost_ledger_internal.day_start(f.month, s.time_zone) AS starts_at,
-       cost_ledger_internal.day_start((f.month + interval '1 month')::date, s.time_zone) AS ends_at,
-       f.month + interval '1 month' <= now() AT TIME ZONE s.time_zone AS is_complete,
-       coalesce(f.feature, '(unallocated)') AS feature,
-       f.feature IS NOT NULL AS is_allocated,
+SELECT f.month, f.starts_at, f.ends_at, f.is_complete,
+       f.feature, f.is_allocated,
        f.calls, f.response_cache_calls,
        f.input_tokens, f.cache_read_tokens, f.cache_write_tokens,
        round(f.cache_read_tokens / nullif(f.input_tokens, 0), 6) AS cache_hit_ratio,
-       jsonb_build_array(f.month, f.feature)::text AS row_key
+       jsonb_build_array(f.month, CASE WHEN f.is_allocated THEN f.feature END)::text AS row_key
 FROM (
-    SELECT d.month,
-           d.value AS feature,
-           sum(d.calls)::bigint AS calls,
-           coalesce(sum(d.calls) FILTER (WHERE d.served_from = 'response_cache'), 0)::bigint AS response_cache_calls,
-           coalesce(sum(d.input_tokens) FILTER (WHERE d.served_from = 'model'), 0) AS input_tokens,
-           coalesce(sum(d.cache_read_tokens) FILTER (WHERE d.served_from = 'model'), 0) AS cache_read_tokens,
-           coalesce(sum(d.cache_write_tokens + d.cache_write_1h_tokens) FILTER (WHERE d.served_from = 'model'), 0) AS cache_write_tokens
-    FROM cost_ledger_internal.live_total_month d
-    WHERE d.label = 'feature'
-    GROUP BY d.month, d.value) f
-CROSS JOIN cost_ledger_internal.report_setting s;
+    SELECT t.month, t.starts_at, t.ends_at, t.is_complete, t.value AS feature, t.is_allocated,
+           sum(t.calls)::bigint AS calls,
+           coalesce(sum(t.calls) FILTER (WHERE t.served_from = 'response_cache'), 0)::bigint AS response_cache_calls,
+           coalesce(sum(t.input_tokens) FILTER (WHERE t.served_from = 'model'), 0) AS input_tokens,
+           coalesce(sum(t.cache_read_tokens) FILTER (WHERE t.served_from = 'model'), 0) AS cache_read_tokens,
+           coalesce(sum(t.cache_write_tokens) FILTER (WHERE t.served_from = 'model'), 0) AS cache_write_tokens
+    FROM cost_ledger.cost_by_label t
+    WHERE t.label = 'feature'
+    GROUP BY t.month, t.starts_at, t.ends_at, t.is_complete, t.value, t.is_allocated) f;
 
 COMMENT ON VIEW cost_ledger.cache_hit_by_feature IS 'How well does each feature use the prompt cache? Tokens are those that models were sent; answers from the application''s own cache are counted apart.';
 COMMENT ON COLUMN cost_ledger.cache_hit_by_feature.month IS 'First day of the month, in the reporting zone.';
@@ -258,46 +184,50 @@ COMMENT ON COLUMN cost_ledger.cache_hit_by_feature.cache_hit_ratio IS 'cache_rea
 -- Every value gets a row of 0 for every week since its first, so that a week
 -- without calls is a drop and not a gap.
 CREATE VIEW cost_ledger.week_over_week WITH (security_barrier = true) AS
-WITH spent AS (
+-- Not as a whole: who asks for one label has one label added up.
+WITH spent AS NOT MATERIALIZED (
     SELECT d.week,
            CASE d.label WHEN 'all' THEN 'total' ELSE d.label END AS label,
            d.value,
            sum(d.cost) AS cost,
-           sum(d.unpriced_calls) AS unpriced_calls
+           sum(d.calls)::bigint AS calls,
+           sum(d.accepted_calls)::bigint AS accepted_calls,
+           sum(d.priced_calls)::bigint AS priced_calls,
+           sum(d.unpriced_calls)::bigint AS unpriced_calls
     FROM cost_ledger_internal.live_total_week d
-    WHERE d.label = ANY ('{all,team,feature}')
+    WHERE d.label = ANY ('{all,team,feature,customer,model,task_type,agent}')
     GROUP BY d.week, d.label, d.value
-), complete AS (
-    -- A ledger that begins in mid-week has seen only a part of that week.
-    SELECT cost_ledger_internal.week_of(min(d.day) + 6) AS first_week,
-           date_trunc('week', now() AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date - 7 AS last_week
+), bounds AS (
+    SELECT cost_ledger_internal.week_of(min(d.day) + 6) AS first_whole_week,
+           cost_ledger_internal.week_of((now() AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date) AS this_week
     FROM cost_ledger_internal.live_total_day d
     WHERE d.label = 'all'
 ), filled AS (
-    SELECT s.label, s.value, s.week, s.cost, s.unpriced_calls
+    SELECT s.label, s.value, s.week, s.cost, s.calls, s.accepted_calls, s.priced_calls, s.unpriced_calls
     FROM spent s
     UNION ALL
     -- As timestamps without zone: with dates, generate_series() would step
     -- through the session's zone.  As an array, of which the planner expects ten
     -- weeks and not a thousand, for which it would compile.
-    SELECT v.label, v.value, w.week::date, 0, 0
+    SELECT v.label, v.value, w.week::date, 0, 0, 0, 0, 0
     FROM (SELECT s.label, s.value, min(s.week) AS week
           FROM spent s
           GROUP BY s.label, s.value) v
-    CROSS JOIN complete k
+    CROSS JOIN bounds k
     CROSS JOIN LATERAL unnest(ARRAY(
-        SELECT generate_series(v.week::timestamp, k.last_week::timestamp, interval '7 days'))) AS w (week)
+        SELECT generate_series(v.week::timestamp, k.this_week::timestamp, interval '7 days'))) AS w (week)
 ), compared AS (
     SELECT f.label, f.value, f.week,
            sum(f.cost) AS cost,
+           sum(f.calls)::bigint AS calls,
+           sum(f.accepted_calls)::bigint AS accepted_calls,
+           sum(f.priced_calls)::bigint AS priced_calls,
            sum(f.unpriced_calls)::bigint AS unpriced_calls,
-           -- Before its first week a value has cost nothing, but of the time
-           -- before the ledger nothing is known.
-           lag(sum(f.cost), 1, CASE WHEN f.week > k.first_week THEN 0::numeric END)
-               OVER (PARTITION BY f.label, f.value ORDER BY f.week) AS previous_cost
+           lag(f.week) OVER of_value AS previous_week,
+           lag(sum(f.cost)) OVER of_value AS previous_cost
     FROM filled f
-    JOIN complete k ON f.week BETWEEN k.first_week AND k.last_week
-    GROUP BY f.label, f.value, f.week, k.first_week
+    GROUP BY f.label, f.value, f.week
+    WINDOW of_value AS (PARTITION BY f.label, f.value ORDER BY f.week)
 )
 SELECT p.week,
        cost_ledger_internal.day_start(p.week, s.time_zone) AS starts_at,
@@ -306,27 +236,37 @@ SELECT p.week,
        p.label,
        CASE WHEN p.label <> 'total' THEN coalesce(p.value, '(unallocated)') END AS value,
        CASE WHEN p.label <> 'total' THEN p.value IS NOT NULL END AS is_allocated,
+       p.calls,
        p.cost,
        p.previous_cost,
        p.cost - p.previous_cost AS change,
        CASE WHEN p.previous_cost > 0 THEN round((p.cost - p.previous_cost) / p.previous_cost, 6) END AS change_ratio,
-       -- Multiplied, not divided: exact at the limits.
-       CASE WHEN p.previous_cost > 0 AND p.cost > p.previous_cost * 1.20 THEN 'review'
+       -- Multiplied, not divided: exact at the limits.  A week that runs has not
+       -- grown yet, and what it has not spent is no drop.
+       CASE WHEN p.week + 7 > now() AT TIME ZONE s.time_zone THEN NULL
+            WHEN p.previous_cost > 0 AND p.cost > p.previous_cost * 1.20 THEN 'review'
             WHEN p.previous_cost > 0 AND p.cost > p.previous_cost * 1.15 THEN 'investigate' END AS flag,
        p.unpriced_calls,
+       trim_scale(p.cost / nullif(p.priced_calls, 0)) AS mean_cost_per_call,
+       trim_scale(p.cost / nullif(p.accepted_calls, 0)) AS mean_cost_per_accepted_call,
        s.currency,
        jsonb_build_array(p.week, p.label, p.value)::text AS row_key
-FROM compared p
+FROM (
+    SELECT c.week, c.label, c.value, c.cost, c.calls, c.accepted_calls, c.priced_calls, c.unpriced_calls,
+           -- Before its first week a value has cost nothing.  Of the time before the
+           -- ledger nothing is known, and of a week in which it began too little.
+           CASE WHEN c.week <= k.first_whole_week THEN NULL
+                WHEN c.previous_week = c.week - 7 THEN c.previous_cost
+                ELSE 0 END AS previous_cost
+    FROM compared c
+    CROSS JOIN bounds k) p
 CROSS JOIN cost_ledger_internal.report_setting s;
 
-COMMENT ON VIEW cost_ledger.week_over_week IS 'Does spend grow faster than it should: in total, of which team, of which feature? Only complete ISO weeks of the reporting zone: the running week is left out, and so is the first one unless the ledger''s first call was made on its Monday. A week without calls is a row with cost 0.';
-COMMENT ON COLUMN cost_ledger.week_over_week.label IS 'total, team or feature; each adds up to the whole cost of a week, so read one at a time.';
-COMMENT ON COLUMN cost_ledger.week_over_week.value IS 'The team or feature; (unallocated) for calls without one; NULL for the total.';
-COMMENT ON COLUMN cost_ledger.week_over_week.is_allocated IS 'Whether the calls have a team or feature; false only for (unallocated), NULL for the total.';
+COMMENT ON VIEW cost_ledger.week_over_week IS 'Does spend grow faster than it should: in total, of which team, feature, customer, model, task type, agent? A row per ISO week of the reporting zone; a week without calls has cost 0, and the running week is there with is_complete false. Each label adds up to the whole cost of a week, so ask for one: WHERE label = ''customer''. Who may not see all calls has no agents.';
 COMMENT ON COLUMN cost_ledger.week_over_week.week IS 'Monday of the ISO week, in the reporting zone.';
 COMMENT ON COLUMN cost_ledger.week_over_week.cost IS 'Cost of the week in the ledger''s currency, exact, corrections included; 0 without calls. Calls without a price add nothing; see unpriced_calls.';
-COMMENT ON COLUMN cost_ledger.week_over_week.previous_cost IS 'Cost of the week before, 0 without calls; NULL in the ledger''s first complete week.';
+COMMENT ON COLUMN cost_ledger.week_over_week.previous_cost IS 'Cost of the week before, 0 without calls; NULL up to the ledger''s first whole week, before which not enough is known.';
 COMMENT ON COLUMN cost_ledger.week_over_week.change IS 'cost - previous_cost.';
-COMMENT ON COLUMN cost_ledger.week_over_week.change_ratio IS 'change / previous_cost, e.g. 0.2 for a growth of 20 %; NULL unless previous_cost is above 0.';
-COMMENT ON COLUMN cost_ledger.week_over_week.flag IS 'review above 20 % growth, investigate above 15 %, otherwise NULL.';
+COMMENT ON COLUMN cost_ledger.week_over_week.change_ratio IS 'change / previous_cost, e.g. 0.2 for a growth of 20 %; NULL unless previous_cost is above 0. In the running week, of a part of it.';
+COMMENT ON COLUMN cost_ledger.week_over_week.flag IS 'review above 20 % growth, investigate above 15 %, otherwise NULL, and of the running week.';
 COMMENT ON COLUMN cost_ledger.week_over_week.unpriced_calls IS 'Calls of the week without a full price: what they cost beyond that is missing in cost.';

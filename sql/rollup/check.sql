@@ -50,7 +50,8 @@ AS $$
                               'key_id', k.key_id),
            jsonb_strip_nulls(to_jsonb(e)) - '{bucket,team,feature,customer,flow,task_type,environment,provider,model,service_class,operation,status,served_from}'::text[]
     FROM (
-        SELECT date_trunc(unit, m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS bucket,
+        SELECT CASE unit WHEN 'hour' THEN cost_ledger_internal.hour_start(m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l))
+                         ELSE date_trunc(unit, m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)) END AS bucket,
                m.team, m.feature, m.customer, m.flow, m.task_type, m.environment, m.provider, m.model, m.service_class, m.operation, m.status,
                m.served_from,
                sum(m.calls) AS calls, nullif(sum(m.priced_calls), 0) AS priced_calls, nullif(sum(m.unpriced_calls), 0) AS unpriced_calls,
@@ -63,7 +64,7 @@ AS $$
                sum(m.cache_write_cost) AS cache_write_cost, sum(m.output_cost) AS output_cost, sum(m.other_cost) AS other_cost,
                sum(m.adjustment_cost) AS adjustment_cost, sum(m.reported_cost) AS reported_cost, sum(m.cost_without_run) AS cost_without_run,
                sum(m.avoided_cost) AS avoided_cost, sum(m.score) AS score,
-               cost_ledger.summarize(m.call_cost) AS call_cost
+               cost_ledger.summarize(m.call_cost)::text AS call_cost
         FROM cost_ledger_internal.consumed_measure m
         WHERE m.called_at >= lower(wanted) AND m.called_at < coalesce(upper(wanted), 'infinity')
         GROUP BY 1, m.team, m.feature, m.customer, m.flow, m.task_type, m.environment, m.provider, m.model, m.service_class, m.operation, m.status,
@@ -428,7 +429,7 @@ AS $$
     SELECT jsonb_build_object('day', e.day, 'task_type', e.task_type), jsonb_strip_nulls(to_jsonb(e)) - '{day,task_type}'::text[]
     FROM (
         SELECT (m.called_at AT TIME ZONE l.time_zone)::date AS day, m.task_type, sum(m.calls) AS calls, nullif(sum(m.priced_calls), 0) AS priced_calls,
-               sum(m.cost) AS cost, cost_ledger.summarize(m.call_cost) AS call_cost
+               sum(m.cost) AS cost, cost_ledger.summarize(m.call_cost)::text AS call_cost
         FROM cost_ledger_internal.consumed_measure m
         CROSS JOIN cost_ledger.ledger l
         WHERE m.called_at >= lower(wanted) AND m.called_at < coalesce(upper(wanted), 'infinity') AND m.run_id IS NULL
@@ -448,9 +449,9 @@ AS $$
     SELECT jsonb_build_object('day', e.day), jsonb_strip_nulls(to_jsonb(e)) - 'day'
     FROM (
         SELECT s.started_on AS day, count(*) AS sessions, sum(s.cost) AS cost, max(s.cost) AS max_cost,
-               cost_ledger.summarize(coalesce(s.turns, 0)) AS session_turns,
-               cost_ledger.summarize(coalesce(s.input_tokens, 0) + coalesce(s.output_tokens, 0)) AS session_tokens,
-               cost_ledger.summarize(s.cost) AS session_cost
+               cost_ledger.summarize(coalesce(s.turns, 0))::text AS session_turns,
+               cost_ledger.summarize(coalesce(s.input_tokens, 0) + coalesce(s.output_tokens, 0))::text AS session_tokens,
+               cost_ledger.summarize(s.cost)::text AS session_cost
         FROM cost_ledger_internal.rollup_session s
         WHERE s.started_on >= (lower(wanted) AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date
           AND s.started_on < coalesce((upper(wanted) AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date, 'infinity')
@@ -469,9 +470,9 @@ AS $$
     FROM (
         SELECT u.day, u.task_type,
                count(u.whole) AS runs, sum(u.cost) FILTER (WHERE u.whole) AS cost, max(u.cost) FILTER (WHERE u.whole) AS max_cost,
-               cost_ledger.summarize(u.cost) FILTER (WHERE u.whole) AS run_cost,
+               (cost_ledger.summarize(u.cost) FILTER (WHERE u.whole))::text AS run_cost,
                count(u.own) AS own_runs, sum(u.cost) FILTER (WHERE u.own) AS own_cost, max(u.cost) FILTER (WHERE u.own) AS max_own_cost,
-               cost_ledger.summarize(u.cost) FILTER (WHERE u.own) AS own_run_cost
+               (cost_ledger.summarize(u.cost) FILTER (WHERE u.own))::text AS own_run_cost
         FROM (
             SELECT r.started_on AS day, (r.labels).task_type, r.cost, true AS own, NULL::boolean AS whole FROM cost_ledger_internal.rollup_run r
             UNION ALL
@@ -520,12 +521,13 @@ CREATE FUNCTION cost_ledger_internal.stored_rows(rollup text, wanted tstzrange, 
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
+    -- Summaries as the text that is read back; as JSON they are figures.
     WITH zone AS (SELECT l.time_zone FROM cost_ledger.ledger l)
     SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_minute r WHERE rollup = 'minute' AND r.minute <@ wanted AND r.minute <@ kept
-    UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_hour r WHERE rollup = 'hour' AND r.hour <@ wanted AND r.hour <@ kept
-    UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_day r, zone WHERE rollup = 'day' AND r.day::timestamp AT TIME ZONE zone.time_zone <@ wanted
+    UNION ALL SELECT to_jsonb(r) || jsonb_build_object('call_cost', r.call_cost::text), r.ctid FROM cost_ledger_internal.rollup_hour r WHERE rollup = 'hour' AND r.hour <@ wanted AND r.hour <@ kept
+    UNION ALL SELECT to_jsonb(r) || jsonb_build_object('call_cost', r.call_cost::text), r.ctid FROM cost_ledger_internal.rollup_day r, zone WHERE rollup = 'day' AND r.day::timestamp AT TIME ZONE zone.time_zone <@ wanted
         AND r.day::timestamp AT TIME ZONE zone.time_zone <@ kept
-    UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_month r, zone WHERE rollup = 'month' AND r.month::timestamp AT TIME ZONE zone.time_zone <@ wanted
+    UNION ALL SELECT to_jsonb(r) || jsonb_build_object('call_cost', r.call_cost::text), r.ctid FROM cost_ledger_internal.rollup_month r, zone WHERE rollup = 'month' AND r.month::timestamp AT TIME ZONE zone.time_zone <@ wanted
         AND r.month::timestamp AT TIME ZONE zone.time_zone <@ kept
     UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_total_day r, zone WHERE rollup = 'total_day' AND r.day::timestamp AT TIME ZONE zone.time_zone <@ wanted
         AND r.day::timestamp AT TIME ZONE zone.time_zone <@ kept
@@ -539,10 +541,11 @@ AS $$
         AND r.month::timestamp AT TIME ZONE zone.time_zone <@ kept
     UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_user_feature_month r, zone WHERE rollup = 'user_feature_month' AND r.month::timestamp AT TIME ZONE zone.time_zone <@ wanted
         AND r.month::timestamp AT TIME ZONE zone.time_zone <@ kept
-    UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_without_run_day r, zone WHERE rollup = 'without_run_day'
+    UNION ALL SELECT to_jsonb(r) || jsonb_build_object('call_cost', r.call_cost::text), r.ctid FROM cost_ledger_internal.rollup_without_run_day r, zone WHERE rollup = 'without_run_day'
         AND r.day::timestamp AT TIME ZONE zone.time_zone <@ wanted AND r.day::timestamp AT TIME ZONE zone.time_zone <@ kept
-    UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_run_day r, zone WHERE rollup = 'run_day' AND r.day::timestamp AT TIME ZONE zone.time_zone <@ wanted
-    UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_session_day r, zone WHERE rollup = 'session_day' AND r.day::timestamp AT TIME ZONE zone.time_zone <@ wanted
+    UNION ALL SELECT to_jsonb(r) || jsonb_build_object('run_cost', r.run_cost::text, 'own_run_cost', r.own_run_cost::text), r.ctid FROM cost_ledger_internal.rollup_run_day r, zone WHERE rollup = 'run_day' AND r.day::timestamp AT TIME ZONE zone.time_zone <@ wanted
+    UNION ALL SELECT to_jsonb(r) || jsonb_build_object('session_turns', r.session_turns::text, 'session_tokens', r.session_tokens::text, 'session_cost', r.session_cost::text), r.ctid
+        FROM cost_ledger_internal.rollup_session_day r, zone WHERE rollup = 'session_day' AND r.day::timestamp AT TIME ZONE zone.time_zone <@ wanted
     UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_run_tree r WHERE rollup = 'run_tree' AND r.started_at <@ wanted
     UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_run r
         WHERE rollup = 'run' AND r.run_id IN (SELECT w.id FROM cost_ledger_internal.checked_runs(wanted, kept) w)

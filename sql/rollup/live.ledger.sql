@@ -184,7 +184,7 @@ WHERE (SELECT cost_ledger_internal.sees_all())
    OR k.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
    OR k.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[])
 UNION ALL
-SELECT date_trunc('hour', m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)),
+SELECT cost_ledger_internal.hour_start(m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)),
        m.team, m.feature, m.customer, m.flow, m.task_type, m.environment, m.provider, m.model, m.service_class, m.operation,
        m.status, m.served_from,
        m.calls, m.priced_calls, m.unpriced_calls, m.corrections, m.retries, m.tool_calls, m.accepted_calls, m.rejected_calls,
@@ -369,8 +369,10 @@ SELECT cost_ledger_internal.week_of((m.called_at AT TIME ZONE (SELECT g.time_zon
        'local'::text
 FROM (VALUES ('all'::text), ('team'::text), ('feature'::text), ('customer'::text), ('flow'::text), ('task_type'::text), ('environment'::text), ('provider'::text), ('model'::text), ('service_class'::text), ('operation'::text), ('status'::text), ('served_from'::text), ('agent'::text), ('step'::text), ('tool'::text), ('api_key'::text), ('cohort'::text)) AS l (label)
 CROSS JOIN cost_ledger_internal.live_call m
-WHERE ((SELECT cost_ledger_internal.sees_all()) OR (m.called_at AT TIME ZONE (SELECT g.time_zone FROM cost_ledger.ledger g))::date
-       >= cost_ledger_internal.week_of((SELECT s.days_from FROM cost_ledger_internal.rollup_state s) + 6));
+WHERE (SELECT cost_ledger_internal.sees_all())
+   OR ((m.called_at AT TIME ZONE (SELECT g.time_zone FROM cost_ledger.ledger g))::date
+           >= cost_ledger_internal.week_of((SELECT s.days_from FROM cost_ledger_internal.rollup_state s) + 6)
+       AND l.label <> ALL ('{agent,step,tool,api_key,cohort}'));
 
 COMMENT ON VIEW cost_ledger_internal.live_total_week IS 'What calls add up to by week of the reporting zone and each label by itself, those included that are not in rollup_total_week yet. Ask for one label; all: of all calls. A week and its value may be there more than once: add up what you need. Who may not see all calls sees whole weeks of what ledger.retain_days keeps, and no agent, step, tool, api_key and cohort. Columns as in rollup_total_week and rollup_label.';
 
@@ -450,8 +452,9 @@ SELECT (m.called_at AT TIME ZONE (SELECT g.time_zone FROM cost_ledger.ledger g))
        'local'::text
 FROM (VALUES ('all'::text), ('team'::text), ('feature'::text), ('customer'::text), ('flow'::text), ('task_type'::text), ('environment'::text), ('provider'::text), ('model'::text), ('service_class'::text), ('operation'::text), ('status'::text), ('served_from'::text), ('agent'::text), ('step'::text), ('tool'::text), ('api_key'::text), ('cohort'::text)) AS l (label)
 CROSS JOIN cost_ledger_internal.live_call m
-WHERE ((SELECT cost_ledger_internal.sees_all()) OR (m.called_at AT TIME ZONE (SELECT g.time_zone FROM cost_ledger.ledger g))::date
-       >= (SELECT s.days_from FROM cost_ledger_internal.rollup_state s));
+WHERE (SELECT cost_ledger_internal.sees_all())
+   OR ((m.called_at AT TIME ZONE (SELECT g.time_zone FROM cost_ledger.ledger g))::date >= (SELECT s.days_from FROM cost_ledger_internal.rollup_state s)
+       AND l.label <> ALL ('{agent,step,tool,api_key,cohort}'));
 
 COMMENT ON VIEW cost_ledger_internal.live_total_day IS 'What calls add up to by day of the reporting zone and each label by itself, those included that are not in rollup_total_day yet. Ask for one label; all: of all calls. A day and its value may be there more than once: add up what you need. Who may not see all calls sees days of what ledger.retain_days keeps, and no agent, step, tool, api_key and cohort. Columns as in rollup_total_day and rollup_label.';
 

@@ -252,6 +252,28 @@ CREATE FUNCTION cost_ledger_internal.week_of(day date) RETURNS date
 COMMENT ON FUNCTION cost_ledger_internal.week_of(date) IS
     'The Monday of a day''s ISO week.';
 
+CREATE FUNCTION cost_ledger_internal.hour_start(at timestamptz, time_zone text) RETURNS timestamptz
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    -- A clock that is set by half an hour is so in the midst of an hour: what is read
+    -- as its beginning lies in the one before.
+    RETURN date_trunc('hour', at, time_zone)
+           + CASE WHEN date_trunc('hour', date_trunc('hour', at, time_zone), time_zone) = date_trunc('hour', at, time_zone) THEN interval '0'
+                  ELSE interval '30 minutes' END;
+
+COMMENT ON FUNCTION cost_ledger_internal.hour_start(timestamptz, text) IS
+    'The first instant of the hour of a time zone that an instant is in.';
+
+CREATE FUNCTION cost_ledger_internal.hour_end(hour timestamptz, time_zone text) RETURNS timestamptz
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    -- One that is cut short, a usual one, and one that is prolonged.
+    RETURN CASE hour WHEN cost_ledger_internal.hour_start(hour + interval '30 minutes', time_zone)
+                     THEN CASE hour WHEN cost_ledger_internal.hour_start(hour + interval '60 minutes', time_zone)
+                                    THEN hour + interval '90 minutes' ELSE hour + interval '60 minutes' END
+                     ELSE hour + interval '30 minutes' END;
+
+COMMENT ON FUNCTION cost_ledger_internal.hour_end(timestamptz, text) IS
+    'The first instant after an hour of a time zone, of which its first is given.';
+
 CREATE FUNCTION cost_ledger_internal.kept_buckets(OUT minutes_from timestamptz, OUT hours_from timestamptz, OUT days_from date)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp

@@ -561,3 +561,24 @@ CREATE FUNCTION cost_ledger.histogram(
     AS 'MODULE_PATHNAME', 'cl_histogram';
 COMMENT ON FUNCTION cost_ledger.histogram(cost_ledger.summary, integer) IS
     'The number of values between bounds of equal ratio, in ascending order, without empty bars; values nearer to zero than 1e-12 are at 0';
+
+-- So that whoever reads JSON gets figures, and not the text that goes back in.
+CREATE FUNCTION cost_ledger_internal.summary_to_jsonb(summary cost_ledger.summary) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN jsonb_build_object('num_values', cost_ledger.num_values(summary), 'total', cost_ledger.total(summary),
+                              'minimum', cost_ledger.minimum(summary), 'maximum', cost_ledger.maximum(summary), 'mean', cost_ledger.mean(summary),
+                              'p50', cost_ledger.p50(summary), 'p95', cost_ledger.p95(summary), 'p99', cost_ledger.p99(summary));
+COMMENT ON FUNCTION cost_ledger_internal.summary_to_jsonb(cost_ledger.summary) IS
+    'A summary''s figures as a JSON object: num_values, total, minimum, maximum, mean, p50, p95, p99.';
+
+CREATE FUNCTION cost_ledger_internal.summary_to_json(summary cost_ledger.summary) RETURNS json
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN cost_ledger_internal.summary_to_jsonb(summary)::json;
+COMMENT ON FUNCTION cost_ledger_internal.summary_to_json(cost_ledger.summary) IS
+    'summary_to_jsonb() as json.';
+
+-- to_json() and to_jsonb() ask for the first of these.
+CREATE CAST (cost_ledger.summary AS json) WITH FUNCTION cost_ledger_internal.summary_to_json(cost_ledger.summary);
+CREATE CAST (cost_ledger.summary AS jsonb) WITH FUNCTION cost_ledger_internal.summary_to_jsonb(cost_ledger.summary);
+COMMENT ON CAST (cost_ledger.summary AS json) IS 'Figures of a summary, as an object: num_values, total, minimum, maximum, mean, p50, p95, p99. Not to be read back.';
+COMMENT ON CAST (cost_ledger.summary AS jsonb) IS 'Figures of a summary, as an object: num_values, total, minimum, maximum, mean, p50, p95, p99. Not to be read back.';

@@ -104,12 +104,22 @@ FROM (VALUES
     -- reports
     ('cache_hit_by_feature',     '-       -       -       -       r       r       r       -       r'),
     ('chargeback_by_month',      '-       -       -       -       r       r       r       -       r'),
+    ('cost_by_customer',         '-       -       -       -       r       r       r       -       r'),
+    ('cost_by_day',              '-       -       -       -       r       r       r       -       r'),
+    ('cost_by_hour',             '-       -       -       -       r       r       r       -       r'),
+    ('cost_by_label',            '-       -       -       -       r       r       r       -       r'),
     ('cost_by_model',            '-       -       -       -       r       r       r       -       r'),
+    ('cost_by_month',            '-       -       -       -       r       r       r       -       r'),
     ('cost_by_operation',        '-       -       -       -       r       r       r       -       r'),
     ('cost_by_task_type',        '-       -       -       -       r       r       r       -       r'),
+    ('cost_chart_by_day',        '-       -       -       -       r       r       r       -       r'),
+    ('cost_chart_by_hour',       '-       -       -       -       r       r       r       -       r'),
     ('cost_per_run_by_day',      '-       -       -       -       r       r       r       -       r'),
     ('cost_per_user_by_month',   '-       -       -       -       r       r       r       -       r'),
+    ('margin_by_customer',       '-       -       -       -       r       r       r       -       r'),
     ('margin_by_feature',        '-       -       -       -       r       r       r       -       r'),
+    ('model_tier',               '-       -       -       -       r       -       -       -       r'),
+    ('set_model_tier()',         '-       -       -       -       -       -       -       -       X'),
     ('most_expensive_run',       '-       -       -       -       r       r       r       -       r'),
     ('reported_cost_difference', '-       -       -       -       r       r       r       -       r'),
     ('run',                      '-       -       -       -       r       r       r       -       r'),
@@ -196,6 +206,7 @@ FROM (VALUES
     ('estimate_estimate_id_seq', '-       -       -       -       -       -       -       -       -'),
     ('held_price_held_id_seq',   '-       -       -       -       -       -       -       -       -'),
     ('invoice_line_line_id_seq', '-       -       -       -       -       -       -       -       -'),
+    ('model_tier_model_tier_id_seq', '-       -       -       -       -       -       -       -       -'),
     ('pause_pause_id_seq',       '-       -       -       -       -       -       -       -       -'),
     ('rerate_batch_batch_id_seq','-       -       -       -       -       -       -       -       -'),
     ('restatement_batch_batch_id_seq','-       -       -       -       -       -       -       -       -'),
@@ -213,7 +224,8 @@ INSERT INTO called_by_others VALUES
     ('run_depth'), ('root_of_run'), ('is_own_scope'), ('entity_scope'), ('each_columns'), ('moved_runs'), ('changed_tree_runs'), ('place_in_tree'), ('first_labels'), ('unconsumed_calls'), ('seen_calls'), ('partly_consumed'), ('week_of'), ('partitions'), ('sees_all'), ('seen_teams'), ('seen_customers'), ('unpriced_reason'),
     ('day_start'), ('budget_period'), ('find_calls'), ('drill'), ('unposted_spend'), ('new_refusals'), ('project_spend'), ('days_left'), ('daily_spend'), ('spend_rate'), ('budget_velocity'), ('project_labels'), ('explain_call'),
     ('summary_in'), ('summary_out'), ('summary_send'), ('summary_eq'), ('summary_ne'),
-    ('summary_hash'), ('summary_hash_extended'), ('summary_to_bytea'), ('summary_from_bytea');
+    ('summary_hash'), ('summary_hash_extended'), ('summary_to_bytea'), ('summary_from_bytea'), ('summary_to_json'), ('summary_to_jsonb'),
+    ('model_tiers'), ('labels_fingerprint'), ('hour_start'), ('hour_end');
 
 CREATE TEMP TABLE kind AS
 SELECT role, n

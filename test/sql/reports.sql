@@ -106,10 +106,16 @@ SELECT week, cost, previous_cost, change, change_ratio, flag, unpriced_calls, va
 -- week on; nothing before it is a 0, but before the ledger is NULL.
 SELECT label, value, is_allocated, week, cost, previous_cost, change, change_ratio, flag
     FROM cost_ledger.week_over_week
-    WHERE label <> 'total' AND week <= '2025-11-03' ORDER BY label, value, is_allocated, week;
--- The last week is the one before this, and each label is the whole.
-SELECT max(week) = date_trunc('week', now() AT TIME ZONE 'Asia/Kolkata')::date - 7 AS ends_with_last_week,
-       count(*) FILTER (WHERE value = 'now') AS running_week
+    WHERE label IN ('team', 'feature') AND week <= '2025-11-03' ORDER BY label, value, is_allocated, week;
+-- Customers, models, task types and agents in the week of 3 November, in which c1 has
+-- 10 of 90, the coder 10 and the planner 50, exports 15 + 15 + 10.
+SELECT label, value, is_allocated, calls, cost, previous_cost, unpriced_calls
+    FROM cost_ledger.week_over_week
+    WHERE label NOT IN ('total', 'team', 'feature') AND week = '2025-11-03' ORDER BY label, value, is_allocated;
+-- The last week is this one, and marked; each label is the whole.
+SELECT max(week) = date_trunc('week', now() AT TIME ZONE 'Asia/Kolkata')::date AS ends_with_this_week,
+       bool_and(is_complete = (ends_at <= now())) AS is_marked,
+       count(*) FILTER (WHERE value = 'now') AS running_week, count(flag) FILTER (WHERE NOT is_complete) AS flagged
     FROM cost_ledger.week_over_week;
 SELECT label, sum(cost) FROM cost_ledger.week_over_week GROUP BY label ORDER BY label;
 -- Just above the limits.
@@ -283,13 +289,13 @@ INSERT INTO report_check VALUES ('margin_by_feature',
 INSERT INTO report_check VALUES ('week_over_week',
     'SELECT label, CASE WHEN is_allocated THEN value END, week, cost FROM cost_ledger.week_over_week WHERE cost <> 0',
     'SELECT d.label, d.value, week, sum(cost) FROM local_call
-     CROSS JOIN LATERAL (VALUES (''total'', NULL), (''team'', team), (''feature'', feature)) AS d (label, value)
-     WHERE week >= ''2025-03-24'' AND week < date_trunc(''week'', now() AT TIME ZONE ''Europe/Berlin'')
+     CROSS JOIN LATERAL (VALUES (''total'', NULL), (''team'', team), (''feature'', feature), (''customer'', customer), (''model'', model),
+                                (''task_type'', task_type), (''agent'', agent)) AS d (label, value)
      GROUP BY 1, 2, 3 HAVING sum(cost) <> 0');
 INSERT INTO report_check VALUES ('previous_week',
     'SELECT label, value, is_allocated, week, previous_cost FROM cost_ledger.week_over_week WHERE previous_cost <> 0',
     'SELECT label, value, is_allocated, week + 7, cost FROM cost_ledger.week_over_week
-     WHERE cost <> 0 AND week + 14 <= date_trunc(''week'', now() AT TIME ZONE ''Europe/Berlin'')');
+     WHERE cost <> 0 AND week >= ''2025-03-24'' AND week + 7 <= date_trunc(''week'', now() AT TIME ZONE ''Europe/Berlin'')');
 INSERT INTO report_check VALUES ('run',
     'SELECT run_id, started_at, calls, cost, team, feature, task_type, user_id FROM cost_ledger.run',
     'SELECT run_id, started_at, calls, cost,
@@ -347,7 +353,8 @@ SELECT r.relname, a.attname AS without_comment
     ORDER BY r.relname, a.attnum;
 SELECT r.relname, a.attname, format_type(a.atttypid, a.atttypmod) AS not_for_every_tool
     FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0
-    WHERE r.relkind = 'v' AND r.relname NOT IN ('call_detail', 'seen_call', 'granted_role', 'call_measure', 'consumed_measure', 'unconsumed_measure', 'visible_measure', 'live_call', 'live_call_by_id', 'live_run', 'live_run_day', 'live_run_tree', 'live_dear_run_tree', 'changed_run_tree', 'stored_run_tree', 'live_session_day', 'live_without_run_day')
+    WHERE r.relkind = 'v' AND r.relname NOT IN ('call_detail', 'seen_call', 'granted_role', 'call_measure', 'consumed_measure', 'unconsumed_measure', 'visible_measure', 'live_call', 'live_call_by_id', 'live_run', 'live_run_day', 'live_run_tree', 'live_dear_run_tree', 'changed_run_tree', 'stored_run_tree', 'live_session_day', 'live_without_run_day', 'current_budget', 'budget_standing')
+      AND r.relname !~ '^(fresh|live_cube)_(hour|day|month)$' AND NOT (a.atttypid = 'cost_ledger.summary'::regtype AND a.attname LIKE '%\_summary')
       AND a.atttypid NOT IN ('text'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'double precision'::regtype,
                              'timestamptz'::regtype, 'date'::regtype, 'boolean'::regtype)
     ORDER BY r.relname, a.attnum;
@@ -372,7 +379,8 @@ DECLARE
     plan text;
 BEGIN
     FOREACH report IN ARRAY '{chargeback_by_month,margin_by_feature,week_over_week,cost_per_run_by_day,cost_per_user_by_month,cost_by_task_type,
-                              cost_by_model,cost_by_operation,cache_hit_by_feature,most_expensive_run}'::text[] LOOP
+                              cost_by_model,cost_by_operation,cache_hit_by_feature,most_expensive_run,cost_by_hour,cost_by_day,cost_by_month,cost_by_label,
+                              cost_by_customer,margin_by_customer,cost_chart_by_day,cost_chart_by_hour}'::text[] LOOP
         plan := '';
         FOR line IN EXECUTE format('EXPLAIN (COSTS OFF) SELECT * FROM cost_ledger.%I', report) LOOP
             plan := plan || line || E'\n';

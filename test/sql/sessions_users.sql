@@ -105,8 +105,8 @@ SELECT value, starts_at, ends_at, calls FROM cost_ledger.drill('hour', '{"team":
 INSERT INTO cost_ledger.call (called_at, provider, model, feature, customer, status, accepted, input_tokens) VALUES
     ('2026-05-04 10:00Z', 'p', 'm', 'answers', 'acme', 'success', true, 3000000), ('2026-05-04 11:00Z', 'p', 'm', 'answers', 'acme', 'error', NULL, 1000000),
     ('2026-05-04 12:00Z', 'p', 'm2', NULL, 'acme', NULL, true, 1000000), ('2026-04-27 12:00Z', 'p', 'm', 'answers', NULL, NULL, false, 2000000);
-SELECT label, value, is_allocated, calls, failed_calls AS failed, unpriced_calls AS unpriced, accepted_calls AS accepted, cost, share, mean_cost_per_call AS per_call, mean_cost_per_success AS per_success,
-       mean_cost_per_accepted AS per_accepted, previous_cost AS previous, change, change_ratio
+SELECT label, value, is_allocated, calls, failed_calls AS failed, unpriced_calls AS unpriced, accepted_calls AS accepted, cost, share, mean_cost_per_call AS per_call, mean_cost_per_successful_call AS per_success,
+       mean_cost_per_accepted_call AS per_accepted, previous_cost AS previous, change, change_ratio
     FROM cost_ledger.daily_summary WHERE day = '2026-05-04' ORDER BY label, value;
 SELECT label, sum(cost) - (SELECT sum(cost) FROM cost_ledger.call) AS difference FROM cost_ledger.daily_summary GROUP BY label ORDER BY label;
 
@@ -118,13 +118,13 @@ INSERT INTO cost_ledger.call (called_at, provider, model, team, input_tokens)
 CREATE VIEW pg_temp.now AS
     -- Windows are of 1 to 2, 5 to 6 and 60 to 61 minutes.
     SELECT label, value, is_allocated, rate_1m BETWEEN 1.7 AND 3.7 AS rate_1m, rate_5m BETWEEN 1.1 AND 1.5 AS rate_5m, calls_per_minute_1h BETWEEN 0.25 AND 0.28 AS calls, tokens_per_minute_1h BETWEEN 15000 AND 16500 AS tokens, previous_cost > 0 AS before
-    FROM cost_ledger.spend_now WHERE label = 'all';
+    FROM cost_ledger.spend_now WHERE label = 'total';
 SELECT * FROM pg_temp.now;
 CALL cost_ledger.refresh();
 SELECT * FROM pg_temp.now;
 SELECT value, is_allocated, calls_per_minute_1h > 0.1 AS calls FROM cost_ledger.spend_now WHERE label = 'team' AND calls_per_minute_1h > 0 ORDER BY value;
-SELECT s.today_cost = d.cost AND s.today_calls = d.calls AS same FROM cost_ledger.spend_now s JOIN cost_ledger.daily_summary d ON d.label = 'all' AND d.starts_at <= now() AND d.ends_at > now() WHERE s.label = 'all';
-SELECT label, count(*) > 0 AS some, sum(rate_1h) - (SELECT rate_1h FROM cost_ledger.spend_now WHERE label = 'all') BETWEEN -1e-9 AND 1e-9 AS whole FROM cost_ledger.spend_now GROUP BY label ORDER BY label;
+SELECT s.today_cost = d.cost AND s.today_calls = d.calls AS same FROM cost_ledger.spend_now s JOIN cost_ledger.daily_summary d ON d.label = 'total' AND d.starts_at <= now() AND d.ends_at > now() WHERE s.label = 'total';
+SELECT label, count(*) > 0 AS some, sum(rate_1h) - (SELECT rate_1h FROM cost_ledger.spend_now WHERE label = 'total') BETWEEN -1e-9 AND 1e-9 AS whole FROM cost_ledger.spend_now GROUP BY label ORDER BY label;
 
 -- A reader of one team: as a ledger of its calls.
 CREATE ROLE regress_sessions;

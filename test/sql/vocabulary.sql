@@ -68,12 +68,19 @@ CREATE TEMP TABLE report AS
     FROM public_column c
     WHERE c.kind = 'view' AND c.object <> 'price_list'
     GROUP BY c.oid, c.object;
+-- Plain types, which every tool reads, and a summary that goes out as JSON.
+SELECT c.object, c.name, c.type AS not_for_every_tool FROM public_column c JOIN report r ON r.oid = c.oid
+WHERE c.type <> ALL ('{text,integer,bigint,numeric,double precision,timestamp with time zone,date,boolean}')
+  AND NOT (c.type = 'cost_ledger.summary' AND c.name ~ '_summary$') ORDER BY 1, 2;
+SELECT jsonb_typeof(to_jsonb(cost_ledger.summarize(n::numeric))) AS summary_as FROM generate_series(1, 3) AS n;
+SELECT c.object, c.name AS without_comment FROM public_column c JOIN report r ON r.oid = c.oid
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = c.name WHERE coalesce(col_description(c.oid, a.attnum), '') = '' ORDER BY 1, 2;
 SELECT object AS without_row_key FROM report WHERE NOT 'row_key' = ANY (columns) ORDER BY 1;
 SELECT object AS period_without_bounds FROM report
-WHERE columns && '{month,week,day}' AND NOT columns @> '{starts_at,ends_at,is_complete}' ORDER BY 1;
+WHERE columns && '{month,week,day,hour}' AND NOT columns @> '{starts_at,ends_at,is_complete}' ORDER BY 1;
 SELECT object AS half_a_period FROM report WHERE 'starts_at' = ANY (columns) <> ('ends_at' = ANY (columns)) ORDER BY 1;
 SELECT object AS money_without_currency FROM report
-WHERE EXISTS (SELECT FROM unnest(columns) AS u (name) WHERE u.name ~ '(^|_)(cost|amount|spent|revenue|margin)$') AND NOT 'currency' = ANY (columns) ORDER BY 1;
+WHERE EXISTS (SELECT FROM unnest(columns) AS u (name) WHERE u.name ~ '(^|_)(cost|amount|spent|revenue|margin|change|difference)$' OR u.name ~ '^mean_cost') AND NOT 'currency' = ANY (columns) ORDER BY 1;
 SELECT object AS label_without_is_allocated FROM report WHERE definition ~ '\(unallocated\)' AND NOT 'is_allocated' = ANY (columns) ORDER BY 1;
 SELECT object AS value_without_label FROM report WHERE 'label' = ANY (columns) <> ('value' = ANY (columns)) AND NOT 'rule' = ANY (columns) ORDER BY 1;
 SELECT r.object, m[1] AS rounded FROM report r CROSS JOIN regexp_matches(r.definition, 'round\([^\n]*\) AS (\w+)', 'g') AS m
@@ -128,7 +135,7 @@ SET TIME ZONE 'UTC';
 SELECT day, starts_at, ends_at, is_complete FROM cost_ledger.cost_per_run_by_day WHERE day BETWEEN '2025-11-01' AND '2025-11-03' ORDER BY day;
 SELECT DISTINCT month, starts_at, ends_at, is_complete FROM cost_ledger.chargeback_by_month WHERE month >= '2025-01-01' AND month <= '2026-01-01' ORDER BY month;
 SELECT bool_and(NOT is_complete) AS runs_still FROM cost_ledger.chargeback_by_month WHERE ends_at > now();
-SELECT bool_and(is_complete) AND count(*) > 0 AS complete, bool_and(ends_at - starts_at BETWEEN interval '167 hours' AND interval '169 hours') AS weeks FROM cost_ledger.week_over_week;
+SELECT bool_and(is_complete = (ends_at <= now())) AND count(*) > 0 AS marked, bool_and(ends_at - starts_at BETWEEN interval '167 hours' AND interval '169 hours') AS weeks FROM cost_ledger.week_over_week;
 SELECT count(*) FROM cost_ledger.call c
 WHERE NOT EXISTS (SELECT FROM cost_ledger.cost_by_model m
                   WHERE m.model = c.model AND m.currency = 'USD' AND c.called_at >= m.starts_at AND c.called_at < m.ends_at

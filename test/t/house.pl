@@ -139,7 +139,7 @@ none('what a file shares its own header declares', @astray);
 #
 
 my @texts = grep { -f && -T } glob('*.md *.in Makefile docs/* src/*.[ch] sql/*/* test/*/* expected/* bench/* bench/*/* script/* examples/* examples/*/* prices/*');
-my (@unfinished, @elsewhere, @gone);
+my (@unfinished, @elsewhere, @gone, @nulls_first);
 
 # As links name them.
 sub headings
@@ -154,6 +154,11 @@ for my $file (@texts)
 	next unless $file =~ /\.(?:md|sql|[ch])$/;
 	push @elsewhere, "$file: $1" while $text =~ m{(?<![\w.\$\}/])(/(?:work|srv|tmp|home|root)\b[\w/.-]*)}g;
 	next unless $file =~ /\.md$/;
+	# What has no price would come first, as if it were dearest.
+	for my $order ($text =~ /\bORDER BY ([^;\n]*)/g)
+	{
+		push @nulls_first, "$file: $order" if grep { /\bDESC\b(?! NULLS LAST)/ && !/^\s*(?:\w+\.)?(?:month|week|day|hour|\w+_at)\b/ } split /,/, $order;
+	}
 	# A path in a text is one of this tree.
 	for my $path ($text =~ m{`((?:sql|src|test|docs|script|bench|examples|expected|prices)/[\w./*-]+)`}g)
 	{
@@ -170,5 +175,6 @@ for my $file (@texts)
 none('nothing is left to do in any text', @unfinished);
 none('no text names a place outside this tree', @elsewhere);
 none('every path and link in a text leads somewhere', @gone);
+none('no example sorts what is not known before what is dearest', @nulls_first);
 
 done_testing();
