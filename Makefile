@@ -126,6 +126,7 @@ LEDGER = \
 	sql/report/tier.ledger.sql \
 	sql/report/cube.ledger.sql \
 	sql/report/label.ledger.sql \
+	sql/report/input_part.ledger.sql \
 	sql/report/report.ledger.sql \
 	sql/report/run.ledger.sql \
 	sql/report/session.ledger.sql \

@@ -13,7 +13,7 @@ CREATE FUNCTION cost_ledger_internal.relation_right() RETURNS TABLE (relation te
 AS $$
     -- reports: of the calls that the reader may see
     SELECT r.report, 'SELECT', '{all_readers}'::text[]
-    FROM unnest('{cache_hit_by_feature,chargeback_by_month,cost_by_customer,cost_by_day,cost_by_hour,cost_by_label,
+    FROM unnest('{cache_hit_by_feature,chargeback_by_month,cost_by_customer,cost_by_day,cost_by_hour,cost_by_input_part,cost_by_label,
             cost_by_model,cost_by_month,cost_by_operation,cost_by_task_type,cost_by_user,cost_by_user_feature,
             cost_chart_by_day,cost_chart_by_hour,cost_per_run_by_day,cost_per_session_by_day,cost_per_user_by_month,
             cost_per_user_by_plan,daily_summary,margin_by_customer,margin_by_feature,most_expensive_run,

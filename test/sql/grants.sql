@@ -107,6 +107,7 @@ FROM (VALUES
     ('cost_by_customer',         '-       -       -       -       r       r       r       -       r'),
     ('cost_by_day',              '-       -       -       -       r       r       r       -       r'),
     ('cost_by_hour',             '-       -       -       -       r       r       r       -       r'),
+    ('cost_by_input_part',       '-       -       -       -       r       r       r       -       r'),
     ('cost_by_label',            '-       -       -       -       r       r       r       -       r'),
     ('cost_by_model',            '-       -       -       -       r       r       r       -       r'),
     ('cost_by_month',            '-       -       -       -       r       r       r       -       r'),
