@@ -548,6 +548,7 @@ BEGIN
         EXECUTE 'SELECT FROM cost_ledger_internal.hold h, cost_ledger.call c WHERE ' || exchanged || ' ORDER BY h.hold_id FOR UPDATE OF h';
     END IF;
     PERFORM cost_ledger_internal.post_balances(posted);
+    PERFORM cost_ledger_internal.note_exceeding_calls(condition);
     IF exchanges THEN
         EXECUTE 'UPDATE cost_ledger_internal.hold h
                  SET exchanged_at = clock_timestamp(), cost = c.cost, overrun = CASE WHEN c.cost > h.estimate THEN c.cost - h.estimate END

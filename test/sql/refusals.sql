@@ -42,6 +42,20 @@ SELECT name, entity, period, ends_at - starts_at AS length, refusals, asked, cur
 SELECT cost_ledger.check_budgets() AS alerts;
 SELECT b.name, a.entity, a.kind, a.level, a.severity, a.threshold FROM cost_ledger.alert a JOIN cost_ledger.budget b USING (budget_id) ORDER BY a.alert_id;
 
+-- A call above the limit of a request that nobody was asked about, or that cost
+-- more than was held.  What is loaded of long ago is no news.
+SELECT cost_ledger.set_budget('a request', '{"team": "b*"}', 'request', 1) > 0 AS set,
+       cost_ledger.set_budget('tokens of one', '{}', 'request', 100, metric => 'tokens', each_of => 'agent', thresholds => '{1}', actions => '{warn}') > 0 AS set;
+SELECT decision FROM cost_ledger.reserve('b-1', '{"team": "b2"}', 1);
+INSERT INTO cost_ledger.call (provider, model, team, agent, called_at, input_tokens, hold_id) VALUES
+    ('openai', 'm', 'b1', NULL, now(), 5, NULL), ('openai', 'm', 'b1', NULL, now(), 1, NULL), ('openai', 'm', 'c', NULL, now(), 5, NULL),
+    ('openai', 'm', 'b1', NULL, now() - interval '3 days', 7, NULL), ('openai', 'm', 'c', 'agent 7', now(), 101, NULL),
+    ('openai', 'm', 'b2', NULL, now(), 4, (SELECT hold_id FROM cost_ledger.open_hold WHERE hold_key = 'b-1')::uuid);
+CALL cost_ledger.refresh();
+SELECT name, entity, refusals, exceeding_calls, asked FROM cost_ledger.budget_refusal WHERE exceeding_calls > 0 ORDER BY 1;
+SELECT cost_ledger.check_budgets() > 0 AS alerted;
+SELECT b.name, a.entity, a.kind, a.level, a.severity, a.threshold, a.spent FROM cost_ledger.alert a JOIN cost_ledger.budget b USING (budget_id) WHERE a.kind = 'exceeded' ORDER BY 1;
+
 -- An error, for who asks for one: on record with the next decision.
 \set VERBOSITY sqlstate
 SELECT decision FROM cost_ledger.reserve('e1', '{"team": "a"}', 40, raise => true);
