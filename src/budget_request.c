@@ -261,6 +261,24 @@ cl_price_request(const Request *request, const char *model)
 }
 
 /*
+ * How many tokens of input an estimate buys, or NULL.
+ */
+Numeric
+cl_tokens_for(const Request *request, Numeric estimate)
+{
+	const char *model = cl_label_value(&request->wanted, "model");
+	Numeric		price;
+
+	if (model == NULL || cl_label_value(&request->wanted, "provider") == NULL)
+		return NULL;
+	price = price_tokens(request, model, 1, 0);
+	if (price == NULL || cl_numeric_is_zero(price) || cl_numeric_is_negative(price))
+		return NULL;
+	return DatumGetNumeric(DirectFunctionCall1(numeric_ceil,
+											   DirectFunctionCall2(numeric_div, NumericGetDatum(estimate), NumericGetDatum(price))));
+}
+
+/*
  * Whether the model that was named has no price.
  */
 bool

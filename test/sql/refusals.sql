@@ -78,15 +78,16 @@ FROM cost_ledger.reserve('t3', '{"team": "t"}', 40) r;
 SELECT cost_ledger.set_budget('tokens', '{"team": "k"}', 'minute', 1000, metric => 'tokens') > 0 AS set,
        cost_ledger.set_budget('tools', '{"team": "l"}', 'day', 5, metric => 'tool_calls') > 0 AS set;
 SELECT decision FROM cost_ledger.reserve('k-1', '{"team": "k"}', 1);
+SELECT decision, held FROM cost_ledger.reserve('k-0', '{"team": "k"}', 3.5, provider => 'openai', model => 'm');
 SELECT decision, held FROM cost_ledger.reserve('k-2', '{"team": "k"}', 1, input_tokens => 600);
 SELECT decision FROM cost_ledger.reserve('k-3', '{"team": "k"}', 1, max_output_tokens => 600);
 SELECT decision, held FROM cost_ledger.reserve('l-1', '{"team": "l"}', 1, tool_calls => 3);
 SELECT decision, held FROM cost_ledger.reserve('l-2', '{"team": "l"}', 1, tool_calls => 3);
 SELECT decision FROM cost_ledger.reserve('l-3', '{"team": "l"}', 1, tool_calls => -1);
 -- they are rebuilt from the hold
-UPDATE cost_ledger.budget SET is_active = false WHERE name = 'tools';
-UPDATE cost_ledger.budget SET is_active = true WHERE name = 'tools';
-SELECT name, held FROM cost_ledger.budget_status WHERE name = 'tools';
+UPDATE cost_ledger.budget SET is_active = false WHERE name IN ('tools', 'tokens');
+UPDATE cost_ledger.budget SET is_active = true WHERE name IN ('tools', 'tokens');
+SELECT name, held FROM cost_ledger.budget_status WHERE name IN ('tools', 'tokens') ORDER BY 1;
 
 -- A model without a price is allowed and said so; or held for; or stopped.
 SELECT cost_ledger.set_budget('unpriced', '{"team": "n"}', 'day', 10) > 0 AS set;
