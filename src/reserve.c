@@ -3,8 +3,7 @@
  *	  May this call be made?  reserve(): what is left of every budget the call
  *	  belongs to, and what is held of it.
  *
- * What a snapshot shows to be full is refused without a lock, and so without a
- * transaction id and a commit record.
+ * What a snapshot shows to be full is refused without a lock.
  *-------------------------------------------------------------------------
  */
 #include "cost_ledger.h"
