@@ -30,14 +30,18 @@ OBJS = \
 	src/consume.o \
 	src/remake.o \
 	src/run_tree.o \
+	src/filter.o \
+	src/budget_labels.o \
 	src/budget_definition.o \
 	src/row.o \
 	src/budget_balance.o \
 	src/budget_query.o \
 	src/budget_request.o \
+	src/budget_wait.o \
 	src/budget_gate.o \
 	src/budget_decision.o \
 	src/budget_hold.o \
+	src/budget_refusal.o \
 	src/reserve.o \
 	src/budget_settle.o \
 	src/hold.o \
@@ -85,8 +89,10 @@ PIECES = \
 	sql/report/estimate.sql \
 	sql/report/spend_rate.sql \
 	sql/budget/budget.sql \
+	sql/budget/refusal.sql \
 	sql/budget/forecast.sql \
 	sql/budget/velocity.sql \
+	sql/budget/suggest.sql \
 	sql/alert/alert.sql \
 	sql/alert/threshold.sql \
 	sql/job/job.sql \
@@ -109,6 +115,7 @@ LEDGER = \
 	sql/call/reattribute.ledger.sql \
 	sql/rollup/live.ledger.sql \
 	sql/budget/budget.ledger.sql \
+	sql/budget/refusal.ledger.sql \
 	sql/alert/alert.ledger.sql \
 	sql/report/report.ledger.sql \
 	sql/report/chargeback.ledger.sql \

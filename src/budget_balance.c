@@ -5,11 +5,13 @@
  */
 #include "cost_ledger.h"
 
+#include "access/xact.h"
 #include "budget_balance.h"
 #include "ledger.h"
 #include "miscadmin.h"
 #include "money.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 static const char *const balance_columns[] = {
@@ -36,18 +38,23 @@ cl_open_books(Books *books, LOCKMODE mode)
 	cl_open_rows(&books->balances, "budget_balance", balance_columns, NUM_BALANCE_COLUMNS, mode);
 	cl_open_rows(&books->holds, "hold", hold_columns, NUM_HOLD_COLUMNS, mode);
 	cl_open_rows(&books->lines, "hold_line", line_columns, NUM_LINE_COLUMNS, mode);
+	cl_see_books(books);
 }
 
 /*
- * From now on the books are seen as they are now.
+ * From now on the books are seen as they are now, all by one snapshot.
  */
 void
 cl_see_books(Books *books)
 {
+	Snapshot	snapshot;
+
 	CommandCounterIncrement();
-	cl_see_rows(&books->balances);
-	cl_see_rows(&books->holds);
-	cl_see_rows(&books->lines);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	cl_see_rows(&books->balances, snapshot);
+	cl_see_rows(&books->holds, snapshot);
+	cl_see_rows(&books->lines, snapshot);
+	UnregisterSnapshot(snapshot);
 }
 
 void
@@ -134,7 +141,7 @@ cl_begin_lines(const Books *books, int64 budget_id, const char *entity, Timestam
 {
 	ScanKeyData keys[4];
 
-	balance_keys(keys, budget_id, entity, BTEqualStrategyNumber, DT_NOBEGIN);
+	balance_keys(keys, budget_id, entity, BTEqualStrategyNumber, GATE);
 	cl_time_key(keys + 3, 4, BTLessEqualStrategyNumber, expires_by);
 	return cl_begin_rows(&books->lines, cl_ledger_relation("hold_line_balance"), keys, 4);
 }

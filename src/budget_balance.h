@@ -9,6 +9,9 @@
 #include "row.h"
 #include "utils/numeric.h"
 
+/* The period_start of what is held, in a row of its own. */
+#define GATE DT_NOEND
+
 /* Columns of budget_balance, from 0. */
 typedef enum BalanceColumn
 {

@@ -5,7 +5,6 @@
  */
 #include "cost_ledger.h"
 
-#include "bounds.h"
 #include "budget_decision.h"
 #include "budget_query.h"
 #include "catalog/pg_type.h"
@@ -144,7 +143,7 @@ first_expiry(const Candidate *candidate, const Request *request)
 	TimestampTzGetDatum(request->at)};
 
 	if (cl_ask(&plan, "SELECT l.expires_at FROM cost_ledger_internal.hold_line l "
-			"WHERE l.budget_id = $1 AND l.entity = $2 AND l.period_start = '-infinity' AND l.expires_at > $3 "
+			"WHERE l.budget_id = $1 AND l.entity = $2 AND l.period_start = 'infinity' AND l.expires_at > $3 "
 			"ORDER BY l.expires_at LIMIT 1", 3, types, values, NULL) == 0)
 		return DT_NOEND;
 	return cl_time_result(0, 1);
@@ -205,11 +204,31 @@ soft_action(const Candidate *candidate, Numeric reached)
 }
 
 /*
+ * When the next such call may come, for what is left to last as long as the
+ * period.
+ */
+static TimestampTz
+find_pace(const Candidate *candidate, Numeric reached, TimestampTz at)
+{
+	int64		length = candidate->budget->period_length;
+	TimestampTz end = length > 0 ? at + length : candidate->period_end;
+	Numeric		left = cl_numeric_sub(candidate->limit->amount, reached);
+	double		share;
+
+	if (TIMESTAMP_NOT_FINITE(end) || cl_numeric_is_zero(candidate->asked))
+		return DT_NOEND;
+	if (cl_numeric_is_zero(left) || cl_numeric_is_negative(left))
+		return end;
+	share = DatumGetFloat8(DirectFunctionCall1(numeric_float8, DirectFunctionCall2(numeric_div, NumericGetDatum(candidate->asked), NumericGetDatum(left))));
+	return at + (TimestampTz) ((end - at) * Min(share, 1.0));
+}
+
+/*
  * The strongest thing that is asked for decides; of equals, the budget that is
  * nearest to its end is named.
  */
 static void
-grant(Answer *answer, Candidate *candidate)
+grant(Answer *answer, Candidate *candidate, TimestampTz at)
 {
 	BudgetThreshold *hard = hard_threshold(candidate);
 	Numeric		held = cl_numeric_add(candidate->budget->is_request ? cl_numeric_from_int64(0) : candidate->held, candidate->asked);
@@ -229,6 +248,7 @@ grant(Answer *answer, Candidate *candidate)
 	answer->limit_amount = hard ? hard->amount : candidate->limit->amount;
 	answer->degrade_to = action == ACTION_DEGRADE ? candidate->limit->degrade_to : NULL;
 	answer->resets_at = candidate->budget->period_length == 0 ? candidate->period_end : DT_NOEND;
+	answer->retry_at = action == ACTION_THROTTLE ? find_pace(candidate, reached, at) : DT_NOEND;
 	answer->reason = action == ACTION_ALLOW ? NULL :
 		psprintf("budget \"%s\": %s of %s spent or held", candidate->budget->name,
 				 amount_text(cl_numeric_add(answer->spent, answer->held)), exact_text(answer->limit_amount));
@@ -266,9 +286,9 @@ cl_is_concerned(const Candidate *candidate, const Request *request, const char *
 	if (degrade_to == NULL)
 		return false;
 	cl_set_label(&labels, "model", degrade_to);
-	return cl_belongs(candidate->budget, &labels) &&
-		(candidate->budget->each_of == NULL ||
-		 strcmp(cl_shortened(cl_label_value(&labels, candidate->budget->each_of), MAX_ID_LEN), candidate->entity) == 0);
+	return list_member_ptr(cl_budgets_of(&labels), candidate->budget) &&
+		(candidate->budget->has_subruns ||
+		 strcmp(cl_budget_entity(candidate->budget->each, candidate->budget->neach, &labels), candidate->entity) == 0);
 }
 
 /*
@@ -296,7 +316,7 @@ cl_decide(Answer *answer, List *candidates, const Request *request, bool (*has_r
 			if (!has_room(candidate, request))
 				refuse(answer, candidate, request);
 			else if (!answer->is_refused && pass == 0 && !is_free(candidate, request))
-				grant(answer, candidate);
+				grant(answer, candidate, request->at);
 		}
 		if (answer->is_refused)
 			return;

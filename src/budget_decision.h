@@ -24,6 +24,7 @@ typedef struct Answer
 	TimestampTz retry_at;		/* DT_NOEND: not known */
 	char	   *degrade_to;
 	Numeric		estimate;
+	bool		is_unpriced;
 	bool		has_hold;
 	pg_uuid_t	hold_id;
 } Answer;

@@ -44,7 +44,11 @@ static bool budgets_are_valid = false;
 static Oid	budget_table_oids[NUM_BUDGET_TABLES];
 static int	num_budgets = 0;
 static BudgetDefinition *budgets = NULL;	/* by match_key */
+static List *key_tags = NIL;	/* labels of tags that budgets are found by */
 static bool has_pauses = false;
+static UnpricedPolicy unpriced_policy = UNPRICED_ALLOW;
+static Numeric unpriced_estimate = NULL;
+static bool asks_for_runs = false;	/* some budget asks what runs are below others */
 
 static void
 forget_budgets(Datum arg, Oid relid)
@@ -74,8 +78,10 @@ typedef enum DefinitionColumn
 	ZONE,
 	WEEK_START,
 	EACH_OF,
-	SCOPE_NAMES,
-	SCOPE_VALUES,
+	EACH_COLUMNS,
+	INCLUDE,
+	EXCEPTION_OF,
+	SCOPE,
 	VALID_FROM,
 	VALID_TO,
 	LIMIT_AMOUNT,
@@ -88,8 +94,7 @@ typedef enum DefinitionColumn
 static const char *const definition_query =
 	"SELECT b.budget_id, b.match_key, b.name, b.metric, b.period,"
 	" (extract(epoch FROM b.period_length) OPERATOR(pg_catalog.*) 1000000)::bigint,"
-	" coalesce(b.time_zone, l.time_zone), b.week_start, b.each_of,"
-	" ARRAY(SELECT e.key FROM jsonb_each_text(b.scope) AS e), ARRAY(SELECT e.value FROM jsonb_each_text(b.scope) AS e),"
+	" coalesce(b.time_zone, l.time_zone), b.week_start, b.each_of, cost_ledger_internal.each_columns(b.each_of), b.include, b.exception_of, b.scope,"
 	" v.valid_from, coalesce(v.valid_to, 'infinity'), v.limit_amount,"
 	" ARRAY(SELECT v.limit_amount * t.threshold FROM unnest(v.thresholds) WITH ORDINALITY AS t (threshold, n) ORDER BY t.n),"
 	" v.actions, v.degrade_to "
@@ -170,19 +175,35 @@ has_limit(HeapTuple tuple)
 	return !isnull;
 }
 
+/*
+ * Tags by which budgets are found: a call may have many that nobody asks for.
+ */
 static void
-read_scope(HeapTuple tuple, BudgetDefinition *budget)
+add_key_tags(const BudgetDefinition *budget)
 {
-	Datum	   *names = array_column(tuple, SCOPE_NAMES, TEXTOID, &budget->nscope);
-	Datum	   *values = array_column(tuple, SCOPE_VALUES, TEXTOID, &budget->nscope);
-
-	budget->scope = palloc(budget->nscope * sizeof(BudgetLabel));
-	for (int i = 0; i < budget->nscope; i++)
+	for (int i = 0; i < budget->scope->nconditions; i++)
 	{
-		budget->scope[i].name = TextDatumGetCString(names[i]);
-		budget->scope[i].value = TextDatumGetCString(values[i]);
-		budget->scope[i].key = NULL;
+		char	   *label = budget->scope->condition[i].label;
+		bool		is_key = strncmp(budget->match_key, label, strlen(label)) == 0 && budget->match_key[strlen(label)] == '=';
+		ListCell   *cell;
+
+		foreach(cell, key_tags)
+			is_key = is_key && strcmp(lfirst(cell), label) != 0;
+		if (is_key && cl_tag_name(label) != NULL)
+			key_tags = lappend(key_tags, label);
 	}
+}
+
+static void
+read_each_of(HeapTuple tuple, BudgetDefinition *budget)
+{
+	Datum	   *names = array_column(tuple, EACH_COLUMNS, TEXTOID, &budget->neach);
+
+	budget->each_of = text_column(tuple, EACH_OF);
+	budget->each = palloc(Max(budget->neach, 1) * sizeof(char *));
+	for (int i = 0; i < budget->neach; i++)
+		budget->each[i] = TextDatumGetCString(names[i]);
+	budget->has_subruns = text_column(tuple, INCLUDE) != NULL;
 }
 
 static void
@@ -201,9 +222,15 @@ read_budget(HeapTuple tuple, BudgetDefinition *budget, int max_limits)
 		budget->period_length = 0;
 	budget->time_zone = text_column(tuple, ZONE);
 	budget->week_start = DatumGetInt32(column(tuple, WEEK_START, NULL));
-	budget->each_of = text_column(tuple, EACH_OF);
+	read_each_of(tuple, budget);
+	budget->exception_of = DatumGetInt64(column(tuple, EXCEPTION_OF, &isnull));
+	if (isnull)
+		budget->exception_of = 0;
 	budget->is_request = strcmp(budget->period, "request") == 0;
-	read_scope(tuple, budget);
+	if (budget->has_subruns || budget->metric == METRIC_DEPTH)
+		asks_for_runs = true;
+	budget->scope = cl_read_filter(DatumGetJsonbP(column(tuple, SCOPE, NULL)));
+	add_key_tags(budget);
 	budget->limits = palloc(max_limits * sizeof(BudgetLimit));
 	if (budget->is_request || strcmp(budget->period, "total") == 0)
 	{
@@ -242,11 +269,32 @@ read_budgets(uint64 nrows)
 	budgets = made;
 }
 
+static const char *const ledger_query =
+	"SELECT EXISTS (SELECT FROM cost_ledger.pause p WHERE p.resumed_at IS NULL AND (p.until IS NULL OR p.until > now() - interval '1 day')),"
+	" l.unpriced_policy, l.unpriced_estimate FROM cost_ledger.ledger l";
+
+static void
+read_ledger(HeapTuple tuple)
+{
+	static const char *const policies[] = {"allow", "hold", "stop"};
+	bool		isnull;
+	Datum		estimate = column(tuple, 3, &isnull);
+	MemoryContext old;
+
+	has_pauses = DatumGetBool(column(tuple, 1, NULL));
+	unpriced_policy = find_word(text_column(tuple, 2), policies, lengthof(policies));
+	old = MemoryContextSwitchTo(budget_context);
+	unpriced_estimate = isnull ? NULL : DatumGetNumericCopy(estimate);
+	MemoryContextSwitchTo(old);
+}
+
 static void
 start_over(void)
 {
 	budgets = NULL;
 	num_budgets = 0;
+	key_tags = NIL;
+	asks_for_runs = false;
 	if (budget_context == NULL)
 		budget_context = AllocSetContextCreate(CacheMemoryContext, "cost_ledger budgets",
 											   ALLOCSET_DEFAULT_SIZES);
@@ -264,7 +312,7 @@ void
 cl_load_budgets(void)
 {
 	static SPIPlanPtr budgets_plan = NULL;
-	static SPIPlanPtr pauses_plan = NULL;
+	static SPIPlanPtr ledger_plan = NULL;
 	MemoryContext caller_context;
 
 	if (budgets_are_valid && budgets != NULL)
@@ -272,10 +320,11 @@ cl_load_budgets(void)
 	start_over();
 	/* A message that comes while we read is not lost. */
 	budgets_are_valid = true;
-	cl_prepare_once(&pauses_plan, "SELECT FROM cost_ledger.pause p WHERE p.resumed_at IS NULL AND (p.until IS NULL OR p.until > now() - interval '1 day') LIMIT 1", 0, NULL);
-	if (SPI_execute_plan(pauses_plan, NULL, NULL, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read pauses");
-	has_pauses = SPI_processed > 0;
+	cl_prepare_once(&ledger_plan, ledger_query, 0, NULL);
+	if (SPI_execute_plan(ledger_plan, NULL, NULL, false, 0) != SPI_OK_SELECT || SPI_processed != 1)
+		elog(ERROR, "could not read the ledger's settings");
+	read_ledger(SPI_tuptable->vals[0]);
+	SPI_freetuptable(SPI_tuptable);
 	cl_prepare_once(&budgets_plan, definition_query, 0, NULL);
 	if (SPI_execute_plan(budgets_plan, NULL, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read budgets");
@@ -291,11 +340,24 @@ cl_has_pauses(void)
 	return has_pauses;
 }
 
+UnpricedPolicy
+cl_unpriced_policy(Numeric *estimate)
+{
+	*estimate = unpriced_estimate;
+	return unpriced_policy;
+}
+
+bool
+cl_asks_for_runs(void)
+{
+	return asks_for_runs;
+}
+
 /*
  * The first of the budgets with a key, and how many follow each other.
  */
-BudgetDefinition *
-cl_find_budgets(const char *match_key, int *nfound)
+static BudgetDefinition *
+find_budgets(const char *match_key, int *nfound)
 {
 	int			low = 0;
 	int			high = num_budgets;
@@ -330,75 +392,85 @@ cl_budget_limit(const BudgetDefinition *budget, TimestampTz at)
 }
 
 /*
- * The value of a label, or NULL.
+ * Whether the labels are those of a call that a budget is of, but for what takes
+ * its place.
  */
-const char *
-cl_label_value(const BudgetLabels *labels, const char *name)
+static bool
+belongs(const BudgetDefinition *budget, const BudgetLabels *labels)
 {
-	for (int i = 0; i < labels->n; i++)
+	for (int i = 0; i < budget->neach; i++)
 	{
-		if (strcmp(labels->label[i].name, name) == 0)
-			return labels->label[i].value;
-	}
-	return NULL;
-}
+		const char *value = cl_label_value(labels, budget->each[i]);
 
-/*
- * As the ledger keeps it: the end gives way to an MD5.
- */
-const char *
-cl_shortened(const char *value, int limit)
-{
-	if (strlen(value) <= (size_t) limit)
-		return value;
-	return TextDatumGetCString(cl_shorten_datum(CStringGetTextDatum(value), limit));
-}
-
-/*
- * As kept_label() has it.
- */
-static const char *
-kept_value(const char *name, const char *value)
-{
-	bool		is_id = strcmp(name, "run_id") == 0 || strcmp(name, "session_id") == 0 ||
-		strcmp(name, "user_id") == 0 || strcmp(name, "parent_run_id") == 0;
-
-	return cl_shortened(value, is_id ? MAX_ID_LEN : MAX_LABEL_LEN);
-}
-
-/*
- * Sets a label; none and the empty one are not there.
- */
-void
-cl_set_label(BudgetLabels *labels, const char *name, const char *value)
-{
-	int			i = 0;
-
-	if (value == NULL || value[0] == '\0')
-		return;
-	while (i < labels->n && strcmp(labels->label[i].name, name) != 0)
-		i++;
-	if (i == labels->n)
-		labels->n++;
-	labels->label[i].name = name;
-	labels->label[i].value = kept_value(name, value);
-	labels->label[i].key = psprintf("%s=%s", name, cl_shortened(labels->label[i].value, MAX_ID_LEN));
-}
-
-/*
- * Whether a call with these labels counts for a budget.
- */
-bool
-cl_belongs(const BudgetDefinition *budget, const BudgetLabels *labels)
-{
-	for (int i = 0; i < budget->nscope; i++)
-	{
-		const char *value = cl_label_value(labels, budget->scope[i].name);
-
-		if (value == NULL || strcmp(value, budget->scope[i].value) != 0)
+		if (value == NULL || value[0] == '\0')
 			return false;
 	}
-	return budget->each_of == NULL || cl_label_value(labels, budget->each_of) != NULL;
+	return cl_passes_filter(budget->scope, cl_said_of_call, labels);
+}
+
+static List *
+add_budgets(List *found, const char *match_key, const BudgetLabels *labels)
+{
+	int			nfound;
+	BudgetDefinition *budget = find_budgets(match_key, &nfound);
+
+	for (; nfound > 0; nfound--, budget++)
+	{
+		if (belongs(budget, labels))
+			found = lappend(found, budget);
+	}
+	return found;
+}
+
+/*
+ * An exception takes the place of its default.
+ */
+static List *
+drop_defaults(List *found)
+{
+	List	   *kept = NIL;
+	ListCell   *cell;
+
+	foreach(cell, found)
+	{
+		BudgetDefinition *budget = lfirst(cell);
+		bool		has_exception = false;
+		ListCell   *other;
+
+		foreach(other, found)
+			has_exception = has_exception || ((BudgetDefinition *) lfirst(other))->exception_of == budget->budget_id;
+		if (!has_exception)
+			kept = lappend(kept, budget);
+	}
+	return kept;
+}
+
+/*
+ * The budgets that a call with these labels counts for.
+ */
+List *
+cl_budgets_of(const BudgetLabels *labels)
+{
+	List	   *found = add_budgets(NIL, "", labels);
+	const char *model = cl_label_value(labels, "model");
+	const char *undated = model ? cl_undated_key(model) : NULL;
+	bool		has_exceptions = false;
+	ListCell   *cell;
+
+	for (int i = 0; i < labels->n; i++)
+		found = add_budgets(found, labels->label[i].key, labels);
+	if (undated != NULL)
+		found = add_budgets(found, undated, labels);
+	foreach(cell, labels->tags ? key_tags : NIL)
+	{
+		const char *value = cl_label_value(labels, lfirst(cell));
+
+		if (value != NULL)
+			found = add_budgets(found, cl_label_key(lfirst(cell), value), labels);
+	}
+	foreach(cell, found)
+		has_exceptions = has_exceptions || ((BudgetDefinition *) lfirst(cell))->exception_of != 0;
+	return has_exceptions ? drop_defaults(found) : found;
 }
 
 /*

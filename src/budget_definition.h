@@ -6,7 +6,10 @@
 #ifndef COST_LEDGER_BUDGET_DEFINITION_H
 #define COST_LEDGER_BUDGET_DEFINITION_H
 
+#include "budget_labels.h"
 #include "datatype/timestamp.h"
+#include "filter.h"
+#include "nodes/pg_list.h"
 #include "utils/numeric.h"
 
 typedef enum BudgetMetric
@@ -31,23 +34,6 @@ typedef enum BudgetAction
 	ACTION_DEFER,
 	ACTION_STOP
 } BudgetAction;
-
-/* A label of a call, or what a scope asks of it. */
-typedef struct BudgetLabel
-{
-	const char *name;
-	const char *value;
-	const char *key;			/* name=value, as match_key has it */
-} BudgetLabel;
-
-/* All that a call can have. */
-#define MAX_BUDGET_LABELS 22
-
-typedef struct BudgetLabels
-{
-	int			n;
-	BudgetLabel label[MAX_BUDGET_LABELS];
-} BudgetLabels;
 
 typedef struct BudgetThreshold
 {
@@ -77,8 +63,11 @@ typedef struct BudgetDefinition
 	char	   *time_zone;
 	int			week_start;
 	char	   *each_of;		/* or NULL */
-	int			nscope;
-	BudgetLabel *scope;
+	int			neach;
+	char	  **each;			/* the labels that it names */
+	bool		has_subruns;	/* of runs: with those below */
+	int64		exception_of;	/* whose place it takes, or 0 */
+	Filter	   *scope;
 	int			nlimits;
 	BudgetLimit *limits;		/* the highest version first */
 	bool		is_request;		/* a limit of each request: no balance */
@@ -87,15 +76,21 @@ typedef struct BudgetDefinition
 	TimestampTz period_end;
 } BudgetDefinition;
 
+/* What to do about a call that has no price. */
+typedef enum UnpricedPolicy
+{
+	UNPRICED_ALLOW,
+	UNPRICED_HOLD,
+	UNPRICED_STOP
+} UnpricedPolicy;
+
 extern void cl_budget_init(void);
 extern void cl_load_budgets(void);
 extern bool cl_has_pauses(void);
-extern BudgetDefinition *cl_find_budgets(const char *match_key, int *nfound);
+extern UnpricedPolicy cl_unpriced_policy(Numeric *estimate);
+extern bool cl_asks_for_runs(void);
+extern List *cl_budgets_of(const BudgetLabels *labels);
 extern BudgetLimit *cl_budget_limit(const BudgetDefinition *budget, TimestampTz at);
-extern const char *cl_label_value(const BudgetLabels *labels, const char *name);
-extern void cl_set_label(BudgetLabels *labels, const char *name, const char *value);
-extern const char *cl_shortened(const char *value, int limit);
-extern bool cl_belongs(const BudgetDefinition *budget, const BudgetLabels *labels);
 extern bool cl_is_turn(const char *operation);
 extern void cl_budget_period(BudgetDefinition *budget, TimestampTz at);
 

@@ -11,7 +11,6 @@
  */
 #include "cost_ledger.h"
 
-#include "bounds.h"
 #include "budget_balance.h"
 #include "budget_gate.h"
 #include "budget_query.h"
@@ -22,19 +21,44 @@
 
 /* ---- which budgets ---- */
 
+/* As many lines that are over are read with a gate, rather than taken out. */
+#define MAX_OVER 16
+
 /*
- * What the call asks of a budget; of a token budget, an estimate alone says
- * nothing.
+ * Tokens that nobody has said are as many as the estimate buys of input.  Where
+ * that is not known either, a limit of tokens that let the call by would be
+ * none; one of a single request is held against the call when it comes.
  */
 static Numeric
-find_asked(const Request *request, BudgetMetric metric, Numeric estimate)
+find_tokens(const Request *request, const BudgetDefinition *budget, Numeric estimate)
 {
-	switch (metric)
+	Numeric		bought;
+
+	if (request->input_tokens >= 0 || request->output_tokens >= 0)
+		return cl_numeric_add(cl_numeric_from_int64(Max(request->input_tokens, 0)), cl_numeric_from_int64(Max(request->output_tokens, 0)));
+	bought = estimate ? cl_tokens_for(request, estimate) : NULL;
+	if (bought == NULL && !budget->is_request)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("budget \"%s\" counts tokens, and reserve() was told of none", budget->name),
+				 errhint("Pass input_tokens and max_output_tokens; or, beside the estimate, a provider and a model that has a price.")));
+	return bought ? bought : cl_numeric_from_int64(0);
+}
+
+/*
+ * What the call asks of a budget.
+ */
+static Numeric
+find_asked(const Request *request, const BudgetDefinition *budget, Numeric estimate)
+{
+	switch (budget->metric)
 	{
 		case METRIC_COST:
 			return estimate ? estimate : cl_numeric_from_int64(0);
 		case METRIC_TOKENS:
-			return cl_numeric_add(cl_numeric_from_int64(Max(request->input_tokens, 0)), cl_numeric_from_int64(Max(request->output_tokens, 0)));
+			return find_tokens(request, budget, estimate);
+		case METRIC_TOOL_CALLS:
+			return cl_numeric_from_int64(Max(request->tool_calls, 0));
 		case METRIC_CALLS:
 		case METRIC_CONCURRENT_CALLS:
 		case METRIC_TURNS:
@@ -63,9 +87,11 @@ static List *
 add_candidate(List *candidates, const Request *request, const BudgetLabels *labels, BudgetDefinition *budget, Numeric estimate, bool is_degraded)
 {
 	BudgetLimit *limit = cl_budget_limit(budget, request->at);
-	const char *entity = budget->each_of ? cl_shortened(cl_label_value(labels, budget->each_of), MAX_ID_LEN) : "";
+	const char *entity = cl_budget_entity(budget->each, budget->neach, labels);
 	Candidate  *candidate;
 
+	if (budget->has_subruns)
+		entity = cl_find_root(request);
 	if (limit == NULL || is_candidate(candidates, budget, entity))
 		return candidates;
 	/* What is no turn is not stopped for turns. */
@@ -76,7 +102,7 @@ add_candidate(List *candidates, const Request *request, const BudgetLabels *labe
 	candidate->limit = limit;
 	candidate->entity = entity;
 	candidate->is_degraded = is_degraded;
-	candidate->asked = find_asked(request, budget->metric, estimate);
+	candidate->asked = find_asked(request, budget, estimate);
 	cl_budget_period(budget, request->at);
 	candidate->period_start = budget->period_start;
 	candidate->period_end = budget->period_end;
@@ -87,17 +113,10 @@ add_candidate(List *candidates, const Request *request, const BudgetLabels *labe
 List *
 cl_find_candidates(List *candidates, const Request *request, const BudgetLabels *labels, Numeric estimate, bool is_degraded)
 {
-	for (int i = -1; i < labels->n; i++)
-	{
-		int			nfound;
-		BudgetDefinition *budget = cl_find_budgets(i < 0 ? "" : labels->label[i].key, &nfound);
+	ListCell   *cell;
 
-		for (; nfound > 0; nfound--, budget++)
-		{
-			if (cl_belongs(budget, labels))
-				candidates = add_candidate(candidates, request, labels, budget, estimate, is_degraded);
-		}
-	}
+	foreach(cell, cl_budgets_of(labels))
+		candidates = add_candidate(candidates, request, labels, lfirst(cell), estimate, is_degraded);
 	return candidates;
 }
 
@@ -179,8 +198,10 @@ read_posted(Candidate *candidate, const Books *books, TupleTableSlot *row)
 	candidate->first_minute = DT_NOEND;
 	if (budget->period_length == 0)
 	{
-		if (cl_find_balance(books, budget->budget_id, candidate->entity, candidate->period_start, row))
-			candidate->posted = cl_amount_of(row, BALANCE_POSTED);
+		if (!cl_find_balance(books, budget->budget_id, candidate->entity, candidate->period_start, row))
+			return;
+		candidate->posted = cl_amount_of(row, BALANCE_POSTED);
+		candidate->first_at = Min(candidate->first_at, cl_time_of(row, BALANCE_FIRST_AT));
 		return;
 	}
 	scan = cl_begin_balances(books, budget->budget_id, candidate->entity, candidate->period_start);
@@ -191,55 +212,85 @@ read_posted(Candidate *candidate, const Books *books, TupleTableSlot *row)
 		if (candidate->first_minute == DT_NOEND && !cl_numeric_is_zero(posted) && !cl_numeric_is_negative(posted))
 			candidate->first_minute = cl_time_of(row, BALANCE_PERIOD_START);
 		candidate->posted = cl_numeric_add(candidate->posted, posted);
+		candidate->first_at = Min(candidate->first_at, cl_time_of(row, BALANCE_FIRST_AT));
 	}
 }
 
 /*
- * What is held, less what has expired; and how much is about to.
+ * What was spent and is held below the run stands with the runs below it.
  */
 static void
-read_held(Candidate *candidate, const Books *books, TupleTableSlot *row)
+add_subruns(Candidate *candidate, TimestampTz at)
 {
-	if (candidate->gate == NULL)
-	{
-		candidate->is_known = cl_find_balance(books, candidate->budget->budget_id, candidate->entity, DT_NOBEGIN, row);
-		candidate->held = candidate->is_known ? cl_amount_of(row, BALANCE_HELD) : cl_numeric_from_int64(0);
-		candidate->first_at = candidate->is_known ? cl_time_of(row, BALANCE_FIRST_AT) : DT_NOEND;
-		return;
-	}
-	candidate->is_known = true;
-	candidate->held = cl_amount_of(candidate->gate, BALANCE_HELD);
-	candidate->first_at = cl_time_of(candidate->gate, BALANCE_FIRST_AT);
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	Datum		values[] = {Int64GetDatum(candidate->budget->budget_id), CStringGetTextDatum(candidate->entity),
+		TimestampTzGetDatum(candidate->period_start),
+		TimestampTzGetDatum(candidate->budget->period_length > 0 ? DT_NOEND : candidate->period_start),
+	TimestampTzGetDatum(at), TimestampTzGetDatum(at + USECS_PER_SEC)};
+	Numeric		expired;
+
+	cl_ask(&plan, "SELECT s.posted, s.first_at, s.first_minute, s.held, s.expired, s.expiring "
+		"FROM cost_ledger_internal.subrun_spend($1, $2, $3, $4, $5, $6) AS s", 6, types, values, NULL);
+	expired = cl_numeric_result(0, 5);
+	candidate->posted = cl_numeric_add(candidate->posted, cl_numeric_result(0, 1));
+	candidate->first_at = Min(candidate->first_at, cl_time_result(0, 2));
+	candidate->first_minute = Min(candidate->first_minute, cl_time_result(0, 3));
+	candidate->held = cl_numeric_add(candidate->held, cl_numeric_sub(cl_numeric_result(0, 4), expired));
+	candidate->expiring = cl_numeric_add(candidate->expiring, cl_numeric_sub(cl_numeric_result(0, 6), expired));
 }
 
+/*
+ * What is held, by the gate.
+ */
 static void
-read_expired(Candidate *candidate, const Books *books, TupleTableSlot *row, TimestampTz at)
+read_gate(Candidate *candidate, const Books *books, TupleTableSlot *row)
 {
-	IndexScanDesc scan;
+	if (candidate->gate != NULL)
+		row = candidate->gate;
+	candidate->is_known = candidate->gate != NULL ||
+		cl_find_balance(books, candidate->budget->budget_id, candidate->entity, GATE, row);
+	candidate->held = candidate->is_known ? cl_amount_of(row, BALANCE_HELD) : cl_numeric_from_int64(0);
+	candidate->first_at = candidate->is_known ? cl_time_of(row, BALANCE_FIRST_AT) : DT_NOEND;
+}
+
+/*
+ * Less what is over by a time; and how much is about to be.
+ */
+static void
+read_lines(Candidate *candidate, const Books *books, TupleTableSlot *row, TimestampTz at, TimestampTz over_at)
+{
+	IndexScanDesc scan = cl_begin_lines(books, candidate->budget->budget_id, candidate->entity, at + USECS_PER_SEC);
 
 	candidate->expiring = cl_numeric_from_int64(0);
 	candidate->has_expired = false;
-	scan = cl_begin_lines(books, candidate->budget->budget_id, candidate->entity, at + USECS_PER_SEC);
+	candidate->nover = 0;
 	while (cl_next_row(scan, row))
 	{
 		Numeric		amount = cl_amount_of(row, LINE_AMOUNT);
+		TimestampTz expires_at = cl_time_of(row, LINE_EXPIRES_AT);
 
-		if (cl_time_of(row, LINE_EXPIRES_AT) > at)
+		if (expires_at > over_at)
 		{
 			candidate->expiring = cl_numeric_add(candidate->expiring, amount);
 			continue;
 		}
-		candidate->has_expired = true;
 		candidate->held = cl_numeric_sub(candidate->held, amount);
+		if (expires_at == DT_NOBEGIN)
+			candidate->nover++;
+		else
+			candidate->has_expired = true;
 	}
 }
 
 /*
- * Reads what is posted and held: of gates that are ours as it stands there, of
- * others as it is committed.
+ * Reads what is posted and held, by one snapshot of now; of gates that are ours,
+ * as it stands there.  A hold that has ended counts for nothing, and what was
+ * posted for it is in the same snapshot.  One that has expired may be being
+ * settled: once gates have been swept, only what was taken out of them is over.
  */
 void
-cl_look(Books *books, List *candidates, TimestampTz at)
+cl_look(Books *books, List *candidates, TimestampTz at, bool are_swept)
 {
 	TupleTableSlot *balance = cl_make_row(&books->balances);
 	TupleTableSlot *line = cl_make_row(&books->lines);
@@ -252,9 +303,11 @@ cl_look(Books *books, List *candidates, TimestampTz at)
 
 		if (!cl_has_balance(candidate))
 			continue;
-		read_held(candidate, books, balance);
+		read_gate(candidate, books, balance);
 		read_posted(candidate, books, balance);
-		read_expired(candidate, books, line, at);
+		read_lines(candidate, books, line, at, are_swept && cl_is_held(candidate) ? DT_NOBEGIN : at);
+		if (candidate->budget->has_subruns)
+			add_subruns(candidate, at);
 	}
 }
 
@@ -290,7 +343,7 @@ cl_take_gates(Books *books, List *candidates, TimestampTz at)
 		if (!cl_is_held(candidate) && !(is_clock && cl_has_balance(candidate) && candidate->first_at == DT_NOEND))
 			continue;
 		candidate->gate = cl_make_row(&books->balances);
-		cl_take_balance(books, candidate->budget->budget_id, candidate->entity, DT_NOBEGIN, candidate->gate);
+		cl_take_balance(books, candidate->budget->budget_id, candidate->entity, GATE, candidate->gate);
 		if (is_clock)
 			start_clock(books, candidate->gate, at);
 	}
@@ -318,23 +371,66 @@ cl_renew(List *candidates, TimestampTz at)
 }
 
 /*
- * Takes what has expired out of a gate, which is then read anew.
+ * Takes a line that is over, if nobody has it: who has is settling or extending
+ * it, and it counts until that is done.
+ */
+static Numeric
+take_over(Books *books, TupleTableSlot *line, TimestampTz at)
+{
+	if (!cl_try_lock_row(&books->lines, line, LockTupleExclusive) || cl_time_of(line, LINE_EXPIRES_AT) > at)
+		return cl_numeric_from_int64(0);
+	cl_delete_row(&books->lines, line);
+	return cl_amount_of(line, LINE_AMOUNT);
+}
+
+/*
+ * Takes what is over out of a gate that is ours.
  */
 static void
 sweep(Books *books, const Candidate *candidate)
 {
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, TEXTOID, TIMESTAMPTZOID};
-	Datum		values[] = {Int64GetDatum(candidate->budget->budget_id), CStringGetTextDatum(candidate->entity),
-	TimestampTzGetDatum(GetCurrentTimestamp())};
+	const int	column = BALANCE_HELD;
+	TupleTableSlot *line = cl_make_row(&books->lines);
+	TimestampTz at = GetCurrentTimestamp();
+	Numeric		over = cl_numeric_from_int64(0);
+	IndexScanDesc scan;
+	Datum		held;
 
-	cl_ask(&plan, "SELECT cost_ledger_internal.sweep_holds($1, $2, '-infinity', $3)", 3, types, values, NULL);
+	scan = cl_begin_lines(books, candidate->budget->budget_id, candidate->entity, at);
+	while (cl_next_row(scan, line))
+		over = cl_numeric_add(over, take_over(books, line, at));
+	held = NumericGetDatum(cl_numeric_sub(cl_amount_of(candidate->gate, BALANCE_HELD), over));
+	cl_update_row(&books->balances, candidate->gate, &column, &held, NULL, 1);
 	cl_see_books(books);
-	cl_take_balance(books, candidate->budget->budget_id, candidate->entity, DT_NOBEGIN, candidate->gate);
 }
 
+/*
+ * Takes out of the gates what has expired; whether there was any.
+ */
+bool
+cl_sweep_expired(Books *books, List *candidates)
+{
+	bool		has_swept = false;
+	ListCell   *cell;
+
+	foreach(cell, candidates)
+	{
+		const Candidate *candidate = lfirst(cell);
+
+		if (!cl_is_held(candidate) || !candidate->has_expired)
+			continue;
+		sweep(books, candidate);
+		has_swept = true;
+	}
+	return has_swept;
+}
+
+/*
+ * Holds that have ended while somebody had the gate stay there until it is
+ * worth the while.
+ */
 void
-cl_sweep_all(Books *books, List *candidates)
+cl_sweep_over(Books *books, List *candidates)
 {
 	ListCell   *cell;
 
@@ -342,7 +438,7 @@ cl_sweep_all(Books *books, List *candidates)
 	{
 		const Candidate *candidate = lfirst(cell);
 
-		if (cl_is_held(candidate) && candidate->has_expired)
+		if (cl_is_held(candidate) && candidate->nover >= MAX_OVER)
 			sweep(books, candidate);
 	}
 }

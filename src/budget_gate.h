@@ -28,6 +28,7 @@ typedef struct Candidate
 	Numeric		held;			/* without what has expired */
 	Numeric		expiring;
 	bool		has_expired;
+	int			nover;			/* lines of holds that have ended otherwise */
 	TimestampTz first_at;
 	TimestampTz first_minute;
 } Candidate;
@@ -37,9 +38,10 @@ extern List *cl_add_degraded(List *candidates, const Request *request);
 extern int cl_by_key(const ListCell *a, const ListCell *b);
 extern bool cl_has_balance(const Candidate *candidate);
 extern bool cl_is_held(const Candidate *candidate);
-extern void cl_look(Books *books, List *candidates, TimestampTz at);
+extern void cl_look(Books *books, List *candidates, TimestampTz at, bool are_swept);
 extern void cl_take_gates(Books *books, List *candidates, TimestampTz at);
 extern void cl_renew(List *candidates, TimestampTz at);
-extern void cl_sweep_all(Books *books, List *candidates);
+extern bool cl_sweep_expired(Books *books, List *candidates);
+extern void cl_sweep_over(Books *books, List *candidates);
 
 #endif							/* COST_LEDGER_BUDGET_GATE_H */

@@ -9,6 +9,7 @@
 #include "budget_balance.h"
 #include "budget_hold.h"
 #include "budget_query.h"
+#include "budget_wait.h"
 #include "catalog/pg_type.h"
 #include "json_build.h"
 #include "ledger.h"
@@ -18,8 +19,27 @@
 #include "utils/uuid.h"
 #include "utils/timestamp.h"
 
+/*
+ * What the call asks of limits of tokens, or NULL where there is none: it may
+ * have been worked out at a price that changes.
+ */
+static Numeric
+asked_tokens(List *candidates)
+{
+	ListCell   *cell;
+
+	foreach(cell, candidates)
+	{
+		const Candidate *candidate = lfirst(cell);
+
+		if (candidate->budget->metric == METRIC_TOKENS)
+			return candidate->asked;
+	}
+	return NULL;
+}
+
 static Datum
-answer_json(const Answer *answer)
+answer_json(const Answer *answer, List *candidates)
 {
 	JsonbParseState *state = NULL;
 
@@ -33,6 +53,8 @@ answer_json(const Answer *answer)
 	json_put_time(&state, "resets_at", answer->resets_at);
 	json_put_text(&state, "degrade_to", answer->degrade_to);
 	json_put_numeric(&state, "estimate", answer->estimate);
+	json_put_numeric(&state, "tokens", asked_tokens(candidates));
+	json_put_text(&state, "is_unpriced", answer->is_unpriced ? "true" : NULL);
 	return json_done(&state);
 }
 
@@ -70,7 +92,7 @@ expiry(const Request *request)
  * False where another session has used the key meanwhile.
  */
 static bool
-write_hold(Books *books, Answer *answer, const Request *request, Datum request_doc)
+write_hold(Books *books, Answer *answer, List *candidates, const Request *request, Datum request_doc)
 {
 	TupleTableSlot *row = begin_row(&books->holds);
 	Datum		id = DirectFunctionCall1(gen_random_uuid, (Datum) 0);
@@ -79,11 +101,11 @@ write_hold(Books *books, Answer *answer, const Request *request, Datum request_d
 	put_value(row, HOLD_ID, id);
 	put_value(row, HOLD_KEY, request->hold_key);
 	put_text(row, HOLD_RUN_ID, cl_label_value(&request->wanted, "run_id"));
-	put_text(row, HOLD_PARENT_RUN_ID, cl_label_value(&request->wanted, "parent_run_id"));
+	put_text(row, HOLD_PARENT_RUN_ID, cl_is_parent_known(request) ? NULL : cl_label_value(&request->wanted, "parent_run_id"));
 	put_value(row, HOLD_REQUEST, request_doc);
 	if (answer->estimate != NULL)
 		put_value(row, HOLD_ESTIMATE, NumericGetDatum(answer->estimate));
-	put_value(row, HOLD_ANSWER, answer_json(answer));
+	put_value(row, HOLD_ANSWER, answer_json(answer, candidates));
 	put_text(row, HOLD_STATE, "open");
 	put_value(row, HOLD_CREATED_AT, TimestampTzGetDatum(request->at));
 	put_value(row, HOLD_EXPIRES_AT, TimestampTzGetDatum(expiry(request)));
@@ -105,7 +127,7 @@ write_line(Books *books, const Candidate *candidate, const Answer *answer, const
 	put_value(row, LINE_HOLD_ID, UUIDPGetDatum(&answer->hold_id));
 	put_value(row, LINE_BUDGET_ID, Int64GetDatum(candidate->budget->budget_id));
 	put_text(row, LINE_ENTITY, candidate->entity);
-	put_value(row, LINE_PERIOD_START, TimestampTzGetDatum(DT_NOBEGIN));
+	put_value(row, LINE_PERIOD_START, TimestampTzGetDatum(GATE));
 	put_value(row, LINE_AMOUNT, NumericGetDatum(candidate->asked));
 	put_value(row, LINE_EXPIRES_AT, TimestampTzGetDatum(expiry(request)));
 	ExecStoreVirtualTuple(row);
@@ -132,7 +154,7 @@ cl_hold(Books *books, Answer *answer, List *candidates, const Request *request, 
 {
 	ListCell   *cell;
 
-	if (!write_hold(books, answer, request, request_doc))
+	if (!write_hold(books, answer, candidates, request, request_doc))
 		return false;
 	foreach(cell, candidates)
 	{
@@ -164,8 +186,17 @@ cl_is_used(Books *books, const Request *request)
 static const char *const retry_query =
 	"SELECT h.hold_id, h.request = $2, h.state, h.expires_at, h.answer ->> 'decision', (h.answer ->> 'budget_id')::bigint, h.answer ->> 'reason',"
 	" (h.answer ->> 'spent')::numeric, (h.answer ->> 'held')::numeric, (h.answer ->> 'limit_amount')::numeric,"
-	" (h.answer ->> 'resets_at')::timestamptz, h.answer ->> 'degrade_to', h.estimate, $3 > h.expires_at - h.created_at "
+	" (h.answer ->> 'resets_at')::timestamptz, h.answer ->> 'degrade_to', h.estimate, $3 > h.expires_at - h.created_at, h.answer ? 'is_unpriced' "
 	"FROM cost_ledger_internal.hold h WHERE h.hold_key = $1";
+
+static void
+refuse_ended(const Request *request)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CL_EVENT_KEY_CONFLICT),
+			 errmsg("the hold of key \"%s\" is over", TextDatumGetCString(request->hold_key)),
+			 errhint("It was released or has expired: reserve again with a new key.")));
+}
 
 static void
 refuse_retry(const Request *request, const char *state, TimestampTz expires_at)
@@ -177,14 +208,12 @@ refuse_retry(const Request *request, const char *state, TimestampTz expires_at)
 				 errhint("Send a retry with the same arguments, and a new request with a new key.")));
 	if (strcmp(state, "released") == 0 || strcmp(state, "expired") == 0 ||
 		(strcmp(state, "open") == 0 && expires_at <= request->at))
-		ereport(ERROR,
-				(errcode(ERRCODE_CL_EVENT_KEY_CONFLICT),
-				 errmsg("the hold of key \"%s\" is over", TextDatumGetCString(request->hold_key)),
-				 errhint("It was released or has expired: reserve again with a new key.")));
+		refuse_ended(request);
 }
 
 /*
- * A retry that asks for longer gets it, in the order hold, then lines.
+ * A retry that asks for longer gets it, in the order hold, then lines; not when
+ * somebody has just taken a line because it had expired.
  */
 static void
 extend(const Request *request)
@@ -193,10 +222,14 @@ extend(const Request *request)
 	Oid			types[] = {TEXTOID, TIMESTAMPTZOID, INTERVALOID};
 	Datum		values[] = {request->hold_key, TimestampTzGetDatum(request->at), IntervalPGetDatum(request->ttl)};
 
+	cl_note_ended_holds();
 	cl_ask(&plan, "WITH longer AS (UPDATE cost_ledger_internal.hold h SET expires_at = $2 + $3 "
-		" WHERE h.hold_key = $1 AND h.state = 'open' AND h.expires_at > $2 AND h.expires_at < $2 + $3 RETURNING h.hold_id) "
-		"UPDATE cost_ledger_internal.hold_line l SET expires_at = $2 + $3 FROM longer h WHERE l.hold_id = h.hold_id",
-		3, types, values, NULL);
+		   "  WHERE h.hold_key = $1 AND h.state = 'open' AND h.expires_at > clock_timestamp() AND h.expires_at < $2 + $3 RETURNING h.hold_id), "
+		   "lines AS (UPDATE cost_ledger_internal.hold_line l SET expires_at = $2 + $3 FROM longer h WHERE l.hold_id = h.hold_id RETURNING 1) "
+		   "SELECT (SELECT count(*) FROM lines) < (SELECT count(*) FROM longer h JOIN cost_ledger_internal.hold_line l USING (hold_id))",
+		   3, types, values, NULL);
+	if (DatumGetBool(cl_result(0, 1, NULL)))
+		refuse_ended(request);
 }
 
 /*
@@ -230,29 +263,26 @@ cl_is_retry(Answer *answer, int64 *budget_id, const Request *request, Datum requ
 	answer->retry_at = DT_NOEND;
 	answer->degrade_to = cl_text_result(0, 12);
 	answer->estimate = cl_numeric_result(0, 13);
+	answer->is_unpriced = DatumGetBool(cl_result(0, 15, NULL));
 	if (strcmp(state, "open") == 0 && DatumGetBool(cl_result(0, 14, NULL)))
 		extend(request);
 	return true;
 }
 
 /*
- * A run that is too deep is known all the same: what it starts is deeper yet.
+ * A run that is refused is known all the same: what it starts is below it.
  */
 void
 cl_remember_run(const Request *request)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {TEXTOID, TEXTOID};
-	const char *run = cl_label_value(&request->wanted, "run_id");
-	const char *parent = cl_label_value(&request->wanted, "parent_run_id");
 	Datum		values[2];
 
-	if (run == NULL || parent == NULL)
+	if (cl_is_parent_known(request))
 		return;
-	values[0] = CStringGetTextDatum(run);
-	values[1] = CStringGetTextDatum(parent);
-	cl_ask(&plan, "INSERT INTO cost_ledger_internal.hold (run_id, parent_run_id, state, ended_at) "
-		"SELECT $1, $2, 'released', now() "
-		"WHERE NOT EXISTS (SELECT FROM cost_ledger_internal.hold h WHERE h.run_id = $1 AND h.parent_run_id IS NOT NULL)",
+	values[0] = CStringGetTextDatum(cl_label_value(&request->wanted, "run_id"));
+	values[1] = CStringGetTextDatum(cl_label_value(&request->wanted, "parent_run_id"));
+	cl_ask(&plan, "INSERT INTO cost_ledger_internal.hold (run_id, parent_run_id, state, ended_at) VALUES ($1, $2, 'released', now())",
 		2, types, values, NULL);
 }

@@ -12,6 +12,7 @@
 #include "budget_request.h"
 #include "catalog/pg_type.h"
 #include "json_build.h"
+#include "json_column.h"
 #include "money.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -57,7 +58,23 @@ known_label(const JsonbValue *key, const JsonbValue *value)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("label \"%s\" is not one of a call, or no text", pnstrdup(key->val.string.val, key->val.string.len)),
-			 errhint("The labels are columns of the call: run_id, session_id, user_id, api_key, customer, agent, flow, feature, team, task_type, model, provider, operation, service_class, environment, parent_run_id, cohort, step, region, request_id, tool; and depth.")));
+			 errhint("The labels are columns of the call: run_id, session_id, user_id, api_key, customer, agent, flow, feature, team, task_type, model, provider, operation, service_class, environment, parent_run_id, cohort, step, region, request_id, tool and tags; and depth.")));
+}
+
+static Jsonb *
+read_tags(const JsonbValue *value)
+{
+	Jsonb	   *tags;
+
+	if (value->type == jbvNull)
+		return NULL;
+	tags = JsonbValueToJsonb(unconstify(JsonbValue *, value));
+	if (!JB_ROOT_IS_OBJECT(tags) || !cl_is_flat_object(tags))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"tags\" is not a flat object of names and values"),
+				 errhint("Write {\"tags\": {\"tier\": \"gold\"}}: what the call will carry.")));
+	return tags;
 }
 
 static void
@@ -78,7 +95,10 @@ read_labels(Jsonb *json, BudgetLabels *labels)
 		if (token != WJB_KEY)
 			continue;
 		JsonbIteratorNext(&it, &value, true);
-		cl_set_label(labels, known_label(&key, &value), label_text(&value));
+		if (key.val.string.len == 4 && memcmp(key.val.string.val, "tags", 4) == 0)
+			labels->tags = read_tags(&value);
+		else
+			cl_set_label(labels, known_label(&key, &value), label_text(&value));
 	}
 }
 
@@ -127,12 +147,13 @@ check_amounts(FunctionCallInfo fcinfo, const Request *request)
 	if ((request->estimate == NULL || is_estimate(request->estimate)) &&
 		(PG_ARGISNULL(5) || request->input_tokens >= 0) &&
 		(PG_ARGISNULL(6) || request->output_tokens >= 0) &&
+		(PG_ARGISNULL(9) || request->tool_calls >= 0) &&
 		request->ttl != NULL && is_ttl(request->ttl))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-			 errmsg("estimate, tokens or ttl of a reservation are out of range"),
-			 errhint("An estimate is from 0 to 1e30, with at most 100 decimals; token counts are not negative; ttl is more than 0 and at most 7 days.")));
+			 errmsg("estimate, tokens, tool calls or ttl of a reservation are out of range"),
+			 errhint("An estimate is from 0 to 1e30, with at most 100 decimals; counts of tokens and tool calls are not negative; ttl is more than 0 and at most 7 days.")));
 }
 
 static void
@@ -141,6 +162,7 @@ name_model(FunctionCallInfo fcinfo, Request *request)
 	static const char *const names[] = {"provider", "model"};
 
 	request->wanted.n = 0;
+	request->wanted.tags = request->labels.tags;
 	cl_set_label(&request->wanted, "service_class", "standard");
 	for (int i = 0; i < request->labels.n; i++)
 		cl_set_label(&request->wanted, request->labels.label[i].name, request->labels.label[i].value);
@@ -161,6 +183,8 @@ cl_read_request(FunctionCallInfo fcinfo, Request *request)
 	request->output_tokens = PG_ARGISNULL(6) ? -1 : PG_GETARG_INT64(6);
 	request->ttl = PG_ARGISNULL(7) ? NULL : PG_GETARG_INTERVAL_P(7);
 	request->check_only = !PG_ARGISNULL(8) && PG_GETARG_BOOL(8);
+	request->tool_calls = PG_ARGISNULL(9) ? -1 : PG_GETARG_INT64(9);
+	request->raise = !PG_ARGISNULL(10) && PG_GETARG_BOOL(10);
 	request->at = GetCurrentTimestamp();
 	check_request(request);
 	if (!PG_ARGISNULL(1))
@@ -175,6 +199,15 @@ put_labels(JsonbParseState **state, const BudgetLabels *labels)
 	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
 	for (int i = 0; i < labels->n; i++)
 		json_put_text(state, labels->label[i].name, labels->label[i].value);
+	if (labels->tags != NULL)
+	{
+		JsonbValue	value = {.type = jbvBinary};
+
+		value.val.binary.data = &labels->tags->root;
+		value.val.binary.len = VARSIZE(labels->tags) - VARHDRSZ;
+		json_put_key(state, "tags");
+		pushJsonbValue(state, WJB_VALUE, &value);
+	}
 }
 
 Datum
@@ -189,10 +222,10 @@ cl_labels_json(const BudgetLabels *labels)
 /* ---- prices, depth ---- */
 
 /*
- * What the tokens that were said cost now with a model, or NULL.
+ * What so many tokens cost now with a model, or NULL.
  */
-Numeric
-cl_price_request(const Request *request, const char *model)
+static Numeric
+price_tokens(const Request *request, const char *model, int64 input_tokens, int64 output_tokens)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {TIMESTAMPTZOID, TEXTOID, TEXTOID, INT8OID, INT8OID, TEXTOID, TEXTOID, TEXTOID};
@@ -203,18 +236,58 @@ cl_price_request(const Request *request, const char *model)
 	Datum		values[8] = {TimestampTzGetDatum(request->at)};
 	char		nulls[] = "        ";
 
-	if (texts[0] == NULL || model == NULL || (request->input_tokens < 0 && request->output_tokens < 0))
-		return NULL;
 	for (int i = 0; i < 5; i++)
 	{
 		nulls[places[i]] = texts[i] == NULL ? 'n' : ' ';
 		values[places[i]] = texts[i] == NULL ? (Datum) 0 : CStringGetTextDatum(texts[i]);
 	}
-	values[3] = Int64GetDatum(Max(request->input_tokens, 0));
-	values[4] = Int64GetDatum(Max(request->output_tokens, 0));
+	values[3] = Int64GetDatum(input_tokens);
+	values[4] = Int64GetDatum(output_tokens);
 	cl_ask(&plan, "SELECT cost_ledger.cost_at($1, $2, $3, jsonb_build_object('input_tokens', $4, 'output_tokens', $5), $6, $7, customer => $8)",
 		8, types, values, nulls);
 	return cl_numeric_result(0, 1);
+}
+
+/*
+ * What the tokens that were said cost now with a model, or NULL.
+ */
+Numeric
+cl_price_request(const Request *request, const char *model)
+{
+	if (cl_label_value(&request->wanted, "provider") == NULL || model == NULL ||
+		(request->input_tokens < 0 && request->output_tokens < 0))
+		return NULL;
+	return price_tokens(request, model, Max(request->input_tokens, 0), Max(request->output_tokens, 0));
+}
+
+/*
+ * How many tokens of input an estimate buys, or NULL.
+ */
+Numeric
+cl_tokens_for(const Request *request, Numeric estimate)
+{
+	const char *model = cl_label_value(&request->wanted, "model");
+	Numeric		price;
+
+	if (model == NULL || cl_label_value(&request->wanted, "provider") == NULL)
+		return NULL;
+	price = price_tokens(request, model, 1, 0);
+	if (price == NULL || cl_numeric_is_zero(price) || cl_numeric_is_negative(price))
+		return NULL;
+	return DatumGetNumeric(DirectFunctionCall1(numeric_ceil,
+											   DirectFunctionCall2(numeric_div, NumericGetDatum(estimate), NumericGetDatum(price))));
+}
+
+/*
+ * Whether the model that was named has no price.
+ */
+bool
+cl_is_unpriced(const Request *request)
+{
+	const char *model = cl_label_value(&request->wanted, "model");
+
+	return model != NULL && cl_label_value(&request->wanted, "provider") != NULL &&
+		price_tokens(request, model, Max(request->input_tokens, 1), Max(request->output_tokens, 1)) == NULL;
 }
 
 /*
@@ -240,6 +313,41 @@ cl_find_depth(const Request *request)
 }
 
 /*
+ * The run at the top of those that started the call's.
+ */
+char *
+cl_find_root(const Request *request)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TEXTOID, TEXTOID};
+	const char *parent = cl_label_value(&request->wanted, "parent_run_id");
+	Datum		values[] = {CStringGetTextDatum(cl_label_value(&request->wanted, "run_id")), parent ? CStringGetTextDatum(parent) : (Datum) 0};
+	char		nulls[] = {' ', parent ? ' ' : 'n'};
+
+	cl_ask(&plan, "SELECT cost_ledger_internal.told_root($1, $2)", 2, types, values, nulls);
+	return cl_text_result(0, 1);
+}
+
+/*
+ * Whether the run's parent is known without the request, if it names one.
+ */
+bool
+cl_is_parent_known(const Request *request)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TEXTOID};
+	const char *run = cl_label_value(&request->wanted, "run_id");
+	Datum		value;
+
+	if (run == NULL || cl_label_value(&request->wanted, "parent_run_id") == NULL)
+		return true;
+	value = CStringGetTextDatum(run);
+	return cl_ask(&plan, "SELECT FROM cost_ledger_internal.rollup_run r WHERE r.run_id = $1 AND r.parent_run_id IS NOT NULL "
+				  "UNION ALL SELECT FROM cost_ledger_internal.hold h WHERE h.run_id = $1 AND h.parent_run_id IS NOT NULL "
+				  "LIMIT 1", 1, types, &value, NULL) > 0;
+}
+
+/*
  * What was asked for, which a retry must ask for too.
  */
 Datum
@@ -256,5 +364,6 @@ cl_request_json(FunctionCallInfo fcinfo, const Request *request)
 	json_put_text(&state, "model", cl_label_value(&request->wanted, "model"));
 	json_put_numeric(&state, "input_tokens", PG_ARGISNULL(5) ? NULL : cl_numeric_from_int64(request->input_tokens));
 	json_put_numeric(&state, "max_output_tokens", PG_ARGISNULL(6) ? NULL : cl_numeric_from_int64(request->output_tokens));
+	json_put_numeric(&state, "tool_calls", PG_ARGISNULL(9) ? NULL : cl_numeric_from_int64(request->tool_calls));
 	return json_done(&state);
 }

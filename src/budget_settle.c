@@ -4,9 +4,11 @@
  *	  they cost is posted by their own labels, in the periods of called_at.
  *
  * Locks are taken in the order of everybody: the table of balances, holds by
- * their id, balances by their key, lines.  Lines go when their balances are
- * ours: until then whoever has a balance may take expired lines of it, and then
- * they are not to be given back twice.
+ * their id, what is posted by its key.  Nobody waits here for a gate, where what
+ * is held stands: a decision that stays open would have every call wait.  Whose
+ * gate cannot be had at once, the lines of that are marked as over, and count
+ * for nothing any more; whoever has the gate next takes them out of it.  He and
+ * we step over the lines that the other is at, so no line is given back twice.
  *
  * The measures are those of budget_spend_query(); check_balances() compares.
  *-------------------------------------------------------------------------
@@ -16,6 +18,7 @@
 #include "budget_balance.h"
 #include "budget_query.h"
 #include "budget_settle.h"
+#include "budget_wait.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -26,6 +29,7 @@
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 /* What is added to one balance. */
@@ -39,7 +43,6 @@ typedef struct Change
 	int64		unpriced_calls;
 	TimestampTz first_at;		/* 0 where last_at is: none */
 	TimestampTz last_at;
-	bool		has_call;
 	TupleTableSlot *balance;	/* once it is ours */
 } Change;
 
@@ -259,7 +262,7 @@ posted_amount(const SettledCall *call, BudgetMetric metric)
 static void
 post_call(Changes *changes, const SettledCall *call, BudgetDefinition *budget)
 {
-	const char *entity = budget->each_of ? cl_shortened(cl_label_value(call->labels, budget->each_of), 512) : "";
+	const char *entity = cl_budget_entity(budget->each, budget->neach, call->labels);
 	TimestampTz start;
 	Change	   *change;
 
@@ -274,23 +277,19 @@ post_call(Changes *changes, const SettledCall *call, BudgetDefinition *budget)
 	change->posted = posted_amount(call, budget->metric);
 	change->unpriced_calls = call->needs_price ? 1 : 0;
 	change->first_at = change->last_at = call->called_at;
-	change->has_call = true;
 }
 
 static void
 post_calls(Changes *changes, const SettledCall *call)
 {
-	for (int i = -1; i < call->labels->n; i++)
-	{
-		int			nfound;
-		BudgetDefinition *budget = cl_find_budgets(i < 0 ? "" : call->labels->label[i].key, &nfound);
+	ListCell   *cell;
 
-		for (; nfound > 0; nfound--, budget++)
-		{
-			if (!budget->is_request && budget->metric != METRIC_CONCURRENT_CALLS && budget->metric != METRIC_DEPTH &&
-				cl_belongs(budget, call->labels))
-				post_call(changes, call, budget);
-		}
+	foreach(cell, cl_budgets_of(call->labels))
+	{
+		BudgetDefinition *budget = lfirst(cell);
+
+		if (!budget->is_request && budget->metric != METRIC_CONCURRENT_CALLS && budget->metric != METRIC_DEPTH)
+			post_call(changes, call, budget);
 	}
 }
 
@@ -314,11 +313,8 @@ merge_change(Change *into, const Change *more)
 {
 	into->posted = cl_numeric_add(into->posted, more->posted);
 	into->unpriced_calls += more->unpriced_calls;
-	if (!more->has_call)
-		return;
-	into->first_at = into->has_call ? Min(into->first_at, more->first_at) : more->first_at;
-	into->last_at = into->has_call ? Max(into->last_at, more->last_at) : more->last_at;
-	into->has_call = true;
+	into->first_at = Min(into->first_at, more->first_at);
+	into->last_at = Max(into->last_at, more->last_at);
 }
 
 /*
@@ -340,16 +336,6 @@ merge_changes(Changes *changes)
 	changes->n = n;
 }
 
-static Change *
-find_change(const Changes *changes, TupleTableSlot *line)
-{
-	Change		key = {.budget_id = DatumGetInt64(cl_row_value(line, LINE_BUDGET_ID, NULL)),
-		.entity = TextDatumGetCString(cl_row_value(line, LINE_ENTITY, NULL)),
-	.period_start = cl_time_of(line, LINE_PERIOD_START)};
-
-	return bsearch(&key, changes->change, changes->n, sizeof(Change), by_key);
-}
-
 static void
 take_balances(Books *books, Changes *changes)
 {
@@ -365,19 +351,18 @@ take_balances(Books *books, Changes *changes)
 static void
 write_change(Books *books, const Change *change)
 {
-	static const int columns[] = {BALANCE_POSTED, BALANCE_HELD, BALANCE_UNPRICED_CALLS, BALANCE_FIRST_AT, BALANCE_LAST_AT};
+	static const int columns[] = {BALANCE_POSTED, BALANCE_UNPRICED_CALLS, BALANCE_FIRST_AT, BALANCE_LAST_AT};
 	TupleTableSlot *balance = change->balance;
 	TimestampTz first_at = cl_time_of(balance, BALANCE_FIRST_AT);
 	TimestampTz last_at = cl_time_of(balance, BALANCE_LAST_AT);
 	Datum		values[lengthof(columns)] = {
 		NumericGetDatum(cl_numeric_add(cl_amount_of(balance, BALANCE_POSTED), change->posted)),
-		NumericGetDatum(cl_numeric_sub(cl_amount_of(balance, BALANCE_HELD), change->freed)),
 		Int64GetDatum(DatumGetInt64(cl_row_value(balance, BALANCE_UNPRICED_CALLS, NULL)) + change->unpriced_calls),
 		TimestampTzGetDatum(Min(first_at, change->first_at)),
 		TimestampTzGetDatum(last_at == DT_NOEND ? change->last_at : Max(last_at, change->last_at))
 	};
 
-	cl_update_row(&books->balances, balance, columns, values, NULL, change->has_call ? 5 : 2);
+	cl_update_row(&books->balances, balance, columns, values, NULL, 4);
 }
 
 /* ---- lines ---- */
@@ -392,40 +377,131 @@ begin_lines(Books *books, const pg_uuid_t *hold_id)
 }
 
 /*
- * The balances in which something is held for a call.
+ * The gates in which something is held; when the first of it expires, or would
+ * have.
  */
-static void
-add_lines(Books *books, Changes *changes, const pg_uuid_t *hold_id, TupleTableSlot *line)
+static TimestampTz
+find_gates(Books *books, Changes *gates, const pg_uuid_t *holds, int nholds)
 {
-	IndexScanDesc scan = begin_lines(books, hold_id);
+	TupleTableSlot *line = cl_make_row(&books->lines);
+	TimestampTz expires_at = DT_NOEND;
 
-	while (cl_next_row(scan, line))
-		add_change(changes, DatumGetInt64(cl_row_value(line, LINE_BUDGET_ID, NULL)),
-				   TextDatumGetCString(cl_row_value(line, LINE_ENTITY, NULL)), cl_time_of(line, LINE_PERIOD_START));
+	for (int i = 0; i < nholds; i++)
+	{
+		IndexScanDesc scan = begin_lines(books, holds + i);
+
+		while (cl_next_row(scan, line))
+		{
+			add_change(gates, DatumGetInt64(cl_row_value(line, LINE_BUDGET_ID, NULL)),
+					   TextDatumGetCString(cl_row_value(line, LINE_ENTITY, NULL)), GATE);
+			expires_at = Min(expires_at, cl_time_of(line, LINE_EXPIRES_AT));
+		}
+	}
+	merge_changes(gates);
+	return expires_at;
 }
 
 /*
- * Takes out of the balances, which are ours now, what is still held: somebody
- * may have taken it meanwhile, for it had expired.
+ * Takes the gates that nobody has.
  */
 static void
-free_lines(Books *books, Changes *changes, const pg_uuid_t *hold_id, TupleTableSlot *line)
+try_gates(Books *books, Changes *gates)
 {
-	IndexScanDesc scan = begin_lines(books, hold_id);
-
-	while (cl_next_row(scan, line))
+	for (int i = 0; i < gates->n; i++)
 	{
-		Change	   *change = find_change(changes, line);
+		Change	   *gate = gates->change + i;
+		TupleTableSlot *row = cl_make_row(&books->balances);
 
-		change->freed = cl_numeric_add(change->freed, cl_amount_of(line, LINE_AMOUNT));
-		cl_delete_row(&books->lines, line);
+		if (cl_find_balance(books, gate->budget_id, gate->entity, GATE, row) &&
+			cl_try_lock_row(&books->balances, row, LockTupleNoKeyExclusive))
+			gate->balance = row;
 	}
+}
+
+static Change *
+find_gate(const Changes *gates, TupleTableSlot *line)
+{
+	Change		key = {.budget_id = DatumGetInt64(cl_row_value(line, LINE_BUDGET_ID, NULL)),
+		.entity = TextDatumGetCString(cl_row_value(line, LINE_ENTITY, NULL)),
+	.period_start = GATE};
+
+	return bsearch(&key, gates->change, gates->n, sizeof(Change), by_key);
+}
+
+/*
+ * Takes a line out of its gate, if that is ours; else it is over, for whoever
+ * has the gate next.  A line that he is at he takes already.
+ */
+static void
+end_line(Books *books, const Changes *gates, TupleTableSlot *line)
+{
+	const int	column = LINE_EXPIRES_AT;
+	const Datum over = TimestampTzGetDatum(DT_NOBEGIN);
+	Change	   *gate = find_gate(gates, line);
+
+	if (gate == NULL || !cl_try_lock_row(&books->lines, line, LockTupleExclusive))
+		return;
+	if (gate->balance == NULL)
+	{
+		cl_update_row(&books->lines, line, &column, &over, NULL, 1);
+		return;
+	}
+	gate->freed = cl_numeric_add(gate->freed, cl_amount_of(line, LINE_AMOUNT));
+	cl_delete_row(&books->lines, line);
+}
+
+static void
+end_lines(Books *books, const Changes *gates, const pg_uuid_t *holds, int nholds)
+{
+	TupleTableSlot *line = cl_make_row(&books->lines);
+
+	for (int i = 0; i < nholds; i++)
+	{
+		IndexScanDesc scan = begin_lines(books, holds + i);
+
+		while (cl_next_row(scan, line))
+			end_line(books, gates, line);
+	}
+}
+
+static void
+write_gate(Books *books, const Change *gate)
+{
+	const int	column = BALANCE_HELD;
+	Datum		held;
+
+	if (gate->balance == NULL)
+		return;
+	held = NumericGetDatum(cl_numeric_sub(cl_amount_of(gate->balance, BALANCE_HELD), gate->freed));
+	cl_update_row(&books->balances, gate->balance, &column, &held, NULL, 1);
+}
+
+/*
+ * Takes what holds have reserved out of the gates, and waits for none of them.
+ * The caller has the holds.  Returns when the first of it expires, or would
+ * have.
+ */
+static TimestampTz
+give_back(Books *books, const pg_uuid_t *holds, int nholds)
+{
+	Changes		gates = {.max = 16, .change = palloc(16 * sizeof(Change))};
+	TimestampTz expires_at;
+
+	cl_see_books(books);
+	expires_at = find_gates(books, &gates, holds, nholds);
+	try_gates(books, &gates);
+	cl_see_books(books);
+	end_lines(books, &gates, holds, nholds);
+	for (int i = 0; i < gates.n; i++)
+		write_gate(books, gates.change + i);
+	cl_see_books(books);
+	return expires_at;
 }
 
 /* ---- all of it ---- */
 
 /*
- * A hold that has expired while we waited for the balances is late.
+ * A hold that has expired before its lines were ours is late.
  */
 static void
 mark_late(Books *books, const pg_uuid_t *hold_id, TupleTableSlot *hold)
@@ -440,24 +516,25 @@ mark_late(Books *books, const pg_uuid_t *hold_id, TupleTableSlot *hold)
 }
 
 /*
- * When the first of the holds expires.
+ * Ends the holds of calls, and what they have reserved.
  */
-static TimestampTz
-end_holds(Books *books, Changes *changes, SettledCall **first, int nholds, const int64 *counts)
+static void
+end_holds(Books *books, SettledCall **first, int nholds, const int64 *counts)
 {
 	TupleTableSlot *hold = cl_make_row(&books->holds);
-	TupleTableSlot *line = cl_make_row(&books->lines);
+	pg_uuid_t  *holds = palloc_extended(nholds * sizeof(pg_uuid_t), MCXT_ALLOC_HUGE);
 	TimestampTz at = GetCurrentTimestamp();
-	TimestampTz expires_at = DT_NOEND;
 
 	for (int i = 0; i < nholds; i++)
 	{
-		take_hold(books, &first[i]->hold_id, hold, at);
-		expires_at = Min(expires_at, cl_time_of(hold, HOLD_EXPIRES_AT));
+		holds[i] = first[i]->hold_id;
+		take_hold(books, holds + i, hold, at);
 		end_hold(books, hold, first[i], counts[i], at);
-		add_lines(books, changes, &first[i]->hold_id, line);
 	}
-	return expires_at;
+	if (give_back(books, holds, nholds) > GetCurrentTimestamp())
+		return;
+	for (int i = 0; i < nholds; i++)
+		mark_late(books, holds + i, hold);
 }
 
 static void
@@ -467,21 +544,43 @@ settle(Books *books, SettledCall *calls, int ncalls)
 	int64	   *counts = palloc_extended(ncalls * sizeof(int64), MCXT_ALLOC_HUGE);
 	int			nholds;
 	SettledCall **first = first_calls(calls, ncalls, &nholds, counts);
-	TimestampTz expires_at = end_holds(books, &changes, first, nholds, counts);
-	TupleTableSlot *line = cl_make_row(&books->lines);
-	TupleTableSlot *hold = cl_make_row(&books->holds);
 
+	end_holds(books, first, nholds, counts);
 	for (int i = 0; i < ncalls; i++)
 		post_calls(&changes, calls + i);
 	merge_changes(&changes);
 	take_balances(books, &changes);
-	cl_see_books(books);
-	for (int i = 0; i < nholds; i++)
-		free_lines(books, &changes, &first[i]->hold_id, line);
 	for (int i = 0; i < changes.n; i++)
 		write_change(books, changes.change + i);
-	for (int i = 0; i < nholds && expires_at <= GetCurrentTimestamp(); i++)
-		mark_late(books, &first[i]->hold_id, hold);
+	CommandCounterIncrement();
+}
+
+/*
+ * Who has ended other holds in this transaction might have what somebody waits
+ * for who has what we wait for.
+ */
+static void
+settle_in_turn(Books *books, SettledCall *calls, int ncalls)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	if (!cl_has_ended_holds())
+	{
+		cl_note_ended_holds();
+		cl_wait_patiently();
+		settle(books, calls, ncalls);
+		return;
+	}
+	cl_wait_briefly();
+	PG_TRY();
+	{
+		settle(books, calls, ncalls);
+	}
+	PG_CATCH();
+	{
+		cl_explain_wait(caller, "another transaction has had a hold, or what is posted of a budget, for too long");
+	}
+	PG_END_TRY();
 }
 
 /*
@@ -490,6 +589,7 @@ settle(Books *books, SettledCall *calls, int ncalls)
 void
 cl_settle_holds(SettledCall *calls, int ncalls)
 {
+	int			outer = NewGUCNestLevel();
 	Books		books;
 
 	/* An older snapshot might not have a budget that is being set. */
@@ -504,7 +604,33 @@ cl_settle_holds(SettledCall *calls, int ncalls)
 	LockRelationOid(cl_ledger_relation("budget_balance"), RowExclusiveLock);
 	cl_load_budgets();
 	cl_open_books(&books, RowExclusiveLock);
-	settle(&books, calls, ncalls);
+	settle_in_turn(&books, calls, ncalls);
 	cl_close_books(&books);
 	SPI_finish();
+	AtEOXact_GUC(true, outer);
+}
+
+PG_FUNCTION_INFO_V1(cl_give_back);
+
+/*
+ * give_back(hold_ids uuid[]) → void
+ */
+Datum
+cl_give_back(PG_FUNCTION_ARGS)
+{
+	Books		books;
+	Datum	   *ids;
+	pg_uuid_t  *holds;
+	int			nholds;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_VOID();
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), UUIDOID, UUID_LEN, false, TYPALIGN_CHAR, &ids, NULL, &nholds);
+	holds = palloc_extended(Max(nholds, 1) * sizeof(pg_uuid_t), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < nholds; i++)
+		holds[i] = *DatumGetUUIDP(ids[i]);
+	cl_open_books(&books, RowExclusiveLock);
+	(void) give_back(&books, holds, nholds);
+	cl_close_books(&books);
+	PG_RETURN_VOID();
 }

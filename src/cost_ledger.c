@@ -6,8 +6,9 @@
  */
 #include "cost_ledger.h"
 
-#include "reserve.h"
 #include "budget_definition.h"
+#include "budget_wait.h"
+#include "budget_wait.h"
 #include "fmgr.h"
 #include "guard.h"
 #include "key_space.h"
@@ -27,7 +28,7 @@ _PG_init(void)
 	cl_key_space_init();
 	cl_price_cache_init();
 	cl_budget_init();
-	cl_reserve_init();
+	cl_wait_init();
 	cl_rollup_init();
 	cl_visible_init();
 	cl_guard_init();

@@ -16,4 +16,9 @@
 /* A step of the jobs or a rule took longer than its time_limit. */
 #define ERRCODE_CL_TIME_LIMIT			MAKE_SQLSTATE('L', 'C', '0', '0', '4')
 
+/* A budget or pause refuses a call, and the caller asked for an error: as the
+ * answer, defer or stop. */
+#define ERRCODE_CL_DEFERRED				MAKE_SQLSTATE('L', 'C', '0', '0', '5')
+#define ERRCODE_CL_STOPPED				MAKE_SQLSTATE('L', 'C', '0', '0', '6')
+
 #endif							/* COST_LEDGER_ERRCODES_H */

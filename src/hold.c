@@ -108,13 +108,13 @@ add_settlement(void)
 	return settlements + num_settlements;
 }
 
-/* What is read of a row, in this order; labels last. */
+/* What is read of a row, in this order; labels last, of these tags. */
 static const char *const noted_columns[] = {
 	"call_id", "called_at", "hold_id", "cost", "pricing", "usage_status",
 	"status", "input_tokens", "output_tokens", "tool_calls_count",
 	"served_from", "run_id", "session_id", "user_id", "api_key", "customer",
 	"agent", "flow", "feature", "team", "task_type", "model", "provider",
-	"operation", "service_class", "environment"
+	"operation", "service_class", "environment", "cohort", "tags"
 };
 
 typedef enum NotedColumn
@@ -195,8 +195,12 @@ note_labels(SettledCall *call, TupleTableSlot *slot, const AttrNumber *numbers)
 	BudgetLabels labels = {0};
 	Size		size;
 
-	for (int i = NOTED_FIRST_LABEL; i < NUM_NOTED_COLUMNS; i++)
+	bool		isnull;
+	Datum		tags = slot_getattr(slot, numbers[NUM_NOTED_COLUMNS - 1], &isnull);
+
+	for (int i = NOTED_FIRST_LABEL; i < NUM_NOTED_COLUMNS - 1; i++)
 		cl_set_label(&labels, noted_columns[i], read_text(slot, numbers[i]));
+	labels.tags = isnull ? NULL : DatumGetJsonbPCopy(tags);
 	size = offsetof(BudgetLabels, label) + labels.n * sizeof(BudgetLabel);
 	call->labels = memcpy(palloc(size), &labels, size);
 	call->is_turn = cl_is_turn(cl_label_value(&labels, "operation"));

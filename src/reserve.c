@@ -3,8 +3,7 @@
  *	  May this call be made?  reserve(): what is left of every budget the call
  *	  belongs to, and what is held of it.
  *
- * What a snapshot shows to be full is refused without a lock, and so without a
- * transaction id and a commit record.
+ * What a snapshot shows to be full is refused without a lock.
  *-------------------------------------------------------------------------
  */
 #include "cost_ledger.h"
@@ -13,29 +12,19 @@
 #include "budget_gate.h"
 #include "budget_hold.h"
 #include "budget_query.h"
+#include "budget_refusal.h"
 #include "budget_request.h"
+#include "budget_wait.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "ledger.h"
 #include "miscadmin.h"
-#include "reserve.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
 
-static int	decision_lock_timeout = 2000;
-
-void
-cl_reserve_init(void)
-{
-	DefineCustomIntVariable("cost_ledger.decision_lock_timeout",
-							"How long reserve() waits for a balance that another transaction has.",
-							"Longer waits hide a transaction that stays open around a call of a model. 0 waits for ever.",
-							&decision_lock_timeout, 2000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS,
-							NULL, NULL, NULL);
-}
 /*
  * The kill switch is before everything.
  */
@@ -87,12 +76,22 @@ held_estimate(const Answer *answer, const Request *request)
 }
 
 static void
-ask_budgets(Books *books, Answer *answer, List *candidates, const Request *request, bool (*has_room) (const Candidate *, const Request *))
+answer_by_balances(Answer *answer, List *candidates, const Request *request, bool (*has_room) (const Candidate *, const Request *))
 {
-	cl_look(books, candidates, request->at);
 	cl_measure_all(candidates, request);
 	cl_decide(answer, candidates, request, has_room);
+	answer->is_unpriced = request->is_unpriced;
+	if (request->is_unpriced && answer->reason == NULL)
+		answer->reason = psprintf("model \"%s\" has no price: %s is held of what it costs", cl_label_value(&request->wanted, "model"),
+								  request->estimate ? "as much as the ledger says" : "nothing");
 	answer->estimate = held_estimate(answer, request);
+}
+
+static void
+ask_budgets(Books *books, Answer *answer, List *candidates, const Request *request, bool (*has_room) (const Candidate *, const Request *))
+{
+	cl_look(books, candidates, request->at, false);
+	answer_by_balances(answer, candidates, request, has_room);
 }
 
 /*
@@ -113,6 +112,41 @@ get_gates(Books *books, Answer *answer, List *candidates, const Request *request
 }
 
 /*
+ * By its price, or by what the ledger says of models that have none; false if
+ * that is to stop them.
+ */
+static bool
+estimate_call(Request *request)
+{
+	Numeric		instead;
+
+	request->estimate = cl_price_request(request, cl_label_value(&request->wanted, "model"));
+	request->is_priced = request->estimate != NULL;
+	request->is_unpriced = !request->is_priced && cl_is_unpriced(request);
+	if (!request->is_unpriced)
+		return true;
+	switch (cl_unpriced_policy(&instead))
+	{
+		case UNPRICED_STOP:
+			return false;
+		case UNPRICED_HOLD:
+			request->estimate = instead;
+			return true;
+		default:
+			return true;
+	}
+}
+
+static void
+stop_unpriced(Answer *answer, const Request *request)
+{
+	answer->is_refused = true;
+	answer->decision = cl_decision_names[ACTION_STOP];
+	answer->reason = psprintf("model \"%s\" has no price", cl_label_value(&request->wanted, "model"));
+	answer->resets_at = answer->retry_at = DT_NOEND;
+}
+
+/*
  * Whether the call has been granted, and all of it is held.
  */
 static bool
@@ -120,12 +154,16 @@ hold_all(Books *books, Answer *answer, List *candidates, Request *request, Datum
 {
 	if (!get_gates(books, answer, candidates, request))
 		return false;
+	cl_note_gates();
 	request->at = GetCurrentTimestamp();
 	cl_renew(candidates, request->at);
-	ask_budgets(books, answer, candidates, request, cl_fits_as_held);
+	cl_look(books, candidates, request->at, false);
+	if (cl_sweep_expired(books, candidates))
+		cl_look(books, candidates, request->at, true);
+	answer_by_balances(answer, candidates, request, cl_fits_as_held);
+	cl_sweep_over(books, candidates);
 	if (answer->is_refused)
 		return false;
-	cl_sweep_all(books, candidates);
 	return cl_hold(books, answer, candidates, request, request_doc);
 }
 
@@ -134,10 +172,10 @@ decide_by_budgets(Books *books, Answer *answer, Request *request, Datum request_
 {
 	List	   *candidates;
 
-	if (request->estimate == NULL)
+	if (request->estimate == NULL && !estimate_call(request))
 	{
-		request->estimate = cl_price_request(request, cl_label_value(&request->wanted, "model"));
-		request->is_priced = request->estimate != NULL;
+		stop_unpriced(answer, request);
+		return false;
 	}
 	candidates = cl_find_candidates(NIL, request, &request->wanted, request->estimate, false);
 	candidates = cl_add_degraded(candidates, request);
@@ -168,6 +206,24 @@ answer_by_budgets(Answer *answer, int64 *budget_id, Request *request, Datum requ
 	cl_close_books(&books);
 }
 
+/*
+ * What was refused, and what was said of runs with it: what a run that was
+ * refused starts is below it all the same.
+ */
+static void
+put_on_record(const Answer *answer, const Request *request)
+{
+	if (answer->is_refused && request->raise)
+		return;
+	cl_record_waiting();
+	if (!answer->is_refused)
+		return;
+	if (answer->by != NULL)
+		cl_record_refusal(answer, request);
+	if (cl_asks_for_runs())
+		cl_remember_run(request);
+}
+
 static void
 answer_request(FunctionCallInfo fcinfo, Request *request, Answer *answer, int64 *budget_id)
 {
@@ -178,49 +234,16 @@ answer_request(FunctionCallInfo fcinfo, Request *request, Answer *answer, int64 
 	if (cl_has_pauses() && is_paused(request, answer))
 		return;
 	answer_by_budgets(answer, budget_id, request, request->check_only ? (Datum) 0 : cl_request_json(fcinfo, request));
-	if (answer->is_refused && !request->check_only && answer->by->budget->metric == METRIC_DEPTH)
-		cl_remember_run(request);
-}
-
-/*
- * A wait that is over: what to do is not what the executor says.
- */
-static void
-explain_wait(MemoryContext caller)
-{
-	ErrorData  *error;
-
-	if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
-		PG_RE_THROW();
-	MemoryContextSwitchTo(caller);
-	error = CopyErrorData();
-	FlushErrorState();
-	error->message = pstrdup("another transaction has had the balance of a budget for too long");
-	error->hint = pstrdup("Commit the transaction of reserve() before the call of the model; reserve() waits for cost_ledger.decision_lock_timeout.");
-	ReThrowError(error);
-}
-
-/*
- * The shorter of the session's own lock_timeout and ours.
- */
-static void
-limit_waits(void)
-{
-	int			own = atoi(GetConfigOptionByName("lock_timeout", NULL, false));
-	char		value[16];
-
-	if (decision_lock_timeout == 0 || (own > 0 && own < decision_lock_timeout))
-		return;
-	snprintf(value, sizeof(value), "%d", decision_lock_timeout);
-	(void) set_config_option("lock_timeout", value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	if (!request->check_only)
+		put_on_record(answer, request);
 }
 
 static void
 put_answer(FunctionCallInfo fcinfo, const Answer *answer, int64 budget_id, TimestampTz at)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	Datum		values[11];
-	bool		nulls[11] = {0};
+	Datum		values[12];
+	bool		nulls[12] = {0};
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	if (rsinfo->setDesc->natts != (int) lengthof(values))
@@ -240,12 +263,13 @@ put_answer(FunctionCallInfo fcinfo, const Answer *answer, int64 budget_id, Times
 	values[6] = NumericGetDatum(answer->limit_amount);
 	nulls[7] = TIMESTAMP_NOT_FINITE(answer->resets_at);
 	values[7] = TimestampTzGetDatum(answer->resets_at);
-	nulls[8] = !answer->is_refused || TIMESTAMP_NOT_FINITE(answer->retry_at);
+	nulls[8] = TIMESTAMP_NOT_FINITE(answer->retry_at);
 	values[8] = nulls[8] ? (Datum) 0 : DirectFunctionCall2(timestamp_mi, TimestampTzGetDatum(answer->retry_at), TimestampTzGetDatum(at));
 	nulls[9] = answer->degrade_to == NULL;
 	values[9] = answer->degrade_to ? CStringGetTextDatum(answer->degrade_to) : (Datum) 0;
 	nulls[10] = answer->estimate == NULL;
 	values[10] = NumericGetDatum(answer->estimate);
+	values[11] = BoolGetDatum(answer->is_unpriced);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
@@ -254,7 +278,7 @@ PG_FUNCTION_INFO_V1(cl_reserve);
 /*
  * reserve(hold_key text, labels jsonb, estimate numeric, provider text, model
  * text, input_tokens bigint, max_output_tokens bigint, ttl interval,
- * check_only boolean) → a row
+ * check_only boolean, tool_calls bigint, raise boolean) → a row
  */
 Datum
 cl_reserve(PG_FUNCTION_ARGS)
@@ -268,17 +292,19 @@ cl_reserve(PG_FUNCTION_ARGS)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to the executor");
 	cl_read_request(fcinfo, &request);
-	limit_waits();
+	cl_wait_briefly();
 	PG_TRY();
 	{
 		answer_request(fcinfo, &request, &answer, &budget_id);
 	}
 	PG_CATCH();
 	{
-		explain_wait(caller);
+		cl_explain_wait(caller, "another transaction has had the balance of a budget for too long");
 	}
 	PG_END_TRY();
 	AtEOXact_GUC(true, settings);
+	if (answer.is_refused && request.raise)
+		cl_raise_refusal(&answer, &request);
 	put_answer(fcinfo, &answer, budget_id, request.at);
 	SPI_finish();
 	PG_RETURN_NULL();

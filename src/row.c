@@ -49,7 +49,6 @@ cl_open_rows(RowTable *table, const char *name, const char *const *columns, int 
 	table->target = makeNode(ResultRelInfo);
 	InitResultRelInfo(table->target, table->relation, 0, NULL, 0);
 	ExecOpenIndices(table->target, true);
-	cl_see_rows(table);
 }
 
 /*
@@ -59,7 +58,8 @@ void
 cl_close_rows(RowTable *table)
 {
 	ExecResetTupleTable(table->rows, true);
-	UnregisterSnapshot(table->snapshot);
+	if (table->snapshot != NULL)
+		UnregisterSnapshot(table->snapshot);
 	ExecCloseIndices(table->target);
 	FreeExecutorState(table->estate);
 	table_close(table->relation, NoLock);
@@ -126,15 +126,15 @@ cl_uuid_key(ScanKey key, int column, const pg_uuid_t *value)
 /* ---- finding ---- */
 
 /*
- * From now on what is committed now is seen, and what this transaction has
- * written before.
+ * From now on what a snapshot has is seen.
  */
 void
-cl_see_rows(RowTable *table)
+cl_see_rows(RowTable *table, Snapshot snapshot)
 {
+	snapshot = RegisterSnapshot(snapshot);
 	if (table->snapshot != NULL)
 		UnregisterSnapshot(table->snapshot);
-	table->snapshot = RegisterSnapshot(GetLatestSnapshot());
+	table->snapshot = snapshot;
 }
 
 static Relation
@@ -185,20 +185,16 @@ cl_find_row(const RowTable *table, Oid index, ScanKey keys, int nkeys, TupleTabl
 	return is_there;
 }
 
-/*
- * Locks a row that was found, and brings it up to date.  False where it has
- * been deleted meanwhile.
- */
-bool
-cl_lock_row(const RowTable *table, TupleTableSlot *row, LockTupleMode mode)
+static bool
+lock(const RowTable *table, TupleTableSlot *row, LockTupleMode mode, LockWaitPolicy policy)
 {
 	ItemPointerData place = row->tts_tid;
 	TM_FailureData failure;
-	TM_Result	result = table_tuple_lock(table->relation, &place, table->snapshot, row, GetCurrentCommandId(true),
-										  mode, LockWaitBlock, TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS | TUPLE_LOCK_FLAG_FIND_LAST_VERSION,
+	TM_Result	result = table_tuple_lock(table->relation, &place, table->snapshot, row, GetCurrentCommandId(true), mode, policy,
+										  TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS | TUPLE_LOCK_FLAG_FIND_LAST_VERSION,
 										  &failure);
 
-	if (result == TM_Deleted)
+	if (result == TM_Deleted || result == TM_WouldBlock)
 		return false;
 	if (result != TM_Ok)
 		elog(ERROR, "could not lock a row of \"%s\": %d", RelationGetRelationName(table->relation), result);
@@ -206,11 +202,53 @@ cl_lock_row(const RowTable *table, TupleTableSlot *row, LockTupleMode mode)
 	return true;
 }
 
+/*
+ * Locks a row that was found, and brings it up to date.  False where it has
+ * been deleted meanwhile.
+ */
+bool
+cl_lock_row(const RowTable *table, TupleTableSlot *row, LockTupleMode mode)
+{
+	return lock(table, row, mode, LockWaitBlock);
+}
+
+/*
+ * The same without waiting: false, too, where somebody has it.
+ */
+bool
+cl_try_lock_row(const RowTable *table, TupleTableSlot *row, LockTupleMode mode)
+{
+	return lock(table, row, mode, LockWaitSkip);
+}
+
 /* ---- writing ---- */
+
+/*
+ * What we fill has what the ledger's columns need; a column that somebody has
+ * added may need more.
+ */
+static void
+check_not_null(const RowTable *table, TupleTableSlot *row)
+{
+	TupleDesc	descriptor = RelationGetDescr(table->relation);
+
+	for (int i = 0; i < descriptor->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
+
+		if (attribute->attnotnull && row->tts_isnull[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NOT_NULL_VIOLATION),
+					 errmsg("null value in column \"%s\" of relation \"%s\" violates not-null constraint",
+							NameStr(attribute->attname), RelationGetRelationName(table->relation)),
+					 errhint("The ledger fills the columns that it has made; one that is added must take NULL.")));
+	}
+}
 
 void
 cl_insert_row(RowTable *table, TupleTableSlot *row)
 {
+	check_not_null(table, row);
 	table_tuple_insert(table->relation, row, GetCurrentCommandId(true), 0, NULL);
 	(void) cl_insert_index_tuples(table->target, row, table->estate, false, false, NULL, NIL, false);
 	ResetPerTupleExprContext(table->estate);
@@ -226,6 +264,7 @@ cl_insert_new_row(RowTable *table, TupleTableSlot *row, Oid index)
 	List	   *arbiter = list_make1_oid(index);
 	bool		is_beaten = true;
 
+	check_not_null(table, row);
 	while (is_beaten)
 	{
 		ItemPointerData conflict;

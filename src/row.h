@@ -33,11 +33,12 @@ extern void cl_int64_key(ScanKey key, int column, StrategyNumber strategy, int64
 extern void cl_time_key(ScanKey key, int column, StrategyNumber strategy, TimestampTz value);
 extern void cl_text_key(ScanKey key, int column, const char *value);
 extern void cl_uuid_key(ScanKey key, int column, const pg_uuid_t *value);
-extern void cl_see_rows(RowTable *table);
+extern void cl_see_rows(RowTable *table, Snapshot snapshot);
 extern IndexScanDesc cl_begin_rows(const RowTable *table, Oid index, ScanKey keys, int nkeys);
 extern bool cl_next_row(IndexScanDesc scan, TupleTableSlot *row);
 extern bool cl_find_row(const RowTable *table, Oid index, ScanKey keys, int nkeys, TupleTableSlot *row);
 extern bool cl_lock_row(const RowTable *table, TupleTableSlot *row, LockTupleMode mode);
+extern bool cl_try_lock_row(const RowTable *table, TupleTableSlot *row, LockTupleMode mode);
 extern void cl_insert_row(RowTable *table, TupleTableSlot *row);
 extern bool cl_insert_new_row(RowTable *table, TupleTableSlot *row, Oid index);
 extern void cl_update_row(RowTable *table, TupleTableSlot *row, const int *columns, const Datum *values, const bool *nulls, int n);

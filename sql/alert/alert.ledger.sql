@@ -155,8 +155,7 @@ CREATE TRIGGER keep_alerts_truncate
 ALTER TABLE cost_ledger.alert ENABLE ROW LEVEL SECURITY;
 CREATE POLICY what_readers_see ON cost_ledger.alert USING (
     (SELECT cost_ledger_internal.sees_all())
-    OR scope -> 'team' <@ (SELECT to_jsonb(cost_ledger_internal.seen_teams()))
-    OR scope -> 'customer' <@ (SELECT to_jsonb(cost_ledger_internal.seen_customers())));
+    OR cost_ledger_internal.is_own_scope(scope, (SELECT cost_ledger_internal.seen_teams()), (SELECT cost_ledger_internal.seen_customers())));
 
 CREATE VIEW cost_ledger.unacknowledged_alert WITH (security_barrier = true) AS
 SELECT a.alert_id, a.created_at, a.level, a.severity, a.kind,
@@ -173,8 +172,7 @@ LEFT JOIN cost_ledger.budget b ON b.budget_id = a.budget_id
 LEFT JOIN cost_ledger.alert_rule r ON r.rule_id = a.rule_id
 WHERE a.acknowledged_at IS NULL
   AND ((SELECT cost_ledger_internal.sees_all())
-       OR a.scope -> 'team' <@ (SELECT to_jsonb(cost_ledger_internal.seen_teams()))
-       OR a.scope -> 'customer' <@ (SELECT to_jsonb(cost_ledger_internal.seen_customers())));
+       OR cost_ledger_internal.is_own_scope(a.scope, (SELECT cost_ledger_internal.seen_teams()), (SELECT cost_ledger_internal.seen_customers())));
 
 COMMENT ON VIEW cost_ledger.unacknowledged_alert IS 'Alerts nobody has acknowledged: what a listener reads when it connects, and after each NOTIFY. message is what NOTIFY carries.';
 COMMENT ON COLUMN cost_ledger.unacknowledged_alert.alert_id IS 'Identity of the alert: pass it to acknowledge().';

@@ -9,7 +9,7 @@ CREATE FUNCTION cost_ledger_internal.budget_severity(severity text, period text,
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT coalesce(severity, CASE
-        WHEN threshold < 1 OR period IN ('request', 'minute') OR coalesce(each_of IN ('run_id', 'session_id'), false)
+        WHEN threshold < 1 OR period IN ('request', 'minute') OR cost_ledger_internal.each_columns(each_of) && '{run_id,session_id}'
              OR scope ?| '{run_id,session_id}' THEN 'review'
         ELSE 'page' END)
 $$;
@@ -35,7 +35,7 @@ COMMENT ON FUNCTION cost_ledger_internal.checked_from(text, timestamptz, timesta
     'Start of the earliest period that a check looks at: the one before the current, for calls that came late (of minutes, ten), or the one in which the last check was, whichever is earlier.';
 
 CREATE FUNCTION cost_ledger_internal.checked_budgets(at timestamptz, since timestamptz, only_budget bigint)
-    RETURNS TABLE (budget_id bigint, version integer, name text, unit text, period text, scope jsonb, each_of text, severity text,
+    RETURNS TABLE (budget_id bigint, version integer, name text, unit text, period text, scope jsonb, each_of text, include text, severity text,
                    limit_amount numeric, thresholds numeric[], actions text[], degrade_to text, is_version_now boolean,
                    is_duration boolean, period_length interval, time_zone text, week_start integer,
                    period_start timestamptz, period_end timestamptz, checked_from timestamptz)
@@ -52,7 +52,7 @@ AS $$
               WHERE b.is_active AND b.budget_id = coalesce(only_budget, b.budget_id)) k
         CROSS JOIN LATERAL cost_ledger_internal.budget_period(k.period, at, k.zone, k.week_start, k.period_length) c
     )
-    SELECT b.budget_id, v.version, b.name, CASE b.metric WHEN 'cost' THEN l.currency ELSE b.metric END, b.period, b.scope, b.each_of, b.severity,
+    SELECT b.budget_id, v.version, b.name, CASE b.metric WHEN 'cost' THEN l.currency ELSE b.metric END, b.period, b.scope, b.each_of, b.include, b.severity,
            v.limit_amount, v.thresholds, v.actions, v.degrade_to, v.version = v.version_now,
            b.metric = 'duration', b.period_length, z.zone, b.week_start,
            p.period_start, p.period_end, p.checked_from
@@ -78,6 +78,33 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.checked_budgets(timestamptz, timestamptz, bigint) IS
     'Active budgets (or one), a row for each limit that a period from checked_from to now may be held against.';
 
+CREATE FUNCTION cost_ledger_internal.tree_balances(budget_id bigint, first_start timestamptz, last_start timestamptz)
+    RETURNS TABLE (entity text, period_start timestamptz, posted numeric, unpriced_calls bigint, first_at timestamptz, last_at timestamptz)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+    WITH known AS MATERIALIZED (
+        SELECT coalesce(r.root_run_id, s.entity) AS run_id, s.period_start,
+               sum(s.posted) AS posted, sum(s.unpriced_calls)::bigint AS unpriced_calls, min(s.first_at) AS first_at, max(s.last_at) AS last_at
+        FROM cost_ledger_internal.budget_balance s
+        LEFT JOIN cost_ledger_internal.rollup_run r ON r.run_id = s.entity
+        WHERE s.budget_id = tree_balances.budget_id
+          AND s.period_start >= tree_balances.first_start AND s.period_start <= tree_balances.last_start
+        GROUP BY 1, 2
+    )
+    -- Few runs are known from reserve() only.
+    SELECT n.entity, k.period_start, sum(k.posted), sum(k.unpriced_calls)::bigint, min(k.first_at), max(k.last_at)
+    FROM known k
+    LEFT JOIN (SELECT DISTINCT h.run_id FROM cost_ledger_internal.hold h WHERE h.parent_run_id IS NOT NULL) t ON t.run_id = k.run_id
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN t.run_id IS NULL THEN k.run_id ELSE cost_ledger_internal.told_root(k.run_id, NULL) END COLLATE "C" AS entity) n
+    GROUP BY 1, 2
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.tree_balances(bigint, timestamptz, timestamptz) IS
+    'Balances of a budget that includes subruns, of the periods from first_start to last_start: of each run at the top, together with all below it.';
+
 CREATE FUNCTION cost_ledger_internal.reached_budgets(at timestamptz, since timestamptz, only_budget bigint)
     RETURNS TABLE (budget_id bigint, version integer, name text, unit text, period text, scope jsonb, severity text, each_of text,
                    limit_amount numeric, thresholds numeric[], actions text[], degrade_to text, entity text,
@@ -87,7 +114,7 @@ CREATE FUNCTION cost_ledger_internal.reached_budgets(at timestamptz, since times
     SET jit = off
 AS $$
     SELECT b.budget_id, b.version, b.name, b.unit, b.period,
-           CASE WHEN b.each_of IS NULL THEN b.scope ELSE b.scope || jsonb_build_object(b.each_of, s.entity) END, b.severity, b.each_of,
+           CASE WHEN b.each_of IS NULL THEN b.scope ELSE cost_ledger_internal.entity_scope(b.scope, b.each_of, s.entity) END, b.severity, b.each_of,
            b.limit_amount, b.thresholds, b.actions, b.degrade_to, s.entity,
            s.period_start, e.period_end, s.period_start < b.period_start AND b.period <> 'rolling',
            s.spent, s.unpriced_calls,
@@ -96,14 +123,20 @@ AS $$
     CROSS JOIN LATERAL (
         SELECT x.entity, x.period_start, CASE WHEN b.is_duration THEN extract(epoch FROM x.last_at - x.first_at) ELSE x.posted END AS spent, x.unpriced_calls
         FROM cost_ledger_internal.budget_balance x
-        WHERE b.period <> 'rolling' AND x.budget_id = b.budget_id
+        WHERE b.period <> 'rolling' AND b.include IS NULL AND x.budget_id = b.budget_id
           AND x.period_start <= b.period_start AND x.period_start >= b.checked_from
         UNION ALL
+        SELECT x.entity, x.period_start, CASE WHEN b.is_duration THEN extract(epoch FROM x.last_at - x.first_at) ELSE x.posted END, x.unpriced_calls
+        FROM cost_ledger_internal.tree_balances(b.budget_id, b.checked_from, b.period_start) x
+        WHERE b.period <> 'rolling' AND b.include IS NOT NULL
+        UNION ALL
         -- A rolling period has no beginning: once per its length it is.
-        SELECT x.entity, date_bin(b.period_length, at, '2000-01-03Z'), sum(x.posted), sum(x.unpriced_calls)::bigint
+        SELECT n.entity, date_bin(b.period_length, at, '2000-01-03Z'), sum(x.posted), sum(x.unpriced_calls)::bigint
         FROM cost_ledger_internal.budget_balance x
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN b.include IS NULL THEN x.entity ELSE cost_ledger_internal.root_of_run_as_owner(x.entity) END COLLATE "C" AS entity) n
         WHERE b.period = 'rolling' AND x.budget_id = b.budget_id AND x.period_start >= b.period_start AND x.period_start < b.period_end
-        GROUP BY x.entity) s
+        GROUP BY n.entity) s
     CROSS JOIN LATERAL (
         SELECT CASE WHEN b.period = 'rolling' THEN s.period_start + b.period_length
                     WHEN s.period_start = b.period_start THEN b.period_end
@@ -196,7 +229,8 @@ AS $$
               AND a.basis = 'actual'
               AND (SELECT coalesce(sum(s.posted), 0)
                    FROM cost_ledger_internal.budget_balance s
-                   WHERE s.budget_id = a.budget_id AND s.entity = a.entity
+                   WHERE s.budget_id = a.budget_id
+                     AND (s.entity = a.entity OR b.include IS NOT NULL AND s.entity IN (SELECT cost_ledger_internal.subruns(a.entity)))
                      AND CASE WHEN b.period = 'rolling' THEN s.period_start >= date_trunc('minute', at - b.period_length)
                               ELSE s.period_start = a.starts_at END)
                   < a.threshold * a.limit_amount * 0.95
@@ -223,6 +257,7 @@ BEGIN
     END IF;
     raised := cost_ledger_internal.raise_budgets(at, since, seeded_budget);
     IF seeded_budget IS NULL THEN
+        raised := raised || cost_ledger_internal.fold_refusals(at);
         PERFORM cost_ledger_internal.put_bells(raised);
     END IF;
     RETURN cardinality(raised);

@@ -2,8 +2,11 @@
 -- is held of them for calls that are on their way.
 --
 -- Locks are taken in one order everywhere: a hold, then balances in the order of
--- their key; lines of a balance only by who has that balance.  Who ends a hold
--- has the hold, who takes its lines because they have expired need not.
+-- their key.  What is held of a budget and entity stands in a row of its own, the
+-- gate, which only decisions wait for, and never for long.  Who ends a hold has
+-- the hold, who takes its lines because they have expired has the gate; each
+-- steps over the lines that the other is at.  How long waits are, and why nobody
+-- waits in a circle: src/budget_wait.c.
 -- Whoever makes a budget's balances anew locks the table of them against all
 -- who write.
 
@@ -14,31 +17,36 @@ CREATE TABLE cost_ledger.budget (
     metric         text NOT NULL DEFAULT 'cost',
     scope          jsonb NOT NULL DEFAULT '{}',
     each_of        text,
+    include        text CHECK (include = 'subruns'),
     period         text NOT NULL,
     period_length  interval,
     time_zone      text,
     week_start     integer NOT NULL DEFAULT 1,
     severity       text CHECK (severity IN ('review', 'page')),
+    exception_of   bigint REFERENCES cost_ledger.budget ON DELETE SET NULL,
     is_active      boolean NOT NULL DEFAULT true,
     match_key      text COLLATE "C" NOT NULL,
     created_at     timestamptz NOT NULL DEFAULT now()
 );
 -- What a call looks its budgets up by.
 CREATE INDEX budget_match_key ON cost_ledger.budget (match_key);
+CREATE INDEX budget_exception ON cost_ledger.budget (exception_of, match_key) WHERE exception_of IS NOT NULL;
 
 COMMENT ON TABLE cost_ledger.budget IS 'Budgets: what they count and for whom. Set by set_budget(), or edited here; how much is in budget_version. A budget with alerts stays; set is_active to false to stop it.';
 COMMENT ON COLUMN cost_ledger.budget.budget_id IS 'Identity of the budget.';
 COMMENT ON COLUMN cost_ledger.budget.name IS 'What people call it: unique, printable, at most 64 bytes.';
 COMMENT ON COLUMN cost_ledger.budget.metric IS 'What is counted: cost (in the ledger''s currency), tokens (all input and output), calls, tool_calls, turns (calls but retries and other overhead, as in run_cost), concurrent_calls (open holds), duration (seconds from the first call to the last) or depth (runs above the call''s).';
-COMMENT ON COLUMN cost_ledger.budget.scope IS 'Which calls: object of column of call to value, all of which must match exactly; {} is every call.';
-COMMENT ON COLUMN cost_ledger.budget.each_of IS 'A column of call: each value of it has the limit for itself, also one that was never seen before. NULL: one limit for all.';
+COMMENT ON COLUMN cost_ledger.budget.scope IS 'Which calls: a filter by columns of call and tags; {} is every call.';
+COMMENT ON COLUMN cost_ledger.budget.each_of IS 'A column of call, or a tag (tags.tier), or several ({team,user_id}): each value has the limit for itself, also one that was never seen before. NULL: one limit for all.';
+COMMENT ON COLUMN cost_ledger.budget.include IS 'subruns: a run has its limit together with all runs below it, and no run below another has one of its own. NULL: each run for itself.';
 COMMENT ON COLUMN cost_ledger.budget.period IS 'request, minute, hour, day, week, month, quarter, total, or rolling: the last period_length.';
 COMMENT ON COLUMN cost_ledger.budget.period_length IS 'Length of a rolling period, whole minutes, kept in hours: a day is 24; NULL otherwise.';
 COMMENT ON COLUMN cost_ledger.budget.time_zone IS 'Zone of the period; NULL for the reporting zone of the ledger.';
 COMMENT ON COLUMN cost_ledger.budget.week_start IS 'Day on which a week begins: 1 Monday … 7 Sunday.';
 COMMENT ON COLUMN cost_ledger.budget.severity IS 'How urgent its alerts are: review, somebody should look at it; page, somebody should be woken. NULL: page from the whole limit on, review below it; always review for a limit of a request, a run, a session or a minute.';
+COMMENT ON COLUMN cost_ledger.budget.exception_of IS 'The budget whose place this one takes for the calls of its scope; NULL for one that stands for itself.';
 COMMENT ON COLUMN cost_ledger.budget.is_active IS 'Whether the budget is kept and checked. Switched on again, it starts with what was spent meanwhile.';
-COMMENT ON COLUMN cost_ledger.budget.match_key IS 'The most selective pair of scope, by which calls find it; shortened as ids are. Set by the ledger.';
+COMMENT ON COLUMN cost_ledger.budget.match_key IS 'The most selective label of scope that must say one whole name, with that, by which calls find it; shortened as ids are. Empty where there is none: then every call is compared with scope. Set by the ledger.';
 COMMENT ON COLUMN cost_ledger.budget.created_at IS 'When the budget was first set.';
 
 CREATE TABLE cost_ledger.budget_version (
@@ -92,10 +100,10 @@ CREATE TABLE cost_ledger_internal.budget_balance (
 
 COMMENT ON TABLE cost_ledger_internal.budget_balance IS 'What counts against each budget, by entity and period. Written by the ledger: calls with a hold at their commit, others by refresh().';
 COMMENT ON COLUMN cost_ledger_internal.budget_balance.budget_id IS 'The budget.';
-COMMENT ON COLUMN cost_ledger_internal.budget_balance.entity IS 'Value of the budget''s each_of column; empty for a budget without one.';
-COMMENT ON COLUMN cost_ledger_internal.budget_balance.period_start IS 'First instant of the period; -infinity for the period total, and in every budget for what is held. Of a rolling budget each minute with calls.';
+COMMENT ON COLUMN cost_ledger_internal.budget_balance.entity IS 'Value of the budget''s each_of column; empty for a budget without one. Of a budget that includes subruns, the run itself in what is posted, and the run at the top in what is held: so nothing has to move when a run does.';
+COMMENT ON COLUMN cost_ledger_internal.budget_balance.period_start IS 'First instant of the period; -infinity for the period total; infinity, in every budget, for what is held. Of a rolling budget each minute with calls.';
 COMMENT ON COLUMN cost_ledger_internal.budget_balance.posted IS 'What the ledger says was spent, in the unit of the budget''s metric.';
-COMMENT ON COLUMN cost_ledger_internal.budget_balance.held IS 'What open holds have reserved, at -infinity: they count in every period, until they are over.';
+COMMENT ON COLUMN cost_ledger_internal.budget_balance.held IS 'What open holds have reserved, at infinity: they count in every period, until they are over.';
 COMMENT ON COLUMN cost_ledger_internal.budget_balance.unpriced_calls IS 'Calls without a full price, whose cost is not or not wholly in posted.';
 COMMENT ON COLUMN cost_ledger_internal.budget_balance.first_at IS 'When the first of the calls was made.';
 COMMENT ON COLUMN cost_ledger_internal.budget_balance.last_at IS 'When the last was.';
@@ -123,14 +131,16 @@ CREATE TABLE cost_ledger_internal.hold (
     is_unknown   boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 70);
 CREATE INDEX hold_provisional ON cost_ledger_internal.hold (call_id) WHERE provisional IS NOT NULL AND exchanged_at IS NULL;
+-- Once for a run: what reserve() knows already is not told again.
 CREATE INDEX hold_run ON cost_ledger_internal.hold (run_id) WHERE parent_run_id IS NOT NULL;
+CREATE INDEX hold_parent_run ON cost_ledger_internal.hold (parent_run_id) WHERE parent_run_id IS NOT NULL;
 CREATE INDEX hold_open ON cost_ledger_internal.hold (expires_at) WHERE state = 'open';
 
 COMMENT ON TABLE cost_ledger_internal.hold IS 'Holds: what reserve() has granted, and what became of it. Written by the ledger.';
 COMMENT ON COLUMN cost_ledger_internal.hold.hold_id IS 'Identity of the hold: what the call carries that settles it.';
 COMMENT ON COLUMN cost_ledger_internal.hold.hold_key IS 'The client''s key of it; NULL for one that a call brought along unknown.';
 COMMENT ON COLUMN cost_ledger_internal.hold.run_id IS 'Run of the call it is for.';
-COMMENT ON COLUMN cost_ledger_internal.hold.parent_run_id IS 'The run above that, as the client said.';
+COMMENT ON COLUMN cost_ledger_internal.hold.parent_run_id IS 'The run above that, as the client said; NULL where the parent of the run was known already.';
 COMMENT ON COLUMN cost_ledger_internal.hold.request IS 'What was asked for: a retry must ask for the same.';
 COMMENT ON COLUMN cost_ledger_internal.hold.estimate IS 'What the call was expected to cost, in the ledger''s currency; NULL if nobody knew.';
 COMMENT ON COLUMN cost_ledger_internal.hold.answer IS 'What was answered, and is to a retry.';
@@ -157,14 +167,15 @@ CREATE TABLE cost_ledger_internal.hold_line (
     PRIMARY KEY (hold_id, budget_id, entity)
 );
 CREATE INDEX hold_line_balance ON cost_ledger_internal.hold_line (budget_id, entity, period_start, expires_at);
+CREATE INDEX hold_line_over ON cost_ledger_internal.hold_line (budget_id) WHERE expires_at = '-infinity';
 
 COMMENT ON TABLE cost_ledger_internal.hold_line IS 'What open holds have in held of balances: who deletes a line takes its amount out. Written by the ledger.';
 COMMENT ON COLUMN cost_ledger_internal.hold_line.hold_id IS 'The hold.';
 COMMENT ON COLUMN cost_ledger_internal.hold_line.budget_id IS 'The budget.';
 COMMENT ON COLUMN cost_ledger_internal.hold_line.entity IS 'Entity of the balance.';
-COMMENT ON COLUMN cost_ledger_internal.hold_line.period_start IS '-infinity, where the balance has what is held.';
+COMMENT ON COLUMN cost_ledger_internal.hold_line.period_start IS 'infinity, where the balance has what is held.';
 COMMENT ON COLUMN cost_ledger_internal.hold_line.amount IS 'How much is held, in the unit of the budget''s metric.';
-COMMENT ON COLUMN cost_ledger_internal.hold_line.expires_at IS 'From when it reserves nothing.';
+COMMENT ON COLUMN cost_ledger_internal.hold_line.expires_at IS 'From when it reserves nothing; -infinity when its hold has ended while somebody had the balance, who is to take it out.';
 
 CREATE TABLE cost_ledger.pause (
     pause_id    bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
@@ -234,19 +245,47 @@ CREATE CONSTRAINT TRIGGER settle_calls
 ALTER TABLE cost_ledger.budget ENABLE ROW LEVEL SECURITY;
 CREATE POLICY what_readers_see ON cost_ledger.budget USING (
     (SELECT cost_ledger_internal.sees_all())
-    OR scope -> 'team' <@ (SELECT to_jsonb(cost_ledger_internal.seen_teams()))
-    OR scope -> 'customer' <@ (SELECT to_jsonb(cost_ledger_internal.seen_customers())));
+    OR cost_ledger_internal.is_own_scope(scope, (SELECT cost_ledger_internal.seen_teams()), (SELECT cost_ledger_internal.seen_customers())));
 
 ALTER TABLE cost_ledger.budget_version ENABLE ROW LEVEL SECURITY;
 CREATE POLICY what_readers_see ON cost_ledger.budget_version USING (
     EXISTS (SELECT FROM cost_ledger.budget b WHERE b.budget_id = budget_version.budget_id));
 
 ALTER TABLE cost_ledger.pause ENABLE ROW LEVEL SECURITY;
--- An empty list, which a pause may have, is within every other.
 CREATE POLICY what_readers_see ON cost_ledger.pause USING (
     (SELECT cost_ledger_internal.sees_all())
-    OR scope -> 'team' <@ (SELECT to_jsonb(cost_ledger_internal.seen_teams())) AND scope -> 'team' <> '[]'
-    OR scope -> 'customer' <@ (SELECT to_jsonb(cost_ledger_internal.seen_customers())) AND scope -> 'customer' <> '[]');
+    OR cost_ledger_internal.is_own_scope(scope, (SELECT cost_ledger_internal.seen_teams()), (SELECT cost_ledger_internal.seen_customers())));
+
+CREATE VIEW cost_ledger.hold WITH (security_barrier = true) AS
+SELECT h.hold_id, h.hold_key,
+       (h.request -> 'labels')::text AS labels,
+       CASE WHEN h.state = 'open' AND h.expires_at <= now() THEN 'expired' ELSE h.state END AS state,
+       h.estimate, h.cost, h.overrun,
+       h.created_at, h.expires_at, h.ended_at,
+       h.call_id, h.calls::bigint AS calls, h.is_late, h.is_unknown,
+       s.currency,
+       h.hold_id::text AS row_key
+FROM cost_ledger_internal.hold h
+CROSS JOIN cost_ledger_internal.report_setting s
+WHERE (SELECT cost_ledger_internal.sees_all())
+   OR h.request -> 'labels' -> 'team' <@ (SELECT to_jsonb(cost_ledger_internal.seen_teams()))
+   OR h.request -> 'labels' -> 'customer' <@ (SELECT to_jsonb(cost_ledger_internal.seen_customers()));
+
+COMMENT ON VIEW cost_ledger.hold IS 'What became of every hold that reserve() has granted, as long as set_retention() keeps it.';
+COMMENT ON COLUMN cost_ledger.hold.hold_id IS 'Identity of the hold: what the call carries that settles it.';
+COMMENT ON COLUMN cost_ledger.hold.hold_key IS 'The client''s key; NULL where a call brought along a hold_id that nobody had granted.';
+COMMENT ON COLUMN cost_ledger.hold.labels IS 'Labels of the call it is for, as JSON.';
+COMMENT ON COLUMN cost_ledger.hold.state IS 'open; settled, by a call; released, by release(); or expired.';
+COMMENT ON COLUMN cost_ledger.hold.estimate IS 'What the call was expected to cost, in the ledger''s currency; NULL if nobody knew.';
+COMMENT ON COLUMN cost_ledger.hold.cost IS 'What the first call that came with it cost; NULL while it has no price.';
+COMMENT ON COLUMN cost_ledger.hold.overrun IS 'How much more than the estimate that was; NULL if it was not more.';
+COMMENT ON COLUMN cost_ledger.hold.created_at IS 'When it was granted.';
+COMMENT ON COLUMN cost_ledger.hold.expires_at IS 'From when it reserves nothing.';
+COMMENT ON COLUMN cost_ledger.hold.ended_at IS 'When it was settled, released or found expired.';
+COMMENT ON COLUMN cost_ledger.hold.call_id IS 'The first call that came with it.';
+COMMENT ON COLUMN cost_ledger.hold.calls IS 'How many calls came with it; what the second and later cost is spent without having been held.';
+COMMENT ON COLUMN cost_ledger.hold.is_late IS 'Whether a call came when it had ended already: it was posted all the same.';
+COMMENT ON COLUMN cost_ledger.hold.is_unknown IS 'Whether it was never granted: made for a call that carried a hold_id nobody knew.';
 
 CREATE VIEW cost_ledger.open_hold WITH (security_barrier = true) AS
 SELECT h.hold_id::text AS hold_id, h.hold_key,
@@ -286,7 +325,7 @@ WITH kind AS MATERIALIZED (
           WHERE b.is_active AND b.period <> 'request') k
     CROSS JOIN LATERAL cost_ledger_internal.budget_period(k.period, now(), k.zone, k.week_start, k.period_length) p
 )
-SELECT b.budget_id, b.name, b.metric, b.scope, b.each_of, v.version, b.period, k.zone AS time_zone, k.period_start, k.period_end, k.is_under_way, k.days_left,
+SELECT b.budget_id, b.name, b.metric, b.scope, b.each_of, b.include, v.version, b.period, k.zone AS time_zone, k.period_start, k.period_end, k.is_under_way, k.days_left,
        v.limit_amount, v.thresholds, v.actions,
        b.metric IN ('cost', 'tokens', 'calls', 'tool_calls', 'turns') AS has_rate,
        -- What rolls on, or counts no spend, has no end that can be foreseen.
@@ -307,6 +346,7 @@ COMMENT ON COLUMN cost_ledger_internal.current_budget.name IS 'What people call 
 COMMENT ON COLUMN cost_ledger_internal.current_budget.metric IS 'What it counts, see budget.metric.';
 COMMENT ON COLUMN cost_ledger_internal.current_budget.scope IS 'Which calls, see budget.scope.';
 COMMENT ON COLUMN cost_ledger_internal.current_budget.each_of IS 'Column each value of which has the limit for itself.';
+COMMENT ON COLUMN cost_ledger_internal.current_budget.include IS 'As budget.include.';
 COMMENT ON COLUMN cost_ledger_internal.current_budget.version IS 'Version of the limit.';
 COMMENT ON COLUMN cost_ledger_internal.current_budget.period IS 'As budget.period.';
 COMMENT ON COLUMN cost_ledger_internal.current_budget.time_zone IS 'Zone of the period: the budget''s own, or the ledger''s.';
@@ -322,7 +362,7 @@ COMMENT ON COLUMN cost_ledger_internal.current_budget.forecast_end IS 'period_en
 COMMENT ON COLUMN cost_ledger_internal.current_budget.half_pace IS 'What would be spent by now, hardly less, if half the limit were spent evenly; NULL without an end.';
 
 -- The balance of a period is one row.  Few entities have more to them, a history,
--- something held, minutes of a rolling period, calls that refresh() has not seen:
+-- something held, minutes of a rolling period, runs below, calls that refresh() has not seen:
 -- those are put together first, each looked up by its key (LIMIT 1 says so), so that
 -- a million others are neither sorted nor grouped nor looked up.
 CREATE VIEW cost_ledger_internal.budget_standing AS
@@ -330,20 +370,33 @@ WITH current AS MATERIALIZED (
     SELECT b.* FROM cost_ledger_internal.current_budget b
 ), history AS MATERIALIZED (
     SELECT d.budget_id, d.entity, d.daily FROM cost_ledger_internal.daily_spend() d
+), moved AS MATERIALIZED (
+    SELECT m.* FROM cost_ledger_internal.moved_runs() m
 ), apart AS MATERIALIZED (
-    SELECT s.budget_id, s.entity, s.posted, s.held, s.unpriced_calls, s.first_at, s.last_at
+    SELECT s.budget_id, s.entity, s.posted, 0 AS held, s.unpriced_calls, s.first_at, s.last_at
     FROM current b
     CROSS JOIN LATERAL (
         SELECT s.* FROM cost_ledger_internal.budget_balance s
-        WHERE b.period = 'rolling' AND s.budget_id = b.budget_id AND s.period_start >= b.period_start) s
+        WHERE (b.period = 'rolling' OR b.include IS NOT NULL) AND s.budget_id = b.budget_id
+          AND s.period_start >= b.period_start AND s.period_start < 'infinity' AND (b.period = 'rolling' OR s.period_start = b.period_start)) s
     UNION ALL
-    -- What is held stands apart from the periods.
-    SELECT s.budget_id, s.entity, s.posted, s.held, s.unpriced_calls, s.first_at, s.last_at
+    -- What is held stands apart from the periods; and when a duration began.
+    SELECT s.budget_id, s.entity, 0, s.held, 0, s.first_at, s.last_at
     FROM (SELECT DISTINCT l.budget_id, l.entity FROM cost_ledger_internal.hold_line l) l
-    JOIN current b ON b.budget_id = l.budget_id AND b.period_start > '-infinity'
+    JOIN current b ON b.budget_id = l.budget_id AND b.metric <> 'duration'
     CROSS JOIN LATERAL (
         SELECT s.* FROM cost_ledger_internal.budget_balance s
-        WHERE s.budget_id = l.budget_id AND s.entity = l.entity AND s.period_start = '-infinity' LIMIT 1) s
+        WHERE s.budget_id = l.budget_id AND s.entity = l.entity AND s.period_start = 'infinity' LIMIT 1) s
+    UNION ALL
+    SELECT s.budget_id, s.entity, 0, s.held, 0, s.first_at, s.last_at
+    FROM current b
+    JOIN cost_ledger_internal.budget_balance s ON s.budget_id = b.budget_id AND s.period_start = 'infinity'
+    WHERE b.metric = 'duration'
+    UNION ALL
+    -- Over, but not taken out yet.
+    SELECT l.budget_id, l.entity, 0, - l.amount, 0, NULL, NULL
+    FROM cost_ledger_internal.hold_line l
+    WHERE l.expires_at = '-infinity'
     UNION ALL
     SELECT s.budget_id, s.entity, s.posted, 0, s.unpriced_calls, s.first_at, s.last_at
     FROM current b
@@ -352,19 +405,23 @@ WITH current AS MATERIALIZED (
     UNION ALL
     SELECT b.budget_id, '', 0, 0, 0, NULL, NULL FROM current b WHERE b.each_of IS NULL
 ), whole AS MATERIALIZED (
-    SELECT s.budget_id, s.entity, sum(s.posted) AS posted, sum(s.held) AS held, sum(s.unpriced_calls)::bigint AS unpriced_calls,
+    SELECT s.budget_id, n.entity, sum(s.posted) AS posted, sum(s.held) AS held, sum(s.unpriced_calls)::bigint AS unpriced_calls,
            min(s.first_at) AS first_at, max(s.last_at) AS last_at
     FROM (SELECT a.* FROM apart a
           UNION ALL
           SELECT s.budget_id, s.entity, s.posted, s.held, s.unpriced_calls, s.first_at, s.last_at
           FROM (SELECT a.budget_id, a.entity FROM apart a UNION SELECT h.budget_id, h.entity FROM history h) k
-          JOIN current b ON b.budget_id = k.budget_id AND b.period <> 'rolling'
+          JOIN current b ON b.budget_id = k.budget_id AND b.period <> 'rolling' AND b.include IS NULL
           CROSS JOIN LATERAL (
               SELECT s.* FROM cost_ledger_internal.budget_balance s
               WHERE s.budget_id = k.budget_id AND s.entity = k.entity AND s.period_start = b.period_start LIMIT 1) s) s
-    GROUP BY s.budget_id, s.entity
+    JOIN current b ON b.budget_id = s.budget_id
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN b.include IS NULL THEN s.entity
+                    ELSE cost_ledger_internal.root_of_run(coalesce((SELECT m.root_run_id FROM moved m WHERE m.run_id = s.entity), s.entity)) END COLLATE "C" AS entity) n
+    GROUP BY s.budget_id, n.entity
 )
-SELECT b.budget_id, b.name, b.metric, b.scope, b.each_of, b.entity, b.version, b.period, b.time_zone, b.period_start, b.period_end,
+SELECT b.budget_id, b.name, b.metric, b.scope, b.each_of, b.include, b.entity, b.version, b.period, b.time_zone, b.period_start, b.period_end,
        b.limit_amount, b.thresholds, b.actions, b.half_pace, b.is_whole,
        u.spent, b.held, b.unpriced_calls, r.burn_rate_per_hour,
        f.forecast, f.low AS forecast_low, f.high AS forecast_high, f.method AS forecast_method, f.reason AS no_forecast_reason,
@@ -377,7 +434,7 @@ SELECT b.budget_id, b.name, b.metric, b.scope, b.each_of, b.entity, b.version, b
 FROM (SELECT b.*, s.entity, s.posted, s.held, s.unpriced_calls, s.first_at, s.last_at, NULL::numeric[] AS daily, false AS is_whole
       FROM cost_ledger_internal.current_budget b
       JOIN cost_ledger_internal.budget_balance s ON s.budget_id = b.budget_id AND s.period_start = b.period_start
-      WHERE b.period <> 'rolling' AND (s.budget_id, s.entity) NOT IN (SELECT w.budget_id, w.entity FROM whole w)
+      WHERE b.period <> 'rolling' AND b.include IS NULL AND (s.budget_id, s.entity) NOT IN (SELECT w.budget_id, w.entity FROM whole w)
       UNION ALL
       SELECT b.*, w.entity, w.posted, w.held, w.unpriced_calls, w.first_at, w.last_at, h.daily, true
       FROM current b
@@ -399,6 +456,7 @@ COMMENT ON COLUMN cost_ledger_internal.budget_standing.name IS 'What people call
 COMMENT ON COLUMN cost_ledger_internal.budget_standing.metric IS 'What it counts, see budget.metric.';
 COMMENT ON COLUMN cost_ledger_internal.budget_standing.scope IS 'Which calls, see budget.scope.';
 COMMENT ON COLUMN cost_ledger_internal.budget_standing.each_of IS 'Column each value of which has the limit for itself.';
+COMMENT ON COLUMN cost_ledger_internal.budget_standing.include IS 'As budget.include.';
 COMMENT ON COLUMN cost_ledger_internal.budget_standing.entity IS 'Value of the each_of column; empty for a budget of one limit.';
 COMMENT ON COLUMN cost_ledger_internal.budget_standing.version IS 'Version of the limit.';
 COMMENT ON COLUMN cost_ledger_internal.budget_standing.period IS 'As budget.period.';
@@ -423,7 +481,9 @@ COMMENT ON COLUMN cost_ledger_internal.budget_standing.exhausted_at IS 'As in bu
 
 CREATE VIEW cost_ledger.budget_status WITH (security_barrier = true) AS
 SELECT b.budget_id, b.name, b.metric,
-       b.scope::text AS scope, b.each_of, b.entity,
+       -- Others that a scope names are no business of a reader of one of them.
+       CASE WHEN (SELECT cost_ledger_internal.sees_all()) THEN b.scope ELSE cost_ledger_internal.entity_scope(b.scope, b.each_of, b.entity) END::text AS scope,
+       b.each_of, b.include, b.entity,
        b.version, b.period,
        b.time_zone,
        b.period_start AS starts_at, b.period_end AS ends_at,
@@ -449,20 +509,19 @@ LEFT JOIN LATERAL (
     FROM unnest(b.thresholds, b.actions) AS t (threshold, action)
     WHERE b.spent + b.held >= t.threshold * b.limit_amount
     ORDER BY t.threshold DESC LIMIT 1) t ON b.spent + b.held >= b.thresholds[1] * b.limit_amount
-CROSS JOIN LATERAL (
-    SELECT b.scope || CASE WHEN b.each_of IS NULL THEN '{}' ELSE jsonb_build_object(b.each_of, b.entity) END AS scope) s
 -- A scope that names other teams or customers too is not of the reader's own.
 WHERE (SELECT cost_ledger_internal.sees_all())
-   OR s.scope -> 'team' <@ (SELECT to_jsonb(cost_ledger_internal.seen_teams()))
-   OR s.scope -> 'customer' <@ (SELECT to_jsonb(cost_ledger_internal.seen_customers()));
+   OR cost_ledger_internal.is_own_scope(cost_ledger_internal.entity_scope(b.scope, b.each_of, b.entity),
+                                        (SELECT cost_ledger_internal.seen_teams()), (SELECT cost_ledger_internal.seen_customers()));
 
 COMMENT ON VIEW cost_ledger.budget_status IS 'How each active budget stands now, in its current period, and each entity that has spent in it: corrections included, calls stamped in the rest of the period and calls that refresh() has not seen too. Limits of single requests are not here.';
 COMMENT ON COLUMN cost_ledger.budget_status.budget_id IS 'The budget.';
 COMMENT ON COLUMN cost_ledger.budget_status.name IS 'What people call it.';
 COMMENT ON COLUMN cost_ledger.budget_status.metric IS 'What it counts, see budget.metric; the unit of the amounts.';
-COMMENT ON COLUMN cost_ledger.budget_status.scope IS 'Calls it limits, as JSON: object of column to value; {} is every call.';
-COMMENT ON COLUMN cost_ledger.budget_status.each_of IS 'Column each value of which has the limit for itself; NULL for one limit.';
-COMMENT ON COLUMN cost_ledger.budget_status.entity IS 'That value; empty for a budget of one limit.';
+COMMENT ON COLUMN cost_ledger.budget_status.scope IS 'Calls it limits: a filter, as JSON; {} is every call. For who reads only some teams or customers, those of the entity.';
+COMMENT ON COLUMN cost_ledger.budget_status.each_of IS 'Column, or columns, each value of which has the limit for itself; NULL for one limit.';
+COMMENT ON COLUMN cost_ledger.budget_status.include IS 'subruns: a run has its limit together with the runs below it; NULL for each value for itself.';
+COMMENT ON COLUMN cost_ledger.budget_status.entity IS 'That value, the JSON array of those of several columns; empty for a budget of one limit. Of a budget that includes subruns, the run at the top.';
 COMMENT ON COLUMN cost_ledger.budget_status.version IS 'Version of the limit.';
 COMMENT ON COLUMN cost_ledger.budget_status.period IS 'minute, hour, day, week, month, quarter, total or rolling.';
 COMMENT ON COLUMN cost_ledger.budget_status.time_zone IS 'Zone of the period: the budget''s own, or the ledger''s.';

@@ -90,14 +90,17 @@ DECLARE
     known_columns constant text[] := '{customer,feature,team,flow,task_type,model,provider,operation,service_class,environment}';
     wanted text := $condition$b.is_active AND b.metric IN ('cost', 'tokens', 'calls', 'tool_calls')
         AND b.period IN ('day', 'week', 'month', 'quarter')
-        AND b.scope - $1 = '{}' AND (b.each_of IS NULL OR b.each_of = ANY ($1))$condition$;
+        AND b.scope - $1 = '{}' AND cost_ledger_internal.each_columns(b.each_of) <@ $1
+        AND NOT EXISTS (SELECT FROM cost_ledger.budget x
+                        WHERE x.exception_of = b.budget_id AND x.is_active
+                          AND NOT (x.scope - $1 = '{}' AND cost_ledger_internal.each_columns(x.each_of) <@ $1))$condition$;
     columns text[];
     today date := (daily_spend_as_owner.at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date;
     days integer;
 BEGIN
     EXECUTE format('SELECT coalesce(array_agg(DISTINCT u.name) FILTER (WHERE u.name <> ''''), ''{}'')
                     FROM cost_ledger.budget b
-                    CROSS JOIN LATERAL (SELECT jsonb_object_keys(b.scope) UNION ALL SELECT coalesce(b.each_of, '''')) AS u (name)
+                    CROSS JOIN LATERAL (SELECT jsonb_object_keys(b.scope) UNION ALL SELECT unnest(cost_ledger_internal.each_columns(b.each_of)) UNION ALL SELECT '''') AS u (name)
                     WHERE %s HAVING count(*) > 0', wanted)
         INTO columns USING known_columns;
     IF columns IS NULL THEN
@@ -112,27 +115,31 @@ BEGIN
     -- Only what some budget asks for keeps groups apart.  Budgets are found for
     -- each combination of labels, not for each of its days.
     RETURN QUERY EXECUTE format($query$
-        WITH spend AS MATERIALIZED (
-            SELECT jsonb_strip_nulls(jsonb_build_object(%3$s)) AS labels, array_agg(f.day) AS days, array_agg(f.cost) AS cost,
+        WITH wanted AS MATERIALIZED (
+            SELECT b.*, b.budget_id IN (SELECT x.exception_of FROM cost_ledger.budget x WHERE x.exception_of IS NOT NULL AND x.is_active) AS has_exceptions
+            FROM cost_ledger.budget b
+            WHERE %3$s
+        ), spend AS MATERIALIZED (
+            SELECT jsonb_strip_nulls(jsonb_build_object(%2$s)) AS labels, array_agg(f.day) AS days, array_agg(f.cost) AS cost,
                    array_agg(f.tokens) AS tokens, array_agg(f.calls) AS calls, array_agg(f.tool_calls) AS tool_calls
             FROM (SELECT %1$s r.day, coalesce(sum(r.cost), 0) AS cost, sum(r.input_tokens + r.output_tokens) AS tokens,
                          sum(r.calls)::numeric AS calls, sum(r.tool_calls)::numeric AS tool_calls
                   FROM cost_ledger_internal.live_day r
                   WHERE r.day >= $2 - $3 AND r.day < $2
                   GROUP BY %1$s r.day) f
-            GROUP BY %5$s
+            GROUP BY %4$s
         ), found AS (
-            SELECT b.budget_id, coalesce(cost_ledger_internal.shorten_id(f.labels ->> b.each_of), '') COLLATE "C" AS entity,
-                   array_agg(d.day) AS days, array_agg(d.spent) AS spent
+            SELECT b.budget_id, n.entity COLLATE "C" AS entity, array_agg(d.day) AS days, array_agg(d.spent) AS spent
             FROM spend f
-            CROSS JOIN LATERAL unnest(ARRAY['' %2$s]) AS k (key)
-            JOIN cost_ledger.budget b ON b.match_key = k.key AND f.labels @> b.scope AND (b.each_of IS NULL OR f.labels ? b.each_of)
+            CROSS JOIN LATERAL unnest(cost_ledger_internal.budget_keys(f.labels)) AS k (key)
+            JOIN wanted b ON b.match_key = k.key AND cost_ledger_internal.matches_filter(f.labels, b.scope)
+            CROSS JOIN LATERAL (SELECT cost_ledger_internal.entity_of(cost_ledger_internal.each_columns(b.each_of), f.labels) AS entity) n
             CROSS JOIN LATERAL unnest(f.days, CASE b.metric WHEN 'cost' THEN f.cost WHEN 'tokens' THEN f.tokens WHEN 'calls' THEN f.calls ELSE f.tool_calls END)
                 AS d (day, spent)
-            WHERE %4$s
+            WHERE n.entity IS NOT NULL AND NOT (b.has_exceptions AND cost_ledger_internal.is_excepted(b.budget_id, f.labels))
             GROUP BY 1, 2
             UNION ALL
-            SELECT b.budget_id, '', NULL, NULL FROM cost_ledger.budget b WHERE b.each_of IS NULL AND %4$s
+            SELECT b.budget_id, '', NULL, NULL FROM wanted b WHERE b.each_of IS NULL
         )
         SELECT e.budget_id, e.entity,
                ARRAY(SELECT sum(d.spent)
@@ -143,7 +150,6 @@ BEGIN
         FROM (SELECT f.budget_id, f.entity, max(f.days) AS days, max(f.spent) AS spent FROM found f GROUP BY f.budget_id, f.entity) e
         $query$,
         (SELECT string_agg(format('r.%I, ', c), '') FROM unnest(columns) c),
-        (SELECT string_agg(format(', %L || cost_ledger_internal.shorten_id(f.labels ->> %L)', c || '=', c), '') FROM unnest(columns) c),
         (SELECT string_agg(format('%L, f.%I', c, c), ', ') FROM unnest(columns) c),
         wanted,
         (SELECT coalesce(string_agg(format('f.%I', c), ', '), '()') FROM unnest(columns) c))

@@ -32,7 +32,8 @@ AS $$
             ON m.minute >= date_trunc('minute', budget_velocity_as_owner.at - interval '1 hour') AND m.minute <= budget_velocity_as_owner.at
         GROUP BY 1
     ), wanted AS MATERIALIZED (
-        SELECT b.*, v.limit_amount, p.period_start, v.limit_amount * 3600 / extract(epoch FROM p.period_end - p.period_start) AS pace
+        SELECT b.*, b.budget_id IN (SELECT x.exception_of FROM cost_ledger.budget x WHERE x.exception_of IS NOT NULL AND x.is_active) AS has_exceptions,
+               v.limit_amount, p.period_start, v.limit_amount * 3600 / extract(epoch FROM p.period_end - p.period_start) AS pace
         FROM cost_ledger.budget b
         CROSS JOIN LATERAL (
             SELECT v.limit_amount FROM cost_ledger.budget_version v
@@ -47,15 +48,16 @@ AS $$
         WHERE b.is_active AND b.metric = 'cost'
           -- Minutes are kept by these labels only.
           AND b.scope - '{team,feature,customer,task_type,environment,provider,model,service_class,operation}'::text[] = '{}'
-          AND coalesce(b.each_of, 'team') = ANY ('{team,feature,customer,task_type,environment,provider,model,service_class,operation}')
+          AND cost_ledger_internal.each_columns(b.each_of) <@ '{team,feature,customer,task_type,environment,provider,model,service_class,operation}'
     ), spend AS MATERIALIZED (
         -- As a call finds its budgets: by the most selective pair of their scope.
-        SELECT b.budget_id, coalesce(cost_ledger_internal.shorten_id(r.labels ->> b.each_of), '') COLLATE "C" AS entity,
+        SELECT b.budget_id, n.entity COLLATE "C" AS entity,
                coalesce(sum(r.cost_5m), 0) AS cost_5m, coalesce(sum(r.cost), 0) AS cost
         FROM recent r
-        CROSS JOIN LATERAL (SELECT '' AS key UNION ALL
-                            SELECT e.key || '=' || cost_ledger_internal.shorten_id(e.value) FROM jsonb_each_text(r.labels) e) k
-        JOIN wanted b ON b.match_key = k.key AND r.labels @> b.scope AND (b.each_of IS NULL OR r.labels ? b.each_of)
+        CROSS JOIN LATERAL unnest(cost_ledger_internal.budget_keys(r.labels)) AS k (key)
+        JOIN wanted b ON b.match_key = k.key AND cost_ledger_internal.matches_filter(r.labels, b.scope)
+        CROSS JOIN LATERAL (SELECT cost_ledger_internal.entity_of(cost_ledger_internal.each_columns(b.each_of), r.labels) AS entity) n
+        WHERE n.entity IS NOT NULL AND NOT (b.has_exceptions AND cost_ledger_internal.is_excepted(b.budget_id, r.labels))
         GROUP BY 1, 2
     ), used AS (
         -- A budget of one limit is there also while nothing is spent.
@@ -77,9 +79,7 @@ AS $$
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(s.posted), 0) AS spent FROM cost_ledger_internal.budget_balance s
         WHERE s.budget_id = b.budget_id AND s.entity = u.entity AND s.period_start = b.period_start) a
-    CROSS JOIN LATERAL (
-        SELECT b.scope || CASE WHEN b.each_of IS NULL THEN '{}' ELSE jsonb_build_object(b.each_of, u.entity) END AS scope) s
-    WHERE sees_all OR s.scope -> 'team' <@ to_jsonb(teams) OR s.scope -> 'customer' <@ to_jsonb(customers)
+    WHERE sees_all OR cost_ledger_internal.is_own_scope(cost_ledger_internal.entity_scope(b.scope, b.each_of, u.entity), teams, customers)
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.budget_velocity_as_owner(timestamptz, boolean, text[], text[]) IS

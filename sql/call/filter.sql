@@ -3,8 +3,8 @@
 -- A filter is an object of label and value; all of them must hold.  It is read by
 -- check_filter() and by nothing else, which answers in one spelling: tags by
 -- "tags.name", values as texts, of several a sorted list.  What holds is said once
--- for a call that is a row (call_condition) and once for labels that are JSON
--- (matches_filter); the tests run the same filters through both.
+-- for a call that is a row (call_condition) and once for labels (src/filter.c);
+-- the tests run the same filters through both.
 
 CREATE FUNCTION cost_ledger_internal.shorten_id(id text) RETURNS text
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
@@ -29,7 +29,7 @@ CREATE FUNCTION cost_ledger_internal.kept_label(label text, value text) RETURNS 
 COMMENT ON FUNCTION cost_ledger_internal.kept_label(text, text) IS
     'What a call has where this value is sent as this label: an id or another label, shortened if need be.';
 
-CREATE FUNCTION cost_ledger_internal.refuse_filter(place text, problem text, labels text[], is_exact boolean) RETURNS void
+CREATE FUNCTION cost_ledger_internal.refuse_filter(place text, problem text, labels text[]) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     SET standard_conforming_strings = on
@@ -37,18 +37,16 @@ AS $$
 BEGIN
     RAISE EXCEPTION 'this is no filter of %: %', place, problem
         USING ERRCODE = 'invalid_parameter_value',
-              HINT = CASE WHEN is_exact THEN 'Write {"team": "search", "model": "…"}: each value is the whole name that the calls carry.'
-                          ELSE 'Write {"team": "search", "model": "gpt-5*", "feature": ["one", "other"], "environment": {"not": "ci"}, "customer": null}; a * itself is "\*".' END
-                     || CASE WHEN 'tags' = ANY (labels) THEN ' The labels are columns of cost_ledger.call, and tags by name: {"tags": {"tier": "gold"}}.'
-                             ELSE coalesce(' The labels are ' || array_to_string(labels, ', ') || '.', '') END;
+              HINT = 'Write {"team": "search", "model": "gpt-5*", "feature": ["one", "other"], "environment": {"not": "ci"}, "customer": null}; a * itself is "\*".'
+                     || CASE WHEN 'call_id' = ANY (labels) THEN ' The labels are columns of cost_ledger.call'
+                             ELSE coalesce(' The labels are ' || array_to_string(array_remove(labels, 'tags'), ', '), '') END
+                     || CASE WHEN labels IS NULL THEN '' WHEN 'tags' = ANY (labels) THEN ', and tags by name: {"tags": {"tier": "gold"}}.' ELSE '.' END;
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger_internal.refuse_filter(text, text, text[], boolean) IS
+COMMENT ON FUNCTION cost_ledger_internal.refuse_filter(text, text, text[]) IS
     'The error of every filter that cannot be read or taken (22023).';
 
--- The next three are parsed already, so that the planner puts them where they are
--- called: reserve() compares a call with every pause.
 CREATE FUNCTION cost_ledger_internal.filter_values(wanted jsonb) RETURNS jsonb
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN '[]'::jsonb || CASE WHEN jsonb_typeof(wanted) = 'object' AND wanted ? 'not' AND wanted - 'not' = '{}' THEN wanted -> 'not' ELSE wanted END;
@@ -70,7 +68,7 @@ CREATE FUNCTION cost_ledger_internal.filter_text(wanted text) RETURNS text
 COMMENT ON FUNCTION cost_ledger_internal.filter_text(text) IS
     'The name, or the beginning of one, that a value of a filter means.';
 
-CREATE FUNCTION cost_ledger_internal.filter_problem(label text, wanted jsonb, labels text[], is_exact boolean) RETURNS text
+CREATE FUNCTION cost_ledger_internal.filter_problem(label text, wanted jsonb, labels text[]) RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     SET standard_conforming_strings = on
@@ -80,8 +78,6 @@ AS $$
             THEN format('"%s" is no label here', label)
         WHEN label = 'tags' AND wanted <> 'null'
             THEN '"tags" is an object of names'
-        WHEN is_exact AND (jsonb_typeof(wanted) <> 'string' OR wanted = '""' OR wanted #>> '{}' LIKE '%*%')
-            THEN format('"%s" must be one whole name, without *', label)
         -- A list in a list, an object that says something else than "not".
         WHEN EXISTS (SELECT FROM jsonb_array_elements(cost_ledger_internal.filter_values(wanted)) AS v
                      WHERE jsonb_typeof(v.value) IN ('object', 'array'))
@@ -94,10 +90,10 @@ AS $$
     END
 $$;
 
-COMMENT ON FUNCTION cost_ledger_internal.filter_problem(text, jsonb, text[], boolean) IS
+COMMENT ON FUNCTION cost_ledger_internal.filter_problem(text, jsonb, text[]) IS
     'What is wrong with a label and value of a filter, in words; NULL if nothing is.';
 
-CREATE FUNCTION cost_ledger_internal.check_filter(filter jsonb, place text, labels text[] DEFAULT NULL, is_exact boolean DEFAULT false) RETURNS jsonb
+CREATE FUNCTION cost_ledger_internal.check_filter(filter jsonb, place text, labels text[] DEFAULT NULL) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -108,7 +104,7 @@ DECLARE
     checked jsonb := '{}';
 BEGIN
     IF coalesce(jsonb_typeof(filter), 'null') NOT IN ('object', 'null') THEN
-        PERFORM cost_ledger_internal.refuse_filter(place, 'it is no JSON object', labels, is_exact);
+        PERFORM cost_ledger_internal.refuse_filter(place, 'it is no JSON object', labels);
     END IF;
     FOR entry IN
         SELECT f.key AS label, f.value AS wanted
@@ -119,9 +115,9 @@ BEGIN
             FROM jsonb_each(CASE jsonb_typeof(filter -> 'tags') WHEN 'object' THEN filter -> 'tags' ELSE '{}' END) AS t
     LOOP
         problem := CASE WHEN checked ? entry.label THEN format('"%s" is said twice', entry.label)
-                        ELSE cost_ledger_internal.filter_problem(entry.label, entry.wanted, labels, is_exact) END;
+                        ELSE cost_ledger_internal.filter_problem(entry.label, entry.wanted, labels) END;
         IF problem IS NOT NULL THEN
-            PERFORM cost_ledger_internal.refuse_filter(place, problem, labels, is_exact);
+            PERFORM cost_ledger_internal.refuse_filter(place, problem, labels);
         END IF;
         -- As calls have them: long labels are kept shortened, other texts are not.
         SELECT coalesce(jsonb_agg(DISTINCT CASE WHEN cost_ledger_internal.is_prefix(v.value) THEN v.value
@@ -137,35 +133,22 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger_internal.check_filter(jsonb, text, text[], boolean) IS
-    'A filter in its one spelling; an error (22023) if it is none, or names other labels than these ("tags" among them: tags by name; NULL: any label), or, where is_exact, says anything but whole names. NULL is {}, which every call passes.';
+COMMENT ON FUNCTION cost_ledger_internal.check_filter(jsonb, text, text[]) IS
+    'A filter in its one spelling; an error (22023) if it is none, or names other labels than these ("tags" among them: tags by name; NULL: any label). NULL is {}, which every call passes.';
 
 CREATE FUNCTION cost_ledger_internal.matches_filter(labels jsonb, filter jsonb) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    label text;
-    wanted jsonb;
-    said text;
-BEGIN
-    FOR label, wanted IN SELECT f.key, f.value FROM jsonb_each(filter) AS f LOOP
-        said := CASE WHEN label LIKE 'tags.%' THEN labels -> 'tags' ->> substr(label, 6) ELSE labels ->> label END;
-        IF (jsonb_typeof(wanted) = 'object')
-           = EXISTS (SELECT
-                     FROM jsonb_array_elements_text(cost_ledger_internal.filter_values(wanted)) AS w
-                     WHERE CASE WHEN w.value IS NULL OR said IS NULL THEN w.value IS NULL AND said IS NULL
-                                WHEN cost_ledger_internal.is_prefix(w.value) THEN starts_with(said, cost_ledger_internal.filter_text(w.value))
-                                ELSE said = cost_ledger_internal.filter_text(w.value) END) THEN
-            RETURN false;
-        END IF;
-    END LOOP;
-    RETURN true;
-END
-$$;
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cl_matches_filter';
 
 COMMENT ON FUNCTION cost_ledger_internal.matches_filter(jsonb, jsonb) IS
-    'Whether labels pass a filter that check_filter() has checked. A label that is not there passes null, and "not" of anything else.';
+    'Whether labels pass a filter that check_filter() has checked. A label that is not there passes null, and "not" of anything else. A model goes by its name in any case, and by its name without a date.';
+
+CREATE FUNCTION cost_ledger_internal.is_own_scope(scope jsonb, teams text[], customers text[]) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cl_is_own_scope';
+
+COMMENT ON FUNCTION cost_ledger_internal.is_own_scope(jsonb, text[], text[]) IS
+    'Whether a filter lets nothing pass but calls of these teams, or of these customers: it names them, one or several, each whole. "not", null and the beginning of a name let others pass, and an empty list names nobody.';
 
 CREATE FUNCTION cost_ledger_internal.call_labels() RETURNS text[]
     LANGUAGE sql STABLE
@@ -200,7 +183,7 @@ BEGIN
     IF type IS NULL OR type = 'jsonb'::regtype THEN
         type := 'text'::regtype;
     ELSIF beginnings IS NOT NULL AND (SELECT t.typcategory FROM pg_type t WHERE t.oid = type) <> 'S' THEN
-        PERFORM cost_ledger_internal.refuse_filter('calls', format('"%s" is no text, and has no beginning', label), '{tags}', false);
+        PERFORM cost_ledger_internal.refuse_filter('calls', format('"%s" is no text, and has no beginning', label), cost_ledger_internal.call_labels());
     END IF;
     -- Whether it is null can be asked of any type.
     IF names IS NOT NULL THEN
@@ -208,9 +191,9 @@ BEGIN
             EXECUTE format('SELECT NULL::%2$s = ANY (%1$L::%2$s[])', names, type);
         EXCEPTION
             WHEN data_exception OR check_violation THEN
-                PERFORM cost_ledger_internal.refuse_filter('calls', format('"%s" has a value that is no %s', label, type), '{tags}', false);
+                PERFORM cost_ledger_internal.refuse_filter('calls', format('"%s" has a value that is no %s', label, type), cost_ledger_internal.call_labels());
             WHEN undefined_function THEN
-                PERFORM cost_ledger_internal.refuse_filter('calls', format('"%s" is of type %s, which cannot be compared', label, type), '{tags}', false);
+                PERFORM cost_ledger_internal.refuse_filter('calls', format('"%s" is of type %s, which cannot be compared', label, type), cost_ledger_internal.call_labels());
         END;
     END IF;
     condition := condition || CASE WHEN names IS NOT NULL THEN format(' OR %s = ANY (%L::%s[])', expression, names, type) ELSE '' END

@@ -229,9 +229,10 @@ BEGIN
     IF (cost_ledger_internal.lock_rollups()).is_foreign THEN
         PERFORM cost_ledger_internal.refuse_foreign();
     END IF;
-    -- Calls of this transaction may have holds that are settled at its end.
-    SET CONSTRAINTS cost_ledger.settle_calls IMMEDIATE;
-    SET CONSTRAINTS cost_ledger.settle_calls DEFERRED;
+    -- Calls of this transaction may have holds that are settled at its end.  Each
+    -- partition has the constraint for itself, in its own schema.
+    SET CONSTRAINTS cost_ledger.settle_calls, cost_ledger_internal.settle_calls IMMEDIATE;
+    SET CONSTRAINTS cost_ledger.settle_calls, cost_ledger_internal.settle_calls DEFERRED;
     RETURN nextval(pg_get_serial_sequence('cost_ledger.restatement_batch', 'batch_id'));
 END
 $$;

@@ -9,9 +9,12 @@ CREATE TABLE cost_ledger.ledger (
     system_identifier  bigint NOT NULL,
     xid_offset         bigint NOT NULL DEFAULT 0,
     notify_payload     text NOT NULL DEFAULT 'full' CHECK (notify_payload IN ('full', 'id')),
+    unpriced_policy    text NOT NULL DEFAULT 'allow' CHECK (unpriced_policy IN ('allow', 'hold', 'stop')),
+    unpriced_estimate  numeric CHECK (unpriced_estimate >= 0 AND unpriced_estimate <= 1e30 AND scale(unpriced_estimate) <= 100),
     -- Rates of spending are compared with the four weeks before.
     retain_hours       interval NOT NULL DEFAULT '35 days' CHECK (retain_hours BETWEEN interval '29 days' AND interval '1000 years'),
-    retain_days        interval NOT NULL DEFAULT '13 months' CHECK (retain_days BETWEEN interval '1 month' AND interval '1000 years')
+    retain_days        interval NOT NULL DEFAULT '13 months' CHECK (retain_days BETWEEN interval '1 month' AND interval '1000 years'),
+    CONSTRAINT policy_hold_needs_unpriced_estimate CHECK (unpriced_policy <> 'hold' OR unpriced_estimate IS NOT NULL)
 );
 
 CREATE TRIGGER keep_settings
@@ -34,6 +37,8 @@ COMMENT ON COLUMN cost_ledger.ledger.system_identifier IS 'The cluster whose tra
 COMMENT ON COLUMN cost_ledger.ledger.xid_offset IS 'What is added to the cluster''s transaction ids to make call.recorded_xid: it grows with each post_restore(), so that numbers never repeat.';
 COMMENT ON COLUMN cost_ledger.ledger.notify_payload IS 'What channel cost_ledger_alert gets of an alert: full, or id, which leaves out all but v, id, kind and level. Every session that listens gets it, whatever it may read; the owner sets it with UPDATE.';
 
+COMMENT ON COLUMN cost_ledger.ledger.unpriced_policy IS 'What reserve() does about a call of a model that has no price, where no estimate is given: allow, which holds nothing of budgets of cost and says so in pricing; hold, which holds unpriced_estimate; or stop. The owner sets it with UPDATE.';
+COMMENT ON COLUMN cost_ledger.ledger.unpriced_estimate IS 'What such a call is expected to cost, in the ledger''s currency, for the policy hold.';
 COMMENT ON COLUMN cost_ledger.ledger.retain_hours IS 'How long sums of calls by hour and all labels are kept (rollup_hour); sums of each label by day are kept for good. 29 days at least; the owner sets it with UPDATE.';
 COMMENT ON COLUMN cost_ledger.ledger.retain_days IS 'How long sums of calls by day and all labels are kept (rollup_day); those by month for good. A month at least; the owner sets it with UPDATE.';
 

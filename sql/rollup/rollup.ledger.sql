@@ -737,7 +737,7 @@ SELECT c.called_at, c.call_id, c.recorded_at, c.corrects, c.restates,
        c.retry_count, c.tool_calls_count, c.accepted, c.duration_ms,
        c.team, c.feature, c.flow, c.customer, c.task_type, c.environment,
        c.provider, c.model, c.service_class, c.operation, c.status, c.served_from,
-       c.user_id, c.api_key, c.agent, c.session_id, c.run_id, c.parent_run_id, c.trace_url, c.hold_id::text AS hold_id
+       c.user_id, c.cohort, c.tags::text AS tags, c.api_key, c.agent, c.session_id, c.run_id, c.parent_run_id, c.trace_url, c.hold_id::text AS hold_id
 FROM cost_ledger.call c
 WHERE (c.recorded_xid OPERATOR(cost_ledger_internal.>) cost_ledger_internal.consumed_to()
        OR c.recorded_xid = ANY (cost_ledger_internal.unconsumed_xids())

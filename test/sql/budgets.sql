@@ -48,9 +48,9 @@ SELECT cost_ledger.set_budget(repeat('é', 33), '{}', 'month', 10);
 SELECT cost_ledger.set_budget(E'two\nlines', '{}', 'month', 10);
 SELECT cost_ledger.set_budget('b', '{"user": "u1"}', 'month', 10);
 \echo :LAST_ERROR_SQLSTATE
-SELECT cost_ledger.set_budget('b', '{"team": null}', 'month', 10);
+SELECT cost_ledger.set_budget('b', '{"team": {"is": null}}', 'month', 10);
 SELECT cost_ledger.set_budget('b', '{"team": ""}', 'month', 10);
-SELECT cost_ledger.set_budget('b', '{"team": ["a", "b"]}', 'month', 10);
+SELECT cost_ledger.set_budget('b', '{"team": [["a"], "b"]}', 'month', 10);
 SELECT cost_ledger.set_budget('b', '["team"]', 'month', 10);
 \echo :LAST_ERROR_SQLSTATE
 SELECT cost_ledger.set_budget('b', '{}', 'fortnight', 10);

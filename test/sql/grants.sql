@@ -83,11 +83,15 @@ FROM (VALUES
     ('project_spend()',          '-       -       -       -       X       X       X       -       X'),
     ('set_budget()',             '-       -       -       -       -       -       -       -       X'),
     ('raise_budget()',           '-       -       -       -       -       -       -       -       X'),
+    ('suggest_budgets()',        '-       -       -       -       -       -       -       -       X'),
     ('check_budgets()',          '-       -       -       -       -       -       -       -       -'),
     ('check_balances()',         '-       -       -       -       -       -       -       -       -'),
     ('reserve()',                '-       -       -       X       -       -       -       -       -'),
+    ('reserve_json()',           '-       -       -       X       -       -       -       -       -'),
     ('release()',                '-       -       -       X       -       -       -       -       X'),
+    ('hold',                     '-       -       -       -       r       r       r       -       r'),
     ('open_hold',                '-       -       -       -       r       r       r       -       r'),
+    ('budget_refusal',           '-       -       -       -       r       r       r       -       r'),
     ('pause',                    '-       -       -       -       r       r       r       -       r'),
     ('pause()',                  '-       -       -       -       -       -       -       X       X'),
     ('resume()',                 '-       -       -       -       -       -       -       X       X'),
@@ -195,8 +199,8 @@ CREATE TEMP TABLE called_by_others (name text);
 INSERT INTO called_by_others VALUES
     ('caller'), ('shorten_id'), ('first_call'), ('merge_labels'),
     ('is_foreign'), ('is_consumed'), ('consumed_to'), ('unconsumed_xids'), ('unconsumed_base'), ('live_call_from'), ('key_space'), ('recorded_call'), ('is_failure'), ('is_turn'),
-    ('run_depth'), ('moved_runs'), ('unconsumed_calls'), ('seen_calls'), ('partly_consumed'), ('week_of'), ('partitions'), ('sees_all'), ('seen_teams'), ('seen_customers'), ('unpriced_reason'),
-    ('day_start'), ('budget_period'), ('find_calls'), ('unposted_spend'), ('project_spend'), ('days_left'), ('daily_spend'), ('spend_rate'), ('budget_velocity'), ('project_labels'), ('explain_call'),
+    ('run_depth'), ('root_of_run'), ('is_own_scope'), ('entity_scope'), ('each_columns'), ('moved_runs'), ('unconsumed_calls'), ('seen_calls'), ('partly_consumed'), ('week_of'), ('partitions'), ('sees_all'), ('seen_teams'), ('seen_customers'), ('unpriced_reason'),
+    ('day_start'), ('budget_period'), ('find_calls'), ('unposted_spend'), ('new_refusals'), ('project_spend'), ('days_left'), ('daily_spend'), ('spend_rate'), ('budget_velocity'), ('project_labels'), ('explain_call'),
     ('summary_in'), ('summary_out'), ('summary_send'), ('summary_eq'), ('summary_ne'),
     ('summary_hash'), ('summary_hash_extended'), ('summary_to_bytea'), ('summary_from_bytea');
 

@@ -110,7 +110,11 @@ FROM (VALUES ('team', 'team-a'), ('team', 'team-b'), ('customer', 'cust-x'), ('f
 CROSS JOIN LATERAL cost_ledger.reserve('hold of ' || v.v, jsonb_build_object(v.k, v.v), 0.0001) r;
 SELECT count(cost_ledger.set_budget(name, scope::jsonb, 'month', 0.001, each_of => each_of)) AS budgets
 FROM (VALUES ('of a', '{"team": "team-a"}', NULL), ('of b', '{"team": "team-b"}', NULL), ('of all', '{}', NULL), ('of each team', '{}', 'team'),
-             ('of x', '{"customer": "cust-x"}', NULL), ('of x with b', '{"team": "team-b", "customer": "cust-x"}', NULL), ('of each user', '{}', 'user_id')) AS b (name, scope, each_of);
+             ('of x', '{"customer": "cust-x"}', NULL), ('of x with b', '{"team": "team-b", "customer": "cust-x"}', NULL), ('of each user', '{}', 'user_id'),
+             -- filters: theirs is what names nobody else
+             ('of a and b', '{"team": ["team-a", "team-b"]}', NULL), ('of a, listed', '{"team": ["team-a"], "model": "m*"}', NULL), ('of some', '{"team": "team-*"}', NULL),
+             ('of not b', '{"team": {"not": "team-b"}}', NULL), ('of a or none', '{"team": ["team-a", null]}', NULL), ('of no team', '{"team": []}', NULL),
+             ('of each of some', '{"team": "team-*"}', '{team,customer}')) AS b (name, scope, each_of);
 INSERT INTO cost_ledger.call (provider, model, team, customer, feature, user_id, input_tokens)
 SELECT 'p', 'm0', t, c, 'now', 'u', 1000000 FROM unnest('{team-a,team-b}'::text[]) AS t, unnest('{cust-x,cust-y}'::text[]) AS c;
 CALL cost_ledger.run_jobs();

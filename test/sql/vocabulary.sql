@@ -104,6 +104,7 @@ CREATE ROLE regress_vocabulary;
 SELECT cost_ledger.grant_team_reader('regress_vocabulary', 'a'), cost_ledger.grant_team_reader('regress_vocabulary', 'b') \g /dev/null
 SELECT cost_ledger.check_budgets() > 0 AS has_alerts;
 SELECT decision FROM cost_ledger.reserve('k', '{"team": "new"}', 1);
+SELECT decision FROM cost_ledger.reserve('l', '{"team": "new"}', 1e29);
 SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 2}', '2025-01-01', replace => true) > 0 AS priced;
 SELECT count(*) > 0 AS rerated FROM cost_ledger.rerate('2025-01-01', '2026-02-01', dry_run => false, reason => 'x');
 -- a step that reports tell nothing of

@@ -74,12 +74,26 @@ SELECT decision FROM cost_ledger.reserve('f' || :client_id || '-' || :n, '{"team
 INSERT INTO cost_ledger.call (provider, model, input_tokens, team, user_id) VALUES ('openai', 'm', 1000000, 'plain', 'p' || :client_id);
 }) . '@2', '-f', script('refresh', q{
 CALL cost_ledger.refresh();
-}) . '@1');
+}) . '@1', '-f', script('both', q{
+\set n random(1, 9000000000000)
+\set u random(0, 9)
+\set v random(0, 9)
+SELECT decision FROM cost_ledger.reserve('b' || :client_id || '-' || :n, jsonb_build_object('user_id', 'u' || :u), 1);
+BEGIN;
+SELECT decision FROM cost_ledger.reserve('v' || :client_id || '-' || :n, jsonb_build_object('user_id', 'u' || :v), 1);
+INSERT INTO cost_ledger.call (provider, model, input_tokens, user_id, hold_id)
+    SELECT 'openai', 'm', 800000, 'u' || :u, hold_id FROM cost_ledger_internal.hold WHERE hold_key = 'b' || :client_id || '-' || :n;
+COMMIT;
+SELECT cost_ledger.release('v' || :client_id || '-' || :n);
+}) . '@3');
 bench('mixed', @mixed);
 
 my $over = q{
     SELECT count(*) FROM (
-        SELECT s.budget_id, s.entity, sum(s.posted) + sum(s.held) AS used FROM cost_ledger_internal.budget_balance s GROUP BY 1, 2) s
+        SELECT s.budget_id, s.entity, sum(s.posted) + sum(s.held) - coalesce((
+            SELECT sum(l.amount) FROM cost_ledger_internal.hold_line l
+            WHERE l.budget_id = s.budget_id AND l.entity = s.entity AND l.expires_at = '-infinity'), 0) AS used
+        FROM cost_ledger_internal.budget_balance s GROUP BY 1, 2) s
     JOIN cost_ledger.budget_version v USING (budget_id)
     WHERE s.used > v.limit_amount AND s.entity NOT LIKE 'p%'};
 is(value($over), 0, 'nothing was overspent');
@@ -103,7 +117,7 @@ is(value($over), 0, 'killed clients: nothing was overspent');
 is(value('SELECT count(*) FROM cost_ledger.check_balances()'), 0, 'killed clients: balances are the ledger and the open holds');
 
 # What they held is over when its time is.
-value(q{UPDATE cost_ledger_internal.hold SET expires_at = now() WHERE state = 'open'; UPDATE cost_ledger_internal.hold_line SET expires_at = now()});
+value(q{UPDATE cost_ledger_internal.hold SET expires_at = now() WHERE state = 'open'; UPDATE cost_ledger_internal.hold_line SET expires_at = now() WHERE expires_at > now()});
 value('SELECT cost_ledger.check_budgets()');
 is(value('SELECT sum(held) FROM cost_ledger_internal.budget_balance'), 0, 'nothing stays held');
 is(value('SELECT count(*) FROM cost_ledger_internal.hold_line'), 0, 'by nobody');
