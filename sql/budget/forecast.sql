@@ -10,7 +10,8 @@ BEGIN ATOMIC
                      + CASE WHEN o = 0 THEN extract(epoch FROM least(w.today_end, period_end) - at) / extract(epoch FROM w.today_end - w.today_start) ELSE 0 END
                      + CASE WHEN o = (w.n + 1) % 7 AND w.last_start > at THEN extract(epoch FROM period_end - w.last_start) / extract(epoch FROM w.last_end - w.last_start) ELSE 0 END
                      ORDER BY o)
-    FROM (SELECT greatest(d.last - d.today - 1, 0) AS n,
+    -- Asked for again: a planner may subtract before it knows.
+    FROM (SELECT greatest(CASE WHEN isfinite(d.last) AND isfinite(d.today) THEN d.last - d.today END - 1, 0) AS n,
                  cost_ledger_internal.day_start(d.today, time_zone) AS today_start, cost_ledger_internal.day_start(d.today + 1, time_zone) AS today_end,
                  cost_ledger_internal.day_start(d.last, time_zone) AS last_start, cost_ledger_internal.day_start(d.last + 1, time_zone) AS last_end
           FROM (SELECT (at AT TIME ZONE time_zone)::date AS today, (period_end AT TIME ZONE time_zone)::date AS last
