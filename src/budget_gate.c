@@ -152,7 +152,7 @@ cl_add_degraded(List *candidates, const Request *request)
 			continue;
 		cl_set_label(&labels, "model", model);
 		candidates = cl_find_candidates(candidates, request, &labels,
-									 request->is_priced ? cl_price_request(request, model) : request->estimate, true);
+									 cl_degraded_estimate(request, model), true);
 	}
 	return candidates;
 }

@@ -291,6 +291,18 @@ cl_is_unpriced(const Request *request)
 }
 
 /*
+ * What the call is expected to cost with another model; without a price of that
+ * one, the same.
+ */
+Numeric
+cl_degraded_estimate(const Request *request, const char *model)
+{
+	Numeric		estimate = request->is_priced ? cl_price_request(request, model) : NULL;
+
+	return estimate ? estimate : request->estimate;
+}
+
+/*
  * How deep the call is: as it says, or below the run above it.
  */
 Numeric

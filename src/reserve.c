@@ -71,7 +71,7 @@ static Numeric
 held_estimate(const Answer *answer, const Request *request)
 {
 	if (answer->action == ACTION_DEGRADE && !answer->is_refused && request->is_priced)
-		return cl_price_request(request, answer->degrade_to);
+		return cl_degraded_estimate(request, answer->degrade_to);
 	return request->estimate;
 }
 

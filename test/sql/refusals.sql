@@ -121,5 +121,20 @@ SELECT cost_ledger.grant_team_reader('refusals_reader', 'a');
 SET ROLE refusals_reader;
 SELECT name, refusals FROM cost_ledger.budget_refusal;
 RESET ROLE;
+-- several that refuse have all to be over; what is more than a whole limit fits never
+SELECT cost_ledger.set_budget('a day', '{"team": "lasts"}', 'day', 10) > 0 AS set, cost_ledger.set_budget('for ever', '{"team": "lasts"}', 'total', 10) > 0 AS set;
+INSERT INTO cost_ledger.call (provider, model, team, input_tokens) VALUES ('openai', 'm', 'lasts', 10);
+CALL cost_ledger.refresh();
+SELECT decision, reason, retry_after FROM cost_ledger.reserve('lasts', '{"team": "lasts"}', 5);
+SELECT cost_ledger.set_budget('small', '{"team": "small"}', 'day', 10) > 0 AS set;
+SELECT decision, retry_after FROM cost_ledger.reserve('small', '{"team": "small"}', 11);
+-- the clock set back to before a budget was set: its limit holds
+SELECT cost_ledger.set_budget('back', '{"team": "back"}', 'month', 10) > 0 AS set;
+UPDATE cost_ledger.budget_version v SET valid_from = now() + interval '5 minutes' FROM cost_ledger.budget b WHERE b.budget_id = v.budget_id AND b.name = 'back';
+SELECT decision FROM cost_ledger.reserve('back', '{"team": "back"}', 11);
+-- sent to a model without a price, it holds what was expected of the first
+SELECT cost_ledger.set_budget('sent', '{"team": "sent"}', 'month', 100, ARRAY[0.0001, 1], actions => '{degrade,stop}', degrade_to => 'unheard-of') > 0 AS set;
+SELECT decision, degrade_to, estimate_held FROM cost_ledger.reserve('sent', '{"team": "sent"}', provider => 'openai', model => 'm', input_tokens => 3);
+
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
 DROP ROLE refusals_reader;
