@@ -159,6 +159,23 @@ reset_time(const Candidate *candidate)
 	return candidate->first_minute + (candidate->period_end - candidate->period_start);
 }
 
+/*
+ * When it is worth asking again: never, where it is more than a whole limit.
+ */
+static TimestampTz
+retry_time(const Candidate *candidate, const Request *request, Numeric held)
+{
+	if (cl_numeric_compare(candidate->asked, hard_threshold(candidate)->amount) > 0)
+		return DT_NOEND;
+	if (!cl_numeric_is_zero(held) && fits(candidate, request, cl_numeric_from_int64(0)))
+		return Min(first_expiry(candidate, request), reset_time(candidate));
+	return reset_time(candidate);
+}
+
+/*
+ * The strongest refusal answers; of equals, the one that lasts longest.  All of
+ * them have to be over before it is worth asking again.
+ */
 static void
 refuse(Answer *answer, Candidate *candidate, const Request *request)
 {
@@ -166,7 +183,11 @@ refuse(Answer *answer, Candidate *candidate, const Request *request)
 	const BudgetDefinition *budget = candidate->budget;
 	Numeric		held = budget->is_request ? cl_numeric_from_int64(0) : candidate->held;
 
-	if (answer->is_refused && answer->action >= threshold->action)
+	TimestampTz retry_at = retry_time(candidate, request, held);
+	bool		is_longest = !answer->is_refused || retry_at > answer->retry_at;
+
+	answer->retry_at = is_longest ? retry_at : answer->retry_at;
+	if (answer->is_refused && (answer->action > threshold->action || (answer->action == threshold->action && !is_longest)))
 		return;
 	answer->is_refused = true;
 	answer->action = threshold->action;
@@ -176,14 +197,12 @@ refuse(Answer *answer, Candidate *candidate, const Request *request)
 	answer->held = held;
 	answer->limit_amount = threshold->amount;
 	answer->degrade_to = candidate->limit->degrade_to;
-	answer->resets_at = answer->retry_at = reset_time(candidate);
+	answer->resets_at = reset_time(candidate);
 	answer->reason = psprintf("budget \"%s\"%s: %s of %s spent%s, %s more asked for", budget->name,
 							  budget->each_of ? psprintf(" of %s %s", budget->each_of, pnstrdup(candidate->entity, pg_mbcharcliplen(candidate->entity, strlen(candidate->entity), 100))) : "",
 							  amount_text(answer->spent), exact_text(threshold->amount),
 							  cl_numeric_is_zero(held) ? "" : psprintf(" and %s held", exact_text(held)),
 							  exact_text(candidate->asked));
-	if (!cl_numeric_is_zero(held) && fits(candidate, request, cl_numeric_from_int64(0)))
-		answer->retry_at = Min(first_expiry(candidate, request), answer->resets_at);
 }
 
 static BudgetAction

@@ -223,9 +223,32 @@ cl_try_lock_row(const RowTable *table, TupleTableSlot *row, LockTupleMode mode)
 
 /* ---- writing ---- */
 
+/*
+ * What we fill has what the ledger's columns need; a column that somebody has
+ * added may need more.
+ */
+static void
+check_not_null(const RowTable *table, TupleTableSlot *row)
+{
+	TupleDesc	descriptor = RelationGetDescr(table->relation);
+
+	for (int i = 0; i < descriptor->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
+
+		if (attribute->attnotnull && row->tts_isnull[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NOT_NULL_VIOLATION),
+					 errmsg("null value in column \"%s\" of relation \"%s\" violates not-null constraint",
+							NameStr(attribute->attname), RelationGetRelationName(table->relation)),
+					 errhint("The ledger fills the columns that it has made; one that is added must take NULL.")));
+	}
+}
+
 void
 cl_insert_row(RowTable *table, TupleTableSlot *row)
 {
+	check_not_null(table, row);
 	table_tuple_insert(table->relation, row, GetCurrentCommandId(true), 0, NULL);
 	(void) cl_insert_index_tuples(table->target, row, table->estate, false, false, NULL, NIL, false);
 	ResetPerTupleExprContext(table->estate);
@@ -241,6 +264,7 @@ cl_insert_new_row(RowTable *table, TupleTableSlot *row, Oid index)
 	List	   *arbiter = list_make1_oid(index);
 	bool		is_beaten = true;
 
+	check_not_null(table, row);
 	while (is_beaten)
 	{
 		ItemPointerData conflict;

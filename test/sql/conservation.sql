@@ -32,6 +32,7 @@ INSERT INTO adds_up VALUES
     ('reported_cost_difference', NULL, 'calls with a reported cost'),
     ('invoice_reconciliation',   NULL, 'calls of an invoice'),
     ('estimate_vs_actual',       NULL, 'what was estimated'),
+    ('hold',                     NULL, 'what was held'),
     ('open_hold',                NULL, 'what is held'),
     ('budget_status',            NULL, 'what a budget counts');
 
