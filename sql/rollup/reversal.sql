@@ -132,6 +132,7 @@ CREATE FUNCTION cost_ledger_internal.note_reversals(condition text) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     SET row_security = off
+    SET jit = off
 AS $$
 BEGIN
     EXECUTE format('INSERT INTO cost_ledger_internal.reversal (called_at, call_id, reversal_id, restatement_id)
