@@ -1514,9 +1514,9 @@ BEGIN
         UPDATE cost_ledger_internal.hold h SET state = 'expired', ended_at = clock_timestamp() WHERE h.hold_id = ANY (expired);
         PERFORM cost_ledger_internal.give_back(expired);
     END IF;
-    -- What has ended while somebody had the balance.
+    -- What has ended while somebody had the balance, each hold once.
     PERFORM cost_ledger_internal.give_back(l.hold_ids)
-        FROM (SELECT array_agg(l.hold_id) AS hold_ids
+        FROM (SELECT array_agg(DISTINCT l.hold_id) AS hold_ids
               FROM (SELECT l.hold_id FROM cost_ledger_internal.hold_line l WHERE l.expires_at = '-infinity' LIMIT 10000) l) l
         WHERE l.hold_ids IS NOT NULL;
 END
