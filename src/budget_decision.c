@@ -159,14 +159,34 @@ reset_time(const Candidate *candidate)
 	return candidate->first_minute + (candidate->period_end - candidate->period_start);
 }
 
+/*
+ * When there may be room again: the period is over, or the first of the holds
+ * that are in the way.
+ */
+static TimestampTz
+find_retry(const Candidate *candidate, const Request *request, Numeric held)
+{
+	TimestampTz resets_at = reset_time(candidate);
+
+	if (!cl_numeric_is_zero(held) && fits(candidate, request, cl_numeric_from_int64(0)))
+		return Min(first_expiry(candidate, request), resets_at);
+	return resets_at;
+}
+
+/*
+ * The strongest refusal answers; of equals, the one that lasts longest: before
+ * that is over, no retry is of use.
+ */
 static void
 refuse(Answer *answer, Candidate *candidate, const Request *request)
 {
 	BudgetThreshold *threshold = refusing_threshold(candidate);
 	const BudgetDefinition *budget = candidate->budget;
 	Numeric		held = budget->is_request ? cl_numeric_from_int64(0) : candidate->held;
+	TimestampTz retry_at = find_retry(candidate, request, held);
 
-	if (answer->is_refused && answer->action >= threshold->action)
+	if (answer->is_refused &&
+		(answer->action > threshold->action || (answer->action == threshold->action && answer->retry_at >= retry_at)))
 		return;
 	answer->is_refused = true;
 	answer->action = threshold->action;
@@ -176,14 +196,13 @@ refuse(Answer *answer, Candidate *candidate, const Request *request)
 	answer->held = held;
 	answer->limit_amount = threshold->amount;
 	answer->degrade_to = candidate->limit->degrade_to;
-	answer->resets_at = answer->retry_at = reset_time(candidate);
+	answer->resets_at = reset_time(candidate);
+	answer->retry_at = retry_at;
 	answer->reason = psprintf("budget \"%s\"%s: %s of %s spent%s, %s more asked for", budget->name,
 							  budget->each_of ? psprintf(" of %s %s", budget->each_of, pnstrdup(candidate->entity, pg_mbcharcliplen(candidate->entity, strlen(candidate->entity), 100))) : "",
 							  amount_text(answer->spent), exact_text(threshold->amount),
 							  cl_numeric_is_zero(held) ? "" : psprintf(" and %s held", exact_text(held)),
 							  exact_text(candidate->asked));
-	if (!cl_numeric_is_zero(held) && fits(candidate, request, cl_numeric_from_int64(0)))
-		answer->retry_at = Min(first_expiry(candidate, request), answer->resets_at);
 }
 
 static BudgetAction
