@@ -49,7 +49,18 @@ SELECT decision FROM cost_ledger.reserve('e2', '{"user_id": "u2"}', 40, raise =>
 SELECT cost_ledger.pause('{"team": "p"}', 'a test') > 0 AS paused;
 SELECT decision FROM cost_ledger.reserve('e3', '{"team": "p"}', 1, raise => true);
 \set VERBOSITY default
+-- with one that stays: these are rolled back
+BEGIN;
+SELECT decision FROM cost_ledger.reserve('e5', '{"team": "z"}', 1);
+ROLLBACK;
+BEGIN;
+SAVEPOINT s;
+SELECT decision FROM cost_ledger.reserve('e6', '{"team": "z"}', 1);
+ROLLBACK TO s;
+COMMIT;
+SELECT name, entity, refusals, asked FROM cost_ledger.budget_refusal WHERE name IN ('month', 'users') ORDER BY 1, 2;
 SELECT decision FROM cost_ledger.reserve('e4', '{"team": "z"}', 1, raise => true);
+SELECT decision FROM cost_ledger.reserve('e7', '{"team": "z"}', 1, raise => true);
 SELECT name, entity, refusals, asked FROM cost_ledger.budget_refusal WHERE name IN ('month', 'users') ORDER BY 1, 2;
 
 -- A throttled call hears its pace: what is left, over what is left of the period.
