@@ -99,7 +99,7 @@ UPDATE cost_ledger.ledger SET unpriced_policy = 'hold', unpriced_estimate = 9;
 SELECT decision, reason, held, estimate_held, is_unpriced FROM cost_ledger.reserve('n-5', '{"team": "n"}', provider => 'openai', model => 'unheard-of');
 SELECT decision, reason FROM cost_ledger.reserve('n-6', '{"team": "z"}', provider => 'openai', model => 'unheard-of');
 UPDATE cost_ledger.ledger SET unpriced_policy = 'stop';
-SELECT decision, reason FROM cost_ledger.reserve('n-7', '{"team": "z"}', provider => 'openai', model => 'unheard-of');
+SELECT decision, reason, is_unpriced FROM cost_ledger.reserve('n-7', '{"team": "z"}', provider => 'openai', model => 'unheard-of');
 -- The same as one JSON document.
 SELECT jsonb_pretty(cost_ledger.reserve_json('{"hold_key": "j-1", "labels": {"team": "t"}, "estimate": 1}') - '{hold_id,budget_id,resets_at,retry_after_seconds}'::text[]);
 SELECT jsonb_pretty(cost_ledger.reserve_json('{"hold_key": "j-2", "labels": {"user_id": "u2"}, "estimate": "0.50", "provider": "openai", "model": "m", "input_tokens": 7, "max_output_tokens": 7, "tool_calls": 0, "ttl": "PT5M", "check_only": true}')
