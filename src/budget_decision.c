@@ -160,22 +160,21 @@ reset_time(const Candidate *candidate)
 }
 
 /*
- * When there may be room again: the period is over, or the first of the holds
- * that are in the way.
+ * When it is worth asking again: never, where it is more than a whole limit.
  */
 static TimestampTz
-find_retry(const Candidate *candidate, const Request *request, Numeric held)
+retry_time(const Candidate *candidate, const Request *request, Numeric held)
 {
-	TimestampTz resets_at = reset_time(candidate);
-
+	if (cl_numeric_compare(candidate->asked, hard_threshold(candidate)->amount) > 0)
+		return DT_NOEND;
 	if (!cl_numeric_is_zero(held) && fits(candidate, request, cl_numeric_from_int64(0)))
-		return Min(first_expiry(candidate, request), resets_at);
-	return resets_at;
+		return Min(first_expiry(candidate, request), reset_time(candidate));
+	return reset_time(candidate);
 }
 
 /*
- * The strongest refusal answers; of equals, the one that lasts longest: before
- * that is over, no retry is of use.
+ * The strongest refusal answers; of equals, the one that lasts longest.  All of
+ * them have to be over before it is worth asking again.
  */
 static void
 refuse(Answer *answer, Candidate *candidate, const Request *request)
@@ -183,10 +182,12 @@ refuse(Answer *answer, Candidate *candidate, const Request *request)
 	BudgetThreshold *threshold = refusing_threshold(candidate);
 	const BudgetDefinition *budget = candidate->budget;
 	Numeric		held = budget->is_request ? cl_numeric_from_int64(0) : candidate->held;
-	TimestampTz retry_at = find_retry(candidate, request, held);
 
-	if (answer->is_refused &&
-		(answer->action > threshold->action || (answer->action == threshold->action && answer->retry_at >= retry_at)))
+	TimestampTz retry_at = retry_time(candidate, request, held);
+	bool		is_longest = !answer->is_refused || retry_at > answer->retry_at;
+
+	answer->retry_at = is_longest ? retry_at : answer->retry_at;
+	if (answer->is_refused && (answer->action > threshold->action || (answer->action == threshold->action && !is_longest)))
 		return;
 	answer->is_refused = true;
 	answer->action = threshold->action;
@@ -197,7 +198,6 @@ refuse(Answer *answer, Candidate *candidate, const Request *request)
 	answer->limit_amount = threshold->amount;
 	answer->degrade_to = candidate->limit->degrade_to;
 	answer->resets_at = reset_time(candidate);
-	answer->retry_at = retry_at;
 	answer->reason = psprintf("budget \"%s\"%s: %s of %s spent%s, %s more asked for", budget->name,
 							  budget->each_of ? psprintf(" of %s %s", budget->each_of, pnstrdup(candidate->entity, pg_mbcharcliplen(candidate->entity, strlen(candidate->entity), 100))) : "",
 							  amount_text(answer->spent), exact_text(threshold->amount),

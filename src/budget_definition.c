@@ -388,6 +388,9 @@ cl_budget_limit(const BudgetDefinition *budget, TimestampTz at)
 		if (budget->limits[i].valid_from <= at && at < budget->limits[i].valid_to)
 			return budget->limits + i;
 	}
+	/* The clock has been set back to before there was one: the first. */
+	if (budget->nlimits > 0 && at < budget->limits[budget->nlimits - 1].valid_from)
+		return budget->limits + budget->nlimits - 1;
 	return NULL;
 }
 

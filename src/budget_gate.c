@@ -25,17 +25,24 @@
 #define MAX_OVER 16
 
 /*
- * A limit of tokens that lets calls by of which it knows none is no limit.
+ * Tokens that nobody has said are as many as the estimate buys of input.  Where
+ * that is not known either, a limit of tokens that let the call by would be
+ * none; one of a single request is held against the call when it comes.
  */
 static Numeric
-find_tokens(const Request *request, const BudgetDefinition *budget)
+find_tokens(const Request *request, const BudgetDefinition *budget, Numeric estimate)
 {
-	if (request->input_tokens < 0 && request->output_tokens < 0)
+	Numeric		bought;
+
+	if (request->input_tokens >= 0 || request->output_tokens >= 0)
+		return cl_numeric_add(cl_numeric_from_int64(Max(request->input_tokens, 0)), cl_numeric_from_int64(Max(request->output_tokens, 0)));
+	bought = estimate ? cl_tokens_for(request, estimate) : NULL;
+	if (bought == NULL && !budget->is_request)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("budget \"%s\" counts tokens, and reserve() was told of none", budget->name),
-				 errhint("Pass input_tokens and max_output_tokens, beside the estimate or in its place.")));
-	return cl_numeric_add(cl_numeric_from_int64(Max(request->input_tokens, 0)), cl_numeric_from_int64(Max(request->output_tokens, 0)));
+				 errhint("Pass input_tokens and max_output_tokens; or, beside the estimate, a provider and a model that has a price.")));
+	return bought ? bought : cl_numeric_from_int64(0);
 }
 
 /*
@@ -49,7 +56,7 @@ find_asked(const Request *request, const BudgetDefinition *budget, Numeric estim
 		case METRIC_COST:
 			return estimate ? estimate : cl_numeric_from_int64(0);
 		case METRIC_TOKENS:
-			return find_tokens(request, budget);
+			return find_tokens(request, budget, estimate);
 		case METRIC_TOOL_CALLS:
 			return cl_numeric_from_int64(Max(request->tool_calls, 0));
 		case METRIC_CALLS:
@@ -145,7 +152,7 @@ cl_add_degraded(List *candidates, const Request *request)
 			continue;
 		cl_set_label(&labels, "model", model);
 		candidates = cl_find_candidates(candidates, request, &labels,
-									 request->is_priced ? cl_price_request(request, model) : request->estimate, true);
+									 cl_degraded_estimate(request, model), true);
 	}
 	return candidates;
 }

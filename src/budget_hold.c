@@ -19,8 +19,27 @@
 #include "utils/uuid.h"
 #include "utils/timestamp.h"
 
+/*
+ * What the call asks of limits of tokens, or NULL where there is none: it may
+ * have been worked out at a price that changes.
+ */
+static Numeric
+asked_tokens(List *candidates)
+{
+	ListCell   *cell;
+
+	foreach(cell, candidates)
+	{
+		const Candidate *candidate = lfirst(cell);
+
+		if (candidate->budget->metric == METRIC_TOKENS)
+			return candidate->asked;
+	}
+	return NULL;
+}
+
 static Datum
-answer_json(const Answer *answer)
+answer_json(const Answer *answer, List *candidates)
 {
 	JsonbParseState *state = NULL;
 
@@ -34,6 +53,7 @@ answer_json(const Answer *answer)
 	json_put_time(&state, "resets_at", answer->resets_at);
 	json_put_text(&state, "degrade_to", answer->degrade_to);
 	json_put_numeric(&state, "estimate", answer->estimate);
+	json_put_numeric(&state, "tokens", asked_tokens(candidates));
 	json_put_text(&state, "is_unpriced", answer->is_unpriced ? "true" : NULL);
 	return json_done(&state);
 }
@@ -72,7 +92,7 @@ expiry(const Request *request)
  * False where another session has used the key meanwhile.
  */
 static bool
-write_hold(Books *books, Answer *answer, const Request *request, Datum request_doc)
+write_hold(Books *books, Answer *answer, List *candidates, const Request *request, Datum request_doc)
 {
 	TupleTableSlot *row = begin_row(&books->holds);
 	Datum		id = DirectFunctionCall1(gen_random_uuid, (Datum) 0);
@@ -85,7 +105,7 @@ write_hold(Books *books, Answer *answer, const Request *request, Datum request_d
 	put_value(row, HOLD_REQUEST, request_doc);
 	if (answer->estimate != NULL)
 		put_value(row, HOLD_ESTIMATE, NumericGetDatum(answer->estimate));
-	put_value(row, HOLD_ANSWER, answer_json(answer));
+	put_value(row, HOLD_ANSWER, answer_json(answer, candidates));
 	put_text(row, HOLD_STATE, "open");
 	put_value(row, HOLD_CREATED_AT, TimestampTzGetDatum(request->at));
 	put_value(row, HOLD_EXPIRES_AT, TimestampTzGetDatum(expiry(request)));
@@ -134,7 +154,7 @@ cl_hold(Books *books, Answer *answer, List *candidates, const Request *request, 
 {
 	ListCell   *cell;
 
-	if (!write_hold(books, answer, request, request_doc))
+	if (!write_hold(books, answer, candidates, request, request_doc))
 		return false;
 	foreach(cell, candidates)
 	{

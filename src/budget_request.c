@@ -267,6 +267,24 @@ cl_price_request(const Request *request, const char *model)
 }
 
 /*
+ * How many tokens of input an estimate buys, or NULL.
+ */
+Numeric
+cl_tokens_for(const Request *request, Numeric estimate)
+{
+	const char *model = cl_label_value(&request->wanted, "model");
+	Numeric		price;
+
+	if (model == NULL || cl_label_value(&request->wanted, "provider") == NULL)
+		return NULL;
+	price = price_tokens(request, model, 1, 0);
+	if (price == NULL || cl_numeric_is_zero(price) || cl_numeric_is_negative(price))
+		return NULL;
+	return DatumGetNumeric(DirectFunctionCall1(numeric_ceil,
+											   DirectFunctionCall2(numeric_div, NumericGetDatum(estimate), NumericGetDatum(price))));
+}
+
+/*
  * Whether the model that was named has no price.
  */
 bool
@@ -276,6 +294,18 @@ cl_is_unpriced(const Request *request)
 
 	return model != NULL && cl_label_value(&request->wanted, "provider") != NULL &&
 		price_tokens(request, model, Max(request->input_tokens, 1), Max(request->output_tokens, 1)) == NULL;
+}
+
+/*
+ * What the call is expected to cost with another model; without a price of that
+ * one, the same.
+ */
+Numeric
+cl_degraded_estimate(const Request *request, const char *model)
+{
+	Numeric		estimate = request->is_priced ? cl_price_request(request, model) : NULL;
+
+	return estimate ? estimate : request->estimate;
 }
 
 /*

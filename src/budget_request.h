@@ -28,8 +28,10 @@ typedef struct Request
 
 extern void cl_read_request(FunctionCallInfo fcinfo, Request *request);
 extern Datum cl_labels_json(const BudgetLabels *labels);
+extern Numeric cl_tokens_for(const Request *request, Numeric estimate);
 extern bool cl_is_unpriced(const Request *request);
 extern Numeric cl_price_request(const Request *request, const char *model);
+extern Numeric cl_degraded_estimate(const Request *request, const char *model);
 extern Numeric cl_find_depth(const Request *request);
 extern char *cl_find_root(const Request *request);
 extern bool cl_is_parent_known(const Request *request);

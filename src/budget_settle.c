@@ -23,6 +23,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "ledger.h"
+#include "lib/qunique.h"
 #include "miscadmin.h"
 #include "money.h"
 #include "period.h"
@@ -439,7 +440,8 @@ end_line(Books *books, const Changes *gates, TupleTableSlot *line)
 	const Datum over = TimestampTzGetDatum(DT_NOBEGIN);
 	Change	   *gate = find_gate(gates, line);
 
-	if (gate == NULL || !cl_try_lock_row(&books->lines, line, LockTupleExclusive))
+	if (gate == NULL || (gate->balance == NULL && cl_time_of(line, LINE_EXPIRES_AT) == DT_NOBEGIN) ||
+		!cl_try_lock_row(&books->lines, line, LockTupleExclusive))
 		return;
 	if (gate->balance == NULL)
 	{
@@ -610,10 +612,18 @@ cl_settle_holds(SettledCall *calls, int ncalls)
 	AtEOXact_GUC(true, outer);
 }
 
+static int
+compare_ids(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(pg_uuid_t));
+}
+
 PG_FUNCTION_INFO_V1(cl_give_back);
 
 /*
  * give_back(hold_ids uuid[]) → void
+ *
+ * A hold may be named more than once.
  */
 Datum
 cl_give_back(PG_FUNCTION_ARGS)
@@ -629,6 +639,8 @@ cl_give_back(PG_FUNCTION_ARGS)
 	holds = palloc_extended(Max(nholds, 1) * sizeof(pg_uuid_t), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < nholds; i++)
 		holds[i] = *DatumGetUUIDP(ids[i]);
+	qsort(holds, nholds, sizeof(pg_uuid_t), compare_ids);
+	nholds = qunique(holds, nholds, sizeof(pg_uuid_t), compare_ids);
 	cl_open_books(&books, RowExclusiveLock);
 	(void) give_back(&books, holds, nholds);
 	cl_close_books(&books);

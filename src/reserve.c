@@ -3,8 +3,7 @@
  *	  May this call be made?  reserve(): what is left of every budget the call
  *	  belongs to, and what is held of it.
  *
- * What a snapshot shows to be full is refused without a lock, and so without a
- * transaction id and a commit record.
+ * What a snapshot shows to be full is refused without a lock.
  *-------------------------------------------------------------------------
  */
 #include "cost_ledger.h"
@@ -72,7 +71,7 @@ static Numeric
 held_estimate(const Answer *answer, const Request *request)
 {
 	if (answer->action == ACTION_DEGRADE && !answer->is_refused && request->is_priced)
-		return cl_price_request(request, answer->degrade_to);
+		return cl_degraded_estimate(request, answer->degrade_to);
 	return request->estimate;
 }
 

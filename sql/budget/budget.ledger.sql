@@ -256,6 +256,37 @@ CREATE POLICY what_readers_see ON cost_ledger.pause USING (
     (SELECT cost_ledger_internal.sees_all())
     OR cost_ledger_internal.is_own_scope(scope, (SELECT cost_ledger_internal.seen_teams()), (SELECT cost_ledger_internal.seen_customers())));
 
+CREATE VIEW cost_ledger.hold WITH (security_barrier = true) AS
+SELECT h.hold_id, h.hold_key,
+       (h.request -> 'labels')::text AS labels,
+       CASE WHEN h.state = 'open' AND h.expires_at <= now() THEN 'expired' ELSE h.state END AS state,
+       h.estimate, h.cost, h.overrun,
+       h.created_at, h.expires_at, h.ended_at,
+       h.call_id, h.calls::bigint AS calls, h.is_late, h.is_unknown,
+       s.currency,
+       h.hold_id::text AS row_key
+FROM cost_ledger_internal.hold h
+CROSS JOIN cost_ledger_internal.report_setting s
+WHERE (SELECT cost_ledger_internal.sees_all())
+   OR h.request -> 'labels' -> 'team' <@ (SELECT to_jsonb(cost_ledger_internal.seen_teams()))
+   OR h.request -> 'labels' -> 'customer' <@ (SELECT to_jsonb(cost_ledger_internal.seen_customers()));
+
+COMMENT ON VIEW cost_ledger.hold IS 'What became of every hold that reserve() has granted, as long as set_retention() keeps it.';
+COMMENT ON COLUMN cost_ledger.hold.hold_id IS 'Identity of the hold: what the call carries that settles it.';
+COMMENT ON COLUMN cost_ledger.hold.hold_key IS 'The client''s key; NULL where a call brought along a hold_id that nobody had granted.';
+COMMENT ON COLUMN cost_ledger.hold.labels IS 'Labels of the call it is for, as JSON.';
+COMMENT ON COLUMN cost_ledger.hold.state IS 'open; settled, by a call; released, by release(); or expired.';
+COMMENT ON COLUMN cost_ledger.hold.estimate IS 'What the call was expected to cost, in the ledger''s currency; NULL if nobody knew.';
+COMMENT ON COLUMN cost_ledger.hold.cost IS 'What the first call that came with it cost; NULL while it has no price.';
+COMMENT ON COLUMN cost_ledger.hold.overrun IS 'How much more than the estimate that was; NULL if it was not more.';
+COMMENT ON COLUMN cost_ledger.hold.created_at IS 'When it was granted.';
+COMMENT ON COLUMN cost_ledger.hold.expires_at IS 'From when it reserves nothing.';
+COMMENT ON COLUMN cost_ledger.hold.ended_at IS 'When it was settled, released or found expired.';
+COMMENT ON COLUMN cost_ledger.hold.call_id IS 'The first call that came with it.';
+COMMENT ON COLUMN cost_ledger.hold.calls IS 'How many calls came with it; what the second and later cost is spent without having been held.';
+COMMENT ON COLUMN cost_ledger.hold.is_late IS 'Whether a call came when it had ended already: it was posted all the same.';
+COMMENT ON COLUMN cost_ledger.hold.is_unknown IS 'Whether it was never granted: made for a call that carried a hold_id nobody knew.';
+
 CREATE VIEW cost_ledger.open_hold WITH (security_barrier = true) AS
 SELECT h.hold_id::text AS hold_id, h.hold_key,
        (h.request -> 'labels')::text AS labels,

@@ -548,6 +548,7 @@ BEGIN
         EXECUTE 'SELECT FROM cost_ledger_internal.hold h, cost_ledger.call c WHERE ' || exchanged || ' ORDER BY h.hold_id FOR UPDATE OF h';
     END IF;
     PERFORM cost_ledger_internal.post_balances(posted);
+    PERFORM cost_ledger_internal.note_exceeding_calls(condition);
     IF exchanges THEN
         EXECUTE 'UPDATE cost_ledger_internal.hold h
                  SET exchanged_at = clock_timestamp(), cost = c.cost, overrun = CASE WHEN c.cost > h.estimate THEN c.cost - h.estimate END
@@ -838,7 +839,7 @@ AS $$
         CROSS JOIN LATERAL (
             SELECT CASE b.metric
                 WHEN 'cost' THEN h.estimate
-                WHEN 'tokens' THEN coalesce((h.request ->> 'input_tokens')::numeric, 0) + coalesce((h.request ->> 'max_output_tokens')::numeric, 0)
+                WHEN 'tokens' THEN coalesce((h.answer ->> 'tokens')::numeric, coalesce((h.request ->> 'input_tokens')::numeric, 0) + coalesce((h.request ->> 'max_output_tokens')::numeric, 0))
                 WHEN 'tool_calls' THEN (h.request ->> 'tool_calls')::numeric
                 WHEN 'calls' THEN 1
                 WHEN 'concurrent_calls' THEN 1
@@ -1514,9 +1515,9 @@ BEGIN
         UPDATE cost_ledger_internal.hold h SET state = 'expired', ended_at = clock_timestamp() WHERE h.hold_id = ANY (expired);
         PERFORM cost_ledger_internal.give_back(expired);
     END IF;
-    -- What has ended while somebody had the balance, each hold once.
+    -- What has ended while somebody had the balance.
     PERFORM cost_ledger_internal.give_back(l.hold_ids)
-        FROM (SELECT array_agg(DISTINCT l.hold_id) AS hold_ids
+        FROM (SELECT array_agg(l.hold_id) AS hold_ids
               FROM (SELECT l.hold_id FROM cost_ledger_internal.hold_line l WHERE l.expires_at = '-infinity' LIMIT 10000) l) l
         WHERE l.hold_ids IS NOT NULL;
 END
@@ -1741,7 +1742,7 @@ CREATE FUNCTION cost_ledger.reserve(
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger.reserve(text, jsonb, numeric, text, text, bigint, bigint, interval, boolean, bigint, boolean) IS
-    'May this call be made? Decides by every budget that the labels (columns the call will carry; '''' is none) belong to, and holds the estimate of all of them, or of none, until the call is inserted with hold_id, release(), or ttl is over. decision is allow; warn, throttle or degrade (to the model degrade_to, of whose budgets the hold is as well), granted with a level reached; defer or stop, refused, by the budget budget_id, of several that refuse alike the one that lasts longest, or by a pause. estimate is in the ledger''s currency; left out, it is what input_tokens and max_output_tokens cost now on the model, or unknown: then only a limit that is used up already refuses. Exact under any concurrency: what is spent through holds and held never exceeds a limit, nor is anything refused that fits. estimate_held is what the call is expected to cost, with that model. retry_after is when the period is over, or the first of the holds that are in the way; of throttle, how long to wait before the next such call for what is left to last to the end of the period. is_unpriced: the model has no price and no estimate was given; ledger.unpriced_policy says what is done then. A limit of tokens asks for input_tokens or max_output_tokens (22023); of tool calls, tool_calls are held. raise makes a refusal an error: LC005 for defer, LC006 for stop, with the reason. A balance that another transaction has is waited for as long as cost_ledger.decision_lock_timeout says (55P03): commit before the call of the model. hold_key makes retries safe: the same key and arguments give the same hold, for longer if ttl is longer (LC003 for other arguments, or when the hold is over). check_only tells the decision and holds nothing. Only at READ COMMITTED (25000).';
+    'May this call be made? Decides by every budget that the labels (columns the call will carry; '''' is none) belong to, and holds the estimate of all of them, or of none, until the call is inserted with hold_id, release(), or ttl is over. decision is allow; warn, throttle or degrade (to the model degrade_to, of whose budgets the hold is as well), granted with a level reached; defer or stop, refused, by the budget budget_id, of several that refuse alike the one that lasts longest, or by a pause. estimate is in the ledger''s currency; left out, it is what input_tokens and max_output_tokens cost now on the model, or unknown: then only a limit that is used up already refuses. Exact under any concurrency: what is spent through holds and held never exceeds a limit, nor is anything refused that fits. estimate_held is what the call is expected to cost, with that model. retry_after is when the period is over, or the first of the holds that are in the way; of throttle, how long to wait before the next such call for what is left to last to the end of the period. is_unpriced: the model has no price and no estimate was given; ledger.unpriced_policy says what is done then. A limit of tokens holds what was said, else as many as the estimate buys of the model''s input; where that is not known it is an error (22023), but for a limit of a request; of tool calls, tool_calls are held. raise makes a refusal an error: LC005 for defer, LC006 for stop, with the reason. A balance that another transaction has is waited for as long as cost_ledger.decision_lock_timeout says (55P03): commit before the call of the model. hold_key makes retries safe: the same key and arguments give the same hold, for longer if ttl is longer (LC003 for other arguments, or when the hold is over). check_only tells the decision and holds nothing. Only at READ COMMITTED (25000).';
 
 CREATE FUNCTION cost_ledger_internal.check_reserve_json(request jsonb) RETURNS void
     LANGUAGE plpgsql IMMUTABLE

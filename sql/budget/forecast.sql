@@ -5,21 +5,23 @@
 CREATE FUNCTION cost_ledger_internal.days_left(at timestamptz, period_end timestamptz, time_zone text) RETURNS numeric[]
     LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT array_agg(w.days ORDER BY w.days_on)
-    FROM (SELECT o.days_on, coalesce(sum(extract(epoch FROM least(d.day_end, period_end) - greatest(d.day_start, at))
-                                         / extract(epoch FROM d.day_end - d.day_start)), 0) AS days
-          FROM generate_series(0, 6) AS o (days_on)
-          LEFT JOIN (SELECT k % 7 AS days_on,
-                            cost_ledger_internal.day_start((at AT TIME ZONE time_zone)::date + k, time_zone) AS day_start,
-                            cost_ledger_internal.day_start((at AT TIME ZONE time_zone)::date + k + 1, time_zone) AS day_end
-                     FROM generate_series(0, (period_end AT TIME ZONE time_zone)::date - (at AT TIME ZONE time_zone)::date) AS k) d
-              ON d.days_on = o.days_on AND d.day_start < period_end AND d.day_end > at
-          GROUP BY o.days_on) w
-    WHERE isfinite(at) AND isfinite(period_end);
+    -- Counted, not made: a period may have any length.
+    SELECT array_agg((w.n + 7 - CASE o WHEN 0 THEN 7 ELSE o END) / 7
+                     + CASE WHEN o = 0 THEN extract(epoch FROM least(w.today_end, period_end) - at) / extract(epoch FROM w.today_end - w.today_start) ELSE 0 END
+                     + CASE WHEN o = (w.n + 1) % 7 AND w.last_start > at THEN extract(epoch FROM period_end - w.last_start) / extract(epoch FROM w.last_end - w.last_start) ELSE 0 END
+                     ORDER BY o)
+    -- Asked for again: a planner may subtract before it knows.
+    FROM (SELECT greatest(CASE WHEN isfinite(d.last) AND isfinite(d.today) THEN d.last - d.today END - 1, 0) AS n,
+                 cost_ledger_internal.day_start(d.today, time_zone) AS today_start, cost_ledger_internal.day_start(d.today + 1, time_zone) AS today_end,
+                 cost_ledger_internal.day_start(d.last, time_zone) AS last_start, cost_ledger_internal.day_start(d.last + 1, time_zone) AS last_end
+          FROM (SELECT (at AT TIME ZONE time_zone)::date AS today, (period_end AT TIME ZONE time_zone)::date AS last
+                WHERE at < period_end AND isfinite(at) AND isfinite(period_end)) d
+          OFFSET 0) w
+    CROSS JOIN generate_series(0, 6) AS o;
 END;
 
 COMMENT ON FUNCTION cost_ledger_internal.days_left(timestamptz, timestamptz, text) IS
-    'How many days of each day of the week, that of at first, are left of a period, with the parts of the first and the last: seven numbers; NULL where it has no end.';
+    'How many days of each day of the week, that of at first, are left of a period, with the parts of the first and the last: seven numbers; NULL where it has no end, or is over.';
 
 -- One statement that the planner takes into the query that asks: there may be a
 -- million entities.  What is worked out once is fenced off by OFFSET 0.

@@ -133,3 +133,63 @@ $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.fold_refusals(timestamptz) IS
     'Adds new refusals to budget_refusal, and records an alert for the first of a budget, entity and period: of kind stopped, or exceeded for a call above the limit of a request that nobody was asked about. Returns the ids.';
+
+CREATE FUNCTION cost_ledger_internal.least_request_limit(metric text) RETURNS numeric
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT min(v.limit_amount * coalesce(t.threshold, 1))
+    FROM cost_ledger.budget b
+    JOIN cost_ledger.budget_version v ON v.budget_id = b.budget_id
+    LEFT JOIN LATERAL (
+        SELECT min(t.threshold) AS threshold FROM unnest(v.thresholds, v.actions) AS t (threshold, action) WHERE t.action IN ('defer', 'stop')) t ON true
+    WHERE b.is_active AND b.period = 'request' AND b.metric = least_request_limit.metric
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.least_request_limit(text) IS
+    'The lowest limit that any single request has, of cost or tokens; NULL where there is none.';
+
+CREATE FUNCTION cost_ledger_internal.note_exceeding_calls(condition text) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+DECLARE
+    least_cost numeric := cost_ledger_internal.least_request_limit('cost');
+    least_tokens numeric := cost_ledger_internal.least_request_limit('tokens');
+BEGIN
+    IF least_cost IS NULL AND least_tokens IS NULL THEN
+        RETURN;
+    END IF;
+    -- Few calls are above any limit; what is loaded of long ago is no news.
+    EXECUTE format($query$
+        INSERT INTO cost_ledger_internal.refusal (budget_id, entity, refused_at, asked, spent, action, call_id)
+        SELECT b.budget_id, n.entity, c.called_at, a.amount, 0, t.action, c.call_id
+        FROM (SELECT c.called_at, c.call_id, c.cost,
+                     CASE WHEN c.served_from = 'model' THEN coalesce(c.input_tokens, 0) + coalesce(c.output_tokens, 0) END AS tokens,
+                     (SELECT jsonb_object_agg(l.key, l.value) FROM jsonb_each(to_jsonb(c)) l
+                      WHERE l.value <> 'null' AND l.key = ANY (cost_ledger_internal.budget_columns() || '{tags}'::text[])) AS labels
+              FROM cost_ledger.call c
+              WHERE (%s) AND c.corrects IS NULL AND c.restates IS NULL AND c.called_at > now() - interval '1 day'
+                AND (c.cost > $1 OR c.input_tokens + coalesce(c.output_tokens, 0) > $2 OR c.output_tokens > $2)
+              OFFSET 0) c
+        CROSS JOIN LATERAL unnest(cost_ledger_internal.budget_keys(c.labels)) AS k (key)
+        JOIN cost_ledger.budget b ON b.match_key = k.key AND b.is_active AND b.period = 'request' AND cost_ledger_internal.matches_filter(c.labels, b.scope)
+        CROSS JOIN LATERAL (
+            SELECT v.* FROM cost_ledger.budget_version v
+            WHERE v.budget_id = b.budget_id AND v.valid_from <= now() AND (v.valid_to IS NULL OR v.valid_to > now())
+            ORDER BY v.version DESC LIMIT 1) v
+        CROSS JOIN LATERAL (SELECT CASE b.metric WHEN 'cost' THEN c.cost WHEN 'tokens' THEN c.tokens END AS amount) a
+        CROSS JOIN LATERAL (SELECT cost_ledger_internal.entity_of(cost_ledger_internal.each_columns(b.each_of), c.labels) AS entity) n
+        CROSS JOIN LATERAL (
+            SELECT coalesce(min(u.threshold) FILTER (WHERE u.action IN ('defer', 'stop')), 1) AS hard,
+                   (array_agg(u.action ORDER BY u.threshold DESC) FILTER (WHERE u.threshold * v.limit_amount <= a.amount))[1] AS action
+            FROM unnest(v.thresholds, v.actions) AS u (threshold, action)) t
+        WHERE n.entity IS NOT NULL AND a.amount > t.hard * v.limit_amount
+          AND NOT cost_ledger_internal.is_excepted(b.budget_id, c.labels)
+        $query$, condition) USING least_cost, least_tokens;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.note_exceeding_calls(text) IS
+    'Puts on record which of the rows c of call for which a condition holds are above the limit of a single request: with a hold, they cost more than was held; without one, nobody was asked.';

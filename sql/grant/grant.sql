@@ -42,6 +42,7 @@ AS $$
         ('budget',                    'UPDATE, DELETE',            '{admin}'),
         ('budget_version',            'SELECT',                    '{all_readers}'),
         ('budget_status',             'SELECT',                    '{all_readers}'),
+        ('hold',                      'SELECT',                    '{all_readers}'),
         ('open_hold',                 'SELECT',                    '{all_readers}'),
         ('budget_refusal',            'SELECT',                    '{all_readers}'),
         ('pause',                     'SELECT',                    '{all_readers}'),

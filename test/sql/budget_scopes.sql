@@ -38,6 +38,7 @@ SELECT pg_temp.settle('^more');
 CALL cost_ledger.refresh();
 SELECT * FROM pg_temp.standing;
 SELECT count(*) AS wrong FROM cost_ledger.check_balances();
+SELECT pg_sleep(1) \g /dev/null
 SELECT cost_ledger.check_budgets();
 SELECT entity, threshold, spent, scope FROM cost_ledger.alert ORDER BY alert_id;
 

@@ -53,11 +53,11 @@ SELECT method, forecast, low, high FROM cost_ledger_internal.project_spend(10, '
 SELECT forecast FROM cost_ledger_internal.project_spend(0, '2026-03-28 12:00+01', '2026-03-01 00:00+01', '2026-03-30 00:00+02', array_fill(24::numeric, '{28}'), 'Europe/Berlin');
 SELECT forecast FROM cost_ledger_internal.project_spend(0, '2026-03-28 12:00+01', '2026-03-01 00:00+01', '2026-03-30 00:00+02', array_fill(24::numeric, '{7}'), 'Europe/Berlin');
 
--- Havana's clocks go back to midnight on 1 November 2026, which comes twice: the day
+-- Havana's clocks go back to midnight on 3 November 2024, which comes twice: the day
 -- begins at the first one, 04:00Z, and has 25 hours, of which 24.5 are left half an
 -- hour later.
 SELECT trim_scale(d.days_left[1]) AS today, trim_scale(d.days_left[2]) AS tomorrow, trim_scale(d.days_left[3]) AS then
-FROM (SELECT cost_ledger_internal.days_left('2026-11-01 04:30Z', '2026-11-03 05:00Z', 'America/Havana') AS days_left) d;
+FROM (SELECT cost_ledger_internal.days_left('2024-11-03 04:30Z', '2024-11-05 05:00Z', 'America/Havana') AS days_left) d;
 SELECT cost_ledger_internal.days_left(now(), 'infinity', 'UTC') IS NULL AS no_end;
 
 -- What was spent by day.  Days are those of Kolkata: 18:30Z is the next day.

@@ -89,6 +89,7 @@ FROM (VALUES
     ('reserve()',                '-       -       -       X       -       -       -       -       -'),
     ('reserve_json()',           '-       -       -       X       -       -       -       -       -'),
     ('release()',                '-       -       -       X       -       -       -       -       X'),
+    ('hold',                     '-       -       -       -       r       r       r       -       r'),
     ('open_hold',                '-       -       -       -       r       r       r       -       r'),
     ('budget_refusal',           '-       -       -       -       r       r       r       -       r'),
     ('pause',                    '-       -       -       -       r       r       r       -       r'),

@@ -336,5 +336,9 @@ SELECT relname, seq_tup_read AS scanned, idx_tup_fetch AS found FROM pg_stat_xac
 WHERE schemaname = 'cost_ledger' AND relname IN ('budget', 'budget_version') ORDER BY 1;
 COMMIT;
 SELECT * FROM balance ORDER BY 1;
+-- a hold that is named twice is given back once
+SELECT pg_temp.ask('twice', '{"team": "m8"}', 1);
+SELECT cost_ledger_internal.give_back(ARRAY[h.hold_id, h.hold_id]) FROM cost_ledger_internal.hold h WHERE h.hold_key = 'twice';
+SELECT * FROM balance WHERE name = 'm8';
 DROP VIEW balance;
 SELECT cost_ledger.drop_ledger(i_mean_it => true);

@@ -44,7 +44,7 @@ BEGIN;
 CREATE TEMP TABLE before ON COMMIT DROP AS
     SELECT t.n, c.oid, t.name, pg_stat_get_xact_tuples_returned(c.oid) AS rows
     FROM unnest('{hold,hold_line,budget_balance,budget,budget_version}'::text[]) WITH ORDINALITY AS t (name, n)
-    JOIN pg_class c ON c.relname = t.name AND c.relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace);
+    JOIN pg_class c ON c.relname = t.name AND c.relkind = 'r' AND c.relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace);
 SELECT decision FROM cost_ledger.reserve('one more', '{"agent": "hot"}', 0.01);
 SELECT b.name, pg_stat_get_xact_tuples_returned(b.oid) - b.rows AS rows_scanned FROM before b ORDER BY b.n;
 COMMIT;
@@ -54,7 +54,7 @@ BEGIN;
 CREATE TEMP TABLE before ON COMMIT DROP AS
     SELECT t.n, c.oid, t.name, pg_stat_get_xact_tuples_returned(c.oid) AS rows
     FROM unnest('{hold,hold_line,budget_balance}'::text[]) WITH ORDINALITY AS t (name, n)
-    JOIN pg_class c ON c.relname = t.name AND c.relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace);
+    JOIN pg_class c ON c.relname = t.name AND c.relkind = 'r' AND c.relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace);
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, agent, hold_id)
     SELECT '2026-09-10', 'p', 'm', 1, 'hot', h.hold_id FROM cost_ledger_internal.hold h WHERE h.hold_key = 'one more';
 SET CONSTRAINTS ALL IMMEDIATE;

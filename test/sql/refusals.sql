@@ -42,6 +42,20 @@ SELECT name, entity, period, ends_at - starts_at AS length, refusals, asked, cur
 SELECT cost_ledger.check_budgets() AS alerts;
 SELECT b.name, a.entity, a.kind, a.level, a.severity, a.threshold FROM cost_ledger.alert a JOIN cost_ledger.budget b USING (budget_id) ORDER BY a.alert_id;
 
+-- A call above the limit of a request that nobody was asked about, or that cost
+-- more than was held.  What is loaded of long ago is no news.
+SELECT cost_ledger.set_budget('a request', '{"team": "b*"}', 'request', 1) > 0 AS set,
+       cost_ledger.set_budget('tokens of one', '{}', 'request', 100, metric => 'tokens', each_of => 'agent', thresholds => '{1}', actions => '{warn}') > 0 AS set;
+SELECT decision FROM cost_ledger.reserve('b-1', '{"team": "b2"}', 1);
+INSERT INTO cost_ledger.call (provider, model, team, agent, called_at, input_tokens, hold_id) VALUES
+    ('openai', 'm', 'b1', NULL, now(), 5, NULL), ('openai', 'm', 'b1', NULL, now(), 1, NULL), ('openai', 'm', 'c', NULL, now(), 5, NULL),
+    ('openai', 'm', 'b1', NULL, now() - interval '3 days', 7, NULL), ('openai', 'm', 'c', 'agent 7', now(), 101, NULL),
+    ('openai', 'm', 'b2', NULL, now(), 4, (SELECT hold_id FROM cost_ledger.open_hold WHERE hold_key = 'b-1')::uuid);
+CALL cost_ledger.refresh();
+SELECT name, entity, refusals, exceeding_calls, asked FROM cost_ledger.budget_refusal WHERE exceeding_calls > 0 ORDER BY 1;
+SELECT cost_ledger.check_budgets() > 0 AS alerted;
+SELECT b.name, a.entity, a.kind, a.level, a.severity, a.threshold, a.spent FROM cost_ledger.alert a JOIN cost_ledger.budget b USING (budget_id) WHERE a.kind = 'exceeded' ORDER BY 1;
+
 -- An error, for who asks for one: on record with the next decision.
 \set VERBOSITY sqlstate
 SELECT decision FROM cost_ledger.reserve('e1', '{"team": "a"}', 40, raise => true);
@@ -75,15 +89,16 @@ FROM cost_ledger.reserve('t3', '{"team": "t"}', 40) r;
 SELECT cost_ledger.set_budget('tokens', '{"team": "k"}', 'minute', 1000, metric => 'tokens') > 0 AS set,
        cost_ledger.set_budget('tools', '{"team": "l"}', 'day', 5, metric => 'tool_calls') > 0 AS set;
 SELECT decision FROM cost_ledger.reserve('k-1', '{"team": "k"}', 1);
+SELECT decision, held FROM cost_ledger.reserve('k-0', '{"team": "k"}', 3.5, provider => 'openai', model => 'm');
 SELECT decision, held FROM cost_ledger.reserve('k-2', '{"team": "k"}', 1, input_tokens => 600);
 SELECT decision FROM cost_ledger.reserve('k-3', '{"team": "k"}', 1, max_output_tokens => 600);
 SELECT decision, held FROM cost_ledger.reserve('l-1', '{"team": "l"}', 1, tool_calls => 3);
 SELECT decision, held FROM cost_ledger.reserve('l-2', '{"team": "l"}', 1, tool_calls => 3);
 SELECT decision FROM cost_ledger.reserve('l-3', '{"team": "l"}', 1, tool_calls => -1);
 -- they are rebuilt from the hold
-UPDATE cost_ledger.budget SET is_active = false WHERE name = 'tools';
-UPDATE cost_ledger.budget SET is_active = true WHERE name = 'tools';
-SELECT name, held FROM cost_ledger.budget_status WHERE name = 'tools';
+UPDATE cost_ledger.budget SET is_active = false WHERE name IN ('tools', 'tokens');
+UPDATE cost_ledger.budget SET is_active = true WHERE name IN ('tools', 'tokens');
+SELECT name, held FROM cost_ledger.budget_status WHERE name IN ('tools', 'tokens') ORDER BY 1;
 
 -- A model without a price is allowed and said so; or held for; or stopped.
 SELECT cost_ledger.set_budget('unpriced', '{"team": "n"}', 'day', 10) > 0 AS set;
@@ -117,5 +132,20 @@ SELECT cost_ledger.grant_team_reader('refusals_reader', 'a');
 SET ROLE refusals_reader;
 SELECT name, refusals FROM cost_ledger.budget_refusal;
 RESET ROLE;
+-- several that refuse have all to be over; what is more than a whole limit fits never
+SELECT cost_ledger.set_budget('a day', '{"team": "lasts"}', 'day', 10) > 0 AS set, cost_ledger.set_budget('for ever', '{"team": "lasts"}', 'total', 10) > 0 AS set;
+INSERT INTO cost_ledger.call (provider, model, team, input_tokens) VALUES ('openai', 'm', 'lasts', 10);
+CALL cost_ledger.refresh();
+SELECT decision, reason, retry_after FROM cost_ledger.reserve('lasts', '{"team": "lasts"}', 5);
+SELECT cost_ledger.set_budget('small', '{"team": "small"}', 'day', 10) > 0 AS set;
+SELECT decision, retry_after FROM cost_ledger.reserve('small', '{"team": "small"}', 11);
+-- the clock set back to before a budget was set: its limit holds
+SELECT cost_ledger.set_budget('back', '{"team": "back"}', 'month', 10) > 0 AS set;
+UPDATE cost_ledger.budget_version v SET valid_from = now() + interval '5 minutes' FROM cost_ledger.budget b WHERE b.budget_id = v.budget_id AND b.name = 'back';
+SELECT decision FROM cost_ledger.reserve('back', '{"team": "back"}', 11);
+-- sent to a model without a price, it holds what was expected of the first
+SELECT cost_ledger.set_budget('sent', '{"team": "sent"}', 'month', 100, ARRAY[0.0001, 1], actions => '{degrade,stop}', degrade_to => 'unheard-of') > 0 AS set;
+SELECT decision, degrade_to, estimate_held FROM cost_ledger.reserve('sent', '{"team": "sent"}', provider => 'openai', model => 'm', input_tokens => 3);
+
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
 DROP ROLE refusals_reader;

@@ -347,7 +347,7 @@ SELECT r.relname, a.attname AS without_comment
     ORDER BY r.relname, a.attnum;
 SELECT r.relname, a.attname, format_type(a.atttypid, a.atttypmod) AS not_for_every_tool
     FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0
-    WHERE r.relkind = 'v' AND r.relname NOT IN ('call_detail', 'seen_call', 'granted_role', 'call_measure', 'consumed_measure', 'unconsumed_measure', 'visible_measure', 'live_call', 'live_call_by_id', 'live_run_day')
+    WHERE r.relkind = 'v' AND r.relname NOT IN ('call_detail', 'hold', 'seen_call', 'granted_role', 'call_measure', 'consumed_measure', 'unconsumed_measure', 'visible_measure', 'live_call', 'live_call_by_id', 'live_run_day', 'budget_standing', 'current_budget')
       AND a.atttypid NOT IN ('text'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'double precision'::regtype,
                              'timestamptz'::regtype, 'date'::regtype, 'boolean'::regtype)
     ORDER BY r.relname, a.attnum;

@@ -121,6 +121,7 @@ sub ledger_is
 # or statistics only the columns that do not.
 my %columns = (
     'cost_ledger.budget_status' => 'name, entity, version, limit_amount, spent, held, remaining, used_ratio, threshold, level, unpriced_calls',
+    'cost_ledger_internal.budget_standing' => 'budget_id, entity, version, limit_amount, spent, held, unpriced_calls',
     'cost_ledger.partition_status' => 'partition, starts_at, ends_at, is_default, has_rows',
     'cost_ledger.rollup_status' => 'unconsumed_rows, oldest_recorded_at',
     'cost_ledger.job_status' => 'name, last_error',
@@ -254,7 +255,7 @@ psql($new, q{SELECT cost_ledger.release('more')});
 psql($new, 'CALL cost_ledger.run_jobs()') for 1 .. 2;
 consumed_is('refreshed');
 is(psql($new, q{SELECT count(*) FROM cost_ledger.job_status WHERE is_failing}), 0, 'no job fails');
-is(psql($new, $alerts), "team||0.7|1\nrestored and not at home||1|1", 'what was said is not said again');
+is(psql($new, $alerts), "team||0.7|1\nrestored and not at home||1|1\nteam||1|1", 'what was said is not said again, and what was refused is');
 is(psql($new, q{SELECT count(*) FROM cost_ledger.alert a JOIN cost_ledger.alert_rule r USING (rule_id) WHERE r.kind = 'needs_post_restore' AND a.resolved_at IS NOT NULL}),
     1, 'and the alert of the upgrade is over');
 psql($new, q{SELECT cost_ledger.correct_call('e3', '{"input_tokens": 16, "output_tokens": 1}', 'a test')});
