@@ -31,6 +31,7 @@ static const char *const refusal_columns[] = {
 typedef struct Refusal
 {
 	Datum		values[NUM_REFUSAL_COLUMNS];
+	SubTransactionId written_in;	/* none while it waits */
 } Refusal;
 
 static List *waiting = NIL;
@@ -72,6 +73,83 @@ cl_record_refusal(const Answer *answer, const Request *request)
 	cl_close_rows(&refusals);
 }
 
+/* ---- those that wait ---- */
+
+static void
+forget_written(void)
+{
+	const int	places[] = {1, 3, 4, 5};
+	ListCell   *cell;
+
+	foreach(cell, waiting)
+	{
+		Refusal    *refusal = lfirst(cell);
+
+		if (refusal->written_in == InvalidSubTransactionId)
+			continue;
+		for (int i = 0; i < (int) lengthof(places); i++)
+			pfree(DatumGetPointer(refusal->values[places[i]]));
+		pfree(refusal);
+		waiting = foreach_delete_current(waiting, cell);
+	}
+}
+
+/*
+ * What was written since has not been.
+ */
+static void
+let_wait_again(SubTransactionId since)
+{
+	ListCell   *cell;
+
+	foreach(cell, waiting)
+	{
+		Refusal    *refusal = lfirst(cell);
+
+		if (refusal->written_in >= since)
+			refusal->written_in = InvalidSubTransactionId;
+	}
+}
+
+static void
+end_transaction(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
+		forget_written();
+	else if (event == XACT_EVENT_ABORT)
+		let_wait_again(TopSubTransactionId);
+}
+
+/*
+ * Subtransactions are numbered in the order they begin.
+ */
+static void
+end_subtransaction(SubXactEvent event, SubTransactionId ours, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		let_wait_again(ours);
+}
+
+void
+cl_refusal_init(void)
+{
+	RegisterXactCallback(end_transaction, NULL);
+	RegisterSubXactCallback(end_subtransaction, NULL);
+}
+
+static bool
+is_any_waiting(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, waiting)
+	{
+		if (((Refusal *) lfirst(cell))->written_in == InvalidSubTransactionId)
+			return true;
+	}
+	return false;
+}
+
 /*
  * Puts on record what was raised before.
  */
@@ -81,22 +159,19 @@ cl_record_waiting(void)
 	RowTable	refusals;
 	ListCell   *cell;
 
-	if (waiting == NIL || XactReadOnly)
+	if (!is_any_waiting() || XactReadOnly)
 		return;
 	cl_open_rows(&refusals, "refusal", refusal_columns, NUM_REFUSAL_COLUMNS, RowExclusiveLock);
 	foreach(cell, waiting)
-		write_refusal(&refusals, lfirst(cell));
-	cl_close_rows(&refusals);
-	foreach(cell, waiting)
 	{
 		Refusal    *refusal = lfirst(cell);
-		const int	places[] = {1, 3, 4, 5};
 
-		for (int i = 0; i < (int) lengthof(places); i++)
-			pfree(DatumGetPointer(refusal->values[places[i]]));
+		if (refusal->written_in != InvalidSubTransactionId)
+			continue;
+		write_refusal(&refusals, refusal);
+		refusal->written_in = GetCurrentSubTransactionId();
 	}
-	list_free_deep(waiting);
-	waiting = NIL;
+	cl_close_rows(&refusals);
 }
 
 static void

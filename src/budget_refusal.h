@@ -8,6 +8,7 @@
 
 #include "budget_decision.h"
 
+extern void cl_refusal_init(void);
 extern void cl_record_refusal(const Answer *answer, const Request *request);
 extern void cl_record_waiting(void);
 pg_noreturn extern void cl_raise_refusal(const Answer *answer, const Request *request);

@@ -133,6 +133,12 @@ check_request(const Request *request)
 				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
 				 errmsg("budgets are reserved at READ COMMITTED only"),
 				 errhint("SET default_transaction_isolation = 'read committed'; or BEGIN ISOLATION LEVEL READ COMMITTED;")));
+	/* What is held is written without the executor, which would have asked. */
+	if (!request->check_only && XactReadOnly)
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot reserve in a read-only transaction"),
+				 errhint("Ask with check_only => true, or reserve on the primary, in a transaction that may write.")));
 	if (!request->check_only &&
 		(request->hold_key == (Datum) 0 || VARSIZE_ANY_EXHDR(request->hold_key) < 1 || VARSIZE_ANY_EXHDR(request->hold_key) > 512))
 		ereport(ERROR,

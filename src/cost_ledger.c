@@ -7,7 +7,7 @@
 #include "cost_ledger.h"
 
 #include "budget_definition.h"
-#include "budget_wait.h"
+#include "budget_refusal.h"
 #include "budget_wait.h"
 #include "fmgr.h"
 #include "guard.h"
@@ -29,6 +29,7 @@ _PG_init(void)
 	cl_price_cache_init();
 	cl_budget_init();
 	cl_wait_init();
+	cl_refusal_init();
 	cl_rollup_init();
 	cl_visible_init();
 	cl_guard_init();

@@ -140,7 +140,7 @@ estimate_call(Request *request)
 static void
 stop_unpriced(Answer *answer, const Request *request)
 {
-	answer->is_refused = true;
+	answer->is_refused = answer->is_unpriced = true;
 	answer->decision = cl_decision_names[ACTION_STOP];
 	answer->reason = psprintf("model \"%s\" has no price", cl_label_value(&request->wanted, "model"));
 	answer->resets_at = answer->retry_at = DT_NOEND;

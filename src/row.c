@@ -17,8 +17,10 @@
 #include "catalog/index.h"
 #include "catalog/pg_collation.h"
 #include "executor/executor.h"
+#include "executor/nodeModifyTable.h"
 #include "ledger.h"
 #include "miscadmin.h"
+#include "rewrite/rewriteHandler.h"
 #include "row.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -45,6 +47,9 @@ cl_open_rows(RowTable *table, const char *name, const char *const *columns, int 
 		if (strcmp(NameStr(TupleDescAttr(descriptor, i)->attname), columns[i]) != 0)
 			cl_refuse_other_version();
 	}
+	table->ncolumns = ncolumns;
+	for (int i = ncolumns; i < descriptor->natts; i++)
+		table->is_extended = table->is_extended || !TupleDescAttr(descriptor, i)->attisdropped;
 	table->estate = CreateExecutorState();
 	table->target = makeNode(ResultRelInfo);
 	InitResultRelInfo(table->target, table->relation, 0, NULL, 0);
@@ -221,34 +226,49 @@ cl_try_lock_row(const RowTable *table, TupleTableSlot *row, LockTupleMode mode)
 	return lock(table, row, mode, LockWaitSkip);
 }
 
-/* ---- writing ---- */
+/* ---- columns that somebody has added ---- */
 
 /*
- * What we fill has what the ledger's columns need; a column that somebody has
- * added may need more.
+ * Makes a row what its table asks for, as it is about to be written.
  */
 static void
-check_not_null(const RowTable *table, TupleTableSlot *row)
+complete_row(RowTable *table, TupleTableSlot *row)
+{
+	TupleConstr *constraints = RelationGetDescr(table->relation)->constr;
+
+	if (!table->is_extended || constraints == NULL)
+		return;
+	if (constraints->has_generated_stored)
+		ExecComputeStoredGenerated(table->target, table->estate, row, CMD_INSERT);
+	ExecConstraints(table->target, row, table->estate);
+}
+
+/*
+ * The same for a new row, which has the defaults.
+ */
+static void
+complete_new_row(RowTable *table, TupleTableSlot *row)
 {
 	TupleDesc	descriptor = RelationGetDescr(table->relation);
+	ExprContext *context = GetPerTupleExprContext(table->estate);
 
-	for (int i = 0; i < descriptor->natts; i++)
+	for (int i = table->ncolumns; table->is_extended && i < descriptor->natts; i++)
 	{
-		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
+		Form_pg_attribute column = TupleDescAttr(descriptor, i);
+		Node	   *value = column->attisdropped || column->attgenerated ? NULL : build_column_default(table->relation, i + 1);
 
-		if (attribute->attnotnull && row->tts_isnull[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NOT_NULL_VIOLATION),
-					 errmsg("null value in column \"%s\" of relation \"%s\" violates not-null constraint",
-							NameStr(attribute->attname), RelationGetRelationName(table->relation)),
-					 errhint("The ledger fills the columns that it has made; one that is added must take NULL.")));
+		if (value != NULL)
+			row->tts_values[i] = ExecEvalExprSwitchContext(ExecPrepareExpr((Expr *) value, table->estate), context, &row->tts_isnull[i]);
 	}
+	complete_row(table, row);
 }
+
+/* ---- writing ---- */
 
 void
 cl_insert_row(RowTable *table, TupleTableSlot *row)
 {
-	check_not_null(table, row);
+	complete_new_row(table, row);
 	table_tuple_insert(table->relation, row, GetCurrentCommandId(true), 0, NULL);
 	(void) cl_insert_index_tuples(table->target, row, table->estate, false, false, NULL, NIL, false);
 	ResetPerTupleExprContext(table->estate);
@@ -264,7 +284,7 @@ cl_insert_new_row(RowTable *table, TupleTableSlot *row, Oid index)
 	List	   *arbiter = list_make1_oid(index);
 	bool		is_beaten = true;
 
-	check_not_null(table, row);
+	complete_new_row(table, row);
 	while (is_beaten)
 	{
 		ItemPointerData conflict;
@@ -304,6 +324,7 @@ cl_update_row(RowTable *table, TupleTableSlot *row, const int *columns, const Da
 		changed->tts_isnull[columns[i]] = nulls != NULL && nulls[i];
 	}
 	ExecStoreVirtualTuple(changed);
+	complete_row(table, changed);
 	simple_table_tuple_update(table->relation, &row->tts_tid, changed, GetActiveSnapshot(), &updated);
 	if (cl_needs_indexes(updated))
 		(void) cl_insert_index_tuples(table->target, changed, table->estate, true, false, NULL, NIL, cl_needs_summaries_only(updated));

@@ -23,6 +23,8 @@ typedef struct RowTable
 	ResultRelInfo *target;
 	Snapshot	snapshot;
 	List	   *rows;			/* go when the table is closed */
+	int			ncolumns;		/* those that are ours */
+	bool		is_extended;	/* by columns that somebody has added */
 } RowTable;
 
 extern void cl_open_rows(RowTable *table, const char *name, const char *const *columns, int ncolumns, LOCKMODE mode);

@@ -13,6 +13,8 @@ CREATE TABLE cost_ledger_internal.refusal (
     action      text NOT NULL,
     call_id     bigint
 );
+-- Rows have no key, and may be published.
+ALTER TABLE cost_ledger_internal.refusal REPLICA IDENTITY FULL;
 
 COMMENT ON TABLE cost_ledger_internal.refusal IS 'Refusals that are not in budget_refusal yet. Written by the ledger.';
 COMMENT ON COLUMN cost_ledger_internal.refusal.budget_id IS 'The budget that refused.';

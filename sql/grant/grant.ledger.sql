@@ -17,6 +17,8 @@ CREATE TABLE cost_ledger_internal.role_grant (
     CHECK ((kind IN ('writer', 'gateway')) = (key_space IS NOT NULL)),
     CHECK ((kind IN ('writer', 'gateway')) = (has_returning IS NOT NULL))
 );
+-- Rows have no key that is never NULL, and may be published.
+ALTER TABLE cost_ledger_internal.role_grant REPLICA IDENTITY FULL;
 
 COMMENT ON TABLE cost_ledger_internal.role_grant IS 'What roles have been granted. Written by the grant_ and revoke_ functions.';
 COMMENT ON COLUMN cost_ledger_internal.role_grant.role IS 'The role; its members inherit.';

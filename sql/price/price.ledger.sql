@@ -288,6 +288,8 @@ CREATE TABLE cost_ledger_internal.price_list_load (
     valid_to       timestamptz,
     source         text
 );
+-- Rows have no key, and may be published.
+ALTER TABLE cost_ledger_internal.price_list_load REPLICA IDENTITY FULL;
 COMMENT ON TABLE cost_ledger_internal.price_list_load IS 'Rates being loaded through price_list; empty between statements.';
 COMMENT ON COLUMN cost_ledger_internal.price_list_load.loaded_by IS 'Transaction that is loading the row; the other columns are those of price_list.';
 COMMENT ON COLUMN cost_ledger_internal.price_list_load.provider IS 'As in price_list.';

@@ -604,6 +604,8 @@ CREATE TABLE cost_ledger_internal.rollup_run_day (
     own_run_cost  cost_ledger.summary,
     CONSTRAINT rollup_run_day_key UNIQUE NULLS NOT DISTINCT (day, task_type)
 );
+-- Rows have no key that is never NULL, and may be published.
+ALTER TABLE cost_ledger_internal.rollup_run_day REPLICA IDENTITY FULL;
 
 COMMENT ON TABLE cost_ledger_internal.rollup_run_day IS 'What runs add up to by the day of the reporting zone on which they began, and by their task type: whole, as rollup_run_tree has them, and each by itself.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.day IS 'Day of the reporting zone.';
@@ -730,6 +732,7 @@ CREATE TABLE cost_ledger_internal.rollup_user_day (
     cost                   numeric,
     CONSTRAINT rollup_user_day_key UNIQUE NULLS NOT DISTINCT (day, user_id)
 );
+ALTER TABLE cost_ledger_internal.rollup_user_day REPLICA IDENTITY FULL;
 
 COMMENT ON TABLE cost_ledger_internal.rollup_user_day IS 'What the calls of a user add up to by day of the reporting zone.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_user_day.day IS 'Day of the reporting zone.';
@@ -750,6 +753,7 @@ CREATE TABLE cost_ledger_internal.rollup_user_month (
     cost                   numeric,
     CONSTRAINT rollup_user_month_key UNIQUE NULLS NOT DISTINCT (month, user_id)
 );
+ALTER TABLE cost_ledger_internal.rollup_user_month REPLICA IDENTITY FULL;
 
 COMMENT ON TABLE cost_ledger_internal.rollup_user_month IS 'What the calls of a user add up to by month of the reporting zone.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.month IS 'First day of the month, in the reporting zone.';
@@ -772,6 +776,7 @@ CREATE TABLE cost_ledger_internal.rollup_user_feature_month (
     cost                   numeric,
     CONSTRAINT rollup_user_feature_month_key UNIQUE NULLS NOT DISTINCT (month, user_id, feature, cohort)
 );
+ALTER TABLE cost_ledger_internal.rollup_user_feature_month REPLICA IDENTITY FULL;
 
 COMMENT ON TABLE cost_ledger_internal.rollup_user_feature_month IS 'What the calls of a user add up to by month of the reporting zone, feature and cohort.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.month IS 'First day of the month, in the reporting zone.';

@@ -98,6 +98,13 @@ SELECT decision FROM cost_ledger.reserve('h2', '{"team": "h"}', 4, ttl => '1 min
 SELECT h.hold_key, date_trunc('minute', h.expires_at - now() + interval '1 second') AS left, l.expires_at = h.expires_at AS line_too
 FROM cost_ledger_internal.hold h JOIN cost_ledger_internal.hold_line l USING (hold_id) WHERE h.hold_key ~ '^h' ORDER BY 1;
 
+-- Of limits that refuse alike, the one that lasts longest says when to try again.
+SELECT cost_ledger.set_budget('this minute', '{"team": "both"}', 'minute', 1) > 0 AS set, cost_ledger.set_budget('this quarter', '{"team": "both"}', 'quarter', 1) > 0 AS set,
+       cost_ledger.set_budget('this hour', '{"team": "both"}', 'hour', 1) > 0 AS set;
+INSERT INTO cost_ledger.call (provider, model, team, input_tokens, hold_id) SELECT 'openai', 'm', 'both', 1, r.hold_id FROM cost_ledger.reserve('both', '{"team": "both"}', 1) r;
+SELECT b.name, r.decision, abs(extract(epoch FROM r.retry_after - (r.resets_at - now()))) < 60 AS when_that_is_over
+FROM cost_ledger.reserve('again', '{"team": "both"}', 0.5) r JOIN cost_ledger.budget b USING (budget_id);
+
 -- Who writes 50 means percent; who says percent is understood.
 SELECT cost_ledger.set_budget('percent', '{"team": "p"}', 'month', 10, thresholds => ARRAY[50, 80, 100]);
 SELECT cost_ledger.set_budget('percent', '{"team": "p"}', 'month', 10, thresholds => '{50,80,100}');

@@ -58,6 +58,13 @@ FROM pg_type t JOIN pg_depend d ON d.objid = t.oid AND d.deptype = 'e'
 WHERE typnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND typelem = 0 AND obj_description(t.oid, 'pg_type') IS NULL
 ORDER BY 1, 2;
 
+-- a publication of all tables keeps nobody from changing a row
+SELECT c.oid::regclass AS without_identity
+FROM pg_class c
+WHERE relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace) AND relkind IN ('r', 'p') AND relreplident <> 'f'
+  AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)
+ORDER BY 1;
+
 -- every SQL function has its search_path, or was parsed when it was made; procedures
 -- that commit excepted
 SELECT p.oid::regprocedure AS without_search_path

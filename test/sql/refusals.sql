@@ -63,7 +63,18 @@ SELECT decision FROM cost_ledger.reserve('e2', '{"user_id": "u2"}', 40, raise =>
 SELECT cost_ledger.pause('{"team": "p"}', 'a test') > 0 AS paused;
 SELECT decision FROM cost_ledger.reserve('e3', '{"team": "p"}', 1, raise => true);
 \set VERBOSITY default
+-- with one that stays: these are rolled back
+BEGIN;
+SELECT decision FROM cost_ledger.reserve('e5', '{"team": "z"}', 1);
+ROLLBACK;
+BEGIN;
+SAVEPOINT s;
+SELECT decision FROM cost_ledger.reserve('e6', '{"team": "z"}', 1);
+ROLLBACK TO s;
+COMMIT;
+SELECT name, entity, refusals, asked FROM cost_ledger.budget_refusal WHERE name IN ('month', 'users') ORDER BY 1, 2;
 SELECT decision FROM cost_ledger.reserve('e4', '{"team": "z"}', 1, raise => true);
+SELECT decision FROM cost_ledger.reserve('e7', '{"team": "z"}', 1, raise => true);
 SELECT name, entity, refusals, asked FROM cost_ledger.budget_refusal WHERE name IN ('month', 'users') ORDER BY 1, 2;
 
 -- A throttled call hears its pace: what is left, over what is left of the period.
@@ -103,7 +114,7 @@ UPDATE cost_ledger.ledger SET unpriced_policy = 'hold', unpriced_estimate = 9;
 SELECT decision, reason, held, estimate_held, is_unpriced FROM cost_ledger.reserve('n-5', '{"team": "n"}', provider => 'openai', model => 'unheard-of');
 SELECT decision, reason FROM cost_ledger.reserve('n-6', '{"team": "z"}', provider => 'openai', model => 'unheard-of');
 UPDATE cost_ledger.ledger SET unpriced_policy = 'stop';
-SELECT decision, reason FROM cost_ledger.reserve('n-7', '{"team": "z"}', provider => 'openai', model => 'unheard-of');
+SELECT decision, reason, is_unpriced FROM cost_ledger.reserve('n-7', '{"team": "z"}', provider => 'openai', model => 'unheard-of');
 -- The same as one JSON document.
 SELECT jsonb_pretty(cost_ledger.reserve_json('{"hold_key": "j-1", "labels": {"team": "t"}, "estimate": 1}') - '{hold_id,budget_id,resets_at,retry_after_seconds}'::text[]);
 SELECT jsonb_pretty(cost_ledger.reserve_json('{"hold_key": "j-2", "labels": {"user_id": "u2"}, "estimate": "0.50", "provider": "openai", "model": "m", "input_tokens": 7, "max_output_tokens": 7, "tool_calls": 0, "ttl": "PT5M", "check_only": true}')

@@ -59,6 +59,11 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT cost_ledger.reserve('k', '{}', 1);
 \echo :LAST_ERROR_SQLSTATE
 ROLLBACK;
+BEGIN READ ONLY;
+SELECT decision FROM cost_ledger.reserve('k', '{}', 1, check_only => true);
+SELECT decision FROM cost_ledger.reserve('k', '{}', 1);
+\echo :LAST_ERROR_SQLSTATE
+ROLLBACK;
 
 -- no budget, no limit; labels may be NULL
 SELECT pg_temp.ask('free', NULL, 1e9), pg_temp.ask('free 2', '{"team": null}');
