@@ -629,6 +629,7 @@ CREATE TABLE cost_ledger_internal.rollup_without_run_day (
     call_cost     cost_ledger.summary,
     CONSTRAINT rollup_without_run_day_key UNIQUE NULLS NOT DISTINCT (day, task_type)
 );
+ALTER TABLE cost_ledger_internal.rollup_without_run_day REPLICA IDENTITY FULL;
 
 COMMENT ON TABLE cost_ledger_internal.rollup_without_run_day IS 'What calls that are in no run add up to by day of the reporting zone and task type.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_without_run_day.day IS 'Day of the reporting zone.';
