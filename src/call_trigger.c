@@ -906,6 +906,7 @@ price_usage(const CallRow *row, const Usage *usage, CallCost *cost)
 	key.model = text_of(row, MODEL, &key.model_len);
 	key.region = text_of(row, REGION, &key.region_len);
 	key.service_class = text_of(row, SERVICE_CLASS, &key.class_len);
+	key.service_class = cl_service_class(key.service_class, &key.class_len);
 	key.customer = text_of(row, CUSTOMER, &key.customer_len);
 	slice = cl_price_cache_lookup(&key, at);
 	cl_price_usage(slice, usage, at, false, cost);
