@@ -411,7 +411,8 @@ refuse_computed_columns(const CallRow *row)
 }
 
 /*
- * Languages without a NULL for texts send '', and typed clients JSON's null.
+ * Languages without a NULL for texts send '', and typed clients JSON's null or an
+ * empty object.
  * Before anything looks at the row, so that a retry may say it either way.
  */
 static void
@@ -433,6 +434,9 @@ clear_empty(CallRow *row)
 			VALUE(row, i) = PointerGetDatum(meant);
 			ISNULL(row, i) = meant == NULL;
 		}
+		/* Of usage as it was sent, an empty object tells that nothing was read. */
+		if (i != RAW_USAGE && !ISNULL(row, i) && cl_is_empty_object(VALUE(row, i)))
+			ISNULL(row, i) = true;
 	}
 }
 
