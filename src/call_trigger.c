@@ -411,7 +411,8 @@ refuse_computed_columns(const CallRow *row)
 }
 
 /*
- * Languages without a NULL for texts send '', and typed clients JSON's null.
+ * Languages without a NULL for texts send '', and typed clients JSON's null or an
+ * empty object.
  * Before anything looks at the row, so that a retry may say it either way.
  */
 static void
@@ -433,6 +434,9 @@ clear_empty(CallRow *row)
 			VALUE(row, i) = PointerGetDatum(meant);
 			ISNULL(row, i) = meant == NULL;
 		}
+		/* Of usage as it was sent, an empty object tells that nothing was read. */
+		if (i != RAW_USAGE && !ISNULL(row, i) && cl_is_empty_object(VALUE(row, i)))
+			ISNULL(row, i) = true;
 	}
 }
 
@@ -906,6 +910,7 @@ price_usage(const CallRow *row, const Usage *usage, CallCost *cost)
 	key.model = text_of(row, MODEL, &key.model_len);
 	key.region = text_of(row, REGION, &key.region_len);
 	key.service_class = text_of(row, SERVICE_CLASS, &key.class_len);
+	key.service_class = cl_service_class(key.service_class, &key.class_len);
 	key.customer = text_of(row, CUSTOMER, &key.customer_len);
 	slice = cl_price_cache_lookup(&key, at);
 	cl_price_usage(slice, usage, at, false, cost);

@@ -19,6 +19,7 @@
 #include "ledger.h"
 #include "miscadmin.h"
 #include "pricing.h"
+#include "usage_read.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
@@ -443,6 +444,7 @@ read_price_key(FunctionCallInfo fcinfo, int customer, PriceKey *key)
 	key->provider = text_argument(fcinfo, 1, "", &key->provider_len);
 	key->model = text_argument(fcinfo, 2, "", &key->model_len);
 	key->service_class = text_argument(fcinfo, 4, "standard", &key->class_len);
+	key->service_class = cl_service_class(key->service_class, &key->class_len);
 	key->region = text_argument(fcinfo, 5, "", &key->region_len);
 	key->customer = text_argument(fcinfo, customer, "", &key->customer_len);
 }

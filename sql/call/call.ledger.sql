@@ -83,7 +83,7 @@ COMMENT ON COLUMN cost_ledger.call.event_key IS 'Idempotency key of the client. 
 COMMENT ON COLUMN cost_ledger.call.provider IS 'Who bills the call (gen_ai.provider.name), e.g. anthropic.';
 COMMENT ON COLUMN cost_ledger.call.model IS 'Model name as sent; stored as it came.';
 COMMENT ON COLUMN cost_ledger.call.region IS 'Inference region, if it matters to the price.';
-COMMENT ON COLUMN cost_ledger.call.service_class IS 'standard, batch, flex, priority, …; if left out, as raw_usage reports it, else standard.';
+COMMENT ON COLUMN cost_ledger.call.service_class IS 'standard, batch, flex, priority, …, in any case; if left out, as raw_usage reports it, else standard. Priced as standard is also what providers call default, auto or on_demand.';
 COMMENT ON COLUMN cost_ledger.call.input_tokens IS 'All input tokens, cached ones included (gen_ai.usage.input_tokens).';
 COMMENT ON COLUMN cost_ledger.call.cache_read_tokens IS 'Input tokens read from the provider''s prompt cache: a subset of input_tokens.';
 COMMENT ON COLUMN cost_ledger.call.cache_write_tokens IS 'Input tokens written to the prompt cache for 5 minutes (the default lifetime): a subset of input_tokens.';

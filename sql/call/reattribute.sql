@@ -328,7 +328,12 @@ DECLARE
     chosen record;
     corrected record;
 BEGIN
-    reattribute.filters := coalesce(nullif(reattribute.filters, 'null'), '{}');
+    -- What a client could not name would be every call.
+    IF coalesce(reattribute.filters, 'null') = 'null' THEN
+        RAISE EXCEPTION 'no filter says which calls move'
+            USING ERRCODE = 'null_value_not_allowed',
+                  HINT = 'Pass one, e.g. {"team": "search"}; {} is all calls of the range.';
+    END IF;
     reattribute.dry_run := coalesce(reattribute.dry_run, true);
     PERFORM FROM cost_ledger_internal.booked_calls(reattribute.range_start, reattribute.range_end, reattribute.filters || '{"call_id": []}');
     PERFORM cost_ledger_internal.call_condition(reattribute.filters);
