@@ -215,8 +215,9 @@ WHERE c.reverses IS NULL
 COMMENT ON VIEW cost_ledger_internal.seen_call IS 'The calls and corrections that stand, as far as the current role may see them. Columns as in call.';
 
 CREATE VIEW cost_ledger.call_detail WITH (security_barrier = true) AS
-SELECT c.*, s.currency, c.call_id::text AS row_key
+SELECT c.*, r.tier AS model_tier, s.currency, c.call_id::text AS row_key
 FROM cost_ledger_internal.seen_call c
+LEFT JOIN cost_ledger_internal.tier_of_model r ON r.provider = c.provider AND r.model = c.model
 CROSS JOIN cost_ledger_internal.report_setting s;
 
 COMMENT ON VIEW cost_ledger.call_detail IS 'Which calls are there, and which corrections? Every row of call that stands, of those that its reader may see: all, or those of the teams and customers granted. What reattribute() or void_call() has taken back is left out, and so is what took it back: those are in call itself, and in restatement.';
@@ -240,7 +241,7 @@ $comments$;
 -- What could not be priced, and why; nothing in it is counted as $0.
 CREATE VIEW cost_ledger.unpriced_call WITH (security_barrier = true) AS
 SELECT c.called_at, c.call_id, c.pricing, c.usage_status,
-       c.provider, c.model, c.region, c.service_class,
+       c.provider, c.model, r.tier AS model_tier, c.region, c.service_class,
        c.team, c.feature, c.customer, c.run_id, c.trace_url,
        c.input_tokens, c.output_tokens,
        c.cost,
@@ -248,6 +249,7 @@ SELECT c.called_at, c.call_id, c.pricing, c.usage_status,
        s.currency,
        c.call_id::text AS row_key
 FROM cost_ledger_internal.seen_call c
+LEFT JOIN cost_ledger_internal.tier_of_model r ON r.provider = c.provider AND r.model = c.model
 CROSS JOIN cost_ledger_internal.report_setting s
 CROSS JOIN LATERAL (
     SELECT CASE
