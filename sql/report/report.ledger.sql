@@ -128,7 +128,7 @@ SELECT t.month, t.starts_at, t.ends_at, t.is_complete,
        t.provider, t.value AS model, t.model_tier, t.service_class,
        t.calls, t.failed_calls, t.unpriced_calls,
        t.input_tokens, t.cache_read_tokens, t.cache_write_tokens, t.output_tokens, t.reasoning_tokens,
-       t.cost, t.input_cost, t.cache_read_cost, t.cache_write_cost, t.output_cost, t.reasoning_cost, t.other_cost, t.adjustment_cost,
+       t.cost, t.input_cost, t.cache_read_cost, t.cache_write_cost, t.output_cost, t.reasoning_cost, t.other_cost, t.adjustment_cost, t.prompt_cache_saving,
        t.mean_cost_per_call, t.mean_cost_per_accepted_call, t.share,
        t.currency,
        jsonb_build_array(t.month, t.provider, t.value, t.service_class)::text AS row_key
