@@ -87,7 +87,10 @@ PIECES = \
 	sql/call/rerate.sql \
 	sql/call/reattribute.sql \
 	sql/call/explain.sql \
+	sql/report/histogram.sql \
 	sql/report/estimate.sql \
+	sql/report/breakdown.sql \
+	sql/report/efficiency.sql \
 	sql/report/spend_rate.sql \
 	sql/report/user.sql \
 	sql/report/drill.sql \
@@ -121,12 +124,16 @@ LEDGER = \
 	sql/call/reattribute.ledger.sql \
 	sql/rollup/live.ledger.sql \
 	sql/rollup/cube.ledger.sql \
+	sql/rollup/subrun.ledger.sql \
 	sql/budget/budget.ledger.sql \
 	sql/budget/refusal.ledger.sql \
 	sql/alert/alert.ledger.sql \
 	sql/report/cube.ledger.sql \
 	sql/report/label.ledger.sql \
 	sql/report/input_part.ledger.sql \
+	sql/report/breakdown.ledger.sql \
+	sql/report/efficiency.ledger.sql \
+	sql/report/prompt_cache.ledger.sql \
 	sql/report/report.ledger.sql \
 	sql/report/run.ledger.sql \
 	sql/report/session.ledger.sql \

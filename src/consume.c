@@ -588,6 +588,8 @@ add_call(Pass *pass, const Call *call, Subject *combination)
 	add_spans(pass, call);
 	if (call->nulls[RUN_ID])
 		add_without_run(pass, call);
+	if (!call->nulls[PARENT_RUN_ID])
+		cl_add_to(&pass->subrun_months, cl_month_of(call->periods.day), combination, call);
 	cl_add_to(&pass->user_days, call->periods.day, cl_find_id(pass, &pass->user_ids, call->values[USER_ID]), call);
 	cl_add_to(&pass->user_feature_months, cl_month_of(call->periods.day), cl_find_user(pass, call), call);
 	pass->calls++;
@@ -674,6 +676,7 @@ put_cube(Pass *pass)
 	cl_put_table(ROLLUP_DAY, &pass->days, pass->days_from);
 	months = coarser(&pass->days, month_of_day);
 	cl_put_table(ROLLUP_MONTH, &months, PG_INT64_MIN);
+	cl_put_table(ROLLUP_SUBRUN_MONTH, &pass->subrun_months, PG_INT64_MIN);
 }
 
 static void
@@ -751,7 +754,7 @@ start_delta(Pass *pass)
 	Table	   *const tables[] = {
 		&pass->combinations, &pass->labels, &pass->run_ids, &pass->session_ids, &pass->user_ids, &pass->minutes, &pass->hours,
 		&pass->days, &pass->total_days, &pass->total_months, &pass->users, &pass->user_days, &pass->user_feature_months,
-		&pass->task_types, &pass->days_without_run, &pass->sessions, &pass->runs
+		&pass->task_types, &pass->days_without_run, &pass->subrun_months, &pass->sessions, &pass->runs
 	};
 	MemoryContext old;
 

@@ -101,6 +101,7 @@ struct Pass
 	Table		user_feature_months;
 	Table		task_types;
 	Table		days_without_run;	/* of a task type */
+	Table		subrun_months;	/* of a combination */
 	Table		sessions;
 	Table		runs;
 

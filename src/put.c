@@ -114,6 +114,7 @@ static const char *const table_names[NUM_ROLLUP_TABLES] = {
 	[ROLLUP_USER_MONTH] = "rollup_user_month",
 	[ROLLUP_USER_FEATURE_MONTH] = "rollup_user_feature_month",
 	[ROLLUP_WITHOUT_RUN_DAY] = "rollup_without_run_day",
+	[ROLLUP_SUBRUN_MONTH] = "rollup_subrun_month",
 	[ROLLUP_SESSION] = "rollup_session",
 	[ROLLUP_RUN] = "rollup_run",
 };
@@ -428,6 +429,7 @@ static const char *const times[NUM_ROLLUP_TABLES] = {
 	[ROLLUP_USER_MONTH] = "cost_ledger_internal.local_range(d.month, (d.month + interval '1 month')::date)",
 	[ROLLUP_USER_FEATURE_MONTH] = "cost_ledger_internal.local_range(d.month, (d.month + interval '1 month')::date)",
 	[ROLLUP_WITHOUT_RUN_DAY] = "cost_ledger_internal.local_range(d.day, d.day + 1)",
+	[ROLLUP_SUBRUN_MONTH] = "cost_ledger_internal.local_range(d.month, (d.month + interval '1 month')::date)",
 	[ROLLUP_SESSION] = "tstzrange(r.started_at, r.ended_at, '[]')",
 	[ROLLUP_RUN] = "tstzrange(r.started_at, r.ended_at, '[]')",
 };

@@ -118,6 +118,8 @@ add_everywhere(Pass *pass, const Call *call, Subject *combination)
 	if (call->nulls[RUN_ID])
 		add_to_cube(remake, ROLLUP_WITHOUT_RUN_DAY, call->periods.day,
 					cl_find_id(pass, &pass->task_types, call->values[FIRST_CUBE_LABEL + CUBE_TASK_TYPE]), call);
+	if (!call->nulls[PARENT_RUN_ID])
+		add_to_rollup(remake, ROLLUP_SUBRUN_MONTH, cl_month_of(call->periods.day), combination, call);
 	cl_label_span(call, labels);
 	add_span(remake, ROLLUP_RUN, &pass->run_ids, call, RUN_ID, labels);
 	labels[NUM_LABELS - 1] = 0;

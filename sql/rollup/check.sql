@@ -104,6 +104,30 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.expected_minute(tstzrange, tstzmultirange) IS
     'What rollup_minute should have of a range of time, where calls are kept.';
 
+CREATE FUNCTION cost_ledger_internal.expected_subrun_month(wanted tstzrange, kept tstzmultirange) RETURNS TABLE (key jsonb, measures jsonb)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT jsonb_build_object('month', (e.month AT TIME ZONE l.time_zone)::date, 'key_id', e.key_id), jsonb_strip_nulls(to_jsonb(e)) - '{month,key_id}'::text[]
+    FROM (
+        SELECT date_trunc('month', m.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS month, k.key_id,
+               sum(m.calls) AS calls, nullif(sum(m.unpriced_calls), 0) AS unpriced_calls,
+               nullif(sum(m.output_tokens), 0) AS output_tokens, nullif(sum(m.reasoning_tokens), 0) AS reasoning_tokens,
+               sum(m.cost) AS cost, sum(m.cache_read_cost) AS cache_read_cost, sum(m.cache_write_cost) AS cache_write_cost,
+               sum(m.output_cost) AS output_cost, sum(m.reasoning_cost) AS reasoning_cost, sum(m.other_cost) AS other_cost,
+               sum(m.adjustment_cost) AS adjustment_cost
+        FROM cost_ledger_internal.consumed_measure m
+        LEFT JOIN cost_ledger_internal.rollup_key k ON k.fingerprint = cost_ledger_internal.labels_fingerprint(
+            m.team, m.feature, m.customer, m.flow, m.task_type, m.environment, m.provider, m.model, m.service_class, m.operation, m.status, m.served_from)
+        WHERE m.parent_run_id IS NOT NULL AND m.called_at >= lower(wanted) AND m.called_at < coalesce(upper(wanted), 'infinity')
+        GROUP BY 1, k.key_id) e
+    CROSS JOIN cost_ledger.ledger l
+    WHERE e.month <@ kept
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.expected_subrun_month(tstzrange, tstzmultirange) IS
+    'What rollup_subrun_month should have of a range of time, where calls are kept.';
+
 CREATE FUNCTION cost_ledger_internal.expected_total(unit text, wanted tstzrange, kept tstzmultirange) RETURNS TABLE (key jsonb, measures jsonb)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -507,6 +531,7 @@ BEGIN
         WHEN 'run' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_run(wanted, kept) e;
         WHEN 'session' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_session(wanted, kept) e;
         WHEN 'run_tree' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_run_tree(wanted, kept) e;
+        WHEN 'subrun_month' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_subrun_month(wanted, kept) e;
         WHEN 'without_run_day' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_without_run_day(wanted, kept) e;
         WHEN 'session_day' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_session_day(wanted, kept) e;
         WHEN 'run_day' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_run_day(wanted, kept) e;
@@ -528,6 +553,8 @@ AS $$
     UNION ALL SELECT to_jsonb(r) || jsonb_build_object('call_cost', r.call_cost::text), r.ctid FROM cost_ledger_internal.rollup_day r, zone WHERE rollup = 'day' AND r.day::timestamp AT TIME ZONE zone.time_zone <@ wanted
         AND r.day::timestamp AT TIME ZONE zone.time_zone <@ kept
     UNION ALL SELECT to_jsonb(r) || jsonb_build_object('call_cost', r.call_cost::text), r.ctid FROM cost_ledger_internal.rollup_month r, zone WHERE rollup = 'month' AND r.month::timestamp AT TIME ZONE zone.time_zone <@ wanted
+        AND r.month::timestamp AT TIME ZONE zone.time_zone <@ kept
+    UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_subrun_month r, zone WHERE rollup = 'subrun_month' AND r.month::timestamp AT TIME ZONE zone.time_zone <@ wanted
         AND r.month::timestamp AT TIME ZONE zone.time_zone <@ kept
     UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_total_day r, zone WHERE rollup = 'total_day' AND r.day::timestamp AT TIME ZONE zone.time_zone <@ wanted
         AND r.day::timestamp AT TIME ZONE zone.time_zone <@ kept
@@ -571,6 +598,7 @@ DECLARE
         CASE WHEN rollup LIKE '%month' THEN 'month' WHEN rollup LIKE '%week' THEN 'week' ELSE 'day' END, range_start, range_end);
     kept tstzmultirange := cost_ledger_internal.kept_times(rollup);
     keys text[] := CASE WHEN rollup LIKE 'total%' THEN ARRAY[substr(rollup, 7), 'label_id']
+                        WHEN rollup = 'subrun_month' THEN '{month,key_id}'
                         WHEN rollup = 'user_day' THEN '{day,user_id}'
                         WHEN rollup = 'user_month' THEN '{month,user_id}'
                         WHEN rollup = 'user_feature_month' THEN '{month,user_id,feature,cohort}'
@@ -595,7 +623,7 @@ COMMENT ON FUNCTION cost_ledger_internal.differing_rows(text, timestamptz, times
 CREATE FUNCTION cost_ledger_internal.checked_rollups() RETURNS text[]
     LANGUAGE sql IMMUTABLE
     -- Whole runs are made of runs, days of runs of both, days of sessions of these.
-    RETURN '{minute,hour,day,month,total_day,total_week,total_month,run,session,user_day,user_month,user_feature_month,without_run_day,run_tree,run_day,session_day}'::text[];
+    RETURN '{minute,hour,day,month,subrun_month,total_day,total_week,total_month,run,session,user_day,user_month,user_feature_month,without_run_day,run_tree,run_day,session_day}'::text[];
 
 COMMENT ON FUNCTION cost_ledger_internal.checked_rollups() IS
     'The rollups, in the order in which they are checked.';

@@ -90,8 +90,8 @@ DECLARE
     keyed text;
 BEGIN
     -- Summaries too, to the byte.
-    FOREACH rollup IN ARRAY '{minute,hour,day,month,run,session,run_tree,run_day,without_run_day,session_day,user_day,user_month,user_feature_month}'::text[] LOOP
-        keyed := CASE WHEN rollup IN ('minute', 'hour', 'day', 'month') THEN ' LEFT JOIN cost_ledger_internal.rollup_key k USING (key_id)' ELSE ', (SELECT) k' END;
+    FOREACH rollup IN ARRAY '{minute,hour,day,month,subrun_month,run,session,run_tree,run_day,without_run_day,session_day,user_day,user_month,user_feature_month}'::text[] LOOP
+        keyed := CASE WHEN rollup IN ('minute', 'hour', 'day', 'month', 'subrun_month') THEN ' LEFT JOIN cost_ledger_internal.rollup_key k USING (key_id)' ELSE ', (SELECT) k' END;
         EXECUTE format('INSERT INTO seen
                         SELECT %L, ''inside'', %L, to_jsonb(k) || jsonb_set(to_jsonb(r), ''{labels}'', coalesce(to_jsonb(r) -> ''labels'', ''{}'') - ''call_id'' - ''later'') - ''key_id''
                         FROM cost_ledger_internal.rollup_%s r%s', state, 'rollup_' || rollup, rollup, keyed);
