@@ -41,6 +41,7 @@ CREATE TABLE cost_ledger.estimate_result (
     p50_monthly_cost       numeric NOT NULL,
     p90_monthly_cost       numeric NOT NULL,
     p99_monthly_cost       numeric NOT NULL,
+    retried_monthly_cost   numeric NOT NULL,
     PRIMARY KEY (estimate_id, scenario)
 );
 
@@ -63,6 +64,7 @@ COMMENT ON COLUMN cost_ledger.estimate_result.p99_user_cost IS 'The same at the 
 COMMENT ON COLUMN cost_ledger.estimate_result.p50_monthly_cost IS 'Monthly cost if the mean user were as active as the median user is taken to be; an estimate, 6 decimals.';
 COMMENT ON COLUMN cost_ledger.estimate_result.p90_monthly_cost IS 'The same at the 90th percentile.';
 COMMENT ON COLUMN cost_ledger.estimate_result.p99_monthly_cost IS 'The same at the 99th percentile.';
+COMMENT ON COLUMN cost_ledger.estimate_result.retried_monthly_cost IS 'monthly_cost with the retries of calls that fail: × (1 + error rate × retries per error), exact.';
 
 CREATE VIEW cost_ledger.estimate_vs_actual WITH (security_barrier = true) AS
 WITH months AS (
@@ -76,7 +78,7 @@ WITH months AS (
         interval '1 month') AS m (month)
     ORDER BY e.feature, m.month, e.first_month DESC, e.estimate_id DESC
 ), actual AS (
-    SELECT r.value AS feature, r.month, sum(r.calls)::bigint AS calls, sum(r.cost) AS cost
+    SELECT r.value AS feature, r.month, sum(r.calls)::bigint AS calls, sum(r.failed_calls)::bigint AS failed_calls, sum(r.retries)::bigint AS retries, sum(r.cost) AS cost
     FROM cost_ledger_internal.live_total_month r
     WHERE r.label = 'feature' AND r.value IS NOT NULL
     GROUP BY 1, 2
@@ -96,6 +98,7 @@ SELECT t.month,
        m.estimate_id, r.scenario,
        r.monthly_cost AS estimated_cost,
        r.tail_monthly_cost AS tail_cost,
+       r.retried_monthly_cost AS retried_cost,
        r.buffered_monthly_cost AS buffered_cost,
        -- No calls cost nothing; calls without a price cost nobody knows what.
        CASE WHEN a.calls IS NULL THEN 0 ELSE a.cost END AS actual_cost,
@@ -108,6 +111,10 @@ SELECT t.month,
        trim_scale(a.cost / nullif(a.calls, 0)) AS actual_cost_per_call,
        r.estimated_users,
        coalesce(u.users, 0) AS active_users,
+       (m.inputs ->> 'error_rate')::numeric AS estimated_error_rate,
+       round(a.failed_calls::numeric / nullif(a.calls, 0), 6) AS actual_error_ratio,
+       (m.inputs ->> 'retries_per_error')::numeric AS estimated_retries_per_error,
+       trim_scale(a.retries::numeric / nullif(a.failed_calls, 0)) AS actual_retries_per_error,
        s.currency,
        jsonb_build_array(t.month, t.feature, r.scenario)::text AS row_key
 FROM (SELECT m.month, m.feature FROM months m UNION SELECT a.month, a.feature FROM actual a) t
@@ -125,6 +132,7 @@ COMMENT ON COLUMN cost_ledger.estimate_vs_actual.estimate_id IS 'The estimate in
 COMMENT ON COLUMN cost_ledger.estimate_vs_actual.scenario IS 'Scenario of the estimate.';
 COMMENT ON COLUMN cost_ledger.estimate_vs_actual.estimated_cost IS 'Estimated cost of the month, without tail or buffer, in the ledger''s currency.';
 COMMENT ON COLUMN cost_ledger.estimate_vs_actual.tail_cost IS 'The same with the tail factor.';
+COMMENT ON COLUMN cost_ledger.estimate_vs_actual.retried_cost IS 'The same with the retries that the estimate counts on.';
 COMMENT ON COLUMN cost_ledger.estimate_vs_actual.buffered_cost IS 'The same with the buffer factor.';
 COMMENT ON COLUMN cost_ledger.estimate_vs_actual.actual_cost IS 'Cost of the month''s calls, corrections included, exact; 0 without calls, NULL if no call has a price.';
 COMMENT ON COLUMN cost_ledger.estimate_vs_actual.difference IS 'actual_cost - estimated_cost.';
@@ -136,3 +144,7 @@ COMMENT ON COLUMN cost_ledger.estimate_vs_actual.estimated_cost_per_call IS 'Est
 COMMENT ON COLUMN cost_ledger.estimate_vs_actual.actual_cost_per_call IS 'actual_cost / actual_calls; NULL without calls.';
 COMMENT ON COLUMN cost_ledger.estimate_vs_actual.estimated_users IS 'Users the estimate counts on, engaged or not.';
 COMMENT ON COLUMN cost_ledger.estimate_vs_actual.active_users IS 'Users (user_id) that made a call in the month.';
+COMMENT ON COLUMN cost_ledger.estimate_vs_actual.estimated_error_rate IS 'Share of calls that the estimate expects to fail.';
+COMMENT ON COLUMN cost_ledger.estimate_vs_actual.actual_error_ratio IS 'Failed calls / actual_calls; NULL without calls.';
+COMMENT ON COLUMN cost_ledger.estimate_vs_actual.estimated_retries_per_error IS 'How often the estimate expects each of these to be tried again.';
+COMMENT ON COLUMN cost_ledger.estimate_vs_actual.actual_retries_per_error IS 'Retries / failed calls of the month; NULL where none failed.';

@@ -52,7 +52,7 @@ BEGIN
     END IF;
     FOR argument IN
         SELECT a.key AS name, a.value::numeric AS value,
-               CASE a.key WHEN 'engagement_rate' THEN 1 WHEN 'days_per_month' THEN 31 WHEN 'sigma' THEN 10 END AS highest
+               CASE a.key WHEN 'engagement_rate' THEN 1 WHEN 'error_rate' THEN 1 WHEN 'days_per_month' THEN 31 WHEN 'sigma' THEN 10 END AS highest
         FROM json_each_text(arguments) AS a
     LOOP
         -- NaN is above infinity.
@@ -65,10 +65,10 @@ BEGIN
     IF jsonb_typeof(scenarios) IS DISTINCT FROM 'object' OR scenarios = '{}'
        OR jsonb_path_exists(scenarios, '$.* ? (@.type() != "object")')
        OR jsonb_path_exists(scenarios, '$.*.* ? (@.type() != "number" || @ < 0)')
-       OR EXISTS (SELECT FROM jsonb_each(scenarios) AS s WHERE s.key = '' OR s.value - '{users,calls,cached_input,fresh_input,output}'::text[] <> '{}') THEN
+       OR EXISTS (SELECT FROM jsonb_each(scenarios) AS s WHERE s.key = '' OR s.value - '{users,calls,cached_input,fresh_input,output,errors}'::text[] <> '{}') THEN
         RAISE EXCEPTION 'scenarios are not an object of scenarios with their multipliers'
             USING ERRCODE = 'invalid_parameter_value',
-                  HINT = 'Write {"base": {}, "bull": {"users": 2, "calls": 1.5}}; what is multiplied is users, calls, cached_input, fresh_input, output.';
+                  HINT = 'Write {"base": {}, "bull": {"users": 2, "calls": 1.5}}; what is multiplied is users, calls, cached_input, fresh_input, output, errors.';
     END IF;
 END
 $$;
@@ -142,7 +142,7 @@ CREATE FUNCTION cost_ledger_internal.estimate_scenario(
     OUT daily_cost numeric, OUT monthly_cost numeric, OUT tail_monthly_cost numeric, OUT buffered_monthly_cost numeric,
     OUT cost_per_user numeric, OUT cost_to_revenue_ratio numeric, OUT is_over_ceiling boolean,
     OUT p50_user_cost numeric, OUT p90_user_cost numeric, OUT p99_user_cost numeric,
-    OUT p50_monthly_cost numeric, OUT p90_monthly_cost numeric, OUT p99_monthly_cost numeric
+    OUT p50_monthly_cost numeric, OUT p90_monthly_cost numeric, OUT p99_monthly_cost numeric, OUT retried_monthly_cost numeric
 ) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -157,11 +157,12 @@ BEGIN
             provider text, model text, service_class text, region text, customer text, priced_at timestamptz, other_usage jsonb,
             users numeric, calls_per_user_per_day numeric, engagement_rate numeric, days_per_month numeric,
             cached_input_tokens numeric, fresh_input_tokens numeric, output_tokens numeric,
-            revenue_per_user numeric, tail_factor numeric, buffer_factor numeric, ceiling numeric);
+            revenue_per_user numeric, tail_factor numeric, buffer_factor numeric, ceiling numeric, error_rate numeric, retries_per_error numeric);
     SELECT coalesce(x.users, 1) AS users, coalesce(x.calls, 1) AS calls, coalesce(x.cached_input, 1) AS cached_input,
-           coalesce(x.fresh_input, 1) AS fresh_input, coalesce(x.output, 1) AS output
+           coalesce(x.fresh_input, 1) AS fresh_input, coalesce(x.output, 1) AS output,
+           coalesce(x.errors, 1) AS errors
         INTO t
-        FROM jsonb_to_record(times) AS x (users numeric, calls numeric, cached_input numeric, fresh_input numeric, output numeric);
+        FROM jsonb_to_record(times) AS x (users numeric, calls numeric, cached_input numeric, fresh_input numeric, output numeric, errors numeric);
     -- Priced anew in each scenario: more input may be another tier.
     cost_per_call := cost_ledger_internal.cost_of_mean(
         i.priced_at, i.provider, i.model, i.cached_input_tokens * t.cached_input, i.fresh_input_tokens * t.fresh_input, i.output_tokens * t.output,
@@ -174,6 +175,8 @@ BEGIN
     monthly_cost := trim_scale(cost_per_user * estimated_users);
     tail_monthly_cost := trim_scale(monthly_cost * i.tail_factor);
     buffered_monthly_cost := trim_scale(monthly_cost * i.buffer_factor);
+    -- Of calls no more than all can fail.
+    retried_monthly_cost := trim_scale(monthly_cost * (1 + least(i.error_rate * t.errors, 1) * i.retries_per_error));
     cost_to_revenue_ratio := round(cost_per_user / nullif(i.revenue_per_user, 0), 6);
     is_over_ceiling := cost_per_user > i.revenue_per_user * i.ceiling;
     p50_user_cost := round(cost_per_call * calls_per_user * factors[1], 6);
@@ -192,22 +195,18 @@ CREATE FUNCTION cost_ledger_internal.feature_cost_sample(
     feature text, range_start timestamptz, range_end timestamptz, sample_by text,
     OUT samples bigint, OUT calls bigint, OUT calls_per_sample numeric, OUT cost numeric, OUT mean_cost numeric, OUT cost_per_call numeric,
     OUT input_tokens_per_call numeric, OUT cache_read_tokens_per_call numeric, OUT output_tokens_per_call numeric,
-    OUT p50_cost numeric, OUT p90_cost numeric, OUT p95_cost numeric, OUT p99_cost numeric, OUT unpriced_calls bigint
+    OUT p50_cost numeric, OUT p90_cost numeric, OUT p95_cost numeric, OUT p99_cost numeric, OUT unpriced_calls bigint,
+    OUT failed_calls bigint, OUT retries bigint
 ) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-    sampled text := (jsonb_build_object('user', 'user_id', 'run', 'run_id', 'session', 'session_id', 'customer', 'customer', 'call', 'call_id')
-                     ->> sample_by);
+    sampled CONSTANT text := cost_ledger_internal.sample_key(sample_by);
+    condition CONSTANT text := 'c.feature = $1 AND c.called_at >= $2 AND c.called_at < $4' || cost_ledger_internal.standing() || cost_ledger_internal.not_quarantined();
 BEGIN
     PERFORM cost_ledger_internal.ledger();
-    IF sampled IS NULL THEN
-        RAISE EXCEPTION 'a sample is not by "%"', sample_by
-            USING ERRCODE = 'invalid_parameter_value',
-                  HINT = 'Sample by user, run, session, customer or call.';
-    END IF;
     PERFORM cost_ledger_internal.check_range(range_start, range_end);
     PERFORM cost_ledger_internal.refuse_dropped(range_start, range_end, NULL);
     -- Corrections belong to the sample of the call they correct.
@@ -219,17 +218,19 @@ BEGIN
                round(sum(s.output_tokens) / nullif(sum(s.calls), 0), 6),
                cost_ledger.quantile(cost_ledger.summarize(s.cost), 0.50), cost_ledger.quantile(cost_ledger.summarize(s.cost), 0.90),
                cost_ledger.quantile(cost_ledger.summarize(s.cost), 0.95), cost_ledger.quantile(cost_ledger.summarize(s.cost), 0.99),
-               coalesce(sum(s.unpriced_calls), 0)::bigint
+               coalesce(sum(s.unpriced_calls), 0)::bigint, coalesce(sum(s.failed_calls), 0)::bigint, coalesce(sum(s.retries), 0)::bigint
         FROM (SELECT count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
                      sum(c.cost) AS cost, sum(c.input_tokens) AS input_tokens, sum(c.cache_read_tokens) AS cache_read_tokens, sum(c.output_tokens) AS output_tokens,
-                     count(*) FILTER (WHERE c.corrects IS NULL AND c.cost IS NULL) AS unpriced_calls
-              FROM cost_ledger.call c
-              WHERE c.feature = $1 AND c.called_at >= $2 AND c.called_at < $3 AND c.%1$I IS NOT NULL%3$s
-              GROUP BY %2$s) s
-        $query$, sampled, CASE sample_by WHEN 'call' THEN 'coalesce(c.corrects, c.call_id)' ELSE 'c.' || sampled END, cost_ledger_internal.standing() || cost_ledger_internal.not_quarantined())
+                     count(*) FILTER (WHERE c.corrects IS NULL AND c.cost IS NULL) AS unpriced_calls,
+                     count(*) FILTER (WHERE c.corrects IS NULL AND cost_ledger_internal.is_failure(c.status)) AS failed_calls,
+                     count(*) FILTER (WHERE c.corrects IS NULL AND lower(c.operation) = 'retry') + coalesce(sum(c.retry_count), 0) AS retries
+              FROM cost_ledger.call c %2$s
+              WHERE %3$s AND %1$s IS NOT NULL
+              GROUP BY %1$s) s
+        $query$, sampled, cost_ledger_internal.task_roots(sample_by, condition), condition)
         INTO samples, calls, calls_per_sample, cost, mean_cost, cost_per_call, input_tokens_per_call, cache_read_tokens_per_call, output_tokens_per_call,
-             p50_cost, p90_cost, p95_cost, p99_cost, unpriced_calls
-        USING feature, range_start, range_end;
+             p50_cost, p90_cost, p95_cost, p99_cost, unpriced_calls, failed_calls, retries
+        USING feature, range_start, true, range_end;
     calls := coalesce(calls, 0);
 END
 $$;
@@ -241,13 +242,14 @@ CREATE FUNCTION cost_ledger.feature_cost_sample(
     feature text, range_start timestamptz, range_end timestamptz, sample_by text DEFAULT 'user',
     OUT samples bigint, OUT calls bigint, OUT calls_per_sample numeric, OUT cost numeric, OUT mean_cost numeric, OUT cost_per_call numeric,
     OUT input_tokens_per_call numeric, OUT cache_read_tokens_per_call numeric, OUT output_tokens_per_call numeric,
-    OUT p50_cost numeric, OUT p90_cost numeric, OUT p95_cost numeric, OUT p99_cost numeric, OUT unpriced_calls bigint
+    OUT p50_cost numeric, OUT p90_cost numeric, OUT p95_cost numeric, OUT p99_cost numeric, OUT unpriced_calls bigint,
+    OUT failed_calls bigint, OUT retries bigint
 ) RETURNS record
     LANGUAGE c STABLE
     AS 'MODULE_PATHNAME', 'cl_as_owner_for_reader';
 
 COMMENT ON FUNCTION cost_ledger.feature_cost_sample(text, timestamptz, timestamptz, text) IS
-    'What a feature has cost per user (or run, session, customer, call) in a range of time (end exclusive), corrections included: how many samples and calls there are, sums, means (of tokens with 6 decimals) and percentiles of cost per sample from a summary (exact for small samples, else within its relative error). Calls without a user_id (run_id, …) are left out; calls without a price are counted, and in none of the costs. A range in which retention has dropped calls is refused (22023).';
+    'What a feature has cost per user (or run, task, session, customer, call; a task is a run with all that it started, or a call that is in no run) in a range of time (end exclusive), corrections included: how many samples and calls there are, sums, means (of tokens with 6 decimals) and percentiles of cost per sample from a summary (exact for small samples, else within its relative error). Calls without a user_id (run_id, …) are left out; calls without a price are counted, and in none of the costs. failed_calls / calls and retries / failed_calls are what an estimate''s error_rate and retries_per_error have been. A range in which retention has dropped calls is refused (22023).';
 
 CREATE FUNCTION cost_ledger_internal.estimate_feature_cost(
     feature                 text,
@@ -276,13 +278,15 @@ CREATE FUNCTION cost_ledger_internal.estimate_feature_cost(
     ceiling                 numeric,
     save                    boolean,
     first_month             date,
-    note                    text
+    note                    text,
+    error_rate              numeric,
+    retries_per_error       numeric
 ) RETURNS TABLE (
         estimate_id bigint, scenario text, estimated_users numeric, calls_per_month numeric, cost_per_call numeric,
         daily_cost numeric, monthly_cost numeric, tail_monthly_cost numeric, buffered_monthly_cost numeric,
         cost_per_user numeric, cost_to_revenue_ratio numeric, is_over_ceiling boolean,
         p50_user_cost numeric, p90_user_cost numeric, p99_user_cost numeric,
-        p50_monthly_cost numeric, p90_monthly_cost numeric, p99_monthly_cost numeric)
+        p50_monthly_cost numeric, p90_monthly_cost numeric, p99_monthly_cost numeric, retried_monthly_cost numeric)
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -295,7 +299,8 @@ DECLARE
         'other_usage', other_usage, 'service_class', service_class, 'region', region, 'customer', customer, 'priced_at', priced_at,
         'sigma', CASE WHEN sample_by IS NULL THEN sigma END,
         'sample_by', sample_by, 'sample_start', sample_start, 'sample_end', sample_end,
-        'scenarios', scenarios, 'tail_factor', tail_factor, 'buffer_factor', buffer_factor, 'ceiling', ceiling);
+        'scenarios', scenarios, 'tail_factor', tail_factor, 'buffer_factor', buffer_factor, 'ceiling', ceiling,
+        'error_rate', error_rate, 'retries_per_error', retries_per_error);
     factors numeric[];
     month date;
 BEGIN
@@ -305,7 +310,8 @@ BEGIN
         json_build_object('users', users, 'calls_per_user_per_day', calls_per_user_per_day,
                           'cached_input_tokens', cached_input_tokens, 'fresh_input_tokens', fresh_input_tokens, 'output_tokens', output_tokens,
                           'engagement_rate', engagement_rate, 'days_per_month', days_per_month, 'revenue_per_user', coalesce(revenue_per_user, 0),
-                          'tail_factor', tail_factor, 'buffer_factor', buffer_factor, 'ceiling', ceiling, 'sigma', sigma::numeric),
+                          'tail_factor', tail_factor, 'buffer_factor', buffer_factor, 'ceiling', ceiling, 'sigma', sigma::numeric,
+                          'error_rate', error_rate, 'retries_per_error', retries_per_error),
         scenarios);
     factors := cost_ledger_internal.user_factors(feature, sigma, sample_by, sample_start, sample_end);
 
@@ -316,7 +322,8 @@ BEGIN
             RETURNING estimate_id INTO estimate_feature_cost.estimate_id;
     END IF;
     FOR scenario, estimated_users, calls_per_month, cost_per_call, daily_cost, monthly_cost, tail_monthly_cost, buffered_monthly_cost,
-        cost_per_user, cost_to_revenue_ratio, is_over_ceiling, p50_user_cost, p90_user_cost, p99_user_cost, p50_monthly_cost, p90_monthly_cost, p99_monthly_cost
+        cost_per_user, cost_to_revenue_ratio, is_over_ceiling, p50_user_cost, p90_user_cost, p99_user_cost, p50_monthly_cost, p90_monthly_cost, p99_monthly_cost,
+        retried_monthly_cost
     IN
         SELECT s.key, e.* FROM jsonb_each(scenarios) AS s, LATERAL cost_ledger_internal.estimate_scenario(inputs, factors, s.value) e
     LOOP
@@ -324,14 +331,14 @@ BEGIN
             INSERT INTO cost_ledger.estimate_result
                 VALUES (estimate_feature_cost.estimate_id, estimate_feature_cost.scenario, estimated_users, calls_per_month, cost_per_call,
                         daily_cost, monthly_cost, tail_monthly_cost, buffered_monthly_cost, cost_per_user, cost_to_revenue_ratio, is_over_ceiling,
-                        p50_user_cost, p90_user_cost, p99_user_cost, p50_monthly_cost, p90_monthly_cost, p99_monthly_cost);
+                        p50_user_cost, p90_user_cost, p99_user_cost, p50_monthly_cost, p90_monthly_cost, p99_monthly_cost, retried_monthly_cost);
         END IF;
         RETURN NEXT;
     END LOOP;
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger_internal.estimate_feature_cost(text, text, text, numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric, jsonb, text, text, text, timestamptz, double precision, text, timestamptz, timestamptz, jsonb, numeric, numeric, numeric, boolean, date, text) IS
+COMMENT ON FUNCTION cost_ledger_internal.estimate_feature_cost(text, text, text, numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric, jsonb, text, text, text, timestamptz, double precision, text, timestamptz, timestamptz, jsonb, numeric, numeric, numeric, boolean, date, text, numeric, numeric) IS
     'cost_ledger.estimate_feature_cost(), with the rights of the ledger''s owner.';
 
 CREATE FUNCTION cost_ledger.estimate_feature_cost(
@@ -361,15 +368,17 @@ CREATE FUNCTION cost_ledger.estimate_feature_cost(
     ceiling                 numeric DEFAULT 0.30,
     save                    boolean DEFAULT false,
     first_month             date DEFAULT NULL,
-    note                    text DEFAULT NULL
+    note                    text DEFAULT NULL,
+    error_rate              numeric DEFAULT 0,
+    retries_per_error       numeric DEFAULT 1
 ) RETURNS TABLE (
         estimate_id bigint, scenario text, estimated_users numeric, calls_per_month numeric, cost_per_call numeric,
         daily_cost numeric, monthly_cost numeric, tail_monthly_cost numeric, buffered_monthly_cost numeric,
         cost_per_user numeric, cost_to_revenue_ratio numeric, is_over_ceiling boolean,
         p50_user_cost numeric, p90_user_cost numeric, p99_user_cost numeric,
-        p50_monthly_cost numeric, p90_monthly_cost numeric, p99_monthly_cost numeric)
+        p50_monthly_cost numeric, p90_monthly_cost numeric, p99_monthly_cost numeric, retried_monthly_cost numeric)
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
-COMMENT ON FUNCTION cost_ledger.estimate_feature_cost(text, text, text, numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric, jsonb, text, text, text, timestamptz, double precision, text, timestamptz, timestamptz, jsonb, numeric, numeric, numeric, boolean, date, text) IS
-    'What a feature will cost, one row per scenario, in the ledger''s currency. A mean call has cached and fresh input tokens and output tokens, which need not be whole numbers (other meters in other_usage), and costs what cost_at() says at priced_at, in proportion to fractions of a token (LC001 where that is not known in full); cost_per_user = cost_per_call × calls_per_user_per_day × days_per_month × engagement_rate (share of users who use it on a day); monthly_cost = cost_per_user × users, exact. tail_monthly_cost (× 1.25) and buffered_monthly_cost (× 2.5) stand apart. is_over_ceiling: cost_per_user is more than ceiling (0.30) of revenue_per_user, per month. Users differ: pNN_user_cost is of an engaged user at that percentile of activity, pNN_monthly_cost the month if the mean user were like that one. Activity is log-normal: at percentile p, mean × exp(sigma × normal_quantile(p) - sigma² / 2); sigma = ln(p95 / median) / 1.645, and 1.1 makes the 95th percentile 6.1 medians. With sample_by (user, run, …), percentiles are those of feature_cost_sample() from sample_start to sample_end, over its mean. scenarios is an object of multipliers of users, calls, cached_input, fresh_input and output; by default base (none), bull (users 2, calls 1.5) and stress (users 3, calls 1.5, fresh_input 4, output 2). save => true keeps it from first_month (the current one) on, for estimate_vs_actual.';
+COMMENT ON FUNCTION cost_ledger.estimate_feature_cost(text, text, text, numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric, jsonb, text, text, text, timestamptz, double precision, text, timestamptz, timestamptz, jsonb, numeric, numeric, numeric, boolean, date, text, numeric, numeric) IS
+    'What a feature will cost, one row per scenario, in the ledger''s currency. A mean call has cached and fresh input tokens and output tokens, which need not be whole numbers (other meters in other_usage), and costs what cost_at() says at priced_at, in proportion to fractions of a token (LC001 where that is not known in full); cost_per_user = cost_per_call × calls_per_user_per_day × days_per_month × engagement_rate (share of users who use it on a day); monthly_cost = cost_per_user × users, exact. tail_monthly_cost (× 1.25: the tail of large calls), buffered_monthly_cost (× 2.5: retries, orchestration, embeddings, growing context) and retried_monthly_cost stand apart. The last is with the retries alone, as they are known: error_rate is the share of calls that fail, retries_per_error how often each of these is tried again, every time at the cost of a call: monthly_cost × (1 + error_rate × retries_per_error). is_over_ceiling: cost_per_user is more than ceiling (0.30) of revenue_per_user, per month. Users differ: pNN_user_cost is of an engaged user at that percentile of activity, pNN_monthly_cost the month if the mean user were like that one. Activity is log-normal: at percentile p, mean × exp(sigma × normal_quantile(p) - sigma² / 2); sigma = ln(p95 / median) / 1.645, and 1.1 makes the 95th percentile 6.1 medians. With sample_by (user, run, …), percentiles are those of feature_cost_sample() from sample_start to sample_end, over its mean. scenarios is an object of multipliers of users, calls, cached_input, fresh_input, output and errors (of error_rate, which ends at 1); by default base (none), bull (users 2, calls 1.5) and stress (users 3, calls 1.5, fresh_input 4, output 2). save => true keeps it from first_month (the current one) on, for estimate_vs_actual.';

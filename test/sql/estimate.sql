@@ -148,5 +148,27 @@ INSERT INTO cost_ledger.estimate (feature, first_month, inputs) VALUES ('x', '20
 \set VERBOSITY default
 SELECT count(*) FROM cost_ledger.estimate;
 
+--
+-- Errors and retries: of 100 calls 5 fail, each is tried again twice: 10 % more.  They stand beside buffer and tail, and end where all calls fail.
+--
+SELECT scenario, monthly_cost, retried_monthly_cost, tail_monthly_cost, buffered_monthly_cost
+FROM cost_ledger.estimate_feature_cost('errors', 'p', 'mid', 5000, 8, 5000, 800, 600, priced_at => '2026-03-01', error_rate => 0.05, retries_per_error => 2,
+                                       scenarios => '{"base": {}, "stress": {"errors": 4}, "all": {"errors": 100}, "none": {"errors": 0}}', save => true, first_month => '2026-03-01');
+-- What came: a call of four has failed, and was tried again three times, twice inside of it.
+INSERT INTO cost_ledger.call (called_at, provider, model, feature, operation, status, retry_count, input_tokens, run_id, parent_run_id) VALUES
+    ('2026-03-02', 'p', 'mid', 'errors', 'primary', 'success', NULL, 1000000, 'e1', NULL), ('2026-03-02', 'p', 'mid', 'errors', 'primary', 'error', 2, 1000000, 'e2', 'e1'),
+    ('2026-03-02', 'p', 'mid', 'errors', 'retry', 'success', NULL, 1000000, 'e2', 'e1'), ('2026-03-02', 'p', 'mid', 'errors', NULL, NULL, NULL, 1000000, NULL, NULL);
+SELECT scenario, estimated_cost, retried_cost, buffered_cost, actual_cost, estimated_error_rate, actual_error_ratio, estimated_retries_per_error, actual_retries_per_error
+FROM cost_ledger.estimate_vs_actual WHERE feature = 'errors' AND month = '2026-03-01' ORDER BY scenario;
+-- Percentiles of whole tasks: one of three calls, and one of a call alone.
+SELECT samples, calls, calls_per_sample, mean_cost, p50_cost, p90_cost, p99_cost, failed_calls, retries FROM cost_ledger.feature_cost_sample('errors', '2026-03-01', '2026-04-01', 'task');
+SELECT p50_user_cost, p90_user_cost, p99_user_cost
+FROM cost_ledger.estimate_feature_cost('errors', 'p', 'mid', 10, 1, 0, 1000, 0, priced_at => '2026-03-01', sample_by => 'task', sample_start => '2026-03-01', sample_end => '2026-04-01', scenarios => '{"base": {}}');
+\set VERBOSITY sqlstate
+SELECT * FROM cost_ledger.estimate_feature_cost('errors', 'p', 'mid', 10, 1, 0, 1000, 0, error_rate => 1.1);
+SELECT * FROM cost_ledger.estimate_feature_cost('errors', 'p', 'mid', 10, 1, 0, 1000, 0, error_rate => NULL);
+SELECT * FROM cost_ledger.estimate_feature_cost('errors', 'p', 'mid', 10, 1, 0, 1000, 0, retries_per_error => -1);
+\set VERBOSITY default
+
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
 SELECT * FROM cost_ledger.feature_cost_sample('chat', '2026-04-01', '2026-05-01');
