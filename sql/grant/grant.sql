@@ -13,11 +13,11 @@ CREATE FUNCTION cost_ledger_internal.relation_right() RETURNS TABLE (relation te
 AS $$
     -- reports: of the calls that the reader may see
     SELECT r.report, 'SELECT', '{all_readers}'::text[]
-    FROM unnest('{cache_hit_by_feature,chargeback_by_month,cost_by_customer,cost_by_day,cost_by_hour,cost_by_input_part,cost_by_label,
+    FROM unnest('{cache_hit_by_feature,cache_saving_by_month,chargeback_by_month,cost_breakdown_by_month,cost_by_customer,cost_by_day,cost_by_hour,cost_by_input_part,cost_by_label,
             cost_by_model,cost_by_month,cost_by_operation,cost_by_task_type,cost_by_user,cost_by_user_feature,
             cost_chart_by_day,cost_chart_by_hour,cost_per_run_by_day,cost_per_session_by_day,cost_per_user_by_month,
-            cost_per_user_by_plan,daily_summary,margin_by_customer,margin_by_feature,most_expensive_run,
-            reported_cost_difference,run,run_tree,run_tree_level,session,spend_now,week_over_week}'::text[]) AS r (report)
+            cost_per_user_by_plan,daily_summary,efficiency_by_month,margin_by_customer,margin_by_feature,most_expensive_run,
+            reported_cost_difference,request_chain,run,run_tree,run_tree_level,session,spend_now,task_efficiency_by_month,tier_mix_by_month,week_over_week}'::text[]) AS r (report)
     UNION ALL
     VALUES
         -- calls
@@ -136,6 +136,10 @@ AS $$
         ('estimate_feature_cost',    '{admin}'),
         ('set_plan_price',           '{admin}'),
         ('drill',                    '{all_readers}'),
+        ('batch_saving',             '{all_readers}'),
+        ('cost_histogram',           '{all_readers}'),
+        ('self_hosting_crossover',   '{all_readers}'),
+        ('tier_down',                '{all_readers}'),
         ('feature_cost_sample',      '{reader}'),
         ('set_model_tier',           '{admin}'),
         -- the ledger, its rollups and jobs

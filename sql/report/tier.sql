@@ -18,6 +18,21 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.price_tier(text, text) IS
     'The tier of a model by what a million of its output tokens (of input tokens, if it has no price for those) costs now: cheap up to 5 USD, medium up to 15 USD, premium above; NULL without a price, or an exchange rate.';
 
+CREATE FUNCTION cost_ledger_internal.tier_of(provider text, model text) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce((SELECT t.tier FROM cost_ledger.model_tier t
+                     WHERE cost_ledger_internal.matches_filter(jsonb_build_object('provider', tier_of.provider, 'model', tier_of.model), t.filter)
+                     -- A name that is written out says more than a beginning.
+                     ORDER BY length(replace(t.filter::text, '*', '')) DESC, t.filter::text LIKE '%*%', t.model_tier_id DESC
+                     LIMIT 1),
+                    cost_ledger_internal.price_tier(tier_of.provider, tier_of.model))
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.tier_of(text, text) IS
+    'The tier of a model: by the rule of model_tier that counts, or else by its price; NULL without either.';
+
 CREATE FUNCTION cost_ledger_internal.model_tiers_as_owner() RETURNS TABLE (provider text, model text, tier text)
     LANGUAGE plpgsql STABLE ROWS 100
     SET search_path = pg_catalog, pg_temp
@@ -26,12 +41,7 @@ AS $$
 BEGIN
     RETURN QUERY
         SELECT m.provider, m.model,
-               coalesce((SELECT t.tier FROM cost_ledger.model_tier t
-                         WHERE cost_ledger_internal.matches_filter(jsonb_build_object('provider', m.provider, 'model', m.model), t.filter)
-                         -- A name that is written out says more than a beginning.
-                         ORDER BY length(replace(t.filter::text, '*', '')) DESC, t.filter::text LIKE '%*%', t.model_tier_id DESC
-                         LIMIT 1),
-                        cost_ledger_internal.price_tier(m.provider, m.model))
+               cost_ledger_internal.tier_of(m.provider, m.model)
         FROM (SELECT k.provider, k.value AS model FROM cost_ledger_internal.rollup_label k WHERE k.label = 'model'
               UNION
               SELECT c.provider, c.model FROM cost_ledger_internal.unconsumed_calls() c) m;

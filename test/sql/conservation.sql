@@ -20,6 +20,9 @@ INSERT INTO adds_up VALUES
     ('cost_per_session_by_day',  'coalesce(sum(cost), 0) + (SELECT coalesce(sum(d.cost), 0) FROM cost_ledger.call_detail d WHERE d.session_id IS NULL)', 'calls without a session are no session'),
     ('cost_per_user_by_plan',    'coalesce(sum(cost), 0) + (SELECT coalesce(sum(d.cost), 0) FROM cost_ledger.call_detail d WHERE d.user_id IS NULL)', 'calls without a user are on no plan'),
     ('cost_by_input_part',       'coalesce(sum(cost), 0) + (SELECT coalesce(sum(d.output_cost), 0) + coalesce(sum(d.reasoning_cost), 0) + coalesce(sum(d.other_cost), 0) + coalesce(sum(d.adjustment_cost), 0) FROM cost_ledger.cost_by_month d)', 'output, what is no token, and adjustments are no input'),
+    ('task_efficiency_by_month', 'coalesce(sum(cost), 0) + (SELECT coalesce(sum(d.cost), 0) FROM cost_ledger.call_detail d WHERE d.run_id IS NULL)', 'calls without a run are no task of it'),
+    ('request_chain',            'coalesce(sum(cost), 0) + (SELECT coalesce(sum(d.cost), 0) FROM cost_ledger.call_detail d WHERE d.request_id IS NULL)', 'calls without a request are in no chain'),
+    ('cache_saving_by_month',    'coalesce(sum(input_cost), 0) + coalesce(sum(cache_read_cost), 0) + coalesce(sum(cache_write_cost), 0) + (SELECT coalesce(sum(d.output_cost), 0) + coalesce(sum(d.reasoning_cost), 0) + coalesce(sum(d.other_cost), 0) + coalesce(sum(d.adjustment_cost), 0) FROM cost_ledger.cost_by_month d)', 'of input only'),
     ('spend_now',                NULL, 'calls of today, and of a week ago'),
     ('most_expensive_run',       NULL, 'ten of each week'),
     ('unpriced_call',            NULL, 'calls without a full price'),
@@ -54,7 +57,7 @@ BEGIN
     -- that are set, of months, and of midnights.
     INSERT INTO cost_ledger.call (called_at, provider, model, service_class, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, team, feature, customer,
                                   flow, task_type, environment, operation, status, served_from, agent, step, tool, api_key, cohort, user_id, session_id, run_id, parent_run_id,
-                                  retry_count, accepted, score, reported_cost, duration_ms, input_parts, event_key)
+                                  retry_count, accepted, score, reported_cost, duration_ms, input_parts, request_id, attempt, event_key)
     SELECT CASE n % 8 WHEN 0 THEN timestamptz '2026-10-25 00:30Z' + n * interval '1 minute'      -- Berlin's clock goes back
                       WHEN 1 THEN timestamptz '2026-04-04 14:10Z' + n * interval '1 minute'      -- Lord Howe's, by half an hour
                       WHEN 2 THEN timestamptz '2026-03-29 00:30Z' + n * interval '1 minute'      -- Berlin's goes forward
@@ -76,7 +79,7 @@ BEGIN
            n % 3, (ARRAY[true, false, NULL])[1 + n % 3], CASE WHEN n % 4 = 0 THEN n * 0.1 END, CASE WHEN n % 6 = 0 THEN n * 0.01 END, n * 100,
            -- All of the input, a part of it, none, or nothing said.
            CASE n % 5 WHEN 0 THEN jsonb_build_object('history', n * 700, 'new_input', n * 300, '(unallocated)', n) WHEN 1 THEN jsonb_build_object('history', n * 331, '', n * 7)
-                      WHEN 2 THEN '{}' WHEN 3 THEN jsonb_build_object('history', 0) END, 'e' || n
+                      WHEN 2 THEN '{}' WHEN 3 THEN jsonb_build_object('history', 0) END, 'q' || nullif(n / 3 % 9, 0), nullif(n % 4, 0), 'e' || n
     FROM generate_series((part - 1) * 60 + 1, part * 60) AS n;
     IF part = 3 THEN
         -- Late, corrected, taken back, moved and priced anew; a credit beyond the cost.

@@ -21,7 +21,7 @@ SELECT n, CASE WHEN n <= 40 THEN 1 ELSE 2 END AS part,
        CASE WHEN n % 10 = 0 THEN 'unknown' ELSE 'm' || n % 3 END AS model,
        n * 1000 AS input_tokens, n * 100 AS cache_read_tokens, n * 10 AS output_tokens,
        CASE WHEN n % 5 < 3 THEN jsonb_build_object('history', n * 300, 'new_input', n * 100 * (n % 5)) END AS input_parts,
-       CASE WHEN n % 6 = 0 THEN n * 0.001 END AS reported_cost
+       CASE WHEN n % 6 = 0 THEN n * 0.001 END AS reported_cost, 'q' || n % 20 AS request_id
 FROM generate_series(1, 72) AS n;
 
 CREATE FUNCTION pg_temp.fill(part integer, condition text) RETURNS void LANGUAGE plpgsql AS $$
@@ -32,9 +32,9 @@ BEGIN
             SELECT '2026-03-31', 'f' || n % 3, c, n FROM unnest('{cust-x,cust-y,cust-z,NULL}'::text[]) WITH ORDINALITY AS v (c, n);
     END IF;
     EXECUTE format('INSERT INTO cost_ledger.call (called_at, provider, model, team, customer, feature, user_id, session_id, run_id, parent_run_id, task_type,
-                                                  operation, status, input_tokens, cache_read_tokens, output_tokens, input_parts, reported_cost, event_key)
+                                                  operation, status, input_tokens, cache_read_tokens, output_tokens, input_parts, reported_cost, request_id, event_key)
                     SELECT s.called_at, ''p'', s.model, s.team, s.customer, s.feature, s.user_id, s.session_id, s.run_id, s.parent_run_id, s.task_type,
-                           s.operation, s.status, s.input_tokens, s.cache_read_tokens, s.output_tokens, s.input_parts, s.reported_cost, ''e'' || s.n
+                           s.operation, s.status, s.input_tokens, s.cache_read_tokens, s.output_tokens, s.input_parts, s.reported_cost, s.request_id, ''e'' || s.n
                     FROM sample s WHERE s.part = $1 AND (%s) ORDER BY s.n', condition) USING part;
     IF part = 2 THEN
         -- Corrections, and a price that was wrong.
@@ -55,7 +55,7 @@ DECLARE
 BEGIN
     FOREACH view IN ARRAY '{call_detail,unpriced_call,run,run_tree,run_tree_level,most_expensive_run,cost_per_run_by_day,cost_per_user_by_month,cost_by_task_type,cost_by_model,
                             cost_by_operation,cache_hit_by_feature,week_over_week,chargeback_by_month,margin_by_feature,reported_cost_difference,rerate_batch_summary,
-                            cost_by_hour,cost_by_day,cost_by_month,cost_by_label,cost_by_input_part,cost_by_customer,margin_by_customer,cost_chart_by_day,cost_chart_by_hour}'::text[] LOOP
+                            cost_by_hour,cost_by_day,cost_by_month,cost_by_label,cost_by_input_part,cost_breakdown_by_month,efficiency_by_month,tier_mix_by_month,task_efficiency_by_month,request_chain,cache_saving_by_month,cost_by_customer,margin_by_customer,cost_chart_by_day,cost_chart_by_hour}'::text[] LOOP
         PERFORM set_config('role', as_role, true);
         EXECUTE format('SELECT array_agg(to_jsonb(v) - ''{call_id,recorded_at,recorded_xid,price_id,corrects,created_at,depth,root_run_id,tags,row_key}''::text[]) FROM cost_ledger.%I v WHERE %s', view,
                        CASE WHEN view LIKE 'cost\_chart\_%' THEN 'v.calls > 0' WHEN view = 'week_over_week' THEN 'v.calls > 0 OR v.cost <> 0 OR v.previous_cost <> 0' ELSE 'true' END) INTO found;

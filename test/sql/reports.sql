@@ -380,7 +380,8 @@ DECLARE
 BEGIN
     FOREACH report IN ARRAY '{chargeback_by_month,margin_by_feature,week_over_week,cost_per_run_by_day,cost_per_user_by_month,cost_by_task_type,
                               cost_by_model,cost_by_operation,cache_hit_by_feature,most_expensive_run,cost_by_hour,cost_by_day,cost_by_month,cost_by_label,
-                              cost_by_customer,margin_by_customer,cost_chart_by_day,cost_chart_by_hour}'::text[] LOOP
+                              cost_by_customer,margin_by_customer,cost_chart_by_day,cost_chart_by_hour,
+                              cost_breakdown_by_month,efficiency_by_month,tier_mix_by_month,task_efficiency_by_month,cache_saving_by_month}'::text[] LOOP
         plan := '';
         FOR line IN EXECUTE format('EXPLAIN (COSTS OFF) SELECT * FROM cost_ledger.%I', report) LOOP
             plan := plan || line || E'\n';

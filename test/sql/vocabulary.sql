@@ -98,8 +98,8 @@ SELECT object AS other_placeholder FROM report WHERE definition ~ '\((untyped|un
 SELECT cost_ledger.create_partitions('2025-10-01', '2026-03-01') \g /dev/null
 SELECT cost_ledger.set_price('p', 'm', '{"input_tokens": 1}', '2025-01-01') > 0 AS priced,
        cost_ledger.set_budget('each', '{}', 'month', 10, each_of => 'team') > 0 AS has_budget;
-INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, feature, task_type, operation, user_id, run_id, session_id, reported_cost)
-    SELECT at + n * interval '30 minutes', 'p', model, 1000000, team, team, team, operation, 'u' || n, 'r' || n || model || team, 's' || n, 1
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, feature, task_type, operation, user_id, run_id, session_id, request_id, reported_cost)
+    SELECT at + n * interval '30 minutes', 'p', model, 1000000, team, team, team, operation, 'u' || n, 'r' || n || model || team, 's' || n, 'q' || n || model || team, 1
     FROM (VALUES (timestamptz '2025-11-02 03:30Z'), ('2026-01-31 23:30Z'), (now() - interval '8 days'), (now() - interval '1 day'), (now() - interval '121 minutes')) AS t (at)
     CROSS JOIN generate_series(1, 4) AS n
     CROSS JOIN (VALUES ('m'), ('none')) AS m (model)

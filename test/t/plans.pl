@@ -107,7 +107,9 @@ is_linear("SELECT * FROM $_", $_)
 	foreach q{cost_ledger.drill('day')}, q{cost_ledger.drill('user', '{"team": "team-1"}', now() - interval '2 days')}, q{cost_ledger.drill('call', '{"run_id": "run-7"}')},
 	q{cost_ledger.spend_rate()}, q{cost_ledger.budget_velocity()}, q{cost_ledger.billed_meters(now() - interval '30 days', now())},
 	q{cost_ledger.what_if(now() - interval '30 days', now())}, q{cost_ledger.find_calls('{"run_id": "run-7"}')}, q{cost_ledger.find_calls('{"user_id": "user-7"}')},
-	q{cost_ledger.feature_cost_sample('feature-1', now() - interval '30 days', now())};
+	q{cost_ledger.feature_cost_sample('feature-1', now() - interval '30 days', now())}, q{cost_ledger.feature_cost_sample('feature-1', now() - interval '30 days', now(), 'task')},
+	q{cost_ledger.cost_histogram()}, q{cost_ledger.batch_saving('{}', now() - interval '30 days', now())}, q{cost_ledger.tier_down('{}', now() - interval '30 days', now())},
+	q{cost_ledger.self_hosting_crossover(1000, 1e9)};
 
 $node->stop;
 done_testing();
