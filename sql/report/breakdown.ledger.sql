@@ -23,9 +23,10 @@ FROM (
     FROM (
         SELECT g.month, g.feature, g.component, g.calls, g.unpriced_calls, g.cost,
                g.cache_cost, g.output_cost, g.other_cost, g.adjustment_cost,
-               -- Reasoning that has no rate of its own costs what output does.
+               -- Reasoning that has no rate of its own costs what output does; a quotient
+               -- ends at 1e-12, and output has the rest.
                g.reasoning_cost + CASE WHEN g.reasoning_cost = 0 AND g.reasoning_tokens > 0 AND g.reasoning_tokens <= g.output_tokens
-                                       THEN g.output_cost * g.reasoning_tokens / g.output_tokens ELSE 0 END AS reasoning_cost,
+                                       THEN round(g.output_cost * g.reasoning_tokens / g.output_tokens, 12) ELSE 0 END AS reasoning_cost,
                g.output_cost + g.reasoning_cost AS all_output_cost
         FROM (
             SELECT u.month, u.feature, u.component,
@@ -68,6 +69,6 @@ COMMENT ON COLUMN cost_ledger.cost_breakdown_by_month.feature IS 'Product featur
 COMMENT ON COLUMN cost_ledger.cost_breakdown_by_month.component IS 'input, cache, output, reasoning, tools, adjustments, sub_agents, retries, fallbacks, evals, embeddings, rerank, moderation, background or routing. A component that cost nothing and had no calls has no row.';
 COMMENT ON COLUMN cost_ledger.cost_breakdown_by_month.calls IS 'Calls of the component. Those of input, cache, output, reasoning, tools and adjustments are the same calls, as far as models and service classes have the component: do not add these up.';
 COMMENT ON COLUMN cost_ledger.cost_breakdown_by_month.unpriced_calls IS 'Calls without a full price, as in unpriced_call: what they cost beyond that is missing in cost. Those of the work itself are in the row input.';
-COMMENT ON COLUMN cost_ledger.cost_breakdown_by_month.cost IS 'Cost of the component in the ledger''s currency; NULL where nothing has a price. Of reasoning without a rate of its own: output of the same model and service class, in proportion to reasoning_tokens.';
+COMMENT ON COLUMN cost_ledger.cost_breakdown_by_month.cost IS 'Cost of the component in the ledger''s currency; NULL where nothing has a price. Of reasoning without a rate of its own: output of the same model and service class, in proportion to reasoning_tokens, to 12 decimals; output has the rest.';
 COMMENT ON COLUMN cost_ledger.cost_breakdown_by_month.feature_share IS 'cost as a fraction of what the feature cost in the month; NULL where that is 0 or unknown.';
 COMMENT ON COLUMN cost_ledger.cost_breakdown_by_month.share IS 'cost as a fraction of what the month cost; NULL where that is 0 or unknown.';
