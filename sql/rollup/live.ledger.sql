@@ -788,8 +788,7 @@ SELECT r.run_id, r.started_at, r.started_on, r.ended_at, 1::bigint, 0, r.calls, 
        (r.labels).session_id, r.trace_url,
        'local'::text
 FROM cost_ledger_internal.rollup_run r
-WHERE cost_ledger_internal.sees_all() AND r.root_run_id IS NULL
-  AND NOT EXISTS (SELECT FROM cost_ledger_internal.rollup_run_tree t WHERE t.root_run_id = r.run_id);
+WHERE cost_ledger_internal.sees_all() AND r.root_run_id IS NULL;
 
 COMMENT ON VIEW cost_ledger_internal.stored_run_tree IS 'What runs add up to with all below them, runs that are alone included, as the rollups have it; nothing for who may not see all calls. Columns as in rollup_run_tree.';
 
@@ -844,13 +843,10 @@ SELECT d.day, d.task_type,
 FROM (
     SELECT r.started_on AS day, (r.labels).task_type, r.cost,
            c.run_id IS NULL AS is_own,
-           r.root_run_id IS NULL AND t.root_run_id IS NULL AND ct.root_run_id IS NULL AS is_whole
+           r.root_run_id IS NULL AND ct.root_run_id IS NULL AS is_whole
     FROM cost_ledger_internal.rollup_run r
     LEFT JOIN changed c ON c.run_id = r.run_id
     LEFT JOIN changed_tree ct ON ct.root_run_id = r.run_id
-    -- One that has calls began when its tree did.
-    LEFT JOIN (SELECT t.root_run_id FROM cost_ledger_internal.rollup_run_tree t
-               WHERE t.started_on = ANY (ARRAY(SELECT c.day FROM changed_day c))) t ON t.root_run_id = r.run_id
     -- ARRAY: the planner expects a few days of it, not all.
     WHERE r.started_on = ANY (ARRAY(SELECT c.day FROM changed_day c))
       AND cost_ledger_internal.sees_all()
@@ -879,12 +875,9 @@ WITH changed AS MATERIALIZED (
     SELECT d.run_id
     FROM (SELECT DISTINCT cost_ledger_internal.week_of(d.day) AS week FROM cost_ledger_internal.rollup_run_day d WHERE cost_ledger_internal.sees_all()) w
     CROSS JOIN LATERAL (
-        -- A run that is above others costs at least as much as its own calls, but
-        -- where those are credits.
         (SELECT s.run_id
          FROM cost_ledger_internal.rollup_run s
          WHERE cost_ledger_internal.week_of(s.started_on) = w.week AND s.cost IS NOT NULL AND s.root_run_id IS NULL
-           AND NOT EXISTS (SELECT FROM cost_ledger_internal.rollup_run_tree t WHERE t.root_run_id = s.run_id AND t.cost < s.cost)
            AND NOT EXISTS (SELECT FROM changed c WHERE c.root_run_id = s.run_id)
          ORDER BY s.cost DESC, s.started_at, s.run_id LIMIT 10)
         UNION ALL
