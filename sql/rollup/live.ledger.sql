@@ -688,7 +688,9 @@ SELECT s.day, count(*), sum(s.cost), max(s.cost), cost_ledger.summarize(s.turns)
 FROM (
     SELECT r.started_on AS day, r.cost, coalesce(r.turns, 0) AS turns, coalesce(r.input_tokens, 0) + coalesce(r.output_tokens, 0) AS tokens
     FROM cost_ledger_internal.rollup_session r
+    -- As in live_run_day.
     WHERE r.started_on = ANY (ARRAY(SELECT c.day FROM changed c))
+      AND r.started_on BETWEEN (SELECT min(c.day) FROM changed c) AND (SELECT max(c.day) FROM changed c)
       AND cost_ledger_internal.sees_all()
       AND r.session_id <> ALL (ARRAY(SELECT DISTINCT m.session_id COLLATE "C" FROM cost_ledger_internal.live_call m WHERE m.session_id IS NOT NULL))
     UNION ALL
@@ -863,13 +865,15 @@ FROM (
     FROM cost_ledger_internal.rollup_run r
     LEFT JOIN changed c ON c.run_id = r.run_id
     LEFT JOIN changed_tree ct ON ct.root_run_id = r.run_id
-    -- ARRAY: the planner expects a few days of it, not all.
+    -- ARRAY and bounds: the planner expects a few days of it, not all nor ten.
     WHERE r.started_on = ANY (ARRAY(SELECT c.day FROM changed_day c))
+      AND r.started_on BETWEEN (SELECT min(c.day) FROM changed_day c) AND (SELECT max(c.day) FROM changed_day c)
       AND cost_ledger_internal.sees_all()
     UNION ALL
     SELECT t.started_on, (t.labels).task_type, t.cost, false, true
     FROM cost_ledger_internal.rollup_run_tree t
     WHERE t.started_on = ANY (ARRAY(SELECT c.day FROM changed_day c))
+      AND t.started_on BETWEEN (SELECT min(c.day) FROM changed_day c) AND (SELECT max(c.day) FROM changed_day c)
       AND cost_ledger_internal.sees_all()
       AND NOT EXISTS (SELECT FROM changed_tree c WHERE c.root_run_id = t.root_run_id)
     UNION ALL
