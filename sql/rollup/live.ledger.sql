@@ -894,10 +894,18 @@ WITH changed AS MATERIALIZED (
 ), dear AS MATERIALIZED (
     SELECT d.run_id
     FROM (SELECT DISTINCT cost_ledger_internal.week_of(d.day) AS week FROM cost_ledger_internal.rollup_run_day d WHERE cost_ledger_internal.sees_all()) w
+    -- Who costs less than ten trees is none of the ten dearest.
+    CROSS JOIN LATERAL (
+        SELECT CASE count(*) WHEN 10 THEN min(t.cost) ELSE '-Infinity' END AS cost
+        FROM (SELECT t.cost
+              FROM cost_ledger_internal.rollup_run_tree t
+              WHERE cost_ledger_internal.week_of(t.started_on) = w.week AND t.cost IS NOT NULL
+                AND NOT EXISTS (SELECT FROM changed c WHERE c.root_run_id = t.root_run_id)
+              ORDER BY t.cost DESC LIMIT 10) t) least
     CROSS JOIN LATERAL (
         (SELECT s.run_id
          FROM cost_ledger_internal.rollup_run s
-         WHERE cost_ledger_internal.week_of(s.started_on) = w.week AND s.cost IS NOT NULL AND s.root_run_id IS NULL
+         WHERE cost_ledger_internal.week_of(s.started_on) = w.week AND s.cost IS NOT NULL AND s.cost >= least.cost AND s.root_run_id IS NULL
            AND NOT EXISTS (SELECT FROM changed c WHERE c.root_run_id = s.run_id)
          ORDER BY s.cost DESC, s.started_at, s.run_id LIMIT 10)
         UNION ALL

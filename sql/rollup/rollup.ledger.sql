@@ -585,9 +585,10 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_run.labels IS 'Team, feature, cust
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.trace_url IS 'Link to the trace; of several, the first in byte order.';
 
 -- All that a day's runs are asked for, in a tenth of the table's space; the dearest
--- of a week; and a run's children.
+-- of a week; and a run's children.  None of a run's place, so that refresh() finds
+-- it without an entry in any of them.
 CREATE INDEX rollup_run_started_on ON cost_ledger_internal.rollup_run (started_on) INCLUDE (cost, run_id);
-CREATE INDEX rollup_run_week_cost ON cost_ledger_internal.rollup_run (cost_ledger_internal.week_of(started_on), cost DESC) WHERE cost IS NOT NULL AND root_run_id IS NULL;
+CREATE INDEX rollup_run_week_cost ON cost_ledger_internal.rollup_run (cost_ledger_internal.week_of(started_on), cost DESC) WHERE cost IS NOT NULL;
 CREATE INDEX rollup_run_parent ON cost_ledger_internal.rollup_run (parent_run_id) WHERE parent_run_id IS NOT NULL;
 
 -- A quantile of a sum that grows cannot be added to: a day is made anew when
