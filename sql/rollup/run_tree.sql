@@ -91,6 +91,7 @@ AS $$
 DECLARE
     days date[];
     made date[];
+    to_mark text[];
 BEGIN
     WITH gone AS (
         DELETE FROM cost_ledger_internal.rollup_run_tree t
@@ -106,7 +107,8 @@ BEGIN
                sum(r.rejected_calls)::bigint AS rejected_calls, sum(r.input_tokens) AS input_tokens, sum(r.cache_read_tokens) AS cache_read_tokens,
                sum(r.cache_write_tokens) AS cache_write_tokens, sum(r.cache_write_1h_tokens) AS cache_write_1h_tokens,
                sum(r.output_tokens) AS output_tokens, sum(r.cost) AS cost, sum(r.adjustment_cost) AS adjustment_cost,
-               cost_ledger_internal.first_labels(r.labels) AS labels, min(r.trace_url COLLATE "C") AS trace_url
+               cost_ledger_internal.first_labels(r.labels) AS labels, min(r.trace_url COLLATE "C") AS trace_url,
+               bool_and(r.root_run_id IS NOT NULL) AS is_marked
         FROM cost_ledger_internal.runs_below(roots) f
         CROSS JOIN LATERAL (SELECT r.* FROM cost_ledger_internal.rollup_run r WHERE r.run_id = f.run_id COLLATE "C" OFFSET 0) r
         GROUP BY 1, 2
@@ -123,13 +125,14 @@ BEGIN
                coalesce(sum(v.output_tokens), 0) AS output_tokens, sum(v.cost) AS cost, sum(v.cost) FILTER (WHERE v.level = 0) AS own_cost,
                sum(v.adjustment_cost) AS adjustment_cost, cost_ledger_internal.first_labels(v.labels) AS labels,
                coalesce(min(v.trace_url) FILTER (WHERE v.level = 0), min(v.trace_url)) AS trace_url,
+               bool_and(v.is_marked) AS is_marked,
                -- A run at the top that has no calls is a level all the same.
-               CASE min(v.level) WHEN 0 THEN '{}' ELSE '{0}'::bigint[] END || array_agg(v.runs ORDER BY v.level) AS level_runs,
-               CASE min(v.level) WHEN 0 THEN '{}' ELSE '{0}'::bigint[] END || array_agg(v.calls ORDER BY v.level) AS level_calls,
-               CASE min(v.level) WHEN 0 THEN '{}' ELSE '{NULL}'::numeric[] END || array_agg(v.cost ORDER BY v.level) AS level_cost
-        FROM level v
+               CASE min(v.level) WHEN 0 THEN '{}' ELSE '{0}'::bigint[] END || array_agg(v.runs) AS level_runs,
+               CASE min(v.level) WHEN 0 THEN '{}' ELSE '{0}'::bigint[] END || array_agg(v.calls) AS level_calls,
+               CASE min(v.level) WHEN 0 THEN '{}' ELSE '{NULL}'::numeric[] END || array_agg(v.cost) AS level_cost
+        FROM (SELECT v.* FROM level v ORDER BY v.tree_id, v.level) v
         GROUP BY v.tree_id
-        HAVING sum(v.runs) > 1 OR min(v.level) > 0
+        HAVING count(*) > 1 OR min(v.level) > 0
     ), made AS (
         INSERT INTO cost_ledger_internal.rollup_run_tree (
             root_run_id, started_at, started_on, ended_at, runs, depth, calls, turns, failed_calls, unpriced_calls, retries, fallbacks, tool_calls,
@@ -143,8 +146,13 @@ BEGIN
         ORDER BY t.root_run_id
         RETURNING started_on
     )
-    SELECT array_agg(DISTINCT m.started_on) INTO made FROM made m;
-    PERFORM cost_ledger_internal.mark_tops(roots);
+    SELECT array_agg(DISTINCT m.started_on), ARRAY(SELECT t.root_run_id FROM tree t WHERE NOT t.is_marked UNION ALL
+                                                   (SELECT u.run_id FROM unnest(roots) AS u (run_id) EXCEPT SELECT t.root_run_id FROM tree t))
+        INTO made, to_mark
+        FROM made m;
+    IF to_mark <> '{}' THEN
+        PERFORM cost_ledger_internal.mark_tops(to_mark);
+    END IF;
     RETURN days || made;
 END
 $$;
@@ -169,7 +177,7 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.place_trees(text[], text[], text[]) IS
-    'Puts runs that have a parent where they belong among runs, and makes the trees anew that these and some other runs are in, and those with some run at the top; returns the days on which those began, before and after.';
+    'Puts runs that have a parent where they belong among runs, and makes the trees anew that these (child_runs) and some others (run_ids) are in, and those with some run at the top; returns the days on which those began, before and after.';
 
 CREATE FUNCTION cost_ledger_internal.changed_tree_runs() RETURNS TABLE (run_id text, root_run_id text)
     LANGUAGE c STABLE
