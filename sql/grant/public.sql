@@ -102,6 +102,7 @@ GRANT EXECUTE ON FUNCTION
     cost_ledger_internal.find_calls,
     cost_ledger_internal.drill,
     cost_ledger_internal.call_component,
+    cost_ledger_internal.run_outcome,
     cost_ledger_internal.cache_read_discount,
     cost_ledger_internal.batch_saving,
     cost_ledger_internal.tier_down,

@@ -105,52 +105,42 @@ COMMENT ON COLUMN cost_ledger.tier_mix_by_month.mean_score IS 'Mean of the score
 COMMENT ON COLUMN cost_ledger.tier_mix_by_month.share IS 'cost as a fraction of what the feature cost in the month; NULL where that is 0 or unknown.';
 COMMENT ON COLUMN cost_ledger.tier_mix_by_month.call_share IS 'calls as a fraction of the feature''s in the month.';
 
--- A task is a whole run, or a call that is in none.
+-- A task is a whole run.  What became of it is kept with the days of runs, so that
+-- nobody adds up runs again.
 CREATE VIEW cost_ledger.task_efficiency_by_month WITH (security_barrier = true) AS
 SELECT e.month,
        cost_ledger_internal.day_start(e.month, s.time_zone) AS starts_at,
        cost_ledger_internal.day_start((e.month + interval '1 month')::date, s.time_zone) AS ends_at,
        e.month + interval '1 month' <= now() AT TIME ZONE s.time_zone AS is_complete,
-       coalesce(e.feature, '(unallocated)') AS feature,
        coalesce(e.task_type, '(unallocated)') AS task_type,
-       e.feature IS NOT NULL AND e.task_type IS NOT NULL AS is_allocated,
+       e.task_type IS NOT NULL AS is_allocated,
        e.tasks, e.priced_tasks, e.successful_tasks, e.accepted_tasks, e.rejected_tasks,
-       e.calls, e.retries, e.fallbacks, e.cost,
+       e.cost,
        trim_scale(e.cost / nullif(e.priced_tasks, 0)) AS mean_cost_per_task,
        trim_scale(e.cost / nullif(e.successful_tasks, 0)) AS mean_cost_per_successful_task,
        trim_scale(e.cost / nullif(e.accepted_tasks, 0)) AS mean_cost_per_accepted_task,
        round(e.successful_tasks::numeric / nullif(e.tasks, 0), 6) AS success_ratio,
        round(e.accepted_tasks::numeric / nullif(e.accepted_tasks + e.rejected_tasks, 0), 6) AS acceptance_ratio,
        s.currency,
-       jsonb_build_array(e.month, e.feature, e.task_type)::text AS row_key
+       jsonb_build_array(e.month, e.task_type)::text AS row_key
 FROM (
-    SELECT u.month, u.feature, u.task_type,
-           sum(u.tasks)::bigint AS tasks, sum(u.priced_tasks)::bigint AS priced_tasks, sum(u.successful_tasks)::bigint AS successful_tasks,
-           sum(u.accepted_tasks)::bigint AS accepted_tasks, sum(u.rejected_tasks)::bigint AS rejected_tasks,
-           sum(u.calls)::bigint AS calls, sum(u.retries)::bigint AS retries, sum(u.fallbacks)::bigint AS fallbacks, sum(u.cost) AS cost
-    FROM (
-        SELECT date_trunc('month', t.started_on::timestamp)::date AS month, t.feature, t.task_type,
-               count(*) AS tasks, count(t.cost) AS priced_tasks,
-               count(*) FILTER (WHERE t.accepted_calls > 0 OR t.rejected_calls = 0 AND t.failed_calls < t.calls) AS successful_tasks,
-               count(*) FILTER (WHERE t.accepted_calls > 0) AS accepted_tasks,
-               count(*) FILTER (WHERE t.accepted_calls = 0 AND t.rejected_calls > 0) AS rejected_tasks,
-               sum(t.calls) AS calls, sum(t.retries) AS retries, sum(t.fallbacks) AS fallbacks, sum(t.cost) AS cost
-        FROM cost_ledger_internal.live_run_tree t
-        GROUP BY 1, t.feature, t.task_type) u
-    GROUP BY u.month, u.feature, u.task_type) e
+    SELECT date_trunc('month', d.day::timestamp)::date AS month, d.task_type,
+           sum(d.runs)::bigint AS tasks, coalesce(sum(cost_ledger.num_values(d.run_cost)), 0)::bigint AS priced_tasks,
+           sum(d.successful_runs)::bigint AS successful_tasks, sum(d.accepted_runs)::bigint AS accepted_tasks, sum(d.rejected_runs)::bigint AS rejected_tasks,
+           sum(d.cost) AS cost
+    FROM cost_ledger_internal.live_run_day d
+    WHERE d.runs > 0
+    GROUP BY 1, d.task_type) e
 CROSS JOIN cost_ledger_internal.report_setting s;
 
-COMMENT ON VIEW cost_ledger.task_efficiency_by_month IS 'What does a task cost that succeeds, and one that is accepted? A task is a run with all that it started (run_tree), of the month in which it began, and of the feature and task type of its first call. Calls without a run are in efficiency_by_month.';
-COMMENT ON COLUMN cost_ledger.task_efficiency_by_month.feature IS 'Product feature; (unallocated) for tasks without one.';
+COMMENT ON VIEW cost_ledger.task_efficiency_by_month IS 'What does a task cost that succeeds, and one that is accepted? A task is a run with all that it started (run_tree), of the month in which it began, and of the task type of its first call. Calls without a run are in efficiency_by_month.';
 COMMENT ON COLUMN cost_ledger.task_efficiency_by_month.task_type IS 'Workflow or kind of task; (unallocated) for tasks without one.';
-COMMENT ON COLUMN cost_ledger.task_efficiency_by_month.is_allocated IS 'Whether feature and task_type are said; false where one of them is (unallocated).';
+COMMENT ON COLUMN cost_ledger.task_efficiency_by_month.is_allocated IS 'Whether the tasks have a task_type; false only for (unallocated).';
 COMMENT ON COLUMN cost_ledger.task_efficiency_by_month.tasks IS 'Whole runs that began in the month.';
 COMMENT ON COLUMN cost_ledger.task_efficiency_by_month.priced_tasks IS 'Those of which something has a price.';
 COMMENT ON COLUMN cost_ledger.task_efficiency_by_month.successful_tasks IS 'Those that were accepted; and of those that nobody rejected, those of which some call has not failed.';
 COMMENT ON COLUMN cost_ledger.task_efficiency_by_month.accepted_tasks IS 'Those of which some call was accepted.';
 COMMENT ON COLUMN cost_ledger.task_efficiency_by_month.rejected_tasks IS 'Those of which some call was rejected, and none accepted.';
-COMMENT ON COLUMN cost_ledger.task_efficiency_by_month.calls IS 'Their calls, every attempt counted; corrections are not calls.';
-COMMENT ON COLUMN cost_ledger.task_efficiency_by_month.fallbacks IS 'Calls with operation fallback.';
 COMMENT ON COLUMN cost_ledger.task_efficiency_by_month.cost IS 'Cost of all of them, whenever their calls were, exact, corrections included; NULL without any price.';
 COMMENT ON COLUMN cost_ledger.task_efficiency_by_month.mean_cost_per_task IS 'cost / priced_tasks; NULL without any.';
 COMMENT ON COLUMN cost_ledger.task_efficiency_by_month.mean_cost_per_successful_task IS 'cost, of all tasks, divided by successful_tasks; NULL without any.';

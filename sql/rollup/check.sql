@@ -497,14 +497,19 @@ AS $$
                count(u.whole) AS runs, sum(u.cost) FILTER (WHERE u.whole) AS cost, max(u.cost) FILTER (WHERE u.whole) AS max_cost,
                (cost_ledger.summarize(u.cost) FILTER (WHERE u.whole))::text AS run_cost,
                count(u.own) AS own_runs, sum(u.cost) FILTER (WHERE u.own) AS own_cost, max(u.cost) FILTER (WHERE u.own) AS max_own_cost,
-               (cost_ledger.summarize(u.cost) FILTER (WHERE u.own))::text AS own_run_cost
+               (cost_ledger.summarize(u.cost) FILTER (WHERE u.own))::text AS own_run_cost,
+               count(*) FILTER (WHERE u.whole AND u.outcome IN ('success', 'accepted')) AS successful_runs,
+               count(*) FILTER (WHERE u.whole AND u.outcome = 'accepted') AS accepted_runs,
+               count(*) FILTER (WHERE u.whole AND u.outcome = 'rejected') AS rejected_runs
         FROM (
-            SELECT r.started_on AS day, (r.labels).task_type, r.cost, true AS own, NULL::boolean AS whole FROM cost_ledger_internal.rollup_run r
+            SELECT r.started_on AS day, (r.labels).task_type, r.cost, true AS own, NULL::boolean AS whole, NULL::text AS outcome FROM cost_ledger_internal.rollup_run r
             UNION ALL
-            SELECT r.started_on, (r.labels).task_type, r.cost, NULL, true FROM cost_ledger_internal.rollup_run r
+            SELECT r.started_on, (r.labels).task_type, r.cost, NULL, true, cost_ledger_internal.run_outcome(r.calls, r.failed_calls, r.accepted_calls, r.rejected_calls)
+            FROM cost_ledger_internal.rollup_run r
             WHERE r.root_run_id IS NULL AND r.run_id NOT IN (SELECT t.root_run_id FROM cost_ledger_internal.rollup_run_tree t)
             UNION ALL
-            SELECT t.started_on, (t.labels).task_type, t.cost, NULL, true FROM cost_ledger_internal.rollup_run_tree t) u
+            SELECT t.started_on, (t.labels).task_type, t.cost, NULL, true, cost_ledger_internal.run_outcome(t.calls, t.failed_calls, t.accepted_calls, t.rejected_calls)
+            FROM cost_ledger_internal.rollup_run_tree t) u
         WHERE u.day >= (lower(wanted) AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date
           AND u.day < coalesce((upper(wanted) AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date, 'infinity')
         GROUP BY 1, 2) e

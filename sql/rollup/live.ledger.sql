@@ -837,7 +837,9 @@ WITH changed AS MATERIALIZED (
     FROM cost_ledger_internal.live_run r
     WHERE r.run_id = ANY (ARRAY(SELECT DISTINCT m.run_id COLLATE "C" FROM cost_ledger_internal.live_call_by_id m WHERE m.run_id IS NOT NULL))
 ), changed_tree AS MATERIALIZED (
-    SELECT t.root_run_id, t.runs, t.started_on AS day, (t.labels).task_type, t.cost FROM cost_ledger_internal.changed_run_tree t
+    SELECT t.root_run_id, t.runs, t.started_on AS day, (t.labels).task_type, t.cost,
+           cost_ledger_internal.run_outcome(t.calls, t.failed_calls, t.accepted_calls, t.rejected_calls) AS outcome
+    FROM cost_ledger_internal.changed_run_tree t
 ), changed_day AS MATERIALIZED (
     SELECT c.day FROM changed c
     UNION
@@ -847,7 +849,8 @@ WITH changed AS MATERIALIZED (
     UNION
     SELECT t.started_on FROM cost_ledger_internal.rollup_run_tree t WHERE t.root_run_id = ANY (ARRAY(SELECT c.root_run_id FROM changed_tree c))
 )
-SELECT r.day, r.task_type, r.runs, r.cost, r.max_cost, r.run_cost, r.own_runs, r.own_cost, r.max_own_cost, r.own_run_cost, 'local'::text AS node
+SELECT r.day, r.task_type, r.runs, r.cost, r.max_cost, r.run_cost, r.own_runs, r.own_cost, r.max_own_cost, r.own_run_cost,
+       r.successful_runs, r.accepted_runs, r.rejected_runs, 'local'::text AS node
 FROM cost_ledger_internal.rollup_run_day r
 WHERE cost_ledger_internal.sees_all()
   AND NOT EXISTS (SELECT FROM changed_day c WHERE c.day = r.day)
@@ -857,11 +860,14 @@ SELECT d.day, d.task_type,
        cost_ledger.summarize(d.cost) FILTER (WHERE d.is_whole),
        count(*) FILTER (WHERE d.is_own), sum(d.cost) FILTER (WHERE d.is_own), max(d.cost) FILTER (WHERE d.is_own),
        cost_ledger.summarize(d.cost) FILTER (WHERE d.is_own),
+       count(*) FILTER (WHERE d.is_whole AND d.outcome IN ('success', 'accepted')), count(*) FILTER (WHERE d.is_whole AND d.outcome = 'accepted'),
+       count(*) FILTER (WHERE d.is_whole AND d.outcome = 'rejected'),
        'local'::text
 FROM (
     SELECT r.started_on AS day, (r.labels).task_type, r.cost,
            c.run_id IS NULL AS is_own,
-           r.root_run_id IS NULL AND ct.root_run_id IS NULL AS is_whole
+           r.root_run_id IS NULL AND ct.root_run_id IS NULL AS is_whole,
+           cost_ledger_internal.run_outcome(r.calls, r.failed_calls, r.accepted_calls, r.rejected_calls) AS outcome
     FROM cost_ledger_internal.rollup_run r
     LEFT JOIN changed c ON c.run_id = r.run_id
     LEFT JOIN changed_tree ct ON ct.root_run_id = r.run_id
@@ -870,16 +876,16 @@ FROM (
       AND r.started_on BETWEEN (SELECT min(c.day) FROM changed_day c) AND (SELECT max(c.day) FROM changed_day c)
       AND cost_ledger_internal.sees_all()
     UNION ALL
-    SELECT t.started_on, (t.labels).task_type, t.cost, false, true
+    SELECT t.started_on, (t.labels).task_type, t.cost, false, true, cost_ledger_internal.run_outcome(t.calls, t.failed_calls, t.accepted_calls, t.rejected_calls)
     FROM cost_ledger_internal.rollup_run_tree t
     WHERE t.started_on = ANY (ARRAY(SELECT c.day FROM changed_day c))
       AND t.started_on BETWEEN (SELECT min(c.day) FROM changed_day c) AND (SELECT max(c.day) FROM changed_day c)
       AND cost_ledger_internal.sees_all()
       AND NOT EXISTS (SELECT FROM changed_tree c WHERE c.root_run_id = t.root_run_id)
     UNION ALL
-    SELECT c.day, c.task_type, c.cost, true, false FROM changed c
+    SELECT c.day, c.task_type, c.cost, true, false, NULL FROM changed c
     UNION ALL
-    SELECT c.day, c.task_type, c.cost, false, true FROM changed_tree c WHERE c.runs > 0) d
+    SELECT c.day, c.task_type, c.cost, false, true, c.outcome FROM changed_tree c WHERE c.runs > 0) d
 GROUP BY d.day, d.task_type
 HAVING bool_or(d.is_whole OR d.is_own);
 

@@ -628,6 +628,9 @@ CREATE TABLE cost_ledger_internal.rollup_run_day (
     own_cost      numeric,
     max_own_cost  numeric,
     own_run_cost  cost_ledger.summary,
+    successful_runs bigint NOT NULL,
+    accepted_runs bigint NOT NULL,
+    rejected_runs bigint NOT NULL,
     CONSTRAINT rollup_run_day_key UNIQUE NULLS NOT DISTINCT (day, task_type)
 );
 -- Rows have no key that is never NULL, and may be published.
@@ -644,6 +647,9 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.own_runs IS 'Runs that beg
 COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.own_cost IS 'Exact cost of their own calls.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.max_own_cost IS 'The highest of these costs.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.own_run_cost IS 'Summary of the own cost of each that has one.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.successful_runs IS 'Whole runs whose run_outcome() is success or accepted.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.accepted_runs IS 'Whole runs whose run_outcome() is accepted.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.rejected_runs IS 'Whole runs whose run_outcome() is rejected.';
 
 -- A call that is in no run is a task of its own.
 CREATE TABLE cost_ledger_internal.rollup_without_run_day (

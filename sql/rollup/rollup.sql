@@ -539,6 +539,13 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.seen_calls_as_owner(text[], text[]) IS
     'The body of seen_calls().';
 
+CREATE FUNCTION cost_ledger_internal.run_outcome(calls bigint, failed_calls bigint, accepted_calls bigint, rejected_calls bigint) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN accepted_calls > 0 THEN 'accepted' WHEN rejected_calls > 0 THEN 'rejected' WHEN coalesce(failed_calls, 0) < calls THEN 'success' ELSE 'failed' END;
+
+COMMENT ON FUNCTION cost_ledger_internal.run_outcome(bigint, bigint, bigint, bigint) IS
+    'What became of a whole run: accepted, where some call of it was; rejected, where one was and none accepted; success, where some call has not failed; else failed.';
+
 CREATE FUNCTION cost_ledger_internal.make_run_days(days date[]) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -548,20 +555,26 @@ CREATE FUNCTION cost_ledger_internal.make_run_days(days date[]) RETURNS void
 AS $$
 BEGIN
     DELETE FROM cost_ledger_internal.rollup_run_day d WHERE d.day = ANY (days);
-    INSERT INTO cost_ledger_internal.rollup_run_day (day, task_type, runs, cost, max_cost, run_cost, own_runs, own_cost, max_own_cost, own_run_cost)
+    INSERT INTO cost_ledger_internal.rollup_run_day (day, task_type, runs, cost, max_cost, run_cost, own_runs, own_cost, max_own_cost, own_run_cost,
+                                                      successful_runs, accepted_runs, rejected_runs)
         SELECT p.day, p.task_type,
                coalesce(sum(p.runs) FILTER (WHERE p.is_whole), 0), sum(p.cost) FILTER (WHERE p.is_whole), max(p.max_cost) FILTER (WHERE p.is_whole),
                cost_ledger.merge(p.run_cost) FILTER (WHERE p.is_whole),
                coalesce(sum(p.runs) FILTER (WHERE p.is_own), 0), sum(p.cost) FILTER (WHERE p.is_own), max(p.max_cost) FILTER (WHERE p.is_own),
-               cost_ledger.merge(p.run_cost) FILTER (WHERE p.is_own)
+               cost_ledger.merge(p.run_cost) FILTER (WHERE p.is_own),
+               coalesce(sum(p.successful_runs), 0), coalesce(sum(p.accepted_runs), 0), coalesce(sum(p.rejected_runs), 0)
         -- A run that is alone is both, and added up once.
         FROM (SELECT u.day, u.task_type, u.is_own, u.is_whole, count(*) AS runs, sum(u.cost) AS cost, max(u.cost) AS max_cost,
-                     cost_ledger.summarize(u.cost) AS run_cost
-              FROM (SELECT r.started_on AS day, (r.labels).task_type, r.cost, true AS is_own, r.root_run_id IS NULL AS is_whole
+                     cost_ledger.summarize(u.cost) AS run_cost,
+                     count(*) FILTER (WHERE u.outcome IN ('success', 'accepted')) AS successful_runs, count(*) FILTER (WHERE u.outcome = 'accepted') AS accepted_runs,
+                     count(*) FILTER (WHERE u.outcome = 'rejected') AS rejected_runs
+              FROM (SELECT r.started_on AS day, (r.labels).task_type, r.cost, true AS is_own, r.root_run_id IS NULL AS is_whole,
+                           CASE WHEN r.root_run_id IS NULL THEN cost_ledger_internal.run_outcome(r.calls, r.failed_calls, r.accepted_calls, r.rejected_calls) END AS outcome
                     FROM cost_ledger_internal.rollup_run r
                     WHERE r.started_on = ANY (days)
                     UNION ALL
-                    SELECT t.started_on, (t.labels).task_type, t.cost, false, true
+                    SELECT t.started_on, (t.labels).task_type, t.cost, false, true,
+                           cost_ledger_internal.run_outcome(t.calls, t.failed_calls, t.accepted_calls, t.rejected_calls)
                     FROM cost_ledger_internal.rollup_run_tree t
                     WHERE t.started_on = ANY (days)) u
               GROUP BY u.day, u.task_type, u.is_own, u.is_whole) p

@@ -47,9 +47,11 @@ FROM cost_ledger.efficiency_by_month WHERE month = '2026-02-01' AND label = 'fea
 SELECT month, feature, model_tier, models, calls, cost, mean_cost_per_call, acceptance_ratio, mean_score, call_share, share FROM cost_ledger.tier_mix_by_month ORDER BY month, feature, model_tier;
 
 -- Tasks, each whole: r1 has failed twice and was accepted, r2 was rejected, r3 succeeded, r4 goes over the end of a month.
-SELECT month, feature, task_type, is_allocated, tasks, priced_tasks, successful_tasks, accepted_tasks, rejected_tasks, calls, retries, fallbacks, cost, mean_cost_per_task, mean_cost_per_successful_task, mean_cost_per_accepted_task,
+SELECT month, task_type, is_allocated, tasks, priced_tasks, successful_tasks, accepted_tasks, rejected_tasks, cost, mean_cost_per_task, mean_cost_per_successful_task, mean_cost_per_accepted_task,
        success_ratio, acceptance_ratio
-FROM cost_ledger.task_efficiency_by_month ORDER BY month, feature;
+FROM cost_ledger.task_efficiency_by_month ORDER BY month, task_type;
+SELECT calls, failed, accepted, rejected, cost_ledger_internal.run_outcome(calls, failed, accepted, rejected) AS outcome
+FROM (VALUES (2, 2, NULL, NULL), (2, 1, 0, 0), (1, NULL, NULL, NULL), (3, 3, 1, 1), (3, 0, 0, 1)) AS v (calls, failed, accepted, rejected);
 
 -- Chains of attempts, over the end of a month too.
 SELECT request_id, started_at, attempts, retries, fallbacks, failed_calls, cost, first_cost, repeat_cost, operations, first_model, last_model, status, outcome, feature, run_id
