@@ -182,7 +182,8 @@ FROM (
            max(c.customer) FILTER (WHERE c.is_first AND c.corrects IS NULL) AS customer,
            max(c.run_id) FILTER (WHERE c.is_first AND c.corrects IS NULL) AS run_id
     FROM (
-        SELECT d.*,
+        SELECT d.request_id, d.attempt, d.called_at, d.call_id, d.corrects, d.operation, d.retry_count, d.status, d.accepted, d.pricing, d.usage_status, d.duration_ms,
+               d.cost, d.model, d.team, d.feature, d.customer, d.run_id,
                coalesce(d.corrects, d.call_id) = first_value(coalesce(d.corrects, d.call_id)) OVER attempts AS is_first,
                coalesce(d.corrects, d.call_id) = last_value(coalesce(d.corrects, d.call_id)) OVER attempts AS is_last
         FROM cost_ledger_internal.seen_call d

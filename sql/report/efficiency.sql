@@ -165,7 +165,7 @@ BEGIN
         WHERE c.corrects IS NULL AND c.served_from = 'model' AND c.called_at >= $1 AND c.called_at < $2
           AND ($3 OR c.team = ANY ($4) OR c.customer = ANY ($5)) AND %s%s
         GROUP BY c.feature, c.provider, c.model
-        $query$, cost_ledger_internal.call_condition(filter), cost_ledger_internal.standing())
+        $query$, cost_ledger_internal.call_condition(filter), cost_ledger_internal.standing() || cost_ledger_internal.not_quarantined())
         USING range_start, range_end, sees_all, teams, customers;
 END
 $$;
