@@ -50,7 +50,7 @@ COMMENT ON FUNCTION cost_ledger_internal.task_roots(text, text) IS
     'A join, in SQL, of calls c for which a condition holds with the run t at the top of the whole run that they are in; of samples that are no tasks, nothing. $3 is whether the caller sees all.';
 
 CREATE FUNCTION cost_ledger_internal.histogram_bounds(lowest numeric, highest numeric, buckets integer) RETURNS numeric[]
-    LANGUAGE sql IMMUTABLE STRICT
+    LANGUAGE sql STABLE STRICT
     SET search_path = pg_catalog, pg_temp
 AS $$
     -- Those between have 6 digits.  Costs that are all the same have one bucket.
