@@ -61,13 +61,14 @@ BEGIN
                 b.usage, coalesce(priced_again.to_class, b.service_class), b.region, b.customer) e ON priced_again.from_models IS NULL OR t.to_model IS NOT NULL
             LEFT JOIN LATERAL cost_ledger_internal.pricing_at(b.called_at, b.provider, b.model, b.usage, b.service_class, b.region, b.customer) o
                 ON priced_again.to_class IS NOT NULL
-            WHERE b.served_from = 'model' AND (priced_again.sees_all OR b.team = ANY (priced_again.teams) OR b.customer = ANY (priced_again.customers))) k
+            WHERE b.served_from = 'model' AND (priced_again.to_class IS NULL OR cost_ledger_internal.service_class(b.service_class) = 'standard')
+              AND (priced_again.sees_all OR b.team = ANY (priced_again.teams) OR b.customer = ANY (priced_again.customers))) k
         GROUP BY k.feature, k.provider, k.model;
 END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.priced_again(jsonb, timestamptz, timestamptz, boolean, text[], text[], text, jsonb) IS
-    'What calls cost, and what they would have cost of another service class, or on other models: from_models is a list of {provider, model, to_provider, to_model}, and NULL leaves models as they are. By feature and model, of calls whose full cost both ways is known (unpriced_calls: the others), and that the caller may see. With to_class, calls whose model has no other price for that class are not known either.';
+    'What calls cost, and what they would have cost of another service class, or on other models: from_models is a list of {provider, model, to_provider, to_model}, and NULL leaves models as they are. By feature and model, of calls whose full cost both ways is known (unpriced_calls: the others), and that the caller may see. With to_class, of calls of class standard alone; those whose model has no other price for that class are not known either.';
 
 CREATE FUNCTION cost_ledger_internal.batch_saving(
     filter jsonb, range_start timestamptz, range_end timestamptz, sees_all boolean, teams text[], customers text[]
@@ -92,7 +93,7 @@ BEGIN
     RETURN QUERY
         SELECT coalesce(r.feature, '(unallocated)'), r.feature IS NOT NULL, r.provider, r.model, r.calls, r.all_cost,
                r.calls - r.unpriced_calls, r.cost, r.new_cost, r.cost - r.new_cost, known.currency
-        FROM cost_ledger_internal.priced_again(coalesce(nullif(batch_saving_as_owner.filter, 'null'), '{}') || '{"service_class": "standard"}',
+        FROM cost_ledger_internal.priced_again(coalesce(nullif(batch_saving_as_owner.filter, 'null'), '{}'),
             batch_saving_as_owner.range_start, batch_saving_as_owner.range_end, batch_saving_as_owner.sees_all, batch_saving_as_owner.teams,
             batch_saving_as_owner.customers, 'batch') r
         ORDER BY 10 DESC NULLS LAST, r.all_cost DESC NULLS LAST, r.feature, r.provider, r.model;
@@ -115,7 +116,7 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION cost_ledger.batch_saving(jsonb, timestamptz, timestamptz) IS
-    'What calls of service class standard in a range of time (end exclusive) would have saved by batch: by feature and model, the largest saving first. filter is your rule of what can wait, a filter of calls; by default evals, judges, background work and embeddings. calls and cost are of all of them, corrections included. batch_calls are those whose model had a price for batch at their time, and whose cost is known in full: standard_cost is what they cost, batch_cost what the same tokens cost at that price, exact, saving = standard_cost - batch_cost. is_allocated is false where the feature is (unallocated). Only calls that the role may see. A range in which retention has dropped calls is refused (22023), unless filter names calls.';
+    'What calls of service class standard (or default, auto, …, which are priced as that) in a range of time (end exclusive) would have saved by batch: by feature and model, the largest saving first. filter is your rule of what can wait, a filter of calls; by default evals, judges, background work and embeddings. calls and cost are of all of them, corrections included. batch_calls are those whose model had a price for batch at their time, and whose cost is known in full: standard_cost is what they cost, batch_cost what the same tokens cost at that price, exact, saving = standard_cost - batch_cost. is_allocated is false where the feature is (unallocated). Only calls that the role may see. A range in which retention has dropped calls is refused (22023), unless filter names calls.';
 
 CREATE FUNCTION cost_ledger_internal.lower_models(providers text[], pick text) RETURNS TABLE (provider text, tier text, lower_tier text, lower_provider text, lower_model text)
     LANGUAGE plpgsql STABLE

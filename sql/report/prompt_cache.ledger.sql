@@ -9,7 +9,7 @@ SELECT e.month, p.starts_at, p.ends_at,
        e.month + interval '1 month' <= now() AT TIME ZONE s.time_zone AS is_complete,
        coalesce(e.feature, '(unallocated)') AS feature,
        e.feature IS NOT NULL AS is_allocated,
-       e.provider, e.model, e.service_class,
+       e.provider, e.model, t.tier AS model_tier, e.service_class,
        e.calls, e.billed_input_tokens, e.cache_read_tokens, e.cache_write_tokens,
        round(e.cache_read_tokens / nullif(e.billed_input_tokens, 0), 6) AS cache_hit_ratio,
        e.input_cost, e.cache_read_cost, e.cache_write_cost, e.prompt_cache_saving,
@@ -32,6 +32,7 @@ FROM (
            sum(m.avoided_cost) AS avoided_cost
     FROM cost_ledger.cost_by_month m
     GROUP BY m.month, m.feature, m.provider, m.model, m.service_class) e
+LEFT JOIN cost_ledger_internal.tier_of_model t ON t.provider = e.provider AND t.model = e.model
 CROSS JOIN cost_ledger_internal.report_setting s
 CROSS JOIN LATERAL (SELECT cost_ledger_internal.day_start(e.month, s.time_zone) AS starts_at,
                            cost_ledger_internal.day_start((e.month + interval '1 month')::date, s.time_zone) AS ends_at) p;

@@ -65,6 +65,13 @@ FROM cost_ledger.cache_saving_by_month ORDER BY month, feature, model;
 SELECT * FROM cost_ledger.batch_saving();
 SELECT feature, model, calls, cost, batch_calls, standard_cost, batch_cost, saving FROM cost_ledger.batch_saving('{"feature": "search"}', '2026-03-01', '2026-04-01');
 
+-- Other words for standard are standard; what is batch already saves nothing.
+BEGIN;
+INSERT INTO cost_ledger.call (called_at, provider, model, feature, service_class, input_tokens) SELECT '2026-04-03', 'p', 'mid', 'classes', c, 100000 FROM unnest('{Standard,default,on_demand,batch,BATCH}'::text[]) AS c;
+SELECT calls, cost, batch_calls, batch_cost, saving FROM cost_ledger.batch_saving('{"feature": "classes"}');
+SELECT calls, cost FROM cost_ledger.batch_saving('{"feature": "classes", "service_class": ["default", "batch"]}');
+ROLLBACK;
+
 -- One tier down.  Of two medium ones the cheaper is the median; the quality is what each model had in the feature.
 SELECT feature, model, model_tier, calls, cost, acceptance_ratio AS accepted, mean_score, lower_tier, lower_model, comparable_calls, lower_cost, difference, ratio, lower_calls, lower_acceptance_ratio AS lower_accepted, lower_mean_score
 FROM cost_ledger.tier_down('{}', '2026-03-01', '2026-04-01');
