@@ -67,7 +67,9 @@ typedef enum CallColumn
 	CACHE_READ_COST,			/* in CostPart's order */
 	CACHE_WRITE_COST,
 	OUTPUT_COST,
+	REASONING_COST,
 	OTHER_COST,
+	PROMPT_CACHE_SAVING,
 	REPORTED_COST,
 	AVOIDED_COST,
 	SCORE,
@@ -137,7 +139,9 @@ static const struct
 	[CACHE_READ_COST] = {"cache_read_cost", NUMERICOID},
 	[CACHE_WRITE_COST] = {"cache_write_cost", NUMERICOID},
 	[OUTPUT_COST] = {"output_cost", NUMERICOID},
+	[REASONING_COST] = {"reasoning_cost", NUMERICOID},
 	[OTHER_COST] = {"other_cost", NUMERICOID},
+	[PROMPT_CACHE_SAVING] = {"prompt_cache_saving", NUMERICOID},
 	[REPORTED_COST] = {"reported_cost", NUMERICOID},
 	[AVOIDED_COST] = {"avoided_cost", NUMERICOID},
 	[SCORE] = {"score", NUMERICOID},
@@ -383,7 +387,8 @@ number_row(CallRow *row)
 /* What the ledger computes. */
 static const CallColumn computed[] = {
 	RECORDED_AT, RECORDED_XID, PRICE_ID, COST, PRICING,
-	CACHE_READ_COST, CACHE_WRITE_COST, OUTPUT_COST, OTHER_COST
+	CACHE_READ_COST, CACHE_WRITE_COST, OUTPUT_COST, REASONING_COST, OTHER_COST,
+	PROMPT_CACHE_SAVING
 };
 
 static bool
@@ -986,6 +991,8 @@ price_row(CallRow *row)
 			if (amount)
 				put(row, CACHE_READ_COST + part - PART_CACHE_READ, NumericGetDatum(amount));
 		}
+		if (cost.prompt_cache_saving)
+			put(row, PROMPT_CACHE_SAVING, NumericGetDatum(cost.prompt_cache_saving));
 	}
 	put(row, PRICING, row->words[cost.pricing]);
 }

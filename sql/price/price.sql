@@ -47,13 +47,13 @@ COMMENT ON FUNCTION cost_ledger.explain_cost(timestamptz, text, text, jsonb, tex
 
 CREATE FUNCTION cost_ledger_internal.pricing_at(
     called_at timestamptz, provider text, model text, usage jsonb, service_class text, region text, customer text,
-    OUT cost numeric, OUT pricing text, OUT price_id bigint
+    OUT cost numeric, OUT pricing text, OUT price_id bigint, OUT prompt_cache_saving numeric
 ) RETURNS record
     LANGUAGE c STABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_pricing_at';
 
 COMMENT ON FUNCTION cost_ledger_internal.pricing_at(timestamptz, text, text, jsonb, text, text, text) IS
-    'What call says of such a call: cost as of cost_at(), pricing, and the price version of the most specific card in force. Of no usage (NULL), unpriced.';
+    'What call says of such a call: cost as of cost_at(), pricing, the price version of the most specific card in force, and what the prompt cache saved. Of no usage (NULL), unpriced.';
 
 CREATE FUNCTION cost_ledger_internal.service_class(word text) RETURNS text
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE

@@ -41,8 +41,8 @@ FROM (
                    sum(round(c.cost * e.upto / c.input_tokens, c.digits) - round(c.cost * e.before / c.input_tokens, c.digits)) AS cost
             FROM (SELECT DISTINCT d.month FROM cost_ledger_internal.live_total_month d WHERE d.label = 'all') m
             CROSS JOIN LATERAL (
-                SELECT i.feature, i.input_tokens, i.input_parts, i.cost - coalesce(i.output_cost, 0) - coalesce(i.other_cost, 0) AS cost,
-                       greatest(scale(i.cost), scale(i.output_cost), scale(i.other_cost), 12) AS digits
+                SELECT i.feature, i.input_tokens, i.input_parts, i.cost - coalesce(i.output_cost, 0) - coalesce(i.reasoning_cost, 0) - coalesce(i.other_cost, 0) AS cost,
+                       greatest(scale(i.cost), scale(i.output_cost), scale(i.reasoning_cost), scale(i.other_cost), 12) AS digits
                 FROM cost_ledger_internal.seen_call i
                 WHERE i.called_at >= cost_ledger_internal.day_start(m.month, (SELECT l.time_zone FROM cost_ledger.ledger l))
                   AND i.called_at < cost_ledger_internal.day_start((m.month + interval '1 month')::date, (SELECT l.time_zone FROM cost_ledger.ledger l))

@@ -61,9 +61,9 @@ AS $$
                nullif(sum(m.cache_read_tokens), 0) AS cache_read_tokens, nullif(sum(m.cache_write_tokens), 0) AS cache_write_tokens,
                nullif(sum(m.cache_write_1h_tokens), 0) AS cache_write_1h_tokens, nullif(sum(m.output_tokens), 0) AS output_tokens,
                nullif(sum(m.reasoning_tokens), 0) AS reasoning_tokens, sum(m.cost) AS cost, sum(m.cache_read_cost) AS cache_read_cost,
-               sum(m.cache_write_cost) AS cache_write_cost, sum(m.output_cost) AS output_cost, sum(m.other_cost) AS other_cost,
+               sum(m.cache_write_cost) AS cache_write_cost, sum(m.output_cost) AS output_cost, sum(m.reasoning_cost) AS reasoning_cost, sum(m.other_cost) AS other_cost,
                sum(m.adjustment_cost) AS adjustment_cost, sum(m.reported_cost) AS reported_cost, sum(m.cost_without_run) AS cost_without_run,
-               sum(m.avoided_cost) AS avoided_cost, sum(m.score) AS score,
+               sum(m.avoided_cost) AS avoided_cost, sum(m.prompt_cache_saving) AS prompt_cache_saving, sum(m.score) AS score,
                cost_ledger.summarize(m.call_cost)::text AS call_cost
         FROM cost_ledger_internal.consumed_measure m
         WHERE m.called_at >= lower(wanted) AND m.called_at < coalesce(upper(wanted), 'infinity')
@@ -141,9 +141,9 @@ AS $$
                nullif(sum(m.input_tokens), 0) AS input_tokens, nullif(sum(m.cache_read_tokens), 0) AS cache_read_tokens,
                nullif(sum(m.cache_write_tokens), 0) AS cache_write_tokens, nullif(sum(m.cache_write_1h_tokens), 0) AS cache_write_1h_tokens,
                nullif(sum(m.output_tokens), 0) AS output_tokens, nullif(sum(m.reasoning_tokens), 0) AS reasoning_tokens, sum(m.cost) AS cost,
-               sum(m.cache_read_cost) AS cache_read_cost, sum(m.cache_write_cost) AS cache_write_cost, sum(m.output_cost) AS output_cost,
+               sum(m.cache_read_cost) AS cache_read_cost, sum(m.cache_write_cost) AS cache_write_cost, sum(m.output_cost) AS output_cost, sum(m.reasoning_cost) AS reasoning_cost,
                sum(m.other_cost) AS other_cost, sum(m.adjustment_cost) AS adjustment_cost, sum(m.reported_cost) AS reported_cost,
-               sum(m.cost_without_run) AS cost_without_run, sum(m.avoided_cost) AS avoided_cost, sum(m.score) AS score
+               sum(m.cost_without_run) AS cost_without_run, sum(m.avoided_cost) AS avoided_cost, sum(m.prompt_cache_saving) AS prompt_cache_saving, sum(m.score) AS score
         FROM cost_ledger_internal.consumed_measure m
         WHERE m.called_at >= lower(wanted) AND m.called_at < coalesce(upper(wanted), 'infinity')
         GROUP BY 1, GROUPING SETS ((), (m.team), (m.feature, m.served_from), (m.customer), (m.flow), (m.task_type), (m.environment), (m.provider),
@@ -177,9 +177,9 @@ AS $$
                nullif(sum(m.input_tokens), 0) AS input_tokens, nullif(sum(m.cache_read_tokens), 0) AS cache_read_tokens,
                nullif(sum(m.cache_write_tokens), 0) AS cache_write_tokens, nullif(sum(m.cache_write_1h_tokens), 0) AS cache_write_1h_tokens,
                nullif(sum(m.output_tokens), 0) AS output_tokens, nullif(sum(m.reasoning_tokens), 0) AS reasoning_tokens, sum(m.cost) AS cost,
-               sum(m.cache_read_cost) AS cache_read_cost, sum(m.cache_write_cost) AS cache_write_cost, sum(m.output_cost) AS output_cost,
+               sum(m.cache_read_cost) AS cache_read_cost, sum(m.cache_write_cost) AS cache_write_cost, sum(m.output_cost) AS output_cost, sum(m.reasoning_cost) AS reasoning_cost,
                sum(m.other_cost) AS other_cost, sum(m.adjustment_cost) AS adjustment_cost, sum(m.reported_cost) AS reported_cost,
-               sum(m.cost_without_run) AS cost_without_run, sum(m.avoided_cost) AS avoided_cost, sum(m.score) AS score
+               sum(m.cost_without_run) AS cost_without_run, sum(m.avoided_cost) AS avoided_cost, sum(m.prompt_cache_saving) AS prompt_cache_saving, sum(m.score) AS score
         FROM cost_ledger_internal.consumed_measure m
         WHERE m.called_at >= lower(wanted) AND m.called_at < coalesce(upper(wanted), 'infinity')
         GROUP BY 1, GROUPING SETS ((m.agent, m.team, m.customer), (m.step, m.team, m.customer), (m.tool, m.team, m.customer), (m.api_key, m.team, m.customer),

@@ -46,11 +46,11 @@ SELECT c.called_at, c.call_id, c.recorded_xid,
        coalesce(c.cache_write_1h_tokens, 0)::numeric AS cache_write_1h_tokens,
        coalesce(c.output_tokens, 0)::numeric AS output_tokens,
        coalesce(c.reasoning_tokens, 0)::numeric AS reasoning_tokens,
-       c.cost, c.cache_read_cost, c.cache_write_cost, c.output_cost, c.other_cost,
+       c.cost, c.cache_read_cost, c.cache_write_cost, c.output_cost, c.reasoning_cost, c.other_cost,
        CASE WHEN c.corrects IS NOT NULL THEN c.cost END AS adjustment_cost,
        c.reported_cost,
        CASE WHEN c.run_id IS NULL THEN c.cost END AS cost_without_run,
-       c.avoided_cost, c.score
+       c.avoided_cost, c.prompt_cache_saving, c.score
 FROM cost_ledger.call c
 WHERE c.reverses IS NULL;
 
@@ -114,8 +114,8 @@ SELECT r.month,
        coalesce(r.rejected_calls, 0) AS rejected_calls, coalesce(r.scored_calls, 0) AS scored_calls, coalesce(r.input_tokens, 0) AS input_tokens,
        coalesce(r.cache_read_tokens, 0) AS cache_read_tokens, coalesce(r.cache_write_tokens, 0) AS cache_write_tokens,
        coalesce(r.cache_write_1h_tokens, 0) AS cache_write_1h_tokens, coalesce(r.output_tokens, 0) AS output_tokens,
-       coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost, r.output_cost, r.other_cost, r.adjustment_cost,
-       r.reported_cost, r.cost_without_run, r.avoided_cost, r.score,
+       coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost, r.output_cost, r.reasoning_cost, r.other_cost, r.adjustment_cost,
+       r.reported_cost, r.cost_without_run, r.avoided_cost, r.prompt_cache_saving, r.score,
        'local'::text AS node
 FROM cost_ledger_internal.rollup_month r
 JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
@@ -128,8 +128,8 @@ SELECT date_trunc('month', m.called_at AT TIME ZONE (SELECT l.time_zone FROM cos
        m.status, m.served_from,
        m.calls, m.priced_calls, m.unpriced_calls, m.corrections, m.retries, m.tool_calls, m.accepted_calls, m.rejected_calls,
        m.scored_calls, m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.cache_write_1h_tokens, m.output_tokens,
-       m.reasoning_tokens, m.cost, m.cache_read_cost, m.cache_write_cost, m.output_cost, m.other_cost, m.adjustment_cost,
-       m.reported_cost, m.cost_without_run, m.avoided_cost, m.score,
+       m.reasoning_tokens, m.cost, m.cache_read_cost, m.cache_write_cost, m.output_cost, m.reasoning_cost, m.other_cost, m.adjustment_cost,
+       m.reported_cost, m.cost_without_run, m.avoided_cost, m.prompt_cache_saving, m.score,
        'local'::text
 FROM cost_ledger_internal.live_call m;
 
@@ -144,8 +144,8 @@ SELECT r.day,
        coalesce(r.rejected_calls, 0) AS rejected_calls, coalesce(r.scored_calls, 0) AS scored_calls, coalesce(r.input_tokens, 0) AS input_tokens,
        coalesce(r.cache_read_tokens, 0) AS cache_read_tokens, coalesce(r.cache_write_tokens, 0) AS cache_write_tokens,
        coalesce(r.cache_write_1h_tokens, 0) AS cache_write_1h_tokens, coalesce(r.output_tokens, 0) AS output_tokens,
-       coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost, r.output_cost, r.other_cost, r.adjustment_cost,
-       r.reported_cost, r.cost_without_run, r.avoided_cost, r.score,
+       coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost, r.output_cost, r.reasoning_cost, r.other_cost, r.adjustment_cost,
+       r.reported_cost, r.cost_without_run, r.avoided_cost, r.prompt_cache_saving, r.score,
        'local'::text AS node
 FROM cost_ledger_internal.rollup_day r
 JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
@@ -158,8 +158,8 @@ SELECT (m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))
        m.status, m.served_from,
        m.calls, m.priced_calls, m.unpriced_calls, m.corrections, m.retries, m.tool_calls, m.accepted_calls, m.rejected_calls,
        m.scored_calls, m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.cache_write_1h_tokens, m.output_tokens,
-       m.reasoning_tokens, m.cost, m.cache_read_cost, m.cache_write_cost, m.output_cost, m.other_cost, m.adjustment_cost,
-       m.reported_cost, m.cost_without_run, m.avoided_cost, m.score,
+       m.reasoning_tokens, m.cost, m.cache_read_cost, m.cache_write_cost, m.output_cost, m.reasoning_cost, m.other_cost, m.adjustment_cost,
+       m.reported_cost, m.cost_without_run, m.avoided_cost, m.prompt_cache_saving, m.score,
        'local'::text
 FROM cost_ledger_internal.live_call m
 WHERE (m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date >= (SELECT s.days_from FROM cost_ledger_internal.rollup_state s);
@@ -175,8 +175,8 @@ SELECT r.hour,
        coalesce(r.rejected_calls, 0) AS rejected_calls, coalesce(r.scored_calls, 0) AS scored_calls, coalesce(r.input_tokens, 0) AS input_tokens,
        coalesce(r.cache_read_tokens, 0) AS cache_read_tokens, coalesce(r.cache_write_tokens, 0) AS cache_write_tokens,
        coalesce(r.cache_write_1h_tokens, 0) AS cache_write_1h_tokens, coalesce(r.output_tokens, 0) AS output_tokens,
-       coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost, r.output_cost, r.other_cost, r.adjustment_cost,
-       r.reported_cost, r.cost_without_run, r.avoided_cost, r.score,
+       coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost, r.output_cost, r.reasoning_cost, r.other_cost, r.adjustment_cost,
+       r.reported_cost, r.cost_without_run, r.avoided_cost, r.prompt_cache_saving, r.score,
        'local'::text AS node
 FROM cost_ledger_internal.rollup_hour r
 JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
@@ -189,8 +189,8 @@ SELECT cost_ledger_internal.hour_start(m.called_at, (SELECT l.time_zone FROM cos
        m.status, m.served_from,
        m.calls, m.priced_calls, m.unpriced_calls, m.corrections, m.retries, m.tool_calls, m.accepted_calls, m.rejected_calls,
        m.scored_calls, m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.cache_write_1h_tokens, m.output_tokens,
-       m.reasoning_tokens, m.cost, m.cache_read_cost, m.cache_write_cost, m.output_cost, m.other_cost, m.adjustment_cost,
-       m.reported_cost, m.cost_without_run, m.avoided_cost, m.score,
+       m.reasoning_tokens, m.cost, m.cache_read_cost, m.cache_write_cost, m.output_cost, m.reasoning_cost, m.other_cost, m.adjustment_cost,
+       m.reported_cost, m.cost_without_run, m.avoided_cost, m.prompt_cache_saving, m.score,
        'local'::text
 FROM cost_ledger_internal.live_call m
 WHERE m.called_at >= (SELECT s.hours_from FROM cost_ledger_internal.rollup_state s);
@@ -205,7 +205,7 @@ SELECT r.month, k.label, k.value, k.provider, k.service_class, k.served_from,
        coalesce(r.input_tokens, 0) AS input_tokens, coalesce(r.cache_read_tokens, 0) AS cache_read_tokens,
        coalesce(r.cache_write_tokens, 0) AS cache_write_tokens, coalesce(r.cache_write_1h_tokens, 0) AS cache_write_1h_tokens,
        coalesce(r.output_tokens, 0) AS output_tokens, coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost,
-       r.output_cost, r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run, r.avoided_cost, r.score,
+       r.output_cost, r.reasoning_cost, r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run, r.avoided_cost, r.prompt_cache_saving, r.score,
        'local'::text AS node
 FROM cost_ledger_internal.rollup_total_month r
 JOIN cost_ledger_internal.rollup_label k ON k.label_id = r.label_id
@@ -235,7 +235,7 @@ SELECT r.month, l.label,
        coalesce(r.scored_calls, 0) AS scored_calls, coalesce(r.input_tokens, 0) AS input_tokens, coalesce(r.cache_read_tokens, 0) AS cache_read_tokens,
        coalesce(r.cache_write_tokens, 0) AS cache_write_tokens, coalesce(r.cache_write_1h_tokens, 0) AS cache_write_1h_tokens,
        coalesce(r.output_tokens, 0) AS output_tokens, coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost,
-       r.output_cost, r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run, r.avoided_cost, r.score,
+       r.output_cost, r.reasoning_cost, r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run, r.avoided_cost, r.prompt_cache_saving, r.score,
        'local'::text
 FROM (VALUES ('all'::text), ('team'::text), ('feature'::text), ('customer'::text), ('flow'::text), ('task_type'::text), ('environment'::text), ('provider'::text), ('model'::text), ('service_class'::text), ('operation'::text), ('status'::text), ('served_from'::text)) AS l (label)
 CROSS JOIN cost_ledger_internal.rollup_month r
@@ -252,7 +252,7 @@ SELECT r.month, substr(k.label, 1, length(k.label) - length(' of payer')), k.val
        coalesce(r.input_tokens, 0) AS input_tokens, coalesce(r.cache_read_tokens, 0) AS cache_read_tokens,
        coalesce(r.cache_write_tokens, 0) AS cache_write_tokens, coalesce(r.cache_write_1h_tokens, 0) AS cache_write_1h_tokens,
        coalesce(r.output_tokens, 0) AS output_tokens, coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost,
-       r.output_cost, r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run, r.avoided_cost, r.score,
+       r.output_cost, r.reasoning_cost, r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run, r.avoided_cost, r.prompt_cache_saving, r.score,
        'local'::text
 FROM cost_ledger_internal.rollup_total_month r
 JOIN cost_ledger_internal.rollup_label k ON k.label_id = r.label_id
@@ -285,7 +285,7 @@ SELECT date_trunc('month', m.called_at AT TIME ZONE (SELECT g.time_zone FROM cos
        CASE WHEN l.label = 'feature' THEN m.served_from END,
        m.calls, m.priced_calls, m.unpriced_calls, m.corrections, m.retries, m.failed_calls, m.tool_calls, m.accepted_calls, m.rejected_calls, m.scored_calls,
        m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.cache_write_1h_tokens, m.output_tokens, m.reasoning_tokens, m.cost, m.cache_read_cost,
-       m.cache_write_cost, m.output_cost, m.other_cost, m.adjustment_cost, m.reported_cost, m.cost_without_run, m.avoided_cost, m.score,
+       m.cache_write_cost, m.output_cost, m.reasoning_cost, m.other_cost, m.adjustment_cost, m.reported_cost, m.cost_without_run, m.avoided_cost, m.prompt_cache_saving, m.score,
        'local'::text
 FROM (VALUES ('all'::text), ('team'::text), ('feature'::text), ('customer'::text), ('flow'::text), ('task_type'::text), ('environment'::text), ('provider'::text), ('model'::text), ('service_class'::text), ('operation'::text), ('status'::text), ('served_from'::text), ('agent'::text), ('step'::text), ('tool'::text), ('api_key'::text), ('cohort'::text)) AS l (label)
 CROSS JOIN cost_ledger_internal.live_call m;
@@ -300,7 +300,7 @@ SELECT r.week, k.label, k.value, k.provider, k.service_class, k.served_from,
        coalesce(r.input_tokens, 0) AS input_tokens, coalesce(r.cache_read_tokens, 0) AS cache_read_tokens,
        coalesce(r.cache_write_tokens, 0) AS cache_write_tokens, coalesce(r.cache_write_1h_tokens, 0) AS cache_write_1h_tokens,
        coalesce(r.output_tokens, 0) AS output_tokens, coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost,
-       r.output_cost, r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run, r.avoided_cost, r.score,
+       r.output_cost, r.reasoning_cost, r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run, r.avoided_cost, r.prompt_cache_saving, r.score,
        'local'::text AS node
 FROM cost_ledger_internal.rollup_total_week r
 JOIN cost_ledger_internal.rollup_label k ON k.label_id = r.label_id
@@ -330,7 +330,7 @@ SELECT cost_ledger_internal.week_of(r.day), l.label,
        coalesce(r.scored_calls, 0) AS scored_calls, coalesce(r.input_tokens, 0) AS input_tokens, coalesce(r.cache_read_tokens, 0) AS cache_read_tokens,
        coalesce(r.cache_write_tokens, 0) AS cache_write_tokens, coalesce(r.cache_write_1h_tokens, 0) AS cache_write_1h_tokens,
        coalesce(r.output_tokens, 0) AS output_tokens, coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost,
-       r.output_cost, r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run, r.avoided_cost, r.score,
+       r.output_cost, r.reasoning_cost, r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run, r.avoided_cost, r.prompt_cache_saving, r.score,
        'local'::text
 FROM (VALUES ('all'::text), ('team'::text), ('feature'::text), ('customer'::text), ('flow'::text), ('task_type'::text), ('environment'::text), ('provider'::text), ('model'::text), ('service_class'::text), ('operation'::text), ('status'::text), ('served_from'::text)) AS l (label)
 CROSS JOIN cost_ledger_internal.rollup_day r
@@ -365,7 +365,7 @@ SELECT cost_ledger_internal.week_of((m.called_at AT TIME ZONE (SELECT g.time_zon
        CASE WHEN l.label = 'feature' THEN m.served_from END,
        m.calls, m.priced_calls, m.unpriced_calls, m.corrections, m.retries, m.failed_calls, m.tool_calls, m.accepted_calls, m.rejected_calls, m.scored_calls,
        m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.cache_write_1h_tokens, m.output_tokens, m.reasoning_tokens, m.cost, m.cache_read_cost,
-       m.cache_write_cost, m.output_cost, m.other_cost, m.adjustment_cost, m.reported_cost, m.cost_without_run, m.avoided_cost, m.score,
+       m.cache_write_cost, m.output_cost, m.reasoning_cost, m.other_cost, m.adjustment_cost, m.reported_cost, m.cost_without_run, m.avoided_cost, m.prompt_cache_saving, m.score,
        'local'::text
 FROM (VALUES ('all'::text), ('team'::text), ('feature'::text), ('customer'::text), ('flow'::text), ('task_type'::text), ('environment'::text), ('provider'::text), ('model'::text), ('service_class'::text), ('operation'::text), ('status'::text), ('served_from'::text), ('agent'::text), ('step'::text), ('tool'::text), ('api_key'::text), ('cohort'::text)) AS l (label)
 CROSS JOIN cost_ledger_internal.live_call m
@@ -384,7 +384,7 @@ SELECT r.day, k.label, k.value, k.provider, k.service_class, k.served_from,
        coalesce(r.input_tokens, 0) AS input_tokens, coalesce(r.cache_read_tokens, 0) AS cache_read_tokens,
        coalesce(r.cache_write_tokens, 0) AS cache_write_tokens, coalesce(r.cache_write_1h_tokens, 0) AS cache_write_1h_tokens,
        coalesce(r.output_tokens, 0) AS output_tokens, coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost,
-       r.output_cost, r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run, r.avoided_cost, r.score,
+       r.output_cost, r.reasoning_cost, r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run, r.avoided_cost, r.prompt_cache_saving, r.score,
        'local'::text AS node
 FROM cost_ledger_internal.rollup_total_day r
 JOIN cost_ledger_internal.rollup_label k ON k.label_id = r.label_id
@@ -414,7 +414,7 @@ SELECT r.day, l.label,
        coalesce(r.scored_calls, 0) AS scored_calls, coalesce(r.input_tokens, 0) AS input_tokens, coalesce(r.cache_read_tokens, 0) AS cache_read_tokens,
        coalesce(r.cache_write_tokens, 0) AS cache_write_tokens, coalesce(r.cache_write_1h_tokens, 0) AS cache_write_1h_tokens,
        coalesce(r.output_tokens, 0) AS output_tokens, coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost,
-       r.output_cost, r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run, r.avoided_cost, r.score,
+       r.output_cost, r.reasoning_cost, r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run, r.avoided_cost, r.prompt_cache_saving, r.score,
        'local'::text
 FROM (VALUES ('all'::text), ('team'::text), ('feature'::text), ('customer'::text), ('flow'::text), ('task_type'::text), ('environment'::text), ('provider'::text), ('model'::text), ('service_class'::text), ('operation'::text), ('status'::text), ('served_from'::text)) AS l (label)
 CROSS JOIN cost_ledger_internal.rollup_day r
@@ -448,7 +448,7 @@ SELECT (m.called_at AT TIME ZONE (SELECT g.time_zone FROM cost_ledger.ledger g))
        CASE WHEN l.label = 'feature' THEN m.served_from END,
        m.calls, m.priced_calls, m.unpriced_calls, m.corrections, m.retries, m.failed_calls, m.tool_calls, m.accepted_calls, m.rejected_calls, m.scored_calls,
        m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.cache_write_1h_tokens, m.output_tokens, m.reasoning_tokens, m.cost, m.cache_read_cost,
-       m.cache_write_cost, m.output_cost, m.other_cost, m.adjustment_cost, m.reported_cost, m.cost_without_run, m.avoided_cost, m.score,
+       m.cache_write_cost, m.output_cost, m.reasoning_cost, m.other_cost, m.adjustment_cost, m.reported_cost, m.cost_without_run, m.avoided_cost, m.prompt_cache_saving, m.score,
        'local'::text
 FROM (VALUES ('all'::text), ('team'::text), ('feature'::text), ('customer'::text), ('flow'::text), ('task_type'::text), ('environment'::text), ('provider'::text), ('model'::text), ('service_class'::text), ('operation'::text), ('status'::text), ('served_from'::text), ('agent'::text), ('step'::text), ('tool'::text), ('api_key'::text), ('cohort'::text)) AS l (label)
 CROSS JOIN cost_ledger_internal.live_call m

@@ -463,7 +463,7 @@ CREATE TYPE cost_ledger_internal.measured_call AS (
     called_at timestamptz, call_id bigint, recorded_xid xid8, corrects bigint, reverses bigint, restates bigint, input_tokens bigint,
     cache_read_tokens bigint, cache_write_tokens bigint, cache_write_1h_tokens bigint, output_tokens bigint, reasoning_tokens bigint,
     duration_ms double precision, tool_calls_count integer, retry_count integer, accepted boolean, cost numeric, cache_read_cost numeric,
-    cache_write_cost numeric, output_cost numeric, other_cost numeric, reported_cost numeric, avoided_cost numeric, score numeric, pricing text,
+    cache_write_cost numeric, output_cost numeric, reasoning_cost numeric, other_cost numeric, reported_cost numeric, avoided_cost numeric, prompt_cache_saving numeric, score numeric, pricing text,
     usage_status text, served_from text, provider text, model text, service_class text, operation text, status text, team text, feature text,
     flow text, customer text, task_type text, environment text, user_id text, cohort text, api_key text, agent text, step text, session_id text,
     run_id text, parent_run_id text, tool text, trace_url text);
@@ -486,7 +486,7 @@ BEGIN
     RETURN QUERY
         SELECT c.called_at, c.call_id, c.recorded_xid, c.corrects, c.reverses, c.restates, c.input_tokens, c.cache_read_tokens, c.cache_write_tokens, c.cache_write_1h_tokens,
                c.output_tokens, c.reasoning_tokens, c.duration_ms, c.tool_calls_count, c.retry_count, c.accepted, c.cost, c.cache_read_cost,
-               c.cache_write_cost, c.output_cost, c.other_cost, c.reported_cost, c.avoided_cost, c.score, c.pricing, c.usage_status, c.served_from,
+               c.cache_write_cost, c.output_cost, c.reasoning_cost, c.other_cost, c.reported_cost, c.avoided_cost, c.prompt_cache_saving, c.score, c.pricing, c.usage_status, c.served_from,
                c.provider, c.model, c.service_class, c.operation, c.status, c.team, c.feature, c.flow, c.customer, c.task_type, c.environment, c.user_id,
                c.cohort, c.api_key, c.agent, c.step, c.session_id, c.run_id, c.parent_run_id, c.tool, c.trace_url
         FROM cost_ledger.call c
@@ -518,7 +518,7 @@ BEGIN
     RETURN QUERY
         SELECT c.called_at, c.call_id, c.recorded_xid, c.corrects, c.reverses, c.restates, c.input_tokens, c.cache_read_tokens, c.cache_write_tokens, c.cache_write_1h_tokens,
                c.output_tokens, c.reasoning_tokens, c.duration_ms, c.tool_calls_count, c.retry_count, c.accepted, c.cost, c.cache_read_cost,
-               c.cache_write_cost, c.output_cost, c.other_cost, c.reported_cost, c.avoided_cost, c.score, c.pricing, c.usage_status, c.served_from,
+               c.cache_write_cost, c.output_cost, c.reasoning_cost, c.other_cost, c.reported_cost, c.avoided_cost, c.prompt_cache_saving, c.score, c.pricing, c.usage_status, c.served_from,
                c.provider, c.model, c.service_class, c.operation, c.status, c.team, c.feature, c.flow, c.customer, c.task_type, c.environment, c.user_id,
                c.cohort, c.api_key, c.agent, c.step, c.session_id, c.run_id, c.parent_run_id, c.tool, c.trace_url
         FROM cost_ledger.call c
