@@ -160,15 +160,14 @@ SELECT f.month, f.starts_at, f.ends_at, f.is_complete,
        round(f.cache_read_tokens / nullif(f.input_tokens, 0), 6) AS cache_hit_ratio,
        jsonb_build_array(f.month, CASE WHEN f.is_allocated THEN f.feature END)::text AS row_key
 FROM (
-    SELECT t.month, t.starts_at, t.ends_at, t.is_complete, t.value AS feature, t.is_allocated,
+    SELECT t.month, t.starts_at, t.ends_at, t.is_complete, coalesce(t.feature, '(unallocated)') AS feature, t.feature IS NOT NULL AS is_allocated,
            sum(t.calls)::bigint AS calls,
            coalesce(sum(t.calls) FILTER (WHERE t.served_from = 'response_cache'), 0)::bigint AS response_cache_calls,
            coalesce(sum(t.input_tokens) FILTER (WHERE t.served_from = 'model'), 0) AS input_tokens,
            coalesce(sum(t.cache_read_tokens) FILTER (WHERE t.served_from = 'model'), 0) AS cache_read_tokens,
            coalesce(sum(t.cache_write_tokens) FILTER (WHERE t.served_from = 'model'), 0) AS cache_write_tokens
-    FROM cost_ledger.cost_by_label t
-    WHERE t.label = 'feature'
-    GROUP BY t.month, t.starts_at, t.ends_at, t.is_complete, t.value, t.is_allocated) f;
+    FROM cost_ledger.cost_by_month t
+    GROUP BY t.month, t.starts_at, t.ends_at, t.is_complete, t.feature) f;
 
 COMMENT ON VIEW cost_ledger.cache_hit_by_feature IS 'How well does each feature use the prompt cache? Tokens are those that models were sent; answers from the application''s own cache are counted apart.';
 COMMENT ON COLUMN cost_ledger.cache_hit_by_feature.month IS 'First day of the month, in the reporting zone.';
