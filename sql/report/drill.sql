@@ -18,8 +18,8 @@ CREATE FUNCTION cost_ledger_internal.drill_source(level text, filter jsonb, rang
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT CASE
-        WHEN level IN ('hour', 'day') AND labels.are_in_cube AND hours.are_whole AND calls.begin_at >= s.hours_from THEN 'hour'
         WHEN level = 'day' AND labels.are_in_cube AND days.are_whole AND (calls.begin_at AT TIME ZONE l.time_zone)::date >= s.days_from THEN 'day'
+        WHEN level IN ('hour', 'day') AND labels.are_in_cube AND hours.are_whole AND calls.begin_at >= s.hours_from THEN 'hour'
         WHEN level = 'user' AND sees_all AND filter - 'user_id' = '{}' AND days.are_whole THEN 'user'
         ELSE 'call' END
     FROM cost_ledger_internal.rollup_state s
