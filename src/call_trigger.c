@@ -416,8 +416,7 @@ refuse_computed_columns(const CallRow *row)
 }
 
 /*
- * Languages without a NULL for texts send '', and typed clients JSON's null or an
- * empty object.
+ * Languages without a NULL for texts send '', and typed clients JSON's null.
  * Before anything looks at the row, so that a retry may say it either way.
  */
 static void
@@ -439,9 +438,6 @@ clear_empty(CallRow *row)
 			VALUE(row, i) = PointerGetDatum(meant);
 			ISNULL(row, i) = meant == NULL;
 		}
-		/* Of usage as it was sent, an empty object tells that nothing was read. */
-		if (i != RAW_USAGE && !ISNULL(row, i) && cl_is_empty_object(VALUE(row, i)))
-			ISNULL(row, i) = true;
 	}
 }
 
@@ -670,7 +666,7 @@ is_payload(CallColumn column)
 }
 
 /*
- * A word that says what is meant without it.
+ * A word that says what is meant without it, or an object without any.
  */
 static bool
 is_implied(const CallRow *row, CallColumn column)
@@ -683,6 +679,10 @@ is_implied(const CallRow *row, CallColumn column)
 			return text_equals(VALUE(row, column), "final");
 		case SERVICE_CLASS:
 			return ISNULL(row, RAW_USAGE) && text_equals(VALUE(row, column), "standard");
+		case OTHER_USAGE:
+		case INPUT_PARTS:
+		case TAGS:
+			return cl_is_empty_object(VALUE(row, column));
 		default:
 			return false;
 	}

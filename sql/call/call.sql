@@ -40,6 +40,8 @@ BEGIN
         FROM (SELECT c.name, c.position, nullif(recorded -> c.name, 'null') AS was, sent -> c.name AS now
               FROM unnest(columns) WITH ORDINALITY AS c (name, position)) d
         WHERE d.was IS DISTINCT FROM d.now
+          -- An object without anything in it is none, but for usage as it was sent.
+          AND (d.name = 'raw_usage' OR nullif(d.was, '{}') IS DISTINCT FROM nullif(d.now, '{}'))
           AND (d.now IS NOT NULL
                OR NOT CASE d.name
                           WHEN 'avoided_cost' THEN true

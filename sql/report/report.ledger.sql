@@ -153,25 +153,30 @@ COMMENT ON COLUMN cost_ledger.cost_by_operation.operation IS 'primary, retry, fa
 -- An answer from the application's own cache has read no prompt cache: its
 -- tokens would only thin the ratio out.
 CREATE VIEW cost_ledger.cache_hit_by_feature WITH (security_barrier = true) AS
-SELECT f.month, f.starts_at, f.ends_at, f.is_complete,
-       f.feature, f.is_allocated,
+SELECT f.month,
+       cost_ledger_internal.day_start(f.month, s.time_zone) AS starts_at,
+       cost_ledger_internal.day_start((f.month + interval '1 month')::date, s.time_zone) AS ends_at,
+       f.month + interval '1 month' <= now() AT TIME ZONE s.time_zone AS is_complete,
+       coalesce(f.feature, '(unallocated)') AS feature,
+       f.feature IS NOT NULL AS is_allocated,
        f.calls, f.response_cache_calls,
        f.input_tokens, f.cache_read_tokens, f.cache_write_tokens,
        round(f.cache_read_tokens / nullif(f.input_tokens, 0), 6) AS cache_hit_ratio,
        f.prompt_cache_saving,
-       f.currency,
-       jsonb_build_array(f.month, CASE WHEN f.is_allocated THEN f.feature END)::text AS row_key
+       s.currency,
+       jsonb_build_array(f.month, f.feature)::text AS row_key
 FROM (
-    SELECT t.month, t.starts_at, t.ends_at, t.is_complete, t.value AS feature, t.is_allocated, t.currency,
+    SELECT t.month, t.value AS feature,
            sum(t.calls)::bigint AS calls,
            coalesce(sum(t.calls) FILTER (WHERE t.served_from = 'response_cache'), 0)::bigint AS response_cache_calls,
            coalesce(sum(t.input_tokens) FILTER (WHERE t.served_from = 'model'), 0) AS input_tokens,
            coalesce(sum(t.cache_read_tokens) FILTER (WHERE t.served_from = 'model'), 0) AS cache_read_tokens,
-           coalesce(sum(t.cache_write_tokens) FILTER (WHERE t.served_from = 'model'), 0) AS cache_write_tokens,
+           coalesce(sum(t.cache_write_tokens + t.cache_write_1h_tokens) FILTER (WHERE t.served_from = 'model'), 0) AS cache_write_tokens,
            sum(t.prompt_cache_saving) AS prompt_cache_saving
-    FROM cost_ledger.cost_by_label t
+    FROM cost_ledger_internal.live_total_month t
     WHERE t.label = 'feature'
-    GROUP BY t.month, t.starts_at, t.ends_at, t.is_complete, t.value, t.is_allocated, t.currency) f;
+    GROUP BY t.month, t.value) f
+CROSS JOIN cost_ledger_internal.report_setting s;
 
 COMMENT ON VIEW cost_ledger.cache_hit_by_feature IS 'How well does each feature use the prompt cache, and what does it save? Tokens are those that models were sent; answers from the application''s own cache are counted apart.';
 COMMENT ON COLUMN cost_ledger.cache_hit_by_feature.month IS 'First day of the month, in the reporting zone.';

@@ -605,26 +605,31 @@ FROM (
 
 COMMENT ON VIEW cost_ledger_internal.live_run IS 'What the calls of a run add up to, those included that are not in rollup_run yet. Columns as in rollup_run.';
 
+CREATE VIEW cost_ledger_internal.changed_session AS
+SELECT m.session_id COLLATE "C" AS session_id,
+       min(m.called_at) AS started_at, max(m.ended_at) AS ended_at,
+       sum(m.calls)::bigint AS calls, sum(m.turns)::bigint AS turns, sum(m.failed_calls)::bigint AS failed_calls,
+       sum(m.unpriced_calls)::bigint AS unpriced_calls, sum(m.retries)::bigint AS retries, sum(m.fallbacks)::bigint AS fallbacks,
+       sum(m.tool_calls)::bigint AS tool_calls, sum(m.accepted_calls)::bigint AS accepted_calls, sum(m.rejected_calls)::bigint AS rejected_calls,
+       sum(m.scored_calls)::bigint AS scored_calls, sum(m.input_tokens) AS input_tokens, sum(m.cache_read_tokens) AS cache_read_tokens,
+       sum(m.cache_write_tokens) AS cache_write_tokens, sum(m.cache_write_1h_tokens) AS cache_write_1h_tokens, sum(m.output_tokens) AS output_tokens,
+       sum(m.reasoning_tokens) AS reasoning_tokens, sum(m.turn_input_tokens) AS turn_input_tokens,
+       min(m.turn_input_tokens) AS min_turn_input_tokens, max(m.turn_input_tokens) AS max_turn_input_tokens, sum(m.cost) AS cost, sum(m.adjustment_cost) AS adjustment_cost, sum(m.avoided_cost) AS avoided_cost,
+       sum(m.score) AS score,
+       min(m.trace_url COLLATE "C") AS trace_url,
+       cost_ledger_internal.first_call(m.called_at, m.first_id, m.team, m.feature, m.customer, m.task_type, m.environment, m.user_id, m.agent, NULL)
+           FILTER (WHERE m.is_call) AS labels
+FROM cost_ledger_internal.live_call_by_id m
+WHERE m.session_id IS NOT NULL
+GROUP BY 1;
+
+COMMENT ON VIEW cost_ledger_internal.changed_session IS 'What the calls of a session add up to that are not in rollup_session yet; for who may not see all calls, those that he may see. Columns as in rollup_session.';
+
 -- A session that refresh() has not touched since is read as it is stored, with its
 -- indexes; the few others are put together here.
 CREATE VIEW cost_ledger_internal.live_session AS
-WITH tail AS (
-    SELECT m.session_id COLLATE "C" AS session_id,
-           min(m.called_at) AS started_at, max(m.ended_at) AS ended_at,
-           sum(m.calls)::bigint AS calls, sum(m.turns)::bigint AS turns, sum(m.failed_calls)::bigint AS failed_calls,
-           sum(m.unpriced_calls)::bigint AS unpriced_calls, sum(m.retries)::bigint AS retries, sum(m.fallbacks)::bigint AS fallbacks,
-           sum(m.tool_calls)::bigint AS tool_calls, sum(m.accepted_calls)::bigint AS accepted_calls, sum(m.rejected_calls)::bigint AS rejected_calls,
-           sum(m.scored_calls)::bigint AS scored_calls, sum(m.input_tokens) AS input_tokens, sum(m.cache_read_tokens) AS cache_read_tokens,
-           sum(m.cache_write_tokens) AS cache_write_tokens, sum(m.cache_write_1h_tokens) AS cache_write_1h_tokens, sum(m.output_tokens) AS output_tokens,
-           sum(m.reasoning_tokens) AS reasoning_tokens, sum(m.turn_input_tokens) AS turn_input_tokens,
-           min(m.turn_input_tokens) AS min_turn_input_tokens, max(m.turn_input_tokens) AS max_turn_input_tokens, sum(m.cost) AS cost, sum(m.adjustment_cost) AS adjustment_cost, sum(m.avoided_cost) AS avoided_cost,
-           sum(m.score) AS score,
-           min(m.trace_url COLLATE "C") AS trace_url,
-           cost_ledger_internal.first_call(m.called_at, m.first_id, m.team, m.feature, m.customer, m.task_type, m.environment, m.user_id, m.agent, NULL)
-               FILTER (WHERE m.is_call) AS labels
-    FROM cost_ledger_internal.live_call_by_id m
-    WHERE m.session_id IS NOT NULL
-    GROUP BY 1
+WITH tail AS MATERIALIZED (
+    SELECT t.* FROM cost_ledger_internal.changed_session t
 )
 SELECT u.session_id, u.started_at, (u.started_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS started_on, u.ended_at,
        u.calls, u.turns, u.failed_calls, u.unpriced_calls, u.retries, u.fallbacks, u.tool_calls, u.accepted_calls,
@@ -674,10 +679,12 @@ COMMENT ON VIEW cost_ledger_internal.live_session IS 'What the calls of a sessio
 CREATE VIEW cost_ledger_internal.live_session_day AS
 WITH changed AS MATERIALIZED (
     SELECT s.started_on AS day FROM cost_ledger_internal.live_session s
-    WHERE s.session_id = ANY (ARRAY(SELECT DISTINCT m.session_id COLLATE "C" FROM cost_ledger_internal.live_call_by_id m WHERE m.session_id IS NOT NULL))
+    WHERE cost_ledger_internal.sees_all()
+      AND s.session_id = ANY (ARRAY(SELECT DISTINCT m.session_id COLLATE "C" FROM cost_ledger_internal.live_call_by_id m WHERE m.session_id IS NOT NULL))
     UNION
     SELECT r.started_on FROM cost_ledger_internal.rollup_session r
-    WHERE r.session_id = ANY (ARRAY(SELECT DISTINCT m.session_id COLLATE "C" FROM cost_ledger_internal.live_call m WHERE m.session_id IS NOT NULL))
+    WHERE cost_ledger_internal.sees_all()
+      AND r.session_id = ANY (ARRAY(SELECT DISTINCT m.session_id COLLATE "C" FROM cost_ledger_internal.live_call m WHERE m.session_id IS NOT NULL))
 )
 SELECT r.day, r.sessions, r.cost, r.max_cost, r.session_turns, r.session_tokens, r.session_cost, 'local'::text AS node
 FROM cost_ledger_internal.rollup_session_day r
@@ -696,7 +703,12 @@ FROM (
     UNION ALL
     SELECT s.started_on, s.cost, s.turns, s.input_tokens + s.output_tokens
     FROM cost_ledger_internal.live_session s
-    WHERE s.session_id = ANY (ARRAY(SELECT DISTINCT m.session_id COLLATE "C" FROM cost_ledger_internal.live_call_by_id m WHERE m.session_id IS NOT NULL))) s
+    WHERE cost_ledger_internal.sees_all()
+      AND s.session_id = ANY (ARRAY(SELECT DISTINCT m.session_id COLLATE "C" FROM cost_ledger_internal.live_call_by_id m WHERE m.session_id IS NOT NULL))
+    UNION ALL
+    SELECT (s.started_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date, s.cost, s.turns, s.input_tokens + s.output_tokens
+    FROM cost_ledger_internal.changed_session s
+    WHERE NOT cost_ledger_internal.sees_all()) s
 GROUP BY s.day;
 
 COMMENT ON VIEW cost_ledger_internal.live_session_day IS 'What sessions add up to by the day of the reporting zone on which they began, those included that are not in rollup_session_day yet. Columns as in rollup_session_day.';
@@ -835,19 +847,28 @@ CREATE VIEW cost_ledger_internal.live_run_day AS
 WITH changed AS MATERIALIZED (
     SELECT r.run_id, r.started_on AS day, r.task_type, r.cost
     FROM cost_ledger_internal.live_run r
-    WHERE r.run_id = ANY (ARRAY(SELECT DISTINCT m.run_id COLLATE "C" FROM cost_ledger_internal.live_call_by_id m WHERE m.run_id IS NOT NULL))
+    WHERE cost_ledger_internal.sees_all()
+      AND r.run_id = ANY (ARRAY(SELECT DISTINCT m.run_id COLLATE "C" FROM cost_ledger_internal.live_call_by_id m WHERE m.run_id IS NOT NULL))
+    UNION ALL
+    -- Every one of his, each looked at once.
+    SELECT r.run_id, (r.started_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date, (r.labels).task_type, r.cost
+    FROM cost_ledger_internal.changed_run r
+    WHERE NOT cost_ledger_internal.sees_all()
 ), changed_tree AS MATERIALIZED (
     SELECT t.root_run_id, t.runs, t.started_on AS day, (t.labels).task_type, t.cost,
            cost_ledger_internal.run_outcome(t.calls, t.failed_calls, t.accepted_calls, t.rejected_calls) AS outcome
     FROM cost_ledger_internal.changed_run_tree t
 ), changed_day AS MATERIALIZED (
-    SELECT c.day FROM changed c
+    SELECT c.day FROM changed c WHERE cost_ledger_internal.sees_all()
     UNION
-    SELECT c.day FROM changed_tree c WHERE c.runs > 0
+    SELECT c.day FROM changed_tree c WHERE c.runs > 0 AND cost_ledger_internal.sees_all()
     UNION
-    SELECT r.started_on FROM cost_ledger_internal.rollup_run r WHERE r.run_id = ANY (ARRAY(SELECT c.run_id FROM changed c UNION ALL SELECT c.root_run_id FROM changed_tree c))
+    SELECT r.started_on FROM cost_ledger_internal.rollup_run r
+    WHERE cost_ledger_internal.sees_all()
+      AND r.run_id = ANY (ARRAY(SELECT c.run_id FROM changed c UNION ALL SELECT c.root_run_id FROM changed_tree c))
     UNION
-    SELECT t.started_on FROM cost_ledger_internal.rollup_run_tree t WHERE t.root_run_id = ANY (ARRAY(SELECT c.root_run_id FROM changed_tree c))
+    SELECT t.started_on FROM cost_ledger_internal.rollup_run_tree t
+    WHERE cost_ledger_internal.sees_all() AND t.root_run_id = ANY (ARRAY(SELECT c.root_run_id FROM changed_tree c))
 )
 SELECT r.day, r.task_type, r.runs, r.cost, r.max_cost, r.run_cost, r.own_runs, r.own_cost, r.max_own_cost, r.own_run_cost,
        r.successful_runs, r.accepted_runs, r.rejected_runs, 'local'::text AS node
@@ -945,7 +966,7 @@ BEGIN
         SELECT DISTINCT ON (v.attrelid, v.attname) v.attrelid::regclass AS view, v.attname, col_description(t.attrelid, t.attnum) AS description
         FROM pg_attribute v
         JOIN pg_class w ON w.oid = v.attrelid AND w.relnamespace = 'cost_ledger_internal'::regnamespace
-                       AND (w.relname LIKE 'live\_%' OR w.relname IN ('call_measure', 'consumed_measure', 'unconsumed_measure', 'visible_measure', 'changed_run', 'changed_run_tree', 'stored_run_tree'))
+                       AND (w.relname LIKE 'live\_%' OR w.relname IN ('call_measure', 'consumed_measure', 'unconsumed_measure', 'visible_measure', 'changed_run', 'changed_session', 'changed_run_tree', 'stored_run_tree'))
         CROSS JOIN LATERAL unnest(ARRAY[coalesce(to_regclass('cost_ledger_internal.rollup_' || substr(w.relname, 6)), 'cost_ledger.call'),
                                         'cost_ledger_internal.rollup_key', 'cost_ledger_internal.rollup_label', 'cost_ledger_internal.rollup_total_day',
                                         'cost_ledger_internal.rollup_day', 'cost_ledger_internal.rollup_run', 'cost_ledger_internal.rollup_session', 'cost_ledger_internal.rollup_run_tree',

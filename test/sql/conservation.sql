@@ -255,6 +255,8 @@ SELECT pg_temp.look('Australia/Lord_Howe', 'with new views') \g /dev/null
 SELECT view, label, what, abs(difference) > 0 AS differs FROM wrong WHERE state = 'with new views' ORDER BY 1, 2, 3;
 -- Exceptions of what is there no longer.
 SELECT a.view AS not_there FROM adds_up a WHERE to_regclass('cost_ledger.' || a.view) IS NULL ORDER BY 1;
+-- A value is one row of its label, so that a chart has one bar for it; of models, one by provider and service class.
+SELECT label, value, count(*) FROM cost_ledger.cost_by_label GROUP BY month, label, value, is_allocated, provider, service_class HAVING count(*) > 1;
 -- Every label has been looked at, and they differ.
 SELECT label, count(DISTINCT value) AS values FROM cost_ledger.cost_by_label GROUP BY label ORDER BY label;
 

@@ -124,3 +124,5 @@ SELECT count(*) AS calls, count(*) FILTER (WHERE coalesce(p.prompt_cache_saving,
 FROM cost_ledger_internal.booked_calls('2026-01-01', '2026-02-01') b
 CROSS JOIN LATERAL cost_ledger_internal.pricing_at(b.called_at, b.provider, b.model, b.usage, b.service_class, b.region, b.customer) p
 WHERE b.served_from = 'model';
+DROP VIEW pg_temp.saved, pg_temp.reported;
+SELECT cost_ledger.drop_ledger(i_mean_it => true);
