@@ -34,15 +34,10 @@ CREATE FUNCTION cost_ledger_internal.priced_again(
 AS $$
 #variable_conflict use_column
 DECLARE
-    first_call timestamptz;
-    last_call timestamptz;
+    zone CONSTANT text := (cost_ledger_internal.ledger()).time_zone;
 BEGIN
     PERFORM FROM cost_ledger_internal.booked_calls(priced_again.range_start, priced_again.range_end, priced_again.filter || '{"call_id": []}');
     PERFORM cost_ledger_internal.refuse_dropped(priced_again.range_start, priced_again.range_end, priced_again.filter);
-    -- A call in quarantine may be of any time, and no day is infinitely far away.
-    SELECT min(c.called_at), max(c.called_at) INTO first_call, last_call
-        FROM cost_ledger.call c
-        WHERE c.called_at >= greatest(priced_again.range_start, '1970-01-01Z') AND c.called_at < least(priced_again.range_end, '2200-01-01Z');
     RETURN QUERY
         SELECT k.feature, k.provider, k.model, count(*), count(*) FILTER (WHERE k.is_known IS NOT TRUE),
                sum(k.cost), sum(k.cost) FILTER (WHERE k.is_known), sum(k.new_cost) FILTER (WHERE k.is_known)
@@ -51,9 +46,11 @@ BEGIN
                    b.pricing IN ('priced', 'free') AND e.pricing IN ('priced', 'free')
                        -- What has no price for the class has that of standard.
                        AND (priced_again.to_class IS NULL OR e.cost IS DISTINCT FROM o.cost) AS is_known
-            -- Day by day, which is what is kept in memory.
-            FROM generate_series(first_call, last_call, interval '24 hours') AS d (day_start)
-            CROSS JOIN LATERAL cost_ledger_internal.booked_calls(d.day_start, least(d.day_start + interval '24 hours', priced_again.range_end), priced_again.filter) b
+            -- Day by day, which is what is kept in memory, of the days that have calls.
+            FROM (SELECT DISTINCT t.day FROM cost_ledger_internal.live_total_day t WHERE t.label = 'all') d
+            CROSS JOIN LATERAL (SELECT greatest(cost_ledger_internal.day_start(d.day, zone), priced_again.range_start) AS starts_at,
+                                       least(cost_ledger_internal.day_start(d.day + 1, zone), priced_again.range_end) AS ends_at) p
+            CROSS JOIN LATERAL (SELECT k.* FROM cost_ledger_internal.booked_calls(p.starts_at, p.ends_at, priced_again.filter) k WHERE p.starts_at < p.ends_at) b
             LEFT JOIN jsonb_to_recordset(priced_again.from_models) AS t (provider text, model text, to_provider text, to_model text)
                 ON t.provider = b.provider AND t.model = b.model
             LEFT JOIN LATERAL cost_ledger_internal.pricing_at(
