@@ -91,6 +91,9 @@ PIECES = \
 	sql/report/spend_rate.sql \
 	sql/report/user.sql \
 	sql/report/drill.sql \
+	sql/report/spend.sql \
+	sql/report/explain_spend.sql \
+	sql/report/compare_spend.sql \
 	sql/report/tier.sql \
 	sql/budget/budget.sql \
 	sql/budget/refusal.sql \

@@ -136,6 +136,8 @@ AS $$
         ('estimate_feature_cost',    '{admin}'),
         ('set_plan_price',           '{admin}'),
         ('drill',                    '{all_readers}'),
+        ('explain_spend',            '{all_readers}'),
+        ('compare_spend',            '{all_readers}'),
         ('feature_cost_sample',      '{reader}'),
         ('set_model_tier',           '{admin}'),
         -- the ledger, its rollups and jobs

@@ -101,6 +101,8 @@ GRANT EXECUTE ON FUNCTION
     cost_ledger_internal.budget_period,
     cost_ledger_internal.find_calls,
     cost_ledger_internal.drill,
+    cost_ledger_internal.explain_spend,
+    cost_ledger_internal.compare_spend,
     cost_ledger_internal.unposted_spend,
     cost_ledger_internal.new_refusals,
     cost_ledger_internal.project_spend,
