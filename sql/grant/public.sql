@@ -103,6 +103,7 @@ GRANT EXECUTE ON FUNCTION
     cost_ledger_internal.drill,
     cost_ledger_internal.explain_spend,
     cost_ledger_internal.compare_spend,
+    cost_ledger_internal.before_after,
     cost_ledger_internal.unposted_spend,
     cost_ledger_internal.new_refusals,
     cost_ledger_internal.project_spend,

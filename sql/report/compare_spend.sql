@@ -78,12 +78,18 @@ AS $$
         FROM said s GROUP BY s.base, s.kind, s.work
     ), based AS (
         SELECT c.base, sum(c.old_calls) AS old_calls, sum(c.new_calls) AS new_calls,
-               sum(CASE c.kind WHEN 'work' THEN c.old_calls ELSE 0 END) AS old_work, sum(CASE c.kind WHEN 'work' THEN c.new_calls ELSE 0 END) AS new_work
+               -- New and vanished kinds of work are no more or less of the work there was.
+               sum(CASE WHEN c.kind = 'work' AND c.new_calls > 0 THEN c.old_calls ELSE 0 END) AS old_work,
+               sum(CASE WHEN c.kind = 'work' AND c.old_calls > 0 THEN c.new_calls ELSE 0 END) AS new_work
         FROM called c GROUP BY c.base
     ), known AS MATERIALIZED (
-        SELECT v.place, coalesce(v.value, '') AS value, sum(c.old_calls) > 0 AS is_old, sum(c.new_calls) > 0 AS is_now
-        FROM called c CROSS JOIN LATERAL unnest(c.labels) WITH ORDINALITY AS v (value, place)
-        GROUP BY 1, 2
+        -- Where a range has no calls at all, nothing is new or gone: there are more or
+        -- fewer calls.
+        SELECT v.place, coalesce(v.value, '') AS value, sum(c.old_calls) > 0 OR t.old_calls = 0 AS is_old, sum(c.new_calls) > 0 OR t.new_calls = 0 AS is_now
+        FROM called c
+        CROSS JOIN (SELECT sum(a.old_calls) AS old_calls, sum(a.new_calls) AS new_calls FROM called a) t
+        CROSS JOIN LATERAL unnest(c.labels) WITH ORDINALITY AS v (value, place)
+        GROUP BY v.place, v.value, t.old_calls, t.new_calls
     ), matched AS MATERIALIZED (
         SELECT row_number() OVER () AS peer, c.base, c.kind, c.work, c.labels,
                CASE c.kind WHEN 'work' THEN c.old_calls ELSE b.old_calls END AS old_calls, CASE c.kind WHEN 'work' THEN c.new_calls ELSE b.new_calls END AS new_calls,
