@@ -64,6 +64,10 @@ CREATE FUNCTION cost_ledger_internal.compare_cells(
                    old_cost numeric, new_cost numeric, adjustment numeric, old_unpriced_calls numeric, new_unpriced_calls numeric)
     LANGUAGE sql STABLE ROWS 10000
     SET search_path = pg_catalog, pg_temp
+    -- How many rows there are, the planner cannot know.
+    SET enable_mergejoin = off
+    SET enable_nestloop = off
+    SET enable_sort = off
     SET jit = off
 AS $$
     WITH said AS MATERIALIZED (
@@ -83,25 +87,25 @@ AS $$
                sum(CASE WHEN c.kind = 'work' AND c.old_calls > 0 THEN c.new_calls ELSE 0 END) AS new_work
         FROM called c GROUP BY c.base
     ), known AS MATERIALIZED (
-        -- Where a range has no calls at all, nothing is new or gone: there are more or
-        -- fewer calls.
-        SELECT v.place, coalesce(v.value, '') AS value, sum(c.old_calls) > 0 OR t.old_calls = 0 AS is_old, sum(c.new_calls) > 0 OR t.new_calls = 0 AS is_now
-        FROM called c
-        CROSS JOIN (SELECT sum(a.old_calls) AS old_calls, sum(a.new_calls) AS new_calls FROM called a) t
-        CROSS JOIN LATERAL unnest(c.labels) WITH ORDINALITY AS v (value, place)
-        GROUP BY v.place, v.value, t.old_calls, t.new_calls
+        SELECT v.place, coalesce(v.value, '') AS value, sum(c.old_calls) > 0 AS is_old, sum(c.new_calls) > 0 AS is_now
+        FROM called c CROSS JOIN LATERAL unnest(c.labels) WITH ORDINALITY AS v (value, place)
+        GROUP BY v.place, v.value
     ), matched AS MATERIALIZED (
         SELECT row_number() OVER () AS peer, c.base, c.kind, c.work, c.labels,
                CASE c.kind WHEN 'work' THEN c.old_calls ELSE b.old_calls END AS old_calls, CASE c.kind WHEN 'work' THEN c.new_calls ELSE b.new_calls END AS new_calls,
                CASE c.kind WHEN 'work' THEN c.old_calls ELSE b.old_work END AS old_work, CASE c.kind WHEN 'work' THEN c.new_calls ELSE b.new_work END AS new_work
         FROM called c JOIN based b ON b.base = c.base
-    ), alone AS (
-        SELECT m.peer, bool_or(NOT k.is_old) AS is_new, bool_or(NOT k.is_now) AS is_gone
-        FROM matched m
-        CROSS JOIN LATERAL unnest(m.labels) WITH ORDINALITY AS v (value, place)
-        JOIN known k ON k.place = v.place AND k.value = coalesce(v.value, '')
+    ), lone AS MATERIALIZED (
+        SELECT m.peer, v.place, coalesce(v.value, '') AS value
+        FROM matched m CROSS JOIN LATERAL unnest(m.labels) WITH ORDINALITY AS v (value, place)
         WHERE m.old_calls = 0 OR m.new_calls = 0
-        GROUP BY m.peer
+    ), alone AS (
+        -- Where a range has no calls at all, nothing is new or gone: there are more or
+        -- fewer calls.
+        SELECT o.peer, bool_or(NOT k.is_old) AND (SELECT sum(c.old_calls) FROM called c) > 0 AS is_new,
+               bool_or(NOT k.is_now) AND (SELECT sum(c.new_calls) FROM called c) > 0 AS is_gone
+        FROM lone o JOIN known k ON k.place = o.place AND k.value = o.value
+        GROUP BY o.peer
     ), fated AS (
         SELECT m.*, CASE WHEN m.old_calls > 0 AND m.new_calls > 0 THEN 'both'
                          WHEN m.new_calls > 0 AND a.is_new THEN 'new'
@@ -176,7 +180,7 @@ AS $$
         CROSS JOIN grain g
         CROSS JOIN LATERAL unnest(c.old_units, c.new_units, c.old_costs, c.new_costs) WITH ORDINALITY AS k (old_units, new_units, old_cost, new_cost, number)
         WHERE k.old_cost <> 0 OR k.new_cost <> 0
-    ), step AS (
+    ), step AS MATERIALIZED (
         SELECT c.fate, c.kind, c.number, c.old_cost, l.cost AS with_labels, v.cost AS with_volume, r.cost AS with_retries, a.cost AS with_response_cache,
                m.cost AS with_mix, t.cost AS with_tokens, p.cost AS with_prompt_cache, c.new_cost
         FROM component c

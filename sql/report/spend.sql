@@ -29,20 +29,6 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.bucket_ceiling(text, timestamptz, text) IS
     'The first instant of an hour, day or month of a time zone that is not before an instant.';
 
-CREATE FUNCTION cost_ledger_internal.spend_extent() RETURNS tstzrange
-    LANGUAGE sql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT coalesce(tstzrange(cost_ledger_internal.day_start(min(d.month), l.time_zone),
-                              cost_ledger_internal.day_start((max(d.month) + interval '1 month')::date, l.time_zone)), 'empty')
-    FROM cost_ledger.ledger l
-    LEFT JOIN cost_ledger_internal.live_total_month d ON d.label = 'all'
-    GROUP BY l.time_zone
-$$;
-
-COMMENT ON FUNCTION cost_ledger_internal.spend_extent() IS
-    'The months that have calls, from the first to the last; empty without any.';
-
 CREATE FUNCTION cost_ledger_internal.spend_pieces(range_start timestamptz, range_end timestamptz, unit text)
     RETURNS TABLE (source text, starts_at timestamptz, ends_at timestamptz)
     LANGUAGE plpgsql STABLE ROWS 5
@@ -75,25 +61,35 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.spend_pieces(timestamptz, timestamptz, text) IS
-    'A finite range of time in pieces, by what each is read from: whole buckets of this size (month, day, hour) that are kept, and of finer ones before and after; at last call.';
+    'A range of time in pieces, by what each is read from: whole buckets of this size (month, day, hour) that are kept, and of finer ones before and after; at last call.';
 
-CREATE FUNCTION cost_ledger_internal.check_spend_range(range_start timestamptz, range_end timestamptz, pieces text[]) RETURNS void
+CREATE FUNCTION cost_ledger_internal.is_spend_known(range_start timestamptz, range_end timestamptz, unit text) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT NOT EXISTS (SELECT FROM cost_ledger_internal.spend_pieces(range_start, range_end, unit) p CROSS JOIN cost_ledger_internal.rollup_state s
+                       WHERE p.source = 'call' AND p.starts_at < s.calls_from)
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.is_spend_known(timestamptz, timestamptz, text) IS
+    'Whether retention has left what a range of time has to be read from.';
+
+CREATE FUNCTION cost_ledger_internal.check_spend_range(range_start timestamptz, range_end timestamptz, unit text) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    calls_from timestamptz := (SELECT s.calls_from FROM cost_ledger_internal.rollup_state s);
 BEGIN
-    IF calls_from > range_start AND 'call' = ANY (pieces) THEN
-        RAISE EXCEPTION 'calls made before % were dropped by retention, and what is left does not say what this range cost', calls_from
+    IF NOT cost_ledger_internal.is_spend_known(range_start, range_end, unit) THEN
+        RAISE EXCEPTION 'calls made before % were dropped by retention, and what is left does not say what % to % cost',
+            (SELECT s.calls_from FROM cost_ledger_internal.rollup_state s), range_start, range_end
             USING ERRCODE = 'object_not_in_prerequisite_state',
-                  HINT = 'Months are kept for good, days and hours for ledger.retain_days and retain_hours: ask for whole ones of the reporting zone, and for labels of cost_by_day.';
+                  HINT = 'Months are kept for good, days and hours for ledger.retain_days and retain_hours: ask for whole ones of the reporting zone, and by labels of cost_by_day.';
     END IF;
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger_internal.check_spend_range(timestamptz, timestamptz, text[]) IS
-    'An error (55000) if a piece of a range that has to be read from the calls begins before those that there are.';
+COMMENT ON FUNCTION cost_ledger_internal.check_spend_range(timestamptz, timestamptz, text) IS
+    'An error (55000) where a range of time is not known any more.';
 
 CREATE FUNCTION cost_ledger_internal.spend_measures(source text) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -124,13 +120,10 @@ CREATE FUNCTION cost_ledger_internal.spend_query(labels text, condition text, ra
 AS $$
 DECLARE
     zone constant text := (cost_ledger_internal.ledger()).time_zone;
-    extent constant tstzrange := cost_ledger_internal.spend_extent();
-    pieces text[];
-    first timestamptz;
     query text;
 BEGIN
-    SELECT array_agg(DISTINCT p.source), min(p.starts_at) FILTER (WHERE p.source = 'call'),
-           string_agg(format('SELECT %s, %s FROM %s c WHERE %s AND (%s) AND ($1 OR c.team = ANY ($2) OR c.customer = ANY ($3))',
+    PERFORM cost_ledger_internal.check_spend_range(range_start, range_end, unit);
+    SELECT string_agg(format('SELECT %s, %s FROM %s c WHERE %s AND (%s) AND ($1 OR c.team = ANY ($2) OR c.customer = ANY ($3))',
                labels, cost_ledger_internal.spend_measures(p.source),
                CASE p.source WHEN 'call' THEN 'cost_ledger.call' ELSE 'cost_ledger_internal.live_' || p.source END,
                CASE p.source
@@ -139,11 +132,11 @@ BEGIN
                    WHEN 'hour' THEN format('c.hour >= %L AND c.hour < %L', p.starts_at, p.ends_at)
                    ELSE format('c.%1$I >= %2$L AND c.%1$I < %3$L', p.source, (p.starts_at AT TIME ZONE zone)::date, (p.ends_at AT TIME ZONE zone)::date) END,
                condition), ' UNION ALL ' ORDER BY p.starts_at)
-        INTO pieces, first, query
-        FROM cost_ledger_internal.spend_pieces(greatest(range_start, lower(extent)), least(range_end, upper(extent)), unit) p;
-    PERFORM cost_ledger_internal.check_spend_range(first, range_end, pieces);
+        INTO query
+        FROM cost_ledger_internal.spend_pieces(range_start, range_end, unit) p;
     -- Of no time, no rows, of the same columns.
-    RETURN coalesce(query, format('SELECT %s, %s FROM cost_ledger_internal.live_month c WHERE false', labels, cost_ledger_internal.spend_measures('month')));
+    RETURN coalesce(query, format('SELECT %s, %s FROM %s c WHERE false', labels, cost_ledger_internal.spend_measures(unit),
+                                  CASE unit WHEN 'call' THEN 'cost_ledger.call' ELSE 'cost_ledger_internal.live_month' END));
 END
 $$;
 
@@ -217,6 +210,9 @@ CREATE FUNCTION cost_ledger_internal.spend_cells(
 ) RETURNS SETOF cost_ledger_internal.spend_cell
     LANGUAGE plpgsql STABLE ROWS 10000
     SET search_path = pg_catalog, pg_temp
+    SET enable_mergejoin = on
+    SET enable_nestloop = on
+    SET enable_sort = on
     SET jit = off
 AS $$
 DECLARE

@@ -116,3 +116,45 @@ SELECT team, cause, part, change, parts, difference FROM compared_once WHERE par
 SELECT team, cause, part, change, difference FROM compared_once WHERE team LIKE 'one %' AND change IS DISTINCT FROM CASE part WHEN cause THEN difference ELSE 0 END ORDER BY 1, 3;
 SELECT count(DISTINCT team) AS ledgers, count(DISTINCT cause) FILTER (WHERE team LIKE 'one %') AS causes, bool_and(difference <> 0) AS differ FROM compared_once;
 SELECT min(nonzero) > 2 AS several FROM (SELECT count(*) FILTER (WHERE change <> 0) AS nonzero FROM compared_once WHERE team LIKE 'many %' GROUP BY team) m;
+
+-- A combination of labels that are known, and only not together, is neither new nor
+-- gone: such ones are compared with each other.
+INSERT INTO cost_ledger.call (called_at, provider, model, team, customer, feature, input_tokens)
+    SELECT w.at + i * interval '1 minute', 'p', 'many 1a', 'pool', k.customer, k.feature, 1000
+    FROM (VALUES (timestamptz '2026-04-01 10:00Z', 'x', 'f', 2), ('2026-04-01 10:00Z', 'y', 'g', 2), ('2026-04-01 10:00Z', 'y', 'f', 1),
+                 ('2026-04-02 10:00Z', 'x', 'f', 2), ('2026-04-02 10:00Z', 'x', 'g', 4), ('2026-04-02 10:00Z', 'y', 'f', 1)) AS k (at, customer, feature, n)
+    CROSS JOIN LATERAL (SELECT k.at) AS w (at) CROSS JOIN LATERAL generate_series(1, k.n) AS i;
+SELECT part, change_ratio, calls, previous_calls FROM cost_ledger.compare_spend('2026-04-01 22:00Z', '2026-04-02 22:00Z', filter => '{"team": "pool"}') WHERE change <> 0;
+-- Nothing on one side, or on both; only calls of one operation; corrections of what is not in the range's calls.
+SELECT part, change, change_ratio, cost, previous_cost FROM cost_ledger.compare_spend('2026-04-02 22:00Z', '2026-04-03 22:00Z', filter => '{"team": "pool"}') WHERE change <> 0;
+SELECT part, change, change_ratio, cost, previous_cost FROM cost_ledger.compare_spend('2026-03-31 22:00Z', '2026-04-01 22:00Z', filter => '{"team": "pool"}') WHERE change <> 0;
+SELECT count(*), sum(change), bool_and(change_ratio IS NULL) FROM cost_ledger.compare_spend('2026-05-01', '2026-05-02');
+SELECT part, change = difference AS is_all FROM (SELECT c.*, c.cost - c.previous_cost AS difference
+    FROM cost_ledger.compare_spend('2026-03-08 23:00Z', '2026-03-10 11:13:14Z', '2026-03-02 23:00Z', '2026-03-04 12:13:14Z', '{"team": "one 4 1", "operation": "retry"}') c) c WHERE change <> 0;
+-- Of labels that are not in the cube, of calls; and of months, days, hours and minutes alike.
+SELECT count(*) AS differ FROM cost_ledger.compare_spend('2026-03-08 23:00Z', '2026-03-10 11:13:14Z', '2026-03-02 23:00Z', '2026-03-04 12:13:14Z', '{"team": "many 2", "user_id": null}') a
+    JOIN cost_ledger.compare_spend('2026-03-08 23:00Z', '2026-03-10 23:00Z', '2026-03-02 23:00Z', '2026-03-04 23:00Z', '{"team": "many 2"}') b USING (part) WHERE a.change IS DISTINCT FROM b.change;
+SELECT sum(c.change) = s.cost - s.previous_cost AS adds_up, c.cost = s.cost AS is_cost, c.previous_cost = s.previous_cost AS is_previous
+    FROM cost_ledger.compare_spend('2026-03-09 10:21:00Z', '2026-03-31 22:00Z', '2026-02-28 23:00Z', '2026-03-09 10:21:00Z') c
+    CROSS JOIN (SELECT sum(cost) FILTER (WHERE called_at >= '2026-03-09 10:21:00Z') AS cost, sum(cost) FILTER (WHERE called_at < '2026-03-09 10:21:00Z') AS previous_cost
+                FROM cost_ledger.call WHERE called_at < '2026-03-31 22:00Z') s GROUP BY s.cost, s.previous_cost, c.cost, c.previous_cost;
+-- Who sees some of the calls compares these.
+CREATE ROLE regress_compare;
+SELECT cost_ledger.grant_team_reader('regress_compare', 'many 3') \g /dev/null
+CREATE TEMP TABLE of_team AS SELECT * FROM cost_ledger.compare_spend('2026-03-08 23:00Z', '2026-03-10 11:13:14Z', '2026-03-02 23:00Z', '2026-03-04 12:13:14Z', '{"team": "many 3"}');
+GRANT SELECT ON of_team TO regress_compare;
+SET ROLE regress_compare;
+SELECT count(*) AS differ FROM cost_ledger.compare_spend('2026-03-08 23:00Z', '2026-03-10 11:13:14Z', '2026-03-02 23:00Z', '2026-03-04 12:13:14Z') c JOIN of_team t USING (part) WHERE t.* IS DISTINCT FROM c.*;
+SELECT DISTINCT cost, previous_cost, calls FROM cost_ledger.compare_spend('2026-03-08 23:00Z', '2026-03-10 11:13:14Z', filter => '{"team": "many 4"}');
+RESET ROLE;
+
+\set VERBOSITY sqlstate
+SELECT * FROM cost_ledger.compare_spend('2026-03-02', '2026-03-01');
+SELECT * FROM cost_ledger.compare_spend('2026-03-01', '2026-03-02', '2026-02-02', '2026-02-01');
+SELECT * FROM cost_ledger.compare_spend('-infinity', '2026-03-02');
+SELECT * FROM cost_ledger.compare_spend('2026-03-01', '2026-03-02', filter => '[]');
+\set VERBOSITY default
+
+SELECT cost_ledger.drop_ledger(i_mean_it => true);
+DROP OWNED BY regress_compare;
+DROP ROLE regress_compare;
