@@ -249,9 +249,8 @@ DECLARE
     are_known constant boolean := sees_all AND filter = '{}'
         AND (SELECT bool_and(NOT isfinite(b) OR b = cost_ledger_internal.period_start('day', b, zone)) FROM unnest(ARRAY[range_start, range_end, coalesce(previous_start, range_start)]) AS b);
 BEGIN
-    RAISE NOTICE '% not among these, which are read from the calls, of which there are %',
-        CASE WHEN are_known THEN 'retries by tool are' ELSE 'tool, agent, step, api_key, cohort and retries by tool are' END,
-        cost_ledger_internal.num_calls_between(coalesce(previous_start, range_start), range_end)
+    RAISE NOTICE '% not among these: to say them, many calls have to be read',
+        CASE WHEN are_known THEN 'retries by tool are' ELSE 'tool, agent, step, api_key, cohort and retries by tool are' END
         USING HINT = 'Name them: labels => ' || CASE WHEN are_known THEN '''{tool of retry}''' ELSE '''{tool,agent,tool of retry}''. Of all calls of whole days, they are here without the retries.' END;
     RETURN CASE WHEN are_known THEN cost_ledger_internal.total_shares(names, range_start, range_end, previous_start) ELSE '{}' END;
 END
@@ -367,4 +366,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION cost_ledger.explain_spend(timestamptz, timestamptz, jsonb, integer, text[]) IS
-    'What cost us that?';
+    'What cost us that? What the calls that pass a filter cost in a range of time (end exclusive; left out, the last seven days), by what each of their labels says: the total first (level 0), then every value of every label, the largest first; what is usual comes last (is_usual: calls that do not say the label, plain work, success, class standard, answers of the model). Retries, fallbacks and evals are called so, as subject; retries of a tool (label: tool of retry) and fallbacks to a model (model of fallback) have rows of their own. A label by itself adds up to the row it is below; one that says the same of all is left out, unless labels names it. next_filter finds the calls of a row: for find_calls(), drill(), compare_spend() and this function. depth 2 to 4: below the five largest of a level that are not usual, what is in them. labels: by these only, also tags.name and other columns of call. share is a fraction of the cost of the total; previous_… and change are of the time before: as many months or days where the range is of whole ones of the reporting zone, else as long; NULL where there is none, or retention has left nothing of it. Money is exact, in currency, NULL where nothing has a price (unpriced_calls), 0 where there are no calls. Exact to the instant: months, days and hours come from the cube, the rest from the calls. tool, agent, step, api_key, cohort and tags are not in the cube: of at most 50,000 calls, or where filter or labels name them, the calls are read; else a notice says what is left out. Only calls that the role may see. 22023 for a depth, filter or labels that are none; 55000 where retention has dropped what a range is read from.';
