@@ -115,6 +115,7 @@ LEDGER = \
 	sql/price/price.ledger.sql \
 	sql/price/import.ledger.sql \
 	sql/rollup/reversal.ledger.sql \
+	sql/report/tier.ledger.sql \
 	sql/call/call.ledger.sql \
 	sql/rollup/rollup.ledger.sql \
 	sql/rollup/run_tree.ledger.sql \
@@ -127,7 +128,6 @@ LEDGER = \
 	sql/budget/budget.ledger.sql \
 	sql/budget/refusal.ledger.sql \
 	sql/alert/alert.ledger.sql \
-	sql/report/tier.ledger.sql \
 	sql/report/cube.ledger.sql \
 	sql/report/label.ledger.sql \
 	sql/report/input_part.ledger.sql \

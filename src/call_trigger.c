@@ -67,7 +67,9 @@ typedef enum CallColumn
 	CACHE_READ_COST,			/* in CostPart's order */
 	CACHE_WRITE_COST,
 	OUTPUT_COST,
+	REASONING_COST,
 	OTHER_COST,
+	PROMPT_CACHE_SAVING,
 	REPORTED_COST,
 	AVOIDED_COST,
 	SCORE,
@@ -137,7 +139,9 @@ static const struct
 	[CACHE_READ_COST] = {"cache_read_cost", NUMERICOID},
 	[CACHE_WRITE_COST] = {"cache_write_cost", NUMERICOID},
 	[OUTPUT_COST] = {"output_cost", NUMERICOID},
+	[REASONING_COST] = {"reasoning_cost", NUMERICOID},
 	[OTHER_COST] = {"other_cost", NUMERICOID},
+	[PROMPT_CACHE_SAVING] = {"prompt_cache_saving", NUMERICOID},
 	[REPORTED_COST] = {"reported_cost", NUMERICOID},
 	[AVOIDED_COST] = {"avoided_cost", NUMERICOID},
 	[SCORE] = {"score", NUMERICOID},
@@ -383,7 +387,8 @@ number_row(CallRow *row)
 /* What the ledger computes. */
 static const CallColumn computed[] = {
 	RECORDED_AT, RECORDED_XID, PRICE_ID, COST, PRICING,
-	CACHE_READ_COST, CACHE_WRITE_COST, OUTPUT_COST, OTHER_COST
+	CACHE_READ_COST, CACHE_WRITE_COST, OUTPUT_COST, REASONING_COST, OTHER_COST,
+	PROMPT_CACHE_SAVING
 };
 
 static bool
@@ -661,7 +666,7 @@ is_payload(CallColumn column)
 }
 
 /*
- * A word that says what is meant without it.
+ * A word that says what is meant without it, or an object without any.
  */
 static bool
 is_implied(const CallRow *row, CallColumn column)
@@ -674,6 +679,10 @@ is_implied(const CallRow *row, CallColumn column)
 			return text_equals(VALUE(row, column), "final");
 		case SERVICE_CLASS:
 			return ISNULL(row, RAW_USAGE) && text_equals(VALUE(row, column), "standard");
+		case OTHER_USAGE:
+		case INPUT_PARTS:
+		case TAGS:
+			return cl_is_empty_object(VALUE(row, column));
 		default:
 			return false;
 	}
@@ -906,6 +915,7 @@ price_usage(const CallRow *row, const Usage *usage, CallCost *cost)
 	key.model = text_of(row, MODEL, &key.model_len);
 	key.region = text_of(row, REGION, &key.region_len);
 	key.service_class = text_of(row, SERVICE_CLASS, &key.class_len);
+	key.service_class = cl_service_class(key.service_class, &key.class_len);
 	key.customer = text_of(row, CUSTOMER, &key.customer_len);
 	slice = cl_price_cache_lookup(&key, at);
 	cl_price_usage(slice, usage, at, false, cost);
@@ -981,6 +991,8 @@ price_row(CallRow *row)
 			if (amount)
 				put(row, CACHE_READ_COST + part - PART_CACHE_READ, NumericGetDatum(amount));
 		}
+		if (cost.prompt_cache_saving)
+			put(row, PROMPT_CACHE_SAVING, NumericGetDatum(cost.prompt_cache_saving));
 	}
 	put(row, PRICING, row->words[cost.pricing]);
 }

@@ -27,7 +27,9 @@ typedef enum CallColumn
 	CALL_CACHE_READ_COST,
 	CALL_CACHE_WRITE_COST,
 	CALL_OUTPUT_COST,
+	CALL_REASONING_COST,
 	CALL_OTHER_COST,
+	CALL_PROMPT_CACHE_SAVING,
 	CALL_REPORTED_COST,
 	CALL_AVOIDED_COST,
 	CALL_SCORE,
@@ -110,8 +112,8 @@ struct Pass
 	MemoryContext kept;			/* to the end */
 	ArrayBuildState *run_days;
 	ArrayBuildState *session_days;
-	ArrayBuildState *all_runs;	/* of the calls */
-	ArrayBuildState *child_runs;
+	ArrayBuildState *child_runs;	/* that say a parent */
+	ArrayBuildState *other_runs;
 };
 
 extern void cl_start_pass(Pass *pass);

@@ -30,6 +30,18 @@ cl_is_json_scalar(Datum json)
 	return (header & JB_FSCALAR) != 0;
 }
 
+/*
+ * Whether it is an object that says nothing.
+ */
+bool
+cl_is_empty_object(Datum json)
+{
+	uint32		header;
+
+	memcpy(&header, VARDATA_ANY(PG_DETOAST_DATUM_PACKED(json)), sizeof(header));
+	return (header & (JB_FOBJECT | JB_CMASK)) == JB_FOBJECT;
+}
+
 /* Beyond these a text stays a text: nobody's usage or tags are like that. */
 #define MAX_SENT_DEPTH 100
 #define MAX_SENT_NUMBER_LEN 1000

@@ -9,6 +9,7 @@
 #include "utils/jsonb.h"
 
 extern bool cl_is_json_scalar(Datum json);
+extern bool cl_is_empty_object(Datum json);
 extern Jsonb *cl_unwrap_json(Jsonb *doc);
 extern bool cl_is_flat_object(const Jsonb *doc);
 

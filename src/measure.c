@@ -46,11 +46,13 @@ const char *const cl_amount_names[NUM_AMOUNTS] = {
 	[CACHE_READ_COST] = "cache_read_cost",
 	[CACHE_WRITE_COST] = "cache_write_cost",
 	[OUTPUT_COST] = "output_cost",
+	[REASONING_COST] = "reasoning_cost",
 	[OTHER_COST] = "other_cost",
 	[ADJUSTMENT_COST] = "adjustment_cost",
 	[REPORTED_COST] = "reported_cost",
 	[COST_WITHOUT_RUN] = "cost_without_run",
 	[AVOIDED_COST] = "avoided_cost",
+	[PROMPT_CACHE_SAVING] = "prompt_cache_saving",
 	[SCORE] = "score",
 };
 

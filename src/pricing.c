@@ -19,6 +19,7 @@
 #include "ledger.h"
 #include "miscadmin.h"
 #include "pricing.h"
+#include "usage_read.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
@@ -26,6 +27,9 @@
 
 /* Of a quantity while nobody asks why; see cl_price_cache_why(). */
 #define NO_PRICE "no price is in force"
+
+/* What tokens are that the prompt cache had to do with, a bit for each part. */
+#define CACHED_PARTS (1 << PART_CACHE_READ | 1 << PART_CACHE_WRITE)
 
 /* A cost under way: in fixed point as long as it fits, then in numeric. */
 typedef struct Costing
@@ -38,7 +42,7 @@ typedef struct Costing
 	Numeric		exact;			/* what did not fit; NULL while all did */
 	CostPart	part;			/* that is being priced */
 	bool		priced;			/* some quantity had a rate */
-	bool		unpriced;		/* some quantity had none */
+	int			unpriced;		/* a bit for each part of which some had none */
 	bool		costs;			/* some rate that applied is not 0 */
 	CallCost   *cost;
 	bool		want_lines;
@@ -67,12 +71,21 @@ exact_amount(Numeric quantity, const PriceLine *line)
 												line->per_digits));
 }
 
+/*
+ * What a line's amount is a part of: reasoning at the rate of output is output.
+ */
+static CostPart
+part_of_line(const Costing *costing, const PriceLine *line)
+{
+	return costing->part == PART_REASONING &&
+		strcmp(line->meter, cl_token_meters[METER_REASONING].name) != 0 ? PART_OUTPUT : costing->part;
+}
+
 static void
 add_exact(Costing *costing, Numeric quantity, const PriceLine *line)
 {
 	Numeric		amount = exact_amount(quantity, line);
-
-	Numeric    *part = &costing->cost->exact[costing->part];
+	Numeric    *part = &costing->cost->exact[part_of_line(costing, line)];
 
 	costing->exact = costing->exact ? cl_numeric_add(costing->exact, amount) : amount;
 	*part = *part ? cl_numeric_add(*part, amount) : amount;
@@ -136,7 +149,7 @@ add_count(Costing *costing, const char *meter, int64 count,
 	if (line == NULL || line->is_unknown)
 	{
 		if (count != 0)
-			costing->unpriced = true;
+			costing->unpriced |= 1 << costing->part;
 		return;
 	}
 	costing->priced = true;
@@ -147,7 +160,7 @@ add_count(Costing *costing, const char *meter, int64 count,
 		!__builtin_add_overflow(costing->fixed, amount, &sum))
 	{
 		costing->fixed = sum;
-		costing->cost->fixed[costing->part] += amount;
+		costing->cost->fixed[part_of_line(costing, line)] += amount;
 	}
 	else
 		add_exact(costing, int64_to_numeric(count), line);
@@ -186,10 +199,11 @@ no_rate(const Costing *costing)
 
 /*
  * Adds a count at the first line that applies.  Graduated lines take what
- * lies beyond their threshold, and leave the rest to the lines after them.
+ * lies beyond their threshold, the count before it included, and leave the rest
+ * to the lines after them.
  */
 static void
-price_count(Costing *costing, const char *meter, int64 count,
+price_count(Costing *costing, const char *meter, int64 before, int64 count,
 			MeterPrice price, const char *rule)
 {
 	for (int i = 0; i < price.nlines; i++)
@@ -202,10 +216,12 @@ price_count(Costing *costing, const char *meter, int64 count,
 				continue;
 			if (line->is_graduated && line->over_tokens > 0)
 			{
-				if (count > line->over_tokens)
+				int64		beyond = Min(count, before + count - line->over_tokens);
+
+				if (beyond > 0)
 				{
-					add_count(costing, meter, count - line->over_tokens, line, rule);
-					count = line->over_tokens;
+					add_count(costing, meter, beyond, line, rule);
+					count -= beyond;
 				}
 				continue;
 			}
@@ -227,7 +243,7 @@ add_fraction(Costing *costing, const char *meter, Numeric quantity,
 		explain(costing, meter, quantity, line, rule);
 	if (line == NULL || line->is_unknown)
 	{
-		costing->unpriced = true;
+		costing->unpriced |= 1 << costing->part;
 		return;
 	}
 	costing->priced = true;
@@ -286,26 +302,35 @@ part_of_meter(int meter)
 		case METER_CACHE_WRITE_1H:
 		case METER_CACHE_WRITE_AUDIO:
 			return PART_CACHE_WRITE;
+		case METER_REASONING:
+			return PART_REASONING;
 		default:
 			return PART_OUTPUT;
 	}
 }
 
-static void
+/*
+ * Returns whether the prompt cache had to do with some of them.
+ */
+static bool
 price_tokens(Costing *costing, const Usage *usage)
 {
 	static const MeterPrice none = {0, NULL};
+	int			parts = 0;
 
 	for (int i = 0; i < usage->nmeters; i++)
 	{
 		if (!usage->given[i] && usage->rest[i] == 0)
 			continue;
 		costing->part = part_of_meter(i);
-		price_count(costing, cl_token_meters[i].name, usage->rest[i],
+		if (usage->rest[i] > 0)
+			parts |= 1 << costing->part;
+		price_count(costing, cl_token_meters[i].name, 0, usage->rest[i],
 					costing->slice ? costing->slice->tokens[i] : none,
 					usage->rest[i] == usage->tokens[i] ? "own rate" :
 					"own rate; what its parts leave");
 	}
+	return (parts & CACHED_PARTS) != 0;
 }
 
 /*
@@ -346,12 +371,72 @@ price_others(Costing *costing, const Usage *usage)
 			price = cl_price_find_meter(costing->slice, other->name);
 		is_counted |= strcmp(other->name, METER_REQUESTS) == 0;
 		if (cl_numeric_to_int64(other->quantity, &count))
-			price_count(costing, other->name, count, price, "own rate");
+			price_count(costing, other->name, 0, count, price, "own rate");
 		else
 			price_fraction(costing, other->name, other->quantity, price);
 	}
 	if (costing->slice && !is_counted)
 		price_request(costing);
+}
+
+/*
+ * The amount, less what tokens cost that the prompt cache had to do with.
+ */
+static Numeric
+less_cached(const Costing *plain, const CallCost *cost)
+{
+	static const CostPart parts[] = {PART_CACHE_READ, PART_CACHE_WRITE};
+	Fixed		fixed = {.mantissa = plain->fixed, .scale = plain->slice->scale};
+	Numeric		exact = plain->exact;
+	Numeric		amount;
+
+	for (int i = 0; i < (int) lengthof(parts); i++)
+	{
+		Numeric		part = cost->exact[parts[i]];
+
+		fixed.mantissa -= cost->fixed[parts[i]];
+		if (part)
+			exact = cl_numeric_sub(exact ? exact : int64_to_numeric(0), part);
+	}
+	amount = cl_fixed_to_numeric(fixed);
+	return exact ? cl_numeric_trim(cl_numeric_add(amount, exact)) : amount;
+}
+
+/*
+ * What the tokens that were read from the prompt cache and written to it would
+ * have cost as plain input of their modality, on top of what was plain, less
+ * what they cost.  Where some of that has no rate, it is not known.
+ *
+ * Source: providers' price lists, in which rates for reads and writes stand
+ * beside the one for input, e.g. https://platform.openai.com/docs/pricing and
+ * https://docs.claude.com/en/docs/build-with-claude/prompt-caching.
+ */
+static void
+set_prompt_cache_saving(const Costing *costing, const Usage *usage)
+{
+	CallCost	cost = {PRICING_UNPRICED};
+	Costing		plain = *costing;
+	int64		before[NUM_TOKEN_METERS];
+
+	plain.cost = &cost;
+	plain.part = PART_INPUT;
+	plain.fixed = 0;
+	plain.exact = NULL;
+	plain.unpriced &= CACHED_PARTS;
+	plain.want_lines = false;
+	memcpy(before, usage->rest, sizeof(before));
+	for (int i = 0; i < usage->nmeters; i++)
+	{
+		int			modality = cl_token_meters[i].modality_part;
+		int			meter = modality < 0 ? METER_INPUT : modality;
+
+		if (usage->rest[i] == 0 || (1 << part_of_meter(i) & CACHED_PARTS) == 0)
+			continue;
+		price_count(&plain, NULL, before[meter], usage->rest[i], costing->slice->tokens[meter], NULL);
+		before[meter] += usage->rest[i];
+	}
+	if (plain.unpriced == 0)
+		costing->cost->prompt_cache_saving = less_cached(&plain, costing->cost);
 }
 
 /*
@@ -367,6 +452,7 @@ cl_price_usage(const PriceSlice *slice, const Usage *usage, TimestampTz at,
 {
 	Costing		costing = {0};
 	bool		is_empty = cl_usage_is_empty(usage);
+	bool		is_cached;
 
 	memset(cost, 0, sizeof(CallCost));
 	costing.slice = slice;
@@ -376,7 +462,7 @@ cl_price_usage(const PriceSlice *slice, const Usage *usage, TimestampTz at,
 	costing.cost = cost;
 	costing.want_lines = want_lines;
 
-	price_tokens(&costing, usage);
+	is_cached = price_tokens(&costing, usage);
 	price_others(&costing, usage);
 
 	if (slice == NULL || (!costing.priced && (costing.unpriced || is_empty)))
@@ -389,6 +475,8 @@ cl_price_usage(const PriceSlice *slice, const Usage *usage, TimestampTz at,
 	cost->amount = cl_fixed_to_numeric((Fixed) {costing.fixed, slice->scale});
 	if (costing.exact)
 		cost->amount = cl_numeric_trim(cl_numeric_add(cost->amount, costing.exact));
+	if (is_cached)
+		set_prompt_cache_saving(&costing, usage);
 	cost->pricing = costing.unpriced || (is_empty && slice->has_counts) ? PRICING_PARTIAL :
 		costing.costs ? PRICING_PRICED : PRICING_FREE;
 }
@@ -443,6 +531,7 @@ read_price_key(FunctionCallInfo fcinfo, int customer, PriceKey *key)
 	key->provider = text_argument(fcinfo, 1, "", &key->provider_len);
 	key->model = text_argument(fcinfo, 2, "", &key->model_len);
 	key->service_class = text_argument(fcinfo, 4, "standard", &key->class_len);
+	key->service_class = cl_service_class(key->service_class, &key->class_len);
 	key->region = text_argument(fcinfo, 5, "", &key->region_len);
 	key->customer = text_argument(fcinfo, customer, "", &key->customer_len);
 }
@@ -584,7 +673,7 @@ PG_FUNCTION_INFO_V1(cl_pricing_at);
 
 /*
  * pricing_at(called_at, provider, model, usage, service_class, region,
- * customer, OUT cost, OUT pricing, OUT price_id)
+ * customer, OUT cost, OUT pricing, OUT price_id, OUT prompt_cache_saving)
  */
 Datum
 cl_pricing_at(PG_FUNCTION_ARGS)
@@ -592,8 +681,8 @@ cl_pricing_at(PG_FUNCTION_ARGS)
 	TupleDesc	descriptor;
 	CostRequest request = {0};
 	CallCost	cost = {PRICING_UNPRICED};
-	Datum		values[3];
-	bool		nulls[3] = {0};
+	Datum		values[4];
+	bool		nulls[4] = {0};
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -607,6 +696,8 @@ cl_pricing_at(PG_FUNCTION_ARGS)
 	values[1] = CStringGetTextDatum(cl_pricing_name(cost.pricing));
 	nulls[2] = request.slice == NULL;
 	values[2] = Int64GetDatum(request.slice ? request.slice->price_id : 0);
+	nulls[3] = cost.prompt_cache_saving == NULL;
+	values[3] = NumericGetDatum(cost.prompt_cache_saving);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
 													  values, nulls)));
 }

@@ -24,6 +24,7 @@ typedef enum CostPart
 	PART_CACHE_READ,
 	PART_CACHE_WRITE,
 	PART_OUTPUT,
+	PART_REASONING,				/* at a rate of its own; else it is output */
 	PART_OTHER					/* everything that is not tokens */
 } CostPart;
 
@@ -51,6 +52,9 @@ typedef struct CallCost
 	int			scale;
 	int128		fixed[NUM_COST_PARTS];
 	Numeric		exact[NUM_COST_PARTS];
+
+	/* Of what the prompt cache had to do with; NULL: nothing, or unknown. */
+	Numeric		prompt_cache_saving;
 } CallCost;
 
 extern const char *cl_pricing_name(Pricing pricing);

@@ -72,7 +72,7 @@ typedef struct Usage
 	int64		least_pass;		/* input of the smallest of several passes; 0: of one */
 	const char *status;			/* "unexplained" where the counts do not add up */
 	/* As the provider reported them, or NULL: */
-	char	   *service_class;	/* other than standard */
+	const char *service_class;	/* other than standard */
 	char	   *region;
 	Numeric		reported_cost;	/* what the account pays, in dollars */
 } Usage;

@@ -206,8 +206,8 @@ modality_meter(int whole, const JsonbValue *modality)
 /*
  * The ledger's name for a provider's service tier; NULL for the standard one.
  */
-static char *
-service_class_of(const JsonbValue *tier)
+static const char *
+class_of_tier(const char *tier, int len)
 {
 	static const struct
 	{
@@ -223,10 +223,42 @@ service_class_of(const JsonbValue *tier)
 
 	for (int i = 0; i < (int) lengthof(known); i++)
 	{
-		if (json_is_word(tier, known[i].tier))
-			return unconstify(char *, known[i].class);
+		if ((int) strlen(known[i].tier) == len && pg_strncasecmp(known[i].tier, tier, len) == 0)
+			return known[i].class;
 	}
-	return asc_tolower(tier->val.string.val, tier->val.string.len);
+	return asc_tolower(tier, len);
+}
+
+/*
+ * The class that is meant by a word for one, also by a provider's own.
+ */
+const char *
+cl_service_class(const char *word, int *len)
+{
+	static const char standard[] = "standard";
+	const char *class;
+
+	if (*len == (int) strlen(standard) && memcmp(word, standard, *len) == 0)
+		return word;
+	class = class_of_tier(word, *len);
+	class = class ? class : standard;
+	*len = strlen(class);
+	return class;
+}
+
+PG_FUNCTION_INFO_V1(cl_service_class_of);
+
+/*
+ * service_class(word)
+ */
+Datum
+cl_service_class_of(PG_FUNCTION_ARGS)
+{
+	text	   *word = PG_GETARG_TEXT_PP(0);
+	int			len = VARSIZE_ANY_EXHDR(word);
+	const char *class = cl_service_class(VARDATA_ANY(word), &len);
+
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(class, len));
 }
 
 /*
@@ -237,13 +269,13 @@ read_tier(Usage *usage, const JsonbValue *value)
 {
 	JsonbContainer *object = json_object_of(value);
 	JsonbValue	buffer;
-	char	   *class;
+	const char *class;
 
 	if (object)
 		value = json_value(object, "type", &buffer);
 	if (value == NULL || value->type != jbvString)
 		return;
-	class = service_class_of(value);
+	class = class_of_tier(value->val.string.val, value->val.string.len);
 	if (class)
 		usage->service_class = class;
 }

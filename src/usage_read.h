@@ -14,5 +14,6 @@ extern bool cl_usage_normalize(Jsonb *raw, const char *format_name,
 							   Usage *usage);
 extern Jsonb *cl_usage_core(Jsonb *raw, const char *provider, int provider_len,
 							const Usage *usage);
+extern const char *cl_service_class(const char *word, int *len);
 
 #endif							/* COST_LEDGER_USAGE_READ_H */

@@ -30,7 +30,9 @@ CREATE TABLE cost_ledger.call (
     cache_read_cost        numeric,
     cache_write_cost       numeric,
     output_cost            numeric,
+    reasoning_cost         numeric,
     other_cost             numeric,
+    prompt_cache_saving    numeric,
     reported_cost          numeric,
     avoided_cost           numeric,
     score                  numeric,
@@ -83,7 +85,7 @@ COMMENT ON COLUMN cost_ledger.call.event_key IS 'Idempotency key of the client. 
 COMMENT ON COLUMN cost_ledger.call.provider IS 'Who bills the call (gen_ai.provider.name), e.g. anthropic.';
 COMMENT ON COLUMN cost_ledger.call.model IS 'Model name as sent; stored as it came.';
 COMMENT ON COLUMN cost_ledger.call.region IS 'Inference region, if it matters to the price.';
-COMMENT ON COLUMN cost_ledger.call.service_class IS 'standard, batch, flex, priority, …; if left out, as raw_usage reports it, else standard.';
+COMMENT ON COLUMN cost_ledger.call.service_class IS 'standard, batch, flex, priority, …, in any case; if left out, as raw_usage reports it, else standard. Priced as standard is also what providers call default, auto or on_demand.';
 COMMENT ON COLUMN cost_ledger.call.input_tokens IS 'All input tokens, cached ones included (gen_ai.usage.input_tokens).';
 COMMENT ON COLUMN cost_ledger.call.cache_read_tokens IS 'Input tokens read from the provider''s prompt cache: a subset of input_tokens.';
 COMMENT ON COLUMN cost_ledger.call.cache_write_tokens IS 'Input tokens written to the prompt cache for 5 minutes (the default lifetime): a subset of input_tokens.';
@@ -95,10 +97,12 @@ COMMENT ON COLUMN cost_ledger.call.raw_usage IS 'The usage object of the provide
 COMMENT ON COLUMN cost_ledger.call.usage_status IS 'final; partial or estimated (said by the client); missing (no counts at all); unexplained (raw_usage has counts that do not add up, or a number that no rule reads; priced inside its total); unrecognized (raw_usage of unknown shape, or whose counts are none; not priced). Of a correction: repriced, where it brought the full price to a call without one; completed, where to a partial one.';
 COMMENT ON COLUMN cost_ledger.call.served_from IS 'model, or response_cache: answered from the application''s own cache at no cost.';
 COMMENT ON COLUMN cost_ledger.call.cost IS 'Exact cost in the ledger''s currency, unrounded; NULL while unpriced. Set by the ledger.';
-COMMENT ON COLUMN cost_ledger.call.cache_read_cost IS 'The part of cost for input tokens read from the cache; NULL for nothing. Set by the ledger. What cache_read_cost, cache_write_cost, output_cost and other_cost leave of cost is for the other input tokens.';
+COMMENT ON COLUMN cost_ledger.call.cache_read_cost IS 'The part of cost for input tokens read from the cache; NULL for nothing. Set by the ledger. What cache_read_cost, cache_write_cost, output_cost, reasoning_cost and other_cost leave of cost is for the other input tokens.';
 COMMENT ON COLUMN cost_ledger.call.cache_write_cost IS 'The part of cost for input tokens written to the cache; NULL for nothing. Set by the ledger.';
-COMMENT ON COLUMN cost_ledger.call.output_cost IS 'The part of cost for output tokens; NULL for nothing. Set by the ledger.';
+COMMENT ON COLUMN cost_ledger.call.output_cost IS 'The part of cost for output tokens, those of reasoning included where they cost what output costs; NULL for nothing. Set by the ledger.';
+COMMENT ON COLUMN cost_ledger.call.reasoning_cost IS 'The part of cost for reasoning tokens, where the price has a rate of their own for them (reasoning_tokens); NULL for nothing, and where they are priced as output and in output_cost. Set by the ledger.';
 COMMENT ON COLUMN cost_ledger.call.other_cost IS 'The part of cost for meters that are not tokens; NULL for nothing. Set by the ledger.';
+COMMENT ON COLUMN cost_ledger.call.prompt_cache_saving IS 'What the prompt cache saved: what the tokens that were read from it and written to it would have cost as plain input, at the prices that made cost (same time, tier, service class, multipliers), less cache_read_cost and cache_write_cost. Where writing costs more than it saved, negative. NULL where no cache had to do with the call, or one of the rates is not known. Of a correction, the difference. Not part of cost. Set by the ledger. Source: providers'' price lists, whose rates for cache reads and writes stand beside that for input.';
 COMMENT ON COLUMN cost_ledger.call.reported_cost IS 'What the provider said it cost, kept beside cost, never instead of it.';
 COMMENT ON COLUMN cost_ledger.call.avoided_cost IS 'What an answer from the response cache would have cost, in the ledger''s currency: as sent, else, of one that has its usage, that usage at the price in force at called_at. NULL where unknown, also where some meter has no rate. Never part of cost.';
 COMMENT ON COLUMN cost_ledger.call.score IS 'Score of an evaluation: of this answer, or as its judge gave it. On your scale; it may be negative.';
@@ -211,8 +215,9 @@ WHERE c.reverses IS NULL
 COMMENT ON VIEW cost_ledger_internal.seen_call IS 'The calls and corrections that stand, as far as the current role may see them. Columns as in call.';
 
 CREATE VIEW cost_ledger.call_detail WITH (security_barrier = true) AS
-SELECT c.*, s.currency, c.call_id::text AS row_key
+SELECT c.*, r.tier AS model_tier, s.currency, c.call_id::text AS row_key
 FROM cost_ledger_internal.seen_call c
+LEFT JOIN cost_ledger_internal.tier_of_model r ON r.provider = c.provider AND r.model = c.model
 CROSS JOIN cost_ledger_internal.report_setting s;
 
 COMMENT ON VIEW cost_ledger.call_detail IS 'Which calls are there, and which corrections? Every row of call that stands, of those that its reader may see: all, or those of the teams and customers granted. What reattribute() or void_call() has taken back is left out, and so is what took it back: those are in call itself, and in restatement.';
@@ -236,7 +241,7 @@ $comments$;
 -- What could not be priced, and why; nothing in it is counted as $0.
 CREATE VIEW cost_ledger.unpriced_call WITH (security_barrier = true) AS
 SELECT c.called_at, c.call_id, c.pricing, c.usage_status,
-       c.provider, c.model, c.region, c.service_class,
+       c.provider, c.model, r.tier AS model_tier, c.region, c.service_class,
        c.team, c.feature, c.customer, c.run_id, c.trace_url,
        c.input_tokens, c.output_tokens,
        c.cost,
@@ -244,6 +249,7 @@ SELECT c.called_at, c.call_id, c.pricing, c.usage_status,
        s.currency,
        c.call_id::text AS row_key
 FROM cost_ledger_internal.seen_call c
+LEFT JOIN cost_ledger_internal.tier_of_model r ON r.provider = c.provider AND r.model = c.model
 CROSS JOIN cost_ledger_internal.report_setting s
 CROSS JOIN LATERAL (
     SELECT CASE

@@ -40,6 +40,8 @@ BEGIN
         FROM (SELECT c.name, c.position, nullif(recorded -> c.name, 'null') AS was, sent -> c.name AS now
               FROM unnest(columns) WITH ORDINALITY AS c (name, position)) d
         WHERE d.was IS DISTINCT FROM d.now
+          -- An object without anything in it is none, but for usage as it was sent.
+          AND (d.name = 'raw_usage' OR nullif(d.was, '{}') IS DISTINCT FROM nullif(d.now, '{}'))
           AND (d.now IS NOT NULL
                OR NOT CASE d.name
                           WHEN 'avoided_cost' THEN true
@@ -82,7 +84,7 @@ CREATE FUNCTION cost_ledger_internal.call_facts() RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT '{event_key,raw_usage,reported_cost,avoided_cost,score,cache_read_cost,cache_write_cost,output_cost,other_cost,hold_id,duration_ms,
+    SELECT '{event_key,raw_usage,reported_cost,avoided_cost,score,cache_read_cost,cache_write_cost,output_cost,reasoning_cost,other_cost,hold_id,duration_ms,
              retry_count,tool_calls,tool_calls_count,input_parts,accepted}'::text[]
 $$;
 
@@ -90,7 +92,7 @@ COMMENT ON FUNCTION cost_ledger_internal.call_facts() IS
     'Columns of call that tell of the call itself: a correction, which has its attribution and differences in usage and cost, leaves them empty.';
 
 CREATE FUNCTION cost_ledger_internal.correction_of(
-    called_at timestamptz, call_id bigint, usage jsonb, cost numeric, OUT difference jsonb, OUT is_same boolean
+    called_at timestamptz, call_id bigint, usage jsonb, cost numeric, prompt_cache_saving numeric, OUT difference jsonb, OUT is_same boolean
 ) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -100,7 +102,7 @@ BEGIN
     -- What is recorded so far, the call and its earlier corrections, is taken
     -- from what should have been.
     WITH recorded AS (
-        SELECT sum(c.cost) AS cost,
+        SELECT sum(c.cost) AS cost, coalesce(sum(c.prompt_cache_saving), 0) AS prompt_cache_saving,
                sum(c.input_tokens) AS input_tokens, sum(c.output_tokens) AS output_tokens,
                sum(c.cache_read_tokens) AS cache_read_tokens, sum(c.cache_write_tokens) AS cache_write_tokens,
                sum(c.cache_write_1h_tokens) AS cache_write_1h_tokens, sum(c.reasoning_tokens) AS reasoning_tokens
@@ -108,7 +110,7 @@ BEGIN
         WHERE c.called_at = correction_of.called_at AND (c.call_id = correction_of.call_id OR c.corrects = correction_of.call_id)
     ), meters AS (
         SELECT m.key AS meter, coalesce((correction_of.usage ->> m.key)::numeric, 0) - coalesce(m.value::numeric, 0) AS quantity
-        FROM recorded r, jsonb_each_text(to_jsonb(r) - 'cost') m
+        FROM recorded r, jsonb_each_text(to_jsonb(r) - '{cost,prompt_cache_saving}'::text[]) m
     ), others AS (
         SELECT meter, sum(quantity) AS quantity
         FROM (SELECT o.key AS meter, -o.value::numeric AS quantity
@@ -125,15 +127,17 @@ BEGIN
     SELECT jsonb_object_agg(m.meter, m.quantity)
                || jsonb_build_object(
                    'cost', trim_scale(correction_of.cost - coalesce(min(r.cost), 0)),
+                   'prompt_cache_saving', nullif(trim_scale(coalesce(correction_of.prompt_cache_saving, 0) - min(r.prompt_cache_saving)), 0),
                    'other_usage', (SELECT jsonb_object_agg(o.meter, o.quantity) FROM others o)),
            bool_and(m.quantity = 0) AND NOT EXISTS (SELECT FROM others o WHERE o.quantity <> 0) AND correction_of.cost IS NOT DISTINCT FROM min(r.cost)
+               AND coalesce(correction_of.prompt_cache_saving, 0) = min(r.prompt_cache_saving)
         INTO difference, is_same
         FROM meters m, recorded r;
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger_internal.correction_of(timestamptz, bigint, jsonb, numeric) IS
-    'What is missing from a call and its corrections so far to the usage and cost it should have: the differences, as columns of call; is_same where there is none.';
+COMMENT ON FUNCTION cost_ledger_internal.correction_of(timestamptz, bigint, jsonb, numeric, numeric) IS
+    'What is missing from a call and its corrections so far to the usage, cost and saving by the prompt cache it should have: the differences, as columns of call; is_same where there is none.';
 
 CREATE FUNCTION cost_ledger_internal.last_call_id(called_at timestamptz, call_id bigint) RETURNS bigint
     LANGUAGE plpgsql STABLE
@@ -224,7 +228,7 @@ COMMENT ON FUNCTION cost_ledger_internal.find_call(timestamptz, bigint) IS
     'The row that stands for a call, which may be named as it was before it was moved; an error (P0002) if there is none.';
 
 CREATE FUNCTION cost_ledger_internal.corrected_cost(
-    called_at timestamptz, call_id bigint, usage jsonb, OUT cost numeric, OUT price_id bigint, OUT pricing text
+    called_at timestamptz, call_id bigint, usage jsonb, OUT cost numeric, OUT price_id bigint, OUT pricing text, OUT prompt_cache_saving numeric
 ) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -233,10 +237,10 @@ AS $$
 DECLARE
     original record;
 BEGIN
-    SELECT c.provider, c.model, c.service_class, c.region, c.customer, c.served_from, b.cost, b.pricing INTO original
+    SELECT c.provider, c.model, c.service_class, c.region, c.customer, c.served_from, b.cost, b.pricing, b.prompt_cache_saving INTO original
         FROM cost_ledger.call c
         CROSS JOIN LATERAL (
-            SELECT sum(r.cost) AS cost, (array_agg(r.pricing ORDER BY r.call_id DESC))[1] AS pricing
+            SELECT sum(r.cost) AS cost, sum(r.prompt_cache_saving) AS prompt_cache_saving, (array_agg(r.pricing ORDER BY r.call_id DESC))[1] AS pricing
             FROM cost_ledger.call r
             WHERE r.called_at = c.called_at AND (r.call_id = c.call_id OR r.corrects = c.call_id)) b
         WHERE c.called_at = corrected_cost.called_at AND c.call_id = corrected_cost.call_id;
@@ -249,19 +253,20 @@ BEGIN
     -- counted right all the same, and priced as far as it can be.
     cost := cost_ledger.cost_at(corrected_cost.called_at, original.provider, original.model, usage, original.service_class, original.region,
                                 strict => original.pricing NOT IN ('unpriced', 'partial'), customer => original.customer);
-    SELECT p.price_id, p.pricing INTO price_id, pricing
+    SELECT p.price_id, p.pricing, p.prompt_cache_saving INTO price_id, pricing, prompt_cache_saving
         FROM cost_ledger_internal.pricing_at(corrected_cost.called_at, original.provider, original.model, usage,
                                              original.service_class, original.region, original.customer) p;
     -- A price that is gone lowers no cost.
     IF cost IS NULL AND original.cost IS NOT NULL THEN
         cost := original.cost;
         pricing := original.pricing;
+        prompt_cache_saving := original.prompt_cache_saving;
     END IF;
 END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.corrected_cost(timestamptz, bigint, jsonb) IS
-    'What a call costs with another usage, by the price list as it is now for its time, with the price and how far it is priced; an error (LC001) where less would be known than is.';
+    'What a call costs with another usage, by the price list as it is now for its time, with the price, how far it is priced and what the prompt cache saved; an error (LC001) where less would be known than is.';
 
 CREATE FUNCTION cost_ledger_internal.correct_call(called_at timestamptz, call_id bigint, usage jsonb, reason text) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
@@ -273,6 +278,7 @@ DECLARE
     corrected_cost numeric;
     corrected_price bigint;
     corrected_pricing text;
+    corrected_saving numeric;
     columns text;
     difference jsonb;
     is_same boolean;
@@ -299,10 +305,10 @@ BEGIN
     -- so far from what should be.
     PERFORM cost_ledger_internal.take_lock('corrections');
     correct_call.call_id := cost_ledger_internal.find_call(correct_call.called_at, correct_call.call_id);
-    SELECT k.cost, k.price_id, k.pricing INTO corrected_cost, corrected_price, corrected_pricing
+    SELECT k.cost, k.price_id, k.pricing, k.prompt_cache_saving INTO corrected_cost, corrected_price, corrected_pricing, corrected_saving
         FROM cost_ledger_internal.corrected_cost(correct_call.called_at, correct_call.call_id, usage) k;
     SELECT d.difference, d.is_same INTO difference, is_same
-        FROM cost_ledger_internal.correction_of(correct_call.called_at, correct_call.call_id, usage, corrected_cost) d;
+        FROM cost_ledger_internal.correction_of(correct_call.called_at, correct_call.call_id, usage, corrected_cost, corrected_saving) d;
     IF is_same THEN
         RETURN NULL;
     END IF;

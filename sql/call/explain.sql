@@ -27,8 +27,10 @@ BEGIN
                             NULL::bigint, NULL::timestamptz, NULL::timestamptz, 'served from response_cache, at no cost';
         RETURN;
     END IF;
-    IF recorded.cost IS NOT DISTINCT FROM cost_ledger.cost_at(recorded.called_at, recorded.provider, recorded.model, recorded.usage,
-                                                              recorded.service_class, recorded.region, customer => recorded.customer) THEN
+    PERFORM FROM cost_ledger_internal.pricing_at(recorded.called_at, recorded.provider, recorded.model, recorded.usage,
+                                                 recorded.service_class, recorded.region, recorded.customer) p
+        WHERE p.cost IS NOT DISTINCT FROM recorded.cost AND p.prompt_cache_saving IS NOT DISTINCT FROM recorded.prompt_cache_saving;
+    IF FOUND THEN
         RETURN QUERY
             SELECT e.meter, e.quantity, e.unit_price, e.per, e.multiplier, e.amount, e.currency, e.price_id, e.valid_from, e.valid_to, e.rule
             FROM cost_ledger.explain_cost(recorded.called_at, recorded.provider, recorded.model, recorded.usage,
@@ -49,10 +51,13 @@ BEGIN
         FROM (VALUES ('input_tokens', recorded.input_tokens - coalesce(recorded.cache_read_tokens, 0) - coalesce(recorded.cache_write_tokens, 0)
                                           - coalesce(recorded.cache_write_1h_tokens, 0),
                       recorded.cost - coalesce(recorded.cache_read_cost, 0) - coalesce(recorded.cache_write_cost, 0)
-                          - coalesce(recorded.output_cost, 0) - coalesce(recorded.other_cost, 0)),
+                          - coalesce(recorded.output_cost, 0) - coalesce(recorded.reasoning_cost, 0) - coalesce(recorded.other_cost, 0)),
                      ('cache_read_tokens', recorded.cache_read_tokens, recorded.cache_read_cost),
                      ('cache_write_tokens', coalesce(recorded.cache_write_tokens, 0) + coalesce(recorded.cache_write_1h_tokens, 0), recorded.cache_write_cost),
-                     ('output_tokens', recorded.output_tokens, recorded.output_cost),
+                     -- Reasoning without a part of its own is in the output.
+                     ('output_tokens', recorded.output_tokens - CASE WHEN recorded.reasoning_cost IS NULL THEN 0 ELSE coalesce(recorded.reasoning_tokens, 0) END,
+                      recorded.output_cost),
+                     ('reasoning_tokens', CASE WHEN recorded.reasoning_cost IS NOT NULL THEN recorded.reasoning_tokens END, recorded.reasoning_cost),
                      ('other', NULL, recorded.other_cost)) AS p (meter, quantity, amount)
         LEFT JOIN cost_ledger_internal.price v ON v.price_id = recorded.price_id
         -- Where the version had one rate for it, and no other.
@@ -70,7 +75,7 @@ COMMENT ON FUNCTION cost_ledger_internal.explain_recorded(timestamptz, bigint) I
 
 CREATE FUNCTION cost_ledger_internal.explain_call(call_id bigint, event_key text, key_space text, sees_all boolean, teams text[], customers text[])
     RETURNS TABLE (entry text, entry_id bigint, recorded_at timestamptz, meter text, quantity numeric, unit_price numeric, per bigint, multiplier numeric, amount numeric,
-                   currency text, price_id bigint, valid_from timestamptz, valid_to timestamptz, rule text)
+                   prompt_cache_saving numeric, currency text, price_id bigint, valid_from timestamptz, valid_to timestamptz, rule text)
     LANGUAGE c STABLE
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
@@ -79,7 +84,7 @@ COMMENT ON FUNCTION cost_ledger_internal.explain_call(bigint, text, text, boolea
 
 CREATE FUNCTION cost_ledger_internal.explain_call_as_owner(call_id bigint, event_key text, key_space text, sees_all boolean, teams text[], customers text[])
     RETURNS TABLE (entry text, entry_id bigint, recorded_at timestamptz, meter text, quantity numeric, unit_price numeric, per bigint, multiplier numeric, amount numeric,
-                   currency text, price_id bigint, valid_from timestamptz, valid_to timestamptz, rule text)
+                   prompt_cache_saving numeric, currency text, price_id bigint, valid_from timestamptz, valid_to timestamptz, rule text)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -109,24 +114,29 @@ BEGIN
                   HINT = 'Pass the call_id of a call, as call_detail has it, or the event key that it was recorded with, and its key_space; months that retention has dropped have none.';
     END IF;
     RETURN QUERY
-        SELECT 'recorded', c.call_id, o.recorded_at, e.*
+        SELECT 'recorded', c.call_id, o.recorded_at, e.meter, e.quantity, e.unit_price, e.per, e.multiplier, e.amount,
+               -- Of the call, not of a meter.
+               CASE WHEN e.n = 1 THEN c.prompt_cache_saving END,
+               e.currency, e.price_id, e.valid_from, e.valid_to, e.rule
         FROM cost_ledger.call c
         -- A row that was moved came when the first of it did.
         JOIN cost_ledger.call o ON o.called_at = c.called_at AND o.call_id = coalesce(c.restates, c.call_id)
-        CROSS JOIN LATERAL cost_ledger_internal.explain_recorded(c.called_at, c.call_id) e
+        CROSS JOIN LATERAL cost_ledger_internal.explain_recorded(c.called_at, c.call_id) WITH ORDINALITY AS
+            e (meter, quantity, unit_price, per, multiplier, amount, currency, price_id, valid_from, valid_to, rule, n)
         WHERE c.called_at = shown.called_at AND c.call_id = shown.call_id;
     RETURN QUERY
-        SELECT o.entry, o.call_id, o.recorded_at, NULL::text, NULL::numeric, NULL::numeric, NULL::bigint, NULL::numeric, o.amount, NULL::text, o.price_id,
+        SELECT o.entry, o.call_id, o.recorded_at, NULL::text, NULL::numeric, NULL::numeric, NULL::bigint, NULL::numeric, o.amount,
+               o.prompt_cache_saving, NULL::text, o.price_id,
                NULL::timestamptz, NULL::timestamptz, o.rule
         FROM (
-            SELECT CASE WHEN c.tags ? 'rerate_batch' THEN 'rerated' ELSE 'corrected' END AS entry, c.call_id, f.recorded_at, c.cost AS amount, c.price_id,
+            SELECT CASE WHEN c.tags ? 'rerate_batch' THEN 'rerated' ELSE 'corrected' END AS entry, c.call_id, f.recorded_at, c.cost AS amount, c.prompt_cache_saving, c.price_id,
                    coalesce((SELECT b.reason FROM cost_ledger.rerate_batch b WHERE b.batch_id::text = c.tags ->> 'rerate_batch'), c.tags ->> 'correction_reason') AS rule
             FROM cost_ledger.call c
             JOIN cost_ledger.call f ON f.called_at = c.called_at AND f.call_id = coalesce(c.restates, c.call_id)
             WHERE c.called_at = shown.called_at AND c.corrects = shown.call_id AND c.reverses IS NULL
             UNION ALL
             -- Where it was before is not told to who sees only where it is.
-            SELECT 'moved', v.restatement_id, b.created_at, NULL, NULL,
+            SELECT 'moved', v.restatement_id, b.created_at, NULL, NULL, NULL,
                    CASE WHEN sees_all THEN format('to %s, by %s: %s', b.labels, b.created_by, b.reason) END
             FROM cost_ledger_internal.reversal v
             JOIN cost_ledger.call c ON c.called_at = v.called_at AND c.call_id = v.call_id
@@ -134,10 +144,10 @@ BEGIN
             WHERE v.called_at = shown.called_at AND v.restatement_id IS NOT NULL AND coalesce(c.restates, c.call_id) = shown.restates
             UNION ALL
             SELECT 'taken back', shown.reversal_id, b.created_at,
-                   (SELECT -sum(c.cost) FROM cost_ledger.call c
-                    WHERE c.called_at = shown.called_at AND (c.call_id = shown.call_id OR c.corrects = shown.call_id) AND c.reverses IS NULL),
-                   NULL, format('by %s: %s', b.created_by, b.reason)
-            FROM (SELECT) one
+                   -t.cost, -t.prompt_cache_saving, NULL, format('by %s: %s', b.created_by, b.reason)
+            FROM (SELECT sum(c.cost) AS cost, sum(c.prompt_cache_saving) AS prompt_cache_saving
+                  FROM cost_ledger.call c
+                  WHERE c.called_at = shown.called_at AND (c.call_id = shown.call_id OR c.corrects = shown.call_id) AND c.reverses IS NULL) t
             LEFT JOIN cost_ledger.restatement_batch b ON b.batch_id = shown.batch_id
             WHERE shown.reversal_id IS NOT NULL) o
         ORDER BY o.recorded_at, o.call_id;
@@ -149,7 +159,7 @@ COMMENT ON FUNCTION cost_ledger_internal.explain_call_as_owner(bigint, text, tex
 
 CREATE FUNCTION cost_ledger.explain_call(call_id bigint)
     RETURNS TABLE (entry text, entry_id bigint, recorded_at timestamptz, meter text, quantity numeric, unit_price numeric, per bigint, multiplier numeric, amount numeric,
-                   currency text, price_id bigint, valid_from timestamptz, valid_to timestamptz, rule text)
+                   prompt_cache_saving numeric, currency text, price_id bigint, valid_from timestamptz, valid_to timestamptz, rule text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -159,11 +169,11 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION cost_ledger.explain_call(bigint) IS
-    'What a recorded call costs, and why. entry_id is the row of call. Rows with entry "recorded" are what made the cost when it came, a row per meter, as explain_cost() has them; where the price list says something else now, by parts (input, cache, output, other), with the price version that made it. Then, a row each, what was booked since: corrected and rerated, with the difference and the reason, moved, taken back. The sum of amount is what the call costs now, in the ledger''s currency; NULL amounts are of what has no rate. For who may see the call; of others there is none (P0002).';
+    'What a recorded call costs, and why. entry_id is the row of call. Rows with entry "recorded" are what made the cost when it came, a row per meter, as explain_cost() has them; where the price list says something else now, by parts (input, cache, output, reasoning at a rate of its own, other), with the price version that made it. Then, a row each, what was booked since: corrected and rerated, with the difference and the reason, moved, taken back. The sum of amount is what the call costs now, in the ledger''s currency; NULL amounts are of what has no rate. prompt_cache_saving is what the prompt cache saved (see call), of the call as it came in the first row, and of what was booked since the difference: its sum is what it saved as the call stands now. For who may see the call; of others there is none (P0002).';
 
 CREATE FUNCTION cost_ledger.explain_call(event_key text, key_space text DEFAULT NULL)
     RETURNS TABLE (entry text, entry_id bigint, recorded_at timestamptz, meter text, quantity numeric, unit_price numeric, per bigint, multiplier numeric, amount numeric,
-                   currency text, price_id bigint, valid_from timestamptz, valid_to timestamptz, rule text)
+                   prompt_cache_saving numeric, currency text, price_id bigint, valid_from timestamptz, valid_to timestamptz, rule text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC

@@ -3,7 +3,7 @@
 CREATE VIEW cost_ledger.restatement WITH (security_barrier = true) AS
 SELECT v.batch_id, v.called_at, v.call_id, v.reversal_id, v.restatement_id,
        CASE WHEN v.restatement_id IS NULL THEN 'taken back' ELSE 'moved' END AS outcome,
-       c.provider, c.model, c.corrects IS NOT NULL AS is_correction,
+       c.provider, c.model, r.tier AS model_tier, c.corrects IS NOT NULL AS is_correction,
        c.cost AS old_cost, n.cost AS new_cost,
        b.labels::text AS labels, b.reason, b.created_at, b.created_by,
        s.currency,
@@ -12,6 +12,7 @@ FROM cost_ledger_internal.reversal v
 JOIN cost_ledger.call c ON c.called_at = v.called_at AND c.call_id = v.call_id
 LEFT JOIN cost_ledger.call n ON n.called_at = v.called_at AND n.call_id = v.restatement_id
 LEFT JOIN cost_ledger.restatement_batch b ON b.batch_id = v.batch_id
+LEFT JOIN cost_ledger_internal.tier_of_model r ON r.provider = c.provider AND r.model = c.model
 CROSS JOIN cost_ledger_internal.report_setting s
 WHERE (SELECT cost_ledger_internal.sees_all());
 

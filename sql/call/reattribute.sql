@@ -128,8 +128,11 @@ BEGIN
             WHERE l.was IS DISTINCT FROM l.becomes) m
         CROSS JOIN LATERAL (
             SELECT CASE WHEN $4 AND b.served_from = 'model' AND m.new_labels ? 'customer'
-                        THEN cost_ledger.cost_at(b.called_at, b.provider, b.model, b.usage, b.service_class, b.region, customer => b.customer)
-                             IS DISTINCT FROM cost_ledger.cost_at(b.called_at, b.provider, b.model, b.usage, b.service_class, b.region, customer => $5)
+                        THEN (SELECT ROW(w.cost, w.prompt_cache_saving)
+                              FROM cost_ledger_internal.pricing_at(b.called_at, b.provider, b.model, b.usage, b.service_class, b.region, b.customer) w)
+                             IS DISTINCT FROM
+                             (SELECT ROW(w.cost, w.prompt_cache_saving)
+                              FROM cost_ledger_internal.pricing_at(b.called_at, b.provider, b.model, b.usage, b.service_class, b.region, $5) w)
                         ELSE false END AS is_repriced OFFSET 0) p
         WHERE m.new_labels IS NOT NULL
         ORDER BY b.called_at, b.call_id
@@ -149,8 +152,8 @@ CREATE FUNCTION cost_ledger_internal.restated_columns(labels jsonb, OUT names te
 AS $$
 DECLARE
     measures constant text[] := '{input_tokens,cache_read_tokens,cache_write_tokens,cache_write_1h_tokens,output_tokens,reasoning_tokens,tool_calls_count,retry_count,
-                                  cost,cache_read_cost,cache_write_cost,output_cost,other_cost,reported_cost,avoided_cost}';
-    priced constant text[] := '{cost,cache_read_cost,cache_write_cost,output_cost,other_cost,price_id,pricing}';
+                                  cost,cache_read_cost,cache_write_cost,output_cost,reasoning_cost,other_cost,prompt_cache_saving,reported_cost,avoided_cost}';
+    priced constant text[] := '{cost,cache_read_cost,cache_write_cost,output_cost,reasoning_cost,other_cost,prompt_cache_saving,price_id,pricing}';
     tags text := 'c.tags';
     tag record;
 BEGIN
@@ -328,7 +331,12 @@ DECLARE
     chosen record;
     corrected record;
 BEGIN
-    reattribute.filters := coalesce(nullif(reattribute.filters, 'null'), '{}');
+    -- What a client could not name would be every call.
+    IF coalesce(reattribute.filters, 'null') = 'null' THEN
+        RAISE EXCEPTION 'no filter says which calls move'
+            USING ERRCODE = 'null_value_not_allowed',
+                  HINT = 'Pass one, e.g. {"team": "search"}; {} is all calls of the range.';
+    END IF;
     reattribute.dry_run := coalesce(reattribute.dry_run, true);
     PERFORM FROM cost_ledger_internal.booked_calls(reattribute.range_start, reattribute.range_end, reattribute.filters || '{"call_id": []}');
     PERFORM cost_ledger_internal.call_condition(reattribute.filters);

@@ -53,7 +53,7 @@ SELECT b.batch_id, b.created_at, b.created_by, b.reason,
        a.month + interval '1 month' <= now() AT TIME ZONE s.time_zone AS is_complete,
        CASE WHEN NOT a.is_dropped THEN coalesce(a.team, '(unallocated)') END AS team,
        CASE WHEN NOT a.is_dropped THEN a.team IS NOT NULL END AS is_allocated,
-       a.provider, a.model,
+       a.provider, a.model, r.tier AS model_tier,
        a.calls, a.charges, a.credits, a.amount,
        a.is_dropped,
        s.currency,
@@ -69,6 +69,7 @@ FROM (
       AND r.calls > coalesce(d.calls, 0)
       AND EXISTS (SELECT FROM cost_ledger.retention_log g WHERE g.starts_at < r.ends_at AND g.ends_at > r.starts_at AND g.rows > 0)) a
 JOIN cost_ledger.rerate_batch b ON b.batch_id = a.batch_id
+LEFT JOIN cost_ledger_internal.tier_of_model r ON r.provider = a.provider AND r.model = a.model
 CROSS JOIN cost_ledger_internal.report_setting s;
 
 COMMENT ON VIEW cost_ledger.rerate_batch_summary IS 'What has each re-rating changed, for whom? One row per batch, month, team, provider and model, and one for what retention has dropped of a batch; all rows of a batch together are its amount.';

@@ -8,7 +8,7 @@ CREATE FUNCTION cost_ledger_internal.booked_calls(
     range_start timestamptz, range_end timestamptz, filters jsonb DEFAULT '{}', marks jsonb DEFAULT '[]'
 ) RETURNS TABLE (
         called_at timestamptz, call_id bigint, provider text, model text, region text, service_class text, customer text,
-        team text, feature text, served_from text, usage jsonb, cost numeric, price_id bigint, pricing text,
+        team text, feature text, served_from text, usage jsonb, cost numeric, prompt_cache_saving numeric, price_id bigint, pricing text,
         corrections bigint, mark integer)
     LANGUAGE plpgsql STABLE ROWS 10000
     SET search_path = pg_catalog, pg_temp
@@ -54,12 +54,13 @@ BEGIN
                                 HAVING sum(o.value::numeric) <> 0 OR o.key = 'requests') m)
                       ELSE c.other_usage END, '{}'), CASE WHEN cost_ledger_internal.is_failure(c.status) THEN '{}'::jsonb END),
                coalesce(c.cost + coalesce(k.cost, 0), k.cost),
+               coalesce(c.prompt_cache_saving + coalesce(k.prompt_cache_saving, 0), k.prompt_cache_saving),
                coalesce(k.price_id, c.price_id), coalesce(k.pricing, c.pricing),
                coalesce(k.corrections, 0),
                %2$s
         FROM cost_ledger.call c
         LEFT JOIN (
-            SELECT x.called_at, x.corrects, count(*) AS corrections, sum(x.cost) AS cost,
+            SELECT x.called_at, x.corrects, count(*) AS corrections, sum(x.cost) AS cost, sum(x.prompt_cache_saving) AS prompt_cache_saving,
                    -- the last one says how it stands now
                    (array_agg(x.price_id ORDER BY x.call_id DESC))[1] AS price_id,
                    (array_agg(x.pricing ORDER BY x.call_id DESC))[1] AS pricing,
@@ -83,7 +84,7 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.booked_calls(timestamptz, timestamptz, jsonb, jsonb) IS
-    'What is booked for each call of a range of time (end exclusive), its corrections and adjustments included: usage as it is known now, in the ledger''s convention (NULL of a failed call of which nothing was counted); cost, the sum of all its rows (NULL while nothing has a price); price_id and pricing of the last of them. filters is a filter of calls (call_condition()); marks is a list of such filters; mark is the number of the first that holds.';
+    'What is booked for each call of a range of time (end exclusive), its corrections and adjustments included: usage as it is known now, in the ledger''s convention (NULL of a failed call of which nothing was counted); cost and prompt_cache_saving, the sums of all its rows (NULL while nothing has a price); price_id and pricing of the last of them. filters is a filter of calls (call_condition()); marks is a list of such filters; mark is the number of the first that holds.';
 
 CREATE FUNCTION cost_ledger_internal.billed_meters(
     range_start timestamptz, range_end timestamptz, filters jsonb, currency text
@@ -174,15 +175,17 @@ BEGIN
                    -- A price that is gone is no lower price: where less is known
                    -- than before, the cost stays what it was.
                    CASE WHEN b.new_pricing IN ('priced', 'free') OR b.new_pricing = 'partial' AND b.pricing IN ('unpriced', 'partial')
-                        THEN trim_scale(b.new_cost - coalesce(b.cost, 0)) END AS difference
+                        THEN trim_scale(b.new_cost - coalesce(b.cost, 0)) END AS difference,
+                   nullif(trim_scale(coalesce(b.new_prompt_cache_saving, 0) - coalesce(b.prompt_cache_saving, 0)), 0) AS saving_difference
             -- OFFSET 0: priced once, not once for each mention.
-            FROM (SELECT k.*, p.cost AS new_cost, p.pricing AS new_pricing, p.price_id AS new_price_id
+            FROM (SELECT k.*, p.cost AS new_cost, p.pricing AS new_pricing, p.price_id AS new_price_id, p.prompt_cache_saving AS new_prompt_cache_saving
                   FROM cost_ledger_internal.booked_calls($1, $2, $3) k
                   CROSS JOIN LATERAL cost_ledger_internal.pricing_at(k.called_at, k.provider, k.model, k.usage, k.service_class, k.region, k.customer) p
                   WHERE k.served_from = 'model'
                   OFFSET 0) b
             WHERE b.new_cost IS DISTINCT FROM b.cost
                OR b.pricing IN ('unpriced', 'partial') AND b.pricing <> b.new_pricing
+               OR coalesce(b.new_prompt_cache_saving, 0) <> coalesce(b.prompt_cache_saving, 0)
         )$query$;
     IF batch IS NULL THEN
         RETURN changes || format($query$
@@ -194,6 +197,7 @@ BEGIN
            string_agg(CASE
                WHEN a.attname = 'corrects' THEN 'c.call_id'
                WHEN a.attname = 'cost' THEN 'x.difference'
+               WHEN a.attname = 'prompt_cache_saving' THEN 'x.saving_difference'
                WHEN a.attname = 'price_id' THEN 'x.new_price_id'
                WHEN a.attname = 'pricing' THEN 'x.new_pricing'
                WHEN a.attname = 'usage_status' THEN 'CASE WHEN x.pricing IN (''unpriced'', ''partial'') AND x.new_pricing IN (''priced'', ''free'') THEN CASE x.pricing WHEN ''partial'' THEN ''completed'' ELSE ''repriced'' END END'
@@ -322,7 +326,7 @@ CREATE FUNCTION cost_ledger.rerate(
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger.rerate(timestamptz, timestamptz, jsonb, boolean, text) IS
-    'Calls of a range of time (end exclusive) whose cost by the price list as it is now is not what is booked for them, corrections included: one row each, change = new_cost - old_cost in the ledger''s currency, exact. dry_run => false books each change as a row of call that corrects it (cost only, usage does not change), at its time and with its attribution, all in one batch with a reason; again, it finds nothing. Calls that were unpriced or partial get their price this way. A call whose price is gone keeps its cost: it is listed with change NULL and nothing is booked. Calls served from response_cache cost nothing and are not looked at. filters is a filter of calls: {"provider": "openai", "model": "gpt-5*", "team": ["search", "chat"], "environment": {"not": "ci"}, "customer": null, "tags": {"tier": "gold"}}. Only for the owner of the ledger and its admins; booking in a transaction at READ COMMITTED (25000), one at a time; an interrupted one books nothing.';
+    'Calls of a range of time (end exclusive) whose cost, or what the prompt cache saved of it, by the price list as it is now is not what is booked for them, corrections included: one row each, change = new_cost - old_cost in the ledger''s currency, exact. dry_run => false books each change as a row of call that corrects it (cost and prompt_cache_saving, usage does not change), at its time and with its attribution, all in one batch with a reason; again, it finds nothing. Calls that were unpriced or partial get their price this way. A call whose price is gone keeps its cost: it is listed with change NULL and nothing is booked. Calls served from response_cache cost nothing and are not looked at. filters is a filter of calls: {"provider": "openai", "model": "gpt-5*", "team": ["search", "chat"], "environment": {"not": "ci"}, "customer": null, "tags": {"tier": "gold"}}. Only for the owner of the ledger and its admins; booking in a transaction at READ COMMITTED (25000), one at a time; an interrupted one books nothing.';
 
 CREATE FUNCTION cost_ledger_internal.what_if_rules(
     mapping jsonb, OUT marks jsonb, OUT providers text[], OUT models text[], OUT classes text[], OUT regions text[], OUT customers text[]

@@ -168,7 +168,7 @@ BEGIN
             CASE part
             WHEN 'prices' THEN
                 model := e ->> 'model';
-                service_class := coalesce(e ->> 'service_class', 'standard');
+                service_class := cost_ledger_internal.service_class(coalesce(e ->> 'service_class', ''));
                 currency := coalesce(e ->> 'currency', doc ->> 'currency', (cost_ledger_internal.ledger()).currency);
                 entry := concat_ws(' ', provider, model, nullif(region, ''), service_class, nullif(customer, ''), e ->> 'valid_from');
                 kind := 'raw';
@@ -181,7 +181,7 @@ BEGIN
             WHEN 'multipliers' THEN
                 kind := 'multiplier';
                 model := coalesce(e ->> 'model', '');
-                service_class := coalesce(e ->> 'service_class', '');
+                service_class := coalesce(cost_ledger_internal.service_class(nullif(e ->> 'service_class', '')), '');
                 name := e ->> 'name';
                 value := e;
             ELSE

@@ -84,10 +84,11 @@ DECLARE
     -- it is, so it says who bills for it.
     hosts CONSTANT text[] := '{azure,azure_ai,bedrock,bedrock_converse,vertex_ai,gemini,openrouter,groq,together_ai,fireworks_ai,cerebras,deepinfra,databricks,sagemaker,
         replicate,watsonx,oci,snowflake,cloudflare,novita,nebius,sambanova,hyperbolic,nscale,ovhcloud,vercel_ai_gateway}';
-    prefix CONSTANT text := split_part(model, '/', 1);
+    -- Most write a path; Pydantic AI writes openai:gpt-5.
+    prefix CONSTANT text := substring(model FROM '^([^/:]+)[/:]');
     name CONSTANT text := lower(prefix COLLATE "C");
 BEGIN
-    IF strpos(model, '/') > 1 AND (name = ANY (hosts) OR name = ANY (cost_ledger_internal.provider_names(provider))) THEN
+    IF prefix IS NOT NULL AND (name = ANY (hosts) OR name = ANY (cost_ledger_internal.provider_names(provider))) THEN
         RETURN prefix;
     END IF;
     RETURN NULL;
@@ -95,7 +96,7 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.provider_prefix(text, text) IS
-    'The first part of a model''s path where it says who bills: a name of the provider, or of a host that makes no models; NULL where it does not.';
+    'The first part of a model''s path, or what stands before its first colon, where it says who bills: a name of the provider, or of a host that makes no models; NULL where it does not.';
 
 CREATE FUNCTION cost_ledger_internal.other_names(name text) RETURNS TABLE (form integer, other text, rule text)
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 5
@@ -141,6 +142,7 @@ AS $$
 DECLARE
     rest text := model;
     path text := NULL;
+    next integer := coalesce(length(prefix) + 1, strpos(model, '/'));
 BEGIN
     -- No card has a longer name, and no path that makes sense has more parts.
     IF octet_length(model) > 1024 THEN
@@ -155,9 +157,10 @@ BEGIN
                CASE WHEN path IS NULL AND o.form = 0 THEN 'the name itself' ELSE concat_ws(', ', path, o.rule) END
         FROM cost_ledger_internal.other_names(rest) o
         WHERE o.other <> '';
-        EXIT WHEN cut = 6 OR strpos(rest, '/') = 0;
+        EXIT WHEN cut = 6 OR next = 0;
         cut := cut + 1;
-        rest := CASE WHEN cut < 6 THEN substr(rest, strpos(rest, '/') + 1) ELSE substring(rest FROM '[^/]*$') END;
+        rest := CASE WHEN cut < 6 THEN substr(rest, next + 1) ELSE substring(rest FROM '[^/]*$') END;
+        next := strpos(rest, '/');
         path := format('without "%s"', left(model, length(model) - length(rest)));
     END LOOP;
 END

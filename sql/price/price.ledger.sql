@@ -198,6 +198,9 @@ CREATE TRIGGER rate_card_history
 CREATE TRIGGER price_multiplier_history
     BEFORE UPDATE OR DELETE ON cost_ledger.price_multiplier
     FOR EACH ROW EXECUTE FUNCTION cost_ledger_internal.keep_price_history();
+CREATE TRIGGER exchange_rate_check
+    BEFORE INSERT ON cost_ledger.exchange_rate
+    FOR EACH ROW EXECUTE FUNCTION cost_ledger_internal.check_exchange_rate();
 CREATE TRIGGER exchange_rate_history
     BEFORE UPDATE OR DELETE ON cost_ledger.exchange_rate
     FOR EACH ROW EXECUTE FUNCTION cost_ledger_internal.keep_price_history();

@@ -47,13 +47,20 @@ COMMENT ON FUNCTION cost_ledger.explain_cost(timestamptz, text, text, jsonb, tex
 
 CREATE FUNCTION cost_ledger_internal.pricing_at(
     called_at timestamptz, provider text, model text, usage jsonb, service_class text, region text, customer text,
-    OUT cost numeric, OUT pricing text, OUT price_id bigint
+    OUT cost numeric, OUT pricing text, OUT price_id bigint, OUT prompt_cache_saving numeric
 ) RETURNS record
     LANGUAGE c STABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cl_pricing_at';
 
 COMMENT ON FUNCTION cost_ledger_internal.pricing_at(timestamptz, text, text, jsonb, text, text, text) IS
-    'What call says of such a call: cost as of cost_at(), pricing, and the price version of the most specific card in force. Of no usage (NULL), unpriced.';
+    'What call says of such a call: cost as of cost_at(), pricing, the price version of the most specific card in force, and what the prompt cache saved. Of no usage (NULL), unpriced.';
+
+CREATE FUNCTION cost_ledger_internal.service_class(word text) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cl_service_class_of';
+
+COMMENT ON FUNCTION cost_ledger_internal.service_class(text) IS
+    'The service class that is meant by a word for one: in lower case; standard for what providers call default, auto or on_demand, and for an empty word.';
 
 CREATE FUNCTION cost_ledger_internal.price_changed() RETURNS trigger
     LANGUAGE c
@@ -101,6 +108,35 @@ $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.keep_price_history() IS
     'Trigger of the price tables: of a version only valid_to may change, and only to an earlier time, and its lines come at once (23001).';
+
+CREATE FUNCTION cost_ledger_internal.check_exchange_rate() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF new.currency !~ '^[A-Z]{3}$' THEN
+        RAISE EXCEPTION 'currency "%" is not an ISO 4217 code', new.currency
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Use three capital letters, e.g. USD.';
+    ELSIF new.currency = (SELECT l.currency FROM cost_ledger.ledger l) THEN
+        RAISE EXCEPTION '% is the currency of the ledger', new.currency
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = format('A rate says how many %s one unit of another currency is worth; one %1$s is one.', new.currency);
+    ELSIF new.rate <= 0 OR new.rate >= 1e12 OR scale(new.rate) > 100 THEN
+        RAISE EXCEPTION 'an exchange rate is a number above 0 and below 10^12'
+            USING ERRCODE = 'numeric_value_out_of_range',
+                  HINT = 'A rate is how many units of the ledger''s currency one of this is worth, with at most 100 decimals.';
+    ELSIF NOT isfinite(new.valid_from) THEN
+        RAISE EXCEPTION 'an exchange rate is valid from a finite time'
+            USING ERRCODE = 'datetime_field_overflow',
+                  HINT = 'It holds until the next of its currency.';
+    END IF;
+    RETURN new;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.check_exchange_rate() IS
+    'Trigger of exchange_rate: says what is wrong with a rate.';
 
 CREATE FUNCTION cost_ledger_internal.check_rate(meter text, rate jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
@@ -353,7 +389,7 @@ BEGIN
     put_price.currency := coalesce(put_price.currency, (cost_ledger_internal.ledger()).currency);
     put_price.region := coalesce(put_price.region, '');
     put_price.customer := coalesce(put_price.customer, '');
-    put_price.service_class := coalesce(nullif(put_price.service_class, ''), 'standard');
+    put_price.service_class := cost_ledger_internal.service_class(coalesce(put_price.service_class, ''));
     IF put_price.currency !~ '^[A-Z]{3}$' THEN
         RAISE EXCEPTION 'currency "%" is not an ISO 4217 code', put_price.currency
             USING ERRCODE = 'invalid_parameter_value',
@@ -633,7 +669,7 @@ BEGIN
     END IF;
     set_multiplier.model := coalesce(set_multiplier.model, '');
     set_multiplier.region := coalesce(set_multiplier.region, '');
-    set_multiplier.service_class := coalesce(set_multiplier.service_class, '');
+    set_multiplier.service_class := coalesce(cost_ledger_internal.service_class(nullif(set_multiplier.service_class, '')), '');
     set_multiplier.customer := coalesce(set_multiplier.customer, '');
     set_multiplier.tokens_only := coalesce(set_multiplier.tokens_only, true);
 

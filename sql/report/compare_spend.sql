@@ -121,30 +121,36 @@ AS $$
         SELECT p.fate, p.peer, p.kind, p.old_work, p.new_work, s.served_from, s.provider, s.model, s.service_class, s.is_now,
                sum(s.calls) AS calls, sum(s.unpriced_calls) AS unpriced_calls, sum(s.cost) AS cost, coalesce(sum(s.adjustment_cost), 0) AS adjustment,
                sum(s.input_tokens) - sum(s.cache_read_tokens) - sum(s.cache_write_tokens) AS input_tokens,
-               sum(s.cache_read_tokens) AS cache_read_tokens, sum(s.cache_write_tokens) AS cache_write_tokens, sum(s.output_tokens) AS output_tokens,
+               sum(s.cache_read_tokens) AS cache_read_tokens, sum(s.cache_write_tokens) AS cache_write_tokens, sum(s.output_tokens) AS output_tokens, sum(s.reasoning_tokens) AS reasoning_tokens,
                coalesce(sum(s.cache_read_cost), 0) AS cache_read_cost, coalesce(sum(s.cache_write_cost), 0) AS cache_write_cost,
-               coalesce(sum(s.output_cost), 0) AS output_cost, coalesce(sum(s.other_cost), 0) AS other_cost
+               coalesce(sum(s.output_cost), 0) AS output_cost, coalesce(sum(s.reasoning_cost), 0) AS reasoning_cost, coalesce(sum(s.other_cost), 0) AS other_cost
         FROM pooled p JOIN said s ON s.base = p.base AND s.kind = p.kind AND s.work = p.work
         GROUP BY p.fate, p.peer, p.kind, p.old_work, p.new_work, s.served_from, s.provider, s.model, s.service_class, s.is_now
     ), half AS (
-        -- What components are made of, and cost: a new one is a line here.
-        SELECT s.*, ARRAY[s.input_tokens, s.cache_read_tokens, s.cache_write_tokens, s.output_tokens, s.calls] AS units,
-               ARRAY[coalesce(s.cost, 0) - s.cache_read_cost - s.cache_write_cost - s.output_cost - s.other_cost - s.adjustment,
-                     s.cache_read_cost, s.cache_write_cost, s.output_cost, s.other_cost] AS costs
+        -- What components are made of, and what they cost: three of the input, and the
+        -- other meters of a call.  Output comes after them.
+        SELECT s.*, ARRAY[s.input_tokens, s.cache_read_tokens, s.cache_write_tokens, s.calls] AS units,
+               ARRAY[coalesce(s.cost, 0) - s.cache_read_cost - s.cache_write_cost - s.output_cost - s.reasoning_cost - s.other_cost - s.adjustment,
+                     s.cache_read_cost, s.cache_write_cost, s.other_cost] AS costs
         FROM summed s
     )
     SELECT coalesce(a.fate, b.fate), coalesce(a.peer, b.peer), coalesce(a.kind, b.kind), coalesce(a.served_from, b.served_from),
            coalesce(a.old_work, b.old_work), coalesce(a.new_work, b.new_work), coalesce(a.calls, 0), coalesce(b.calls, 0),
-           coalesce(a.units, '{0,0,0,0,0}'), coalesce(b.units, '{0,0,0,0,0}'), coalesce(a.costs, '{0,0,0,0,0}'), coalesce(b.costs, '{0,0,0,0,0}'),
+           coalesce(a.units, '{0,0,0,0}') || CASE WHEN r.is_apart THEN ARRAY[a.output_tokens - a.reasoning_tokens, a.reasoning_tokens] ELSE ARRAY[coalesce(a.output_tokens, 0)] END,
+           coalesce(b.units, '{0,0,0,0}') || CASE WHEN r.is_apart THEN ARRAY[b.output_tokens - b.reasoning_tokens, b.reasoning_tokens] ELSE ARRAY[coalesce(b.output_tokens, 0)] END,
+           coalesce(a.costs, '{0,0,0,0}') || CASE WHEN r.is_apart THEN ARRAY[a.output_cost, a.reasoning_cost] ELSE ARRAY[coalesce(a.output_cost + a.reasoning_cost, 0)] END,
+           coalesce(b.costs, '{0,0,0,0}') || CASE WHEN r.is_apart THEN ARRAY[b.output_cost, b.reasoning_cost] ELSE ARRAY[coalesce(b.output_cost + b.reasoning_cost, 0)] END,
            a.cost, b.cost, coalesce(b.adjustment, 0) - coalesce(a.adjustment, 0), coalesce(a.unpriced_calls, 0), coalesce(b.unpriced_calls, 0)
     FROM (SELECT h.* FROM half h WHERE NOT h.is_now) a
     FULL JOIN (SELECT h.* FROM half h WHERE h.is_now) b
         ON b.fate = a.fate AND b.peer = a.peer AND b.kind = a.kind AND b.served_from = a.served_from AND b.provider = a.provider AND b.model = a.model
            AND b.service_class = a.service_class
+    -- Reasoning that is output like any other then or now is so in both.
+    CROSS JOIN LATERAL (SELECT a.reasoning_cost <> 0 AND b.reasoning_cost <> 0 AS is_apart) r
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.compare_cells(jsonb, timestamptz, timestamptz, timestamptz, timestamptz, boolean, text[], text[]) IS
-    'The cells of compare_spend(): calls of one group of peers, kind, model, provider and class, before (old) and now (new). fate: both; new and gone (of labels that say what is said in one range only); pool. units and costs by component: input (neither read from nor written to the cache), cache read, cache write, output, other meters, whose unit is the call. Costs as first priced; adjustment is what corrections added now, less then.';
+    'The cells of compare_spend(): calls of one group of peers, kind, model, provider and class, before (old) and now (new). fate: both; new and gone (of labels that say what is said in one range only); pool. units and costs by component: input (neither read from nor written to the cache), cache read, cache write, other meters, whose unit is the call, output, and reasoning where it had and has a rate of its own. Costs as first priced; adjustment is what corrections added now, less then.';
 
 CREATE FUNCTION cost_ledger_internal.compare_parts(
     filter jsonb, range_start timestamptz, range_end timestamptz, previous_start timestamptz, previous_end timestamptz,
@@ -193,7 +199,7 @@ AS $$
                                         ELSE cost_ledger_internal.spend_step(r.cost, c.old_cost, c.new_cost, c.old_source, c.new_source, c.grain) END AS cost) a
         CROSS JOIN LATERAL (SELECT CASE WHEN l.is_last THEN a.cost
                                         ELSE cost_ledger_internal.spend_step(a.cost, c.old_cost, c.new_cost, c.old_calls, c.new_calls, c.grain) END AS cost) m
-        CROSS JOIN LATERAL (SELECT CASE WHEN l.is_last OR c.number = 5 THEN m.cost
+        CROSS JOIN LATERAL (SELECT CASE WHEN l.is_last OR c.number = 4 THEN m.cost
                                         ELSE cost_ledger_internal.spend_step(m.cost, c.old_cost, c.new_cost, c.old_tokens, c.new_tokens, c.grain) END AS cost) t
         CROSS JOIN LATERAL (SELECT CASE WHEN l.is_last OR c.number > 3 THEN t.cost
                                         ELSE cost_ledger_internal.spend_step(t.cost, c.old_cost, c.new_cost, c.old_units, c.new_units, c.grain) END AS cost) p
@@ -203,7 +209,7 @@ AS $$
                sum(s.with_retries - s.with_volume) FILTER (WHERE s.kind = 'retry') AS retries, sum(s.with_retries - s.with_volume) FILTER (WHERE s.kind = 'fallback') AS fallbacks,
                sum(s.with_response_cache - s.with_retries) AS response_cache, sum(s.with_mix - s.with_response_cache) AS model_mix,
                sum(s.with_tokens - s.with_mix) AS tokens, sum(s.with_prompt_cache - s.with_tokens) AS prompt_cache,
-               sum(s.new_cost - s.with_prompt_cache) FILTER (WHERE s.number < 5) AS price, sum(s.new_cost - s.with_prompt_cache) FILTER (WHERE s.number = 5) AS other_meters
+               sum(s.new_cost - s.with_prompt_cache) FILTER (WHERE s.number <> 4) AS price, sum(s.new_cost - s.with_prompt_cache) FILTER (WHERE s.number = 4) AS other_meters
         FROM step s
     )
     SELECT p.part, trim_scale(p.change), round(p.change / nullif(t.previous_cost, 0), 6), trim_scale(t.cost), trim_scale(t.previous_cost),

@@ -18,14 +18,15 @@ SELECT c.hour, c.starts_at, c.ends_at, c.ends_at <= now() AS is_complete,
        CASE WHEN c.served_from = 'model' THEN c.input_tokens ELSE 0 END AS billed_input_tokens,
        CASE WHEN c.served_from = 'model' THEN c.output_tokens ELSE 0 END AS billed_output_tokens,
        c.cost,
-       c.cost - coalesce(c.cache_read_cost, 0) - coalesce(c.cache_write_cost, 0) - coalesce(c.output_cost, 0) - coalesce(c.other_cost, 0)
+       c.cost - coalesce(c.cache_read_cost, 0) - coalesce(c.cache_write_cost, 0) - coalesce(c.output_cost, 0) - coalesce(c.reasoning_cost, 0) - coalesce(c.other_cost, 0)
               - coalesce(c.adjustment_cost, 0) AS input_cost,
        CASE WHEN c.cost IS NOT NULL THEN coalesce(c.cache_read_cost, 0) END AS cache_read_cost,
        CASE WHEN c.cost IS NOT NULL THEN coalesce(c.cache_write_cost, 0) END AS cache_write_cost,
        CASE WHEN c.cost IS NOT NULL THEN coalesce(c.output_cost, 0) END AS output_cost,
+       CASE WHEN c.cost IS NOT NULL THEN coalesce(c.reasoning_cost, 0) END AS reasoning_cost,
        CASE WHEN c.cost IS NOT NULL THEN coalesce(c.other_cost, 0) END AS other_cost,
        CASE WHEN c.cost IS NOT NULL THEN coalesce(c.adjustment_cost, 0) END AS adjustment_cost,
-       c.reported_cost, c.avoided_cost, c.cost_without_run, c.score, c.call_cost AS call_cost_summary,
+       c.reported_cost, c.avoided_cost, c.prompt_cache_saving, c.cost_without_run, c.score, c.call_cost AS call_cost_summary,
        (SELECT l.currency FROM cost_ledger.ledger l) AS currency,
        jsonb_build_array(extract(epoch FROM c.hour)::bigint, c.team, c.feature, c.customer, c.flow, c.task_type, c.environment, c.provider, c.model, c.service_class,
                          c.operation, c.status, c.served_from)::text AS row_key
@@ -47,14 +48,15 @@ SELECT c.day, c.starts_at, c.ends_at, c.ends_at <= now() AS is_complete,
        CASE WHEN c.served_from = 'model' THEN c.input_tokens ELSE 0 END AS billed_input_tokens,
        CASE WHEN c.served_from = 'model' THEN c.output_tokens ELSE 0 END AS billed_output_tokens,
        c.cost,
-       c.cost - coalesce(c.cache_read_cost, 0) - coalesce(c.cache_write_cost, 0) - coalesce(c.output_cost, 0) - coalesce(c.other_cost, 0)
+       c.cost - coalesce(c.cache_read_cost, 0) - coalesce(c.cache_write_cost, 0) - coalesce(c.output_cost, 0) - coalesce(c.reasoning_cost, 0) - coalesce(c.other_cost, 0)
               - coalesce(c.adjustment_cost, 0) AS input_cost,
        CASE WHEN c.cost IS NOT NULL THEN coalesce(c.cache_read_cost, 0) END AS cache_read_cost,
        CASE WHEN c.cost IS NOT NULL THEN coalesce(c.cache_write_cost, 0) END AS cache_write_cost,
        CASE WHEN c.cost IS NOT NULL THEN coalesce(c.output_cost, 0) END AS output_cost,
+       CASE WHEN c.cost IS NOT NULL THEN coalesce(c.reasoning_cost, 0) END AS reasoning_cost,
        CASE WHEN c.cost IS NOT NULL THEN coalesce(c.other_cost, 0) END AS other_cost,
        CASE WHEN c.cost IS NOT NULL THEN coalesce(c.adjustment_cost, 0) END AS adjustment_cost,
-       c.reported_cost, c.avoided_cost, c.cost_without_run, c.score, c.call_cost AS call_cost_summary,
+       c.reported_cost, c.avoided_cost, c.prompt_cache_saving, c.cost_without_run, c.score, c.call_cost AS call_cost_summary,
        (SELECT l.currency FROM cost_ledger.ledger l) AS currency,
        jsonb_build_array(c.day, c.team, c.feature, c.customer, c.flow, c.task_type, c.environment, c.provider, c.model, c.service_class, c.operation, c.status, c.served_from)::text AS row_key
 FROM cost_ledger_internal.live_cube_day c
@@ -75,14 +77,15 @@ SELECT c.month, c.starts_at, c.ends_at, c.ends_at <= now() AS is_complete,
        CASE WHEN c.served_from = 'model' THEN c.input_tokens ELSE 0 END AS billed_input_tokens,
        CASE WHEN c.served_from = 'model' THEN c.output_tokens ELSE 0 END AS billed_output_tokens,
        c.cost,
-       c.cost - coalesce(c.cache_read_cost, 0) - coalesce(c.cache_write_cost, 0) - coalesce(c.output_cost, 0) - coalesce(c.other_cost, 0)
+       c.cost - coalesce(c.cache_read_cost, 0) - coalesce(c.cache_write_cost, 0) - coalesce(c.output_cost, 0) - coalesce(c.reasoning_cost, 0) - coalesce(c.other_cost, 0)
               - coalesce(c.adjustment_cost, 0) AS input_cost,
        CASE WHEN c.cost IS NOT NULL THEN coalesce(c.cache_read_cost, 0) END AS cache_read_cost,
        CASE WHEN c.cost IS NOT NULL THEN coalesce(c.cache_write_cost, 0) END AS cache_write_cost,
        CASE WHEN c.cost IS NOT NULL THEN coalesce(c.output_cost, 0) END AS output_cost,
+       CASE WHEN c.cost IS NOT NULL THEN coalesce(c.reasoning_cost, 0) END AS reasoning_cost,
        CASE WHEN c.cost IS NOT NULL THEN coalesce(c.other_cost, 0) END AS other_cost,
        CASE WHEN c.cost IS NOT NULL THEN coalesce(c.adjustment_cost, 0) END AS adjustment_cost,
-       c.reported_cost, c.avoided_cost, c.cost_without_run, c.score, c.call_cost AS call_cost_summary,
+       c.reported_cost, c.avoided_cost, c.prompt_cache_saving, c.cost_without_run, c.score, c.call_cost AS call_cost_summary,
        (SELECT l.currency FROM cost_ledger.ledger l) AS currency,
        jsonb_build_array(c.month, c.team, c.feature, c.customer, c.flow, c.task_type, c.environment, c.provider, c.model, c.service_class, c.operation, c.status, c.served_from)::text AS row_key
 FROM cost_ledger_internal.live_cube_month c

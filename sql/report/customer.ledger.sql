@@ -7,7 +7,7 @@ SELECT t.month, t.starts_at, t.ends_at, t.is_complete,
        t.value AS customer, t.is_allocated,
        t.calls, t.failed_calls, t.unpriced_calls, t.corrections, t.retries, t.tool_calls, t.accepted_calls, t.rejected_calls,
        t.input_tokens, t.cache_read_tokens, t.cache_write_tokens, t.output_tokens,
-       t.cost, t.input_cost, t.cache_read_cost, t.cache_write_cost, t.output_cost, t.other_cost, t.adjustment_cost, t.avoided_cost,
+       t.cost, t.input_cost, t.cache_read_cost, t.cache_write_cost, t.output_cost, t.reasoning_cost, t.other_cost, t.adjustment_cost, t.avoided_cost, t.prompt_cache_saving,
        t.mean_cost_per_call, t.mean_cost_per_accepted_call, t.share,
        t.currency,
        jsonb_build_array(t.month, CASE WHEN t.is_allocated THEN t.value END)::text AS row_key

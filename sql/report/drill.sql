@@ -18,8 +18,8 @@ CREATE FUNCTION cost_ledger_internal.drill_source(level text, filter jsonb, rang
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT CASE
-        WHEN level IN ('hour', 'day') AND labels.are_in_cube AND hours.are_whole AND calls.begin_at >= s.hours_from THEN 'hour'
         WHEN level = 'day' AND labels.are_in_cube AND days.are_whole AND (calls.begin_at AT TIME ZONE l.time_zone)::date >= s.days_from THEN 'day'
+        WHEN level IN ('hour', 'day') AND labels.are_in_cube AND hours.are_whole AND calls.begin_at >= s.hours_from THEN 'hour'
         WHEN level = 'user' AND sees_all AND filter - 'user_id' = '{}' AND days.are_whole THEN 'user'
         ELSE 'call' END
     FROM cost_ledger_internal.rollup_state s
@@ -50,8 +50,8 @@ AS $$
                     c.calls, c.unpriced_calls, c.input_tokens, c.output_tokens, c.cost
              FROM cost_ledger_internal.live_hour c WHERE c.hour >= $1 AND c.hour < $2 AND ' || condition
         WHEN 'day' THEN
-            'SELECT cost_ledger_internal.day_start(c.day, $3), NULL::text, NULL::text, NULL::bigint, NULL::timestamptz,
-                    c.calls, c.unpriced_calls, c.input_tokens, c.output_tokens, c.cost
+            'SELECT cost_ledger_internal.day_start(c.day, $3) AS at, NULL::text AS user_id, NULL::text AS run_id, NULL::bigint AS call_id,
+                    NULL::timestamptz AS ended_at, c.calls, c.unpriced_calls, c.input_tokens, c.output_tokens, c.cost
              FROM cost_ledger_internal.live_day c
              WHERE (NOT isfinite($1) OR c.day >= ($1 AT TIME ZONE $3)::date) AND (NOT isfinite($2) OR c.day < ($2 AT TIME ZONE $3)::date) AND ' || condition
         WHEN 'user' THEN

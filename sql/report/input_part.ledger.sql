@@ -5,7 +5,7 @@
 -- input costs what all of them did on average.  What is divided adds up: a part ends
 -- where the next begins, rounded there, and the last ends with the cost itself.
 --
--- Months and totals are those of cost_by_label, so that no call has to be read for
+-- Months and totals are those of cost_by_month, so that no call has to be read for
 -- what it does not say; calls are read by the months that are asked for.
 
 CREATE VIEW cost_ledger.cost_by_input_part WITH (security_barrier = true) AS
@@ -27,10 +27,10 @@ FROM (
     SELECT u.month, u.feature, u.part,
            sum(u.calls)::bigint AS calls, sum(u.input_tokens) AS input_tokens, sum(u.cost) AS cost
     FROM (
-        SELECT t.month, CASE WHEN t.is_allocated THEN t.value END AS feature, NULL::text AS part,
+        SELECT t.month, t.feature, NULL::text AS part,
                t.calls::numeric AS calls, t.input_tokens, t.input_cost + t.cache_read_cost + t.cache_write_cost AS cost
-        FROM cost_ledger.cost_by_label t
-        WHERE t.label = 'feature' AND t.served_from = 'model'
+        FROM cost_ledger.cost_by_month t
+        WHERE t.served_from = 'model'
         UNION ALL
         -- What a part has, the rest has no longer.
         SELECT d.month, d.feature, CASE WHEN n.sign = 1 THEN d.part END,
@@ -41,8 +41,8 @@ FROM (
                    sum(round(c.cost * e.upto / c.input_tokens, c.digits) - round(c.cost * e.before / c.input_tokens, c.digits)) AS cost
             FROM (SELECT DISTINCT d.month FROM cost_ledger_internal.live_total_month d WHERE d.label = 'all') m
             CROSS JOIN LATERAL (
-                SELECT i.feature, i.input_tokens, i.input_parts, i.cost - coalesce(i.output_cost, 0) - coalesce(i.other_cost, 0) AS cost,
-                       greatest(scale(i.cost), scale(i.output_cost), scale(i.other_cost), 12) AS digits
+                SELECT i.feature, i.input_tokens, i.input_parts, i.cost - coalesce(i.output_cost, 0) - coalesce(i.reasoning_cost, 0) - coalesce(i.other_cost, 0) AS cost,
+                       greatest(scale(i.cost), scale(i.output_cost), scale(i.reasoning_cost), scale(i.other_cost), 12) AS digits
                 FROM cost_ledger_internal.seen_call i
                 WHERE i.called_at >= cost_ledger_internal.day_start(m.month, (SELECT l.time_zone FROM cost_ledger.ledger l))
                   AND i.called_at < cost_ledger_internal.day_start((m.month + interval '1 month')::date, (SELECT l.time_zone FROM cost_ledger.ledger l))

@@ -8,7 +8,7 @@ SELECT t.month,
        cost_ledger_internal.day_start(t.month, s.time_zone) AS starts_at,
        cost_ledger_internal.day_start((t.month + interval '1 month')::date, s.time_zone) AS ends_at,
        t.month + interval '1 month' <= now() AT TIME ZONE s.time_zone AS is_complete,
-       t.provider, t.model,
+       t.provider, t.model, r.tier AS model_tier,
        t.calls, t.unpriced_calls, t.differing_calls,
        t.cost, t.reported_cost,
        t.reported_cost - t.cost AS difference,
@@ -38,6 +38,7 @@ FROM (
       AND c.called_at >= (SELECT k.calls_from FROM cost_ledger_internal.rollup_state k)
       AND c.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q))
     GROUP BY 1, c.provider, c.model) t
+LEFT JOIN cost_ledger_internal.tier_of_model r ON r.provider = t.provider AND r.model = t.model
 CROSS JOIN cost_ledger_internal.report_setting s;
 
 COMMENT ON VIEW cost_ledger.reported_cost_difference IS 'How far is what providers report with each call from what the price list says? Only calls that came with a reported_cost, and no months that were dropped by retention.';
@@ -161,6 +162,7 @@ SELECT coalesce(o.provider, t.provider) AS provider,
        p.starts_at, p.ends_at,
        p.ends_at <= now() AS is_complete,
        coalesce(o.model, t.model) AS model,
+       r.tier AS model_tier,
        coalesce(o.meter, t.meter) AS meter,
        t.invoices,
        o.quantity, t.quantity AS invoice_quantity,
@@ -189,6 +191,12 @@ FROM our_side o
 FULL JOIN their_side t
     ON t.provider = o.provider AND t.billed_from = o.billed_from AND t.billed_to = o.billed_to
    AND t.model = o.model AND t.meter = o.meter
+LEFT JOIN (
+    -- Calls may have several names for what one rate card prices.
+    SELECT n.provider, n.priced_model AS model, CASE WHEN count(DISTINCT m.tier) = 1 THEN min(m.tier) END AS tier
+    FROM name n
+    JOIN cost_ledger_internal.tier_of_model m ON m.provider = n.provider AND m.model = n.model
+    GROUP BY n.provider, n.priced_model) r ON r.provider = coalesce(o.provider, t.provider) AND r.model = coalesce(o.model, t.model)
 JOIN period p
     ON p.provider = coalesce(o.provider, t.provider) AND p.billed_from = coalesce(o.billed_from, t.billed_from) AND p.billed_to = coalesce(o.billed_to, t.billed_to)
 -- Of ours, what is neither consumption nor money, and what a line of another
@@ -207,6 +215,7 @@ COMMENT ON COLUMN cost_ledger.invoice_reconciliation.billed_to IS 'Last UTC day.
 COMMENT ON COLUMN cost_ledger.invoice_reconciliation.starts_at IS 'First instant of billed_from, in UTC.';
 COMMENT ON COLUMN cost_ledger.invoice_reconciliation.ends_at IS 'First instant after billed_to, in UTC.';
 COMMENT ON COLUMN cost_ledger.invoice_reconciliation.model IS 'Model as its rate card names it; as sent or billed where none is known.';
+COMMENT ON COLUMN cost_ledger.invoice_reconciliation.model_tier IS 'Tier of the models that calls have by this name or another of its rate card: cheap, medium, premium or a word of your own (set_model_tier()); NULL without a rule or price, without such calls, and where they are not of one tier.';
 COMMENT ON COLUMN cost_ledger.invoice_reconciliation.meter IS 'What is counted, by the meter whose rate it is priced at; (not rerated) for cost booked at other prices than the price list now has, which rerate() brings to 0.';
 COMMENT ON COLUMN cost_ledger.invoice_reconciliation.invoices IS 'Invoices that have such a line; NULL if none.';
 COMMENT ON COLUMN cost_ledger.invoice_reconciliation.quantity IS 'Our quantity, corrections included, parts with a rate of their own taken out; NULL if we have none.';

@@ -11,29 +11,30 @@ SELECT t.month,
        t.label,
        CASE WHEN t.label <> 'total' THEN coalesce(t.value, '(unallocated)') END AS value,
        CASE WHEN t.label <> 'total' THEN t.value IS NOT NULL END AS is_allocated,
-       t.provider, t.service_class, r.tier AS model_tier, t.served_from,
+       t.provider, t.service_class, r.tier AS model_tier,
        t.calls, t.priced_calls, t.unpriced_calls, t.failed_calls, t.retries, t.tool_calls,
        t.accepted_calls, t.rejected_calls, t.scored_calls, t.corrections,
        t.input_tokens, t.cache_read_tokens, t.cache_write_tokens, t.output_tokens, t.reasoning_tokens,
        t.cost,
-       t.cost - coalesce(t.cache_read_cost, 0) - coalesce(t.cache_write_cost, 0) - coalesce(t.output_cost, 0) - coalesce(t.other_cost, 0)
+       t.cost - coalesce(t.cache_read_cost, 0) - coalesce(t.cache_write_cost, 0) - coalesce(t.output_cost, 0) - coalesce(t.reasoning_cost, 0) - coalesce(t.other_cost, 0)
               - coalesce(t.adjustment_cost, 0) AS input_cost,
        CASE WHEN t.cost IS NOT NULL THEN coalesce(t.cache_read_cost, 0) END AS cache_read_cost,
        CASE WHEN t.cost IS NOT NULL THEN coalesce(t.cache_write_cost, 0) END AS cache_write_cost,
        CASE WHEN t.cost IS NOT NULL THEN coalesce(t.output_cost, 0) END AS output_cost,
+       CASE WHEN t.cost IS NOT NULL THEN coalesce(t.reasoning_cost, 0) END AS reasoning_cost,
        CASE WHEN t.cost IS NOT NULL THEN coalesce(t.other_cost, 0) END AS other_cost,
        CASE WHEN t.cost IS NOT NULL THEN coalesce(t.adjustment_cost, 0) END AS adjustment_cost,
-       t.reported_cost, t.avoided_cost, t.cost_without_run, t.score,
+       t.reported_cost, t.avoided_cost, t.prompt_cache_saving, t.cost_without_run, t.score,
        trim_scale(t.cost / nullif(t.priced_calls, 0)) AS mean_cost_per_call,
        trim_scale(t.cost / nullif(t.accepted_calls, 0)) AS mean_cost_per_accepted_call,
        round(t.cost / nullif(sum(t.cost) OVER (PARTITION BY t.month, t.label), 0), 6) AS share,
        round(t.calls / nullif(sum(t.calls) OVER (PARTITION BY t.month, t.label), 0), 6) AS call_share,
        s.currency,
-       jsonb_build_array(t.month, t.label, t.value, t.provider, t.service_class, t.served_from)::text AS row_key
+       jsonb_build_array(t.month, t.label, t.value, t.provider, t.service_class)::text AS row_key
 FROM (
     SELECT d.month,
            CASE d.label WHEN 'all' THEN 'total' ELSE d.label END AS label,
-           d.value, d.provider, d.service_class, d.served_from,
+           d.value, d.provider, d.service_class,
            sum(d.calls)::bigint AS calls,
            sum(d.priced_calls)::bigint AS priced_calls,
            sum(d.unpriced_calls)::bigint AS unpriced_calls,
@@ -52,23 +53,22 @@ FROM (
            sum(d.cost) AS cost,
            sum(d.cache_read_cost) AS cache_read_cost,
            sum(d.cache_write_cost) AS cache_write_cost,
-           sum(d.output_cost) AS output_cost,
+           sum(d.output_cost) AS output_cost, sum(d.reasoning_cost) AS reasoning_cost,
            sum(d.other_cost) AS other_cost,
            sum(d.adjustment_cost) AS adjustment_cost,
            sum(d.reported_cost) AS reported_cost,
-           sum(d.avoided_cost) AS avoided_cost,
+           sum(d.avoided_cost) AS avoided_cost, sum(d.prompt_cache_saving) AS prompt_cache_saving,
            sum(d.cost_without_run) AS cost_without_run,
            sum(d.score) AS score
     FROM cost_ledger_internal.live_total_month d
-    GROUP BY d.month, d.label, d.value, d.provider, d.service_class, d.served_from) t
+    GROUP BY d.month, d.label, d.value, d.provider, d.service_class) t
 LEFT JOIN cost_ledger_internal.tier_of_model r ON t.label = 'model' AND r.provider = t.provider AND r.model = t.value
 CROSS JOIN cost_ledger_internal.report_setting s;
 
-COMMENT ON VIEW cost_ledger.cost_by_label IS 'What do calls cost by month and what one label says: total, team, feature, customer, flow, task_type, environment, provider, model, service_class, operation, status, served_from, agent, step, tool, api_key, cohort? Each label adds up to the whole cost of a month, so ask for one: WHERE label = ''agent''. Models are there by provider and service class, features by what answers came from.';
+COMMENT ON VIEW cost_ledger.cost_by_label IS 'What do calls cost by month and what one label says: total, team, feature, customer, flow, task_type, environment, provider, model, service_class, operation, status, served_from, agent, step, tool, api_key, cohort? Each label adds up to the whole cost of a month, so ask for one: WHERE label = ''agent''. Each value is one row, a model one for each provider and service class.';
 COMMENT ON COLUMN cost_ledger.cost_by_label.provider IS 'Of the label model: who bills the calls; otherwise NULL.';
 COMMENT ON COLUMN cost_ledger.cost_by_label.service_class IS 'Of the label model: the service class; otherwise NULL.';
 COMMENT ON COLUMN cost_ledger.cost_by_label.model_tier IS 'Of the label model: cheap, medium, premium or a word of your own (set_model_tier()); otherwise NULL, and without a rule or price.';
-COMMENT ON COLUMN cost_ledger.cost_by_label.served_from IS 'Of the label feature: model, or response_cache for answers from the application''s own cache; otherwise NULL.';
 
 -- A label has a row of 0 for every day since its first, so that a day without
 -- calls is a drop and not a gap, and nothing before.

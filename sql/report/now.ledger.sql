@@ -32,6 +32,7 @@ WITH recent AS (
     SELECT l.label, l.value,
            sum(h.cost) FILTER (WHERE h.hour >= (SELECT c.today FROM clock c)) AS today_cost,
            sum(h.calls) FILTER (WHERE h.hour >= (SELECT c.today FROM clock c)) AS today_calls,
+           sum(h.unpriced_calls) FILTER (WHERE h.hour >= (SELECT c.today FROM clock c)) AS today_unpriced_calls,
            sum(h.cost * least(extract(epoch FROM (SELECT c.then_at FROM clock c) - h.hour) / 3600, 1))
                FILTER (WHERE h.hour < (SELECT c.then_at FROM clock c)) AS previous_cost
     FROM cost_ledger_internal.live_hour h
@@ -46,9 +47,9 @@ WITH recent AS (
 SELECT d.label,
        CASE WHEN d.label <> 'total' THEN coalesce(d.value, '(unallocated)') END AS value,
        CASE WHEN d.label <> 'total' THEN d.value IS NOT NULL END AS is_allocated,
-       trim_scale(coalesce(d.cost_1m, 0) * 3600 / w.seconds_1m) AS rate_1m,
-       trim_scale(coalesce(d.cost_5m, 0) * 3600 / w.seconds_5m) AS rate_5m,
-       trim_scale(coalesce(d.cost_1h, 0) * 3600 / w.seconds_1h) AS rate_1h,
+       trim_scale(CASE WHEN d.calls_1m > 0 THEN d.cost_1m ELSE coalesce(d.cost_1m, 0) END * 3600 / w.seconds_1m) AS rate_1m,
+       trim_scale(CASE WHEN d.calls_5m > 0 THEN d.cost_5m ELSE coalesce(d.cost_5m, 0) END * 3600 / w.seconds_5m) AS rate_5m,
+       trim_scale(CASE WHEN d.calls_1h > 0 THEN d.cost_1h ELSE coalesce(d.cost_1h, 0) END * 3600 / w.seconds_1h) AS rate_1h,
        trim_scale(coalesce(d.calls_1m, 0) * 60 / w.seconds_1m) AS calls_per_minute_1m,
        trim_scale(coalesce(d.calls_5m, 0) * 60 / w.seconds_5m) AS calls_per_minute_5m,
        trim_scale(coalesce(d.calls_1h, 0) * 60 / w.seconds_1h) AS calls_per_minute_1h,
@@ -56,10 +57,11 @@ SELECT d.label,
        trim_scale(coalesce(d.tokens_5m, 0) * 60 / w.seconds_5m) AS tokens_per_minute_5m,
        trim_scale(coalesce(d.tokens_1h, 0) * 60 / w.seconds_1h) AS tokens_per_minute_1h,
        coalesce(d.today_calls, 0)::bigint AS today_calls,
+       coalesce(d.today_unpriced_calls, 0)::bigint AS today_unpriced_calls,
        d.today_cost,
        trim_scale(d.previous_cost) AS previous_cost,
        trim_scale(d.today_cost - d.previous_cost) AS change,
-       round((d.today_cost - d.previous_cost) / nullif(d.previous_cost, 0), 6) AS change_ratio,
+       CASE WHEN d.previous_cost > 0 THEN round((d.today_cost - d.previous_cost) / d.previous_cost, 6) END AS change_ratio,
        now() AS ended_at,
        s.currency,
        jsonb_build_array(d.label, d.value)::text AS row_key
@@ -68,13 +70,15 @@ FROM (
            sum(u.cost_1m) AS cost_1m, sum(u.cost_5m) AS cost_5m, sum(u.cost_1h) AS cost_1h,
            sum(u.calls_1m) AS calls_1m, sum(u.calls_5m) AS calls_5m, sum(u.calls_1h) AS calls_1h,
            sum(u.tokens_1m) AS tokens_1m, sum(u.tokens_5m) AS tokens_5m, sum(u.tokens_1h) AS tokens_1h,
-           sum(u.today_cost) AS today_cost, sum(u.today_calls) AS today_calls, sum(u.previous_cost) AS previous_cost
+           -- No calls cost nothing; calls without a price cost nobody knows what.
+           CASE WHEN coalesce(sum(u.today_calls), 0) = 0 AND sum(u.today_cost) IS NULL THEN 0 ELSE sum(u.today_cost) END AS today_cost,
+           sum(u.today_calls) AS today_calls, sum(u.today_unpriced_calls) AS today_unpriced_calls, sum(u.previous_cost) AS previous_cost
     FROM (
         SELECT r.label, r.value, r.cost_1m, r.cost_5m, r.cost_1h, r.calls_1m, r.calls_5m, r.calls_1h, r.tokens_1m, r.tokens_5m, r.tokens_1h,
-               NULL::numeric AS today_cost, NULL::numeric AS today_calls, NULL::numeric AS previous_cost
+               NULL::numeric AS today_cost, NULL::numeric AS today_calls, NULL::numeric AS today_unpriced_calls, NULL::numeric AS previous_cost
         FROM recent r
         UNION ALL
-        SELECT d.label, d.value, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, d.today_cost, d.today_calls, d.previous_cost
+        SELECT d.label, d.value, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, d.today_cost, d.today_calls, d.today_unpriced_calls, d.previous_cost
         FROM day d) u
     GROUP BY u.label, u.value) d
 -- The windows begin with a whole minute; what is divided by is the time from there.
@@ -87,7 +91,7 @@ COMMENT ON VIEW cost_ledger.spend_now IS 'How fast is money spent right now, and
 COMMENT ON COLUMN cost_ledger.spend_now.label IS 'total, or which label: team, feature, customer, flow, task_type, environment, provider, model, service_class, operation, status, served_from.';
 COMMENT ON COLUMN cost_ledger.spend_now.value IS 'What it says; (unallocated) for calls without it; NULL for total.';
 COMMENT ON COLUMN cost_ledger.spend_now.is_allocated IS 'Whether the calls have the label; false only for (unallocated), NULL for total.';
-COMMENT ON COLUMN cost_ledger.spend_now.rate_1m IS 'Cost per hour, in the ledger''s currency, at the pace of the last minute: from the start of the minute before this one. 0 where nothing was spent.';
+COMMENT ON COLUMN cost_ledger.spend_now.rate_1m IS 'Cost per hour, in the ledger''s currency, at the pace of the last minute: from the start of the minute before this one. 0 without calls, NULL if none has a price.';
 COMMENT ON COLUMN cost_ledger.spend_now.rate_5m IS 'The same of the last 5 minutes.';
 COMMENT ON COLUMN cost_ledger.spend_now.rate_1h IS 'The same of the last 60 minutes.';
 COMMENT ON COLUMN cost_ledger.spend_now.calls_per_minute_1m IS 'Calls per minute in the last minute; corrections are not calls.';
@@ -97,10 +101,11 @@ COMMENT ON COLUMN cost_ledger.spend_now.tokens_per_minute_1m IS 'Input and outpu
 COMMENT ON COLUMN cost_ledger.spend_now.tokens_per_minute_5m IS 'Input and output tokens per minute in the last 5 minutes.';
 COMMENT ON COLUMN cost_ledger.spend_now.tokens_per_minute_1h IS 'Input and output tokens per minute in the last 60 minutes.';
 COMMENT ON COLUMN cost_ledger.spend_now.today_calls IS 'Calls since the day began in the reporting zone.';
-COMMENT ON COLUMN cost_ledger.spend_now.today_cost IS 'Their cost, exact; NULL without any price.';
+COMMENT ON COLUMN cost_ledger.spend_now.today_unpriced_calls IS 'Those of them without a full price: what they cost beyond that is missing in today_cost, and in the rates.';
+COMMENT ON COLUMN cost_ledger.spend_now.today_cost IS 'Their cost, exact; 0 without calls, NULL if none has a price.';
 COMMENT ON COLUMN cost_ledger.spend_now.previous_cost IS 'Cost of the same weekday a week ago up to the same time of the day: of the hour that was not over then, the part that had passed. NULL without any price.';
 COMMENT ON COLUMN cost_ledger.spend_now.change IS 'today_cost - previous_cost.';
-COMMENT ON COLUMN cost_ledger.spend_now.change_ratio IS 'change / previous_cost: 0.2 is 20 percent more; NULL where that is 0 or unknown.';
+COMMENT ON COLUMN cost_ledger.spend_now.change_ratio IS 'change / previous_cost: 0.2 is 20 percent more; NULL unless previous_cost is above 0.';
 COMMENT ON COLUMN cost_ledger.spend_now.ended_at IS 'Until when it counts: now.';
 
 CREATE VIEW cost_ledger.daily_summary WITH (security_barrier = true) AS
@@ -132,7 +137,7 @@ SELECT t.day,
        trim_scale(t.cost / nullif(t.accepted_calls, 0)) AS mean_cost_per_accepted_call,
        p.cost AS previous_cost,
        t.cost - p.cost AS change,
-       round((t.cost - p.cost) / nullif(p.cost, 0), 6) AS change_ratio,
+       CASE WHEN p.cost > 0 THEN round((t.cost - p.cost) / p.cost, 6) END AS change_ratio,
        s.currency,
        jsonb_build_array(t.day, t.label, t.value)::text AS row_key
 FROM spent t
@@ -159,4 +164,4 @@ COMMENT ON COLUMN cost_ledger.daily_summary.mean_cost_per_successful_call IS 'co
 COMMENT ON COLUMN cost_ledger.daily_summary.mean_cost_per_accepted_call IS 'cost, all of it, divided by accepted_calls: what a good outcome costs. NULL where none was accepted.';
 COMMENT ON COLUMN cost_ledger.daily_summary.previous_cost IS 'cost of the same weekday a week before; NULL where there was none.';
 COMMENT ON COLUMN cost_ledger.daily_summary.change IS 'cost - previous_cost.';
-COMMENT ON COLUMN cost_ledger.daily_summary.change_ratio IS 'change / previous_cost: 0.2 is 20 percent more; NULL where that is 0 or unknown.';
+COMMENT ON COLUMN cost_ledger.daily_summary.change_ratio IS 'change / previous_cost: 0.2 is 20 percent more; NULL unless previous_cost is above 0.';

@@ -128,7 +128,7 @@ SELECT t.month, t.starts_at, t.ends_at, t.is_complete,
        t.provider, t.value AS model, t.model_tier, t.service_class,
        t.calls, t.failed_calls, t.unpriced_calls,
        t.input_tokens, t.cache_read_tokens, t.cache_write_tokens, t.output_tokens, t.reasoning_tokens,
-       t.cost, t.input_cost, t.cache_read_cost, t.cache_write_cost, t.output_cost, t.other_cost, t.adjustment_cost,
+       t.cost, t.input_cost, t.cache_read_cost, t.cache_write_cost, t.output_cost, t.reasoning_cost, t.other_cost, t.adjustment_cost, t.prompt_cache_saving,
        t.mean_cost_per_call, t.mean_cost_per_accepted_call, t.share,
        t.currency,
        jsonb_build_array(t.month, t.provider, t.value, t.service_class)::text AS row_key
@@ -153,24 +153,32 @@ COMMENT ON COLUMN cost_ledger.cost_by_operation.operation IS 'primary, retry, fa
 -- An answer from the application's own cache has read no prompt cache: its
 -- tokens would only thin the ratio out.
 CREATE VIEW cost_ledger.cache_hit_by_feature WITH (security_barrier = true) AS
-SELECT f.month, f.starts_at, f.ends_at, f.is_complete,
-       f.feature, f.is_allocated,
+SELECT f.month,
+       cost_ledger_internal.day_start(f.month, s.time_zone) AS starts_at,
+       cost_ledger_internal.day_start((f.month + interval '1 month')::date, s.time_zone) AS ends_at,
+       f.month + interval '1 month' <= now() AT TIME ZONE s.time_zone AS is_complete,
+       coalesce(f.feature, '(unallocated)') AS feature,
+       f.feature IS NOT NULL AS is_allocated,
        f.calls, f.response_cache_calls,
        f.input_tokens, f.cache_read_tokens, f.cache_write_tokens,
        round(f.cache_read_tokens / nullif(f.input_tokens, 0), 6) AS cache_hit_ratio,
-       jsonb_build_array(f.month, CASE WHEN f.is_allocated THEN f.feature END)::text AS row_key
+       f.prompt_cache_saving,
+       s.currency,
+       jsonb_build_array(f.month, f.feature)::text AS row_key
 FROM (
-    SELECT t.month, t.starts_at, t.ends_at, t.is_complete, t.value AS feature, t.is_allocated,
+    SELECT t.month, t.value AS feature,
            sum(t.calls)::bigint AS calls,
            coalesce(sum(t.calls) FILTER (WHERE t.served_from = 'response_cache'), 0)::bigint AS response_cache_calls,
            coalesce(sum(t.input_tokens) FILTER (WHERE t.served_from = 'model'), 0) AS input_tokens,
            coalesce(sum(t.cache_read_tokens) FILTER (WHERE t.served_from = 'model'), 0) AS cache_read_tokens,
-           coalesce(sum(t.cache_write_tokens) FILTER (WHERE t.served_from = 'model'), 0) AS cache_write_tokens
-    FROM cost_ledger.cost_by_label t
+           coalesce(sum(t.cache_write_tokens + t.cache_write_1h_tokens) FILTER (WHERE t.served_from = 'model'), 0) AS cache_write_tokens,
+           sum(t.prompt_cache_saving) AS prompt_cache_saving
+    FROM cost_ledger_internal.live_total_month t
     WHERE t.label = 'feature'
-    GROUP BY t.month, t.starts_at, t.ends_at, t.is_complete, t.value, t.is_allocated) f;
+    GROUP BY t.month, t.value) f
+CROSS JOIN cost_ledger_internal.report_setting s;
 
-COMMENT ON VIEW cost_ledger.cache_hit_by_feature IS 'How well does each feature use the prompt cache? Tokens are those that models were sent; answers from the application''s own cache are counted apart.';
+COMMENT ON VIEW cost_ledger.cache_hit_by_feature IS 'How well does each feature use the prompt cache, and what does it save? Tokens are those that models were sent; answers from the application''s own cache are counted apart.';
 COMMENT ON COLUMN cost_ledger.cache_hit_by_feature.month IS 'First day of the month, in the reporting zone.';
 COMMENT ON COLUMN cost_ledger.cache_hit_by_feature.feature IS 'Product feature; (unallocated) for calls without one.';
 COMMENT ON COLUMN cost_ledger.cache_hit_by_feature.is_allocated IS 'Whether the calls have a feature; false only for (unallocated).';
@@ -236,6 +244,7 @@ SELECT p.week,
        p.label,
        CASE WHEN p.label <> 'total' THEN coalesce(p.value, '(unallocated)') END AS value,
        CASE WHEN p.label <> 'total' THEN p.value IS NOT NULL END AS is_allocated,
+       r.tier AS model_tier,
        p.calls,
        p.cost,
        p.previous_cost,
@@ -260,10 +269,16 @@ FROM (
                 ELSE 0 END AS previous_cost
     FROM compared c
     CROSS JOIN bounds k) p
+LEFT JOIN (
+    -- Models are added up here whoever serves them.
+    SELECT m.model, CASE WHEN count(DISTINCT m.tier) = 1 THEN min(m.tier) END AS tier
+    FROM cost_ledger_internal.tier_of_model m
+    GROUP BY m.model) r ON p.label = 'model' AND r.model = p.value
 CROSS JOIN cost_ledger_internal.report_setting s;
 
 COMMENT ON VIEW cost_ledger.week_over_week IS 'Does spend grow faster than it should: in total, of which team, feature, customer, model, task type, agent? A row per ISO week of the reporting zone; a week without calls has cost 0, and the running week is there with is_complete false. Each label adds up to the whole cost of a week, so ask for one: WHERE label = ''customer''. Who may not see all calls has no agents.';
 COMMENT ON COLUMN cost_ledger.week_over_week.week IS 'Monday of the ISO week, in the reporting zone.';
+COMMENT ON COLUMN cost_ledger.week_over_week.model_tier IS 'Of the label model: cheap, medium, premium or a word of your own (set_model_tier()); otherwise NULL, without a rule or price, and where those who serve it are not of one tier.';
 COMMENT ON COLUMN cost_ledger.week_over_week.cost IS 'Cost of the week in the ledger''s currency, exact, corrections included; 0 without calls. Calls without a price add nothing; see unpriced_calls.';
 COMMENT ON COLUMN cost_ledger.week_over_week.previous_cost IS 'Cost of the week before, 0 without calls; NULL up to the ledger''s first whole week, before which not enough is known.';
 COMMENT ON COLUMN cost_ledger.week_over_week.change IS 'cost - previous_cost.';

@@ -15,7 +15,7 @@ SELECT r.run_id, r.parent_run_id,
        r.accepted_calls, r.rejected_calls,
        r.depth,
        -- Of a root that others pay for, who may not see their calls sees no name.
-       CASE WHEN r.root_run_id IS NULL THEN r.run_id WHEN (SELECT cost_ledger_internal.sees_all()) THEN r.root_run_id END AS root_run_id,
+       CASE WHEN coalesce(r.root_run_id, r.run_id) = r.run_id THEN r.run_id WHEN (SELECT cost_ledger_internal.sees_all()) THEN r.root_run_id END AS root_run_id,
        r.is_circular,
        r.input_tokens, r.cache_read_tokens, r.cache_write_tokens + r.cache_write_1h_tokens AS cache_write_tokens, r.output_tokens,
        r.cost, r.adjustment_cost,
@@ -28,7 +28,7 @@ CROSS JOIN cost_ledger_internal.report_setting s;
 
 COMMENT ON VIEW cost_ledger.run IS 'What did each agent run cost by itself? One row per run_id; calls without one are not in it. A sub-agent with a run_id of its own is a run of its own, linked by parent_run_id; run_tree has what a run costs with all below it.';
 COMMENT ON COLUMN cost_ledger.run.run_id IS 'The run.';
-COMMENT ON COLUMN cost_ledger.run.parent_run_id IS 'The run that started it. This and the other attributes of a run are those of its first call that states one.';
+COMMENT ON COLUMN cost_ledger.run.parent_run_id IS 'The run that started it; of several that its calls name, the first in byte order.';
 COMMENT ON COLUMN cost_ledger.run.started_at IS 'called_at of its first call.';
 COMMENT ON COLUMN cost_ledger.run.ended_at IS 'End of its last call: called_at plus duration_ms, where that is known; a duration counts for 30 days at most.';
 COMMENT ON COLUMN cost_ledger.run.duration_ms IS 'From started_at to ended_at, in milliseconds.';
@@ -50,7 +50,7 @@ COMMENT ON COLUMN cost_ledger.run.cache_write_tokens IS 'Input tokens written to
 COMMENT ON COLUMN cost_ledger.run.output_tokens IS 'All output tokens, reasoning included.';
 COMMENT ON COLUMN cost_ledger.run.cost IS 'Cost of its own calls in the ledger''s currency, exact, corrections included; NULL if no call has a price.';
 COMMENT ON COLUMN cost_ledger.run.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
-COMMENT ON COLUMN cost_ledger.run.team IS 'Team that pays.';
+COMMENT ON COLUMN cost_ledger.run.team IS 'Team that pays. This and the other attributes are those of the first call that states one.';
 COMMENT ON COLUMN cost_ledger.run.feature IS 'Product feature the run served.';
 COMMENT ON COLUMN cost_ledger.run.customer IS 'Customer or tenant the run served.';
 COMMENT ON COLUMN cost_ledger.run.task_type IS 'Workflow or kind of task.';
@@ -58,7 +58,7 @@ COMMENT ON COLUMN cost_ledger.run.user_id IS 'End user the run served.';
 COMMENT ON COLUMN cost_ledger.run.agent IS 'Agent: the one that made the first call.';
 COMMENT ON COLUMN cost_ledger.run.session_id IS 'Conversation or session.';
 COMMENT ON COLUMN cost_ledger.run.environment IS 'production, staging, ci, …';
-COMMENT ON COLUMN cost_ledger.run.trace_url IS 'Link to the trace.';
+COMMENT ON COLUMN cost_ledger.run.trace_url IS 'Link to the trace; of several, the first in byte order.';
 
 CREATE VIEW cost_ledger.run_tree WITH (security_barrier = true) AS
 SELECT t.root_run_id,

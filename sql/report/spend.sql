@@ -102,11 +102,12 @@ AS $$
          (c.corrects IS NOT NULL)::integer::bigint AS corrections,
          coalesce(c.input_tokens, 0)::numeric AS input_tokens, coalesce(c.cache_read_tokens, 0)::numeric AS cache_read_tokens,
          (coalesce(c.cache_write_tokens, 0) + coalesce(c.cache_write_1h_tokens, 0))::numeric AS cache_write_tokens, coalesce(c.output_tokens, 0)::numeric AS output_tokens,
-         c.cost, c.cache_read_cost, c.cache_write_cost, c.output_cost, c.other_cost, CASE WHEN c.corrects IS NOT NULL THEN c.cost END AS adjustment_cost'
+         coalesce(c.reasoning_tokens, 0)::numeric AS reasoning_tokens,
+         c.cost, c.cache_read_cost, c.cache_write_cost, c.output_cost, c.reasoning_cost, c.other_cost, CASE WHEN c.corrects IS NOT NULL THEN c.cost END AS adjustment_cost'
     ELSE
         'c.calls, c.unpriced_calls, c.corrections,
-         c.input_tokens, c.cache_read_tokens, c.cache_write_tokens + c.cache_write_1h_tokens, c.output_tokens,
-         c.cost, c.cache_read_cost, c.cache_write_cost, c.output_cost, c.other_cost, c.adjustment_cost'
+         c.input_tokens, c.cache_read_tokens, c.cache_write_tokens + c.cache_write_1h_tokens, c.output_tokens, c.reasoning_tokens,
+         c.cost, c.cache_read_cost, c.cache_write_cost, c.output_cost, c.reasoning_cost, c.other_cost, c.adjustment_cost'
     END
 $$;
 
@@ -195,10 +196,12 @@ CREATE TYPE cost_ledger_internal.spend_cell AS (
     cache_read_tokens   numeric,
     cache_write_tokens  numeric,
     output_tokens       numeric,
+    reasoning_tokens    numeric,
     cost                numeric,
     cache_read_cost     numeric,
     cache_write_cost    numeric,
     output_cost         numeric,
+    reasoning_cost      numeric,
     other_cost          numeric,
     adjustment_cost     numeric
 );
@@ -227,10 +230,10 @@ BEGIN
     -- first priced for is without them.
     RETURN QUERY EXECUTE format($query$
         SELECT %s, 0::bigint, 0::bigint, 0::bigint, - coalesce(c.input_tokens, 0)::numeric, - coalesce(c.cache_read_tokens, 0)::numeric,
-               - (coalesce(c.cache_write_tokens, 0) + coalesce(c.cache_write_1h_tokens, 0))::numeric, - coalesce(c.output_tokens, 0)::numeric,
-               NULL::numeric, NULL::numeric, NULL::numeric, NULL::numeric, NULL::numeric, NULL::numeric
+               - (coalesce(c.cache_write_tokens, 0) + coalesce(c.cache_write_1h_tokens, 0))::numeric, - coalesce(c.output_tokens, 0)::numeric, - coalesce(c.reasoning_tokens, 0)::numeric,
+               NULL::numeric, NULL::numeric, NULL::numeric, NULL::numeric, NULL::numeric, NULL::numeric, NULL::numeric
         FROM cost_ledger.call c
-        WHERE c.corrects IS NOT NULL AND num_nonnulls(c.input_tokens, c.output_tokens, c.cache_read_tokens, c.cache_write_tokens, c.cache_write_1h_tokens) > 0
+        WHERE c.corrects IS NOT NULL AND num_nonnulls(c.input_tokens, c.output_tokens, c.reasoning_tokens, c.cache_read_tokens, c.cache_write_tokens, c.cache_write_1h_tokens) > 0
           AND c.called_at >= $4 AND c.called_at < $5 AND (%s) AND ($1 OR c.team = ANY ($2) OR c.customer = ANY ($3))%s%s
         $query$, labels, condition, cost_ledger_internal.standing(), cost_ledger_internal.not_quarantined())
         USING sees_all, teams, customers, range_start, range_end;

@@ -92,6 +92,7 @@ CREATE TABLE cost_ledger.plan_price (
     recorded_by  text NOT NULL DEFAULT cost_ledger_internal.caller(),
     CONSTRAINT plan_price_key UNIQUE NULLS NOT DISTINCT (plan, valid_from)
 );
+ALTER TABLE cost_ledger.plan_price REPLICA IDENTITY FULL;
 
 COMMENT ON TABLE cost_ledger.plan_price IS 'What a user of a plan pays in a month, from valid_from until the next row of the plan. Set by set_plan_price().';
 COMMENT ON COLUMN cost_ledger.plan_price.plan IS 'The plan, as the calls of its users name their cohort; NULL for users whose calls name none.';

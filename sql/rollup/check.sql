@@ -61,9 +61,9 @@ AS $$
                nullif(sum(m.cache_read_tokens), 0) AS cache_read_tokens, nullif(sum(m.cache_write_tokens), 0) AS cache_write_tokens,
                nullif(sum(m.cache_write_1h_tokens), 0) AS cache_write_1h_tokens, nullif(sum(m.output_tokens), 0) AS output_tokens,
                nullif(sum(m.reasoning_tokens), 0) AS reasoning_tokens, sum(m.cost) AS cost, sum(m.cache_read_cost) AS cache_read_cost,
-               sum(m.cache_write_cost) AS cache_write_cost, sum(m.output_cost) AS output_cost, sum(m.other_cost) AS other_cost,
+               sum(m.cache_write_cost) AS cache_write_cost, sum(m.output_cost) AS output_cost, sum(m.reasoning_cost) AS reasoning_cost, sum(m.other_cost) AS other_cost,
                sum(m.adjustment_cost) AS adjustment_cost, sum(m.reported_cost) AS reported_cost, sum(m.cost_without_run) AS cost_without_run,
-               sum(m.avoided_cost) AS avoided_cost, sum(m.score) AS score,
+               sum(m.avoided_cost) AS avoided_cost, sum(m.prompt_cache_saving) AS prompt_cache_saving, sum(m.score) AS score,
                cost_ledger.summarize(m.call_cost)::text AS call_cost
         FROM cost_ledger_internal.consumed_measure m
         WHERE m.called_at >= lower(wanted) AND m.called_at < coalesce(upper(wanted), 'infinity')
@@ -141,9 +141,9 @@ AS $$
                nullif(sum(m.input_tokens), 0) AS input_tokens, nullif(sum(m.cache_read_tokens), 0) AS cache_read_tokens,
                nullif(sum(m.cache_write_tokens), 0) AS cache_write_tokens, nullif(sum(m.cache_write_1h_tokens), 0) AS cache_write_1h_tokens,
                nullif(sum(m.output_tokens), 0) AS output_tokens, nullif(sum(m.reasoning_tokens), 0) AS reasoning_tokens, sum(m.cost) AS cost,
-               sum(m.cache_read_cost) AS cache_read_cost, sum(m.cache_write_cost) AS cache_write_cost, sum(m.output_cost) AS output_cost,
+               sum(m.cache_read_cost) AS cache_read_cost, sum(m.cache_write_cost) AS cache_write_cost, sum(m.output_cost) AS output_cost, sum(m.reasoning_cost) AS reasoning_cost,
                sum(m.other_cost) AS other_cost, sum(m.adjustment_cost) AS adjustment_cost, sum(m.reported_cost) AS reported_cost,
-               sum(m.cost_without_run) AS cost_without_run, sum(m.avoided_cost) AS avoided_cost, sum(m.score) AS score
+               sum(m.cost_without_run) AS cost_without_run, sum(m.avoided_cost) AS avoided_cost, sum(m.prompt_cache_saving) AS prompt_cache_saving, sum(m.score) AS score
         FROM cost_ledger_internal.consumed_measure m
         WHERE m.called_at >= lower(wanted) AND m.called_at < coalesce(upper(wanted), 'infinity')
         GROUP BY 1, GROUPING SETS ((), (m.team), (m.feature, m.served_from), (m.customer), (m.flow), (m.task_type), (m.environment), (m.provider),
@@ -177,9 +177,9 @@ AS $$
                nullif(sum(m.input_tokens), 0) AS input_tokens, nullif(sum(m.cache_read_tokens), 0) AS cache_read_tokens,
                nullif(sum(m.cache_write_tokens), 0) AS cache_write_tokens, nullif(sum(m.cache_write_1h_tokens), 0) AS cache_write_1h_tokens,
                nullif(sum(m.output_tokens), 0) AS output_tokens, nullif(sum(m.reasoning_tokens), 0) AS reasoning_tokens, sum(m.cost) AS cost,
-               sum(m.cache_read_cost) AS cache_read_cost, sum(m.cache_write_cost) AS cache_write_cost, sum(m.output_cost) AS output_cost,
+               sum(m.cache_read_cost) AS cache_read_cost, sum(m.cache_write_cost) AS cache_write_cost, sum(m.output_cost) AS output_cost, sum(m.reasoning_cost) AS reasoning_cost,
                sum(m.other_cost) AS other_cost, sum(m.adjustment_cost) AS adjustment_cost, sum(m.reported_cost) AS reported_cost,
-               sum(m.cost_without_run) AS cost_without_run, sum(m.avoided_cost) AS avoided_cost, sum(m.score) AS score
+               sum(m.cost_without_run) AS cost_without_run, sum(m.avoided_cost) AS avoided_cost, sum(m.prompt_cache_saving) AS prompt_cache_saving, sum(m.score) AS score
         FROM cost_ledger_internal.consumed_measure m
         WHERE m.called_at >= lower(wanted) AND m.called_at < coalesce(upper(wanted), 'infinity')
         GROUP BY 1, GROUPING SETS ((m.agent, m.team, m.customer), (m.step, m.team, m.customer), (m.tool, m.team, m.customer), (m.api_key, m.team, m.customer),
@@ -299,7 +299,7 @@ AS $$
     WITH RECURSIVE walk (head, run_id) AS (
         SELECT r.run_id, r.parent_run_id
         FROM cost_ledger_internal.rollup_run r
-        WHERE r.is_circular AND r.root_run_id IS NULL AND r.parent_run_id IS NOT NULL
+        WHERE r.is_circular AND coalesce(r.root_run_id, r.run_id) = r.run_id AND r.parent_run_id IS NOT NULL
         UNION
         SELECT w.head, p.parent_run_id
         FROM walk w
@@ -322,7 +322,8 @@ AS $$
     -- of all, all are where they belong.
     SELECT jsonb_build_object('run_id', e.run_id),
            jsonb_strip_nulls(to_jsonb(e) || jsonb_build_object(
-               'root_run_id', CASE WHEN c.head IS DISTINCT FROM e.run_id THEN coalesce(p.root_run_id, e.parent_run_id) END,
+               'root_run_id', CASE WHEN e.parent_run_id IS NOT NULL AND c.head IS DISTINCT FROM e.run_id THEN coalesce(p.root_run_id, e.parent_run_id)
+                                   WHEN EXISTS (SELECT FROM cost_ledger_internal.rollup_run o WHERE o.parent_run_id = e.run_id AND o.run_id <> e.run_id) THEN e.run_id END,
                'depth', CASE WHEN e.parent_run_id IS NULL OR c.head = e.run_id THEN 0 ELSE coalesce(p.depth, 0) + 1 END,
                'is_circular', c.head IS NOT NULL)) - 'run_id'
     FROM (
@@ -750,6 +751,8 @@ BEGIN
         -- Where runs are among runs is known when all are there.
         IF rollup = 'run' THEN
             PERFORM cost_ledger_internal.root_runs(ARRAY(SELECT r.run_id FROM cost_ledger_internal.rollup_run r WHERE r.parent_run_id IS NOT NULL));
+            PERFORM cost_ledger_internal.mark_tops(ARRAY(SELECT coalesce(r.parent_run_id, r.root_run_id) FROM cost_ledger_internal.rollup_run r
+                                                         WHERE r.root_run_id IS NOT NULL));
         END IF;
     END LOOP;
     RETURN total;

@@ -15,9 +15,9 @@ SELECT cost_ledger_internal.hour_start(m.called_at, (SELECT l.time_zone FROM cos
        sum(m.rejected_calls)::bigint AS rejected_calls, sum(m.scored_calls)::bigint AS scored_calls, sum(m.corrections)::bigint AS corrections,
        sum(m.input_tokens) AS input_tokens, sum(m.cache_read_tokens) AS cache_read_tokens, sum(m.cache_write_tokens) AS cache_write_tokens,
        sum(m.cache_write_1h_tokens) AS cache_write_1h_tokens, sum(m.output_tokens) AS output_tokens, sum(m.reasoning_tokens) AS reasoning_tokens,
-       sum(m.cost) AS cost, sum(m.cache_read_cost) AS cache_read_cost, sum(m.cache_write_cost) AS cache_write_cost, sum(m.output_cost) AS output_cost,
+       sum(m.cost) AS cost, sum(m.cache_read_cost) AS cache_read_cost, sum(m.cache_write_cost) AS cache_write_cost, sum(m.output_cost) AS output_cost, sum(m.reasoning_cost) AS reasoning_cost,
        sum(m.other_cost) AS other_cost, sum(m.adjustment_cost) AS adjustment_cost, sum(m.reported_cost) AS reported_cost,
-       sum(m.avoided_cost) AS avoided_cost, sum(m.cost_without_run) AS cost_without_run, sum(m.score) AS score,
+       sum(m.avoided_cost) AS avoided_cost, sum(m.prompt_cache_saving) AS prompt_cache_saving, sum(m.cost_without_run) AS cost_without_run, sum(m.score) AS score,
        cost_ledger.summarize(m.call_cost) AS call_cost
 FROM cost_ledger_internal.live_call m
 WHERE m.called_at >= (SELECT s.hours_from FROM cost_ledger_internal.rollup_state s)
@@ -35,9 +35,9 @@ SELECT (m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))
        sum(m.rejected_calls)::bigint AS rejected_calls, sum(m.scored_calls)::bigint AS scored_calls, sum(m.corrections)::bigint AS corrections,
        sum(m.input_tokens) AS input_tokens, sum(m.cache_read_tokens) AS cache_read_tokens, sum(m.cache_write_tokens) AS cache_write_tokens,
        sum(m.cache_write_1h_tokens) AS cache_write_1h_tokens, sum(m.output_tokens) AS output_tokens, sum(m.reasoning_tokens) AS reasoning_tokens,
-       sum(m.cost) AS cost, sum(m.cache_read_cost) AS cache_read_cost, sum(m.cache_write_cost) AS cache_write_cost, sum(m.output_cost) AS output_cost,
+       sum(m.cost) AS cost, sum(m.cache_read_cost) AS cache_read_cost, sum(m.cache_write_cost) AS cache_write_cost, sum(m.output_cost) AS output_cost, sum(m.reasoning_cost) AS reasoning_cost,
        sum(m.other_cost) AS other_cost, sum(m.adjustment_cost) AS adjustment_cost, sum(m.reported_cost) AS reported_cost,
-       sum(m.avoided_cost) AS avoided_cost, sum(m.cost_without_run) AS cost_without_run, sum(m.score) AS score,
+       sum(m.avoided_cost) AS avoided_cost, sum(m.prompt_cache_saving) AS prompt_cache_saving, sum(m.cost_without_run) AS cost_without_run, sum(m.score) AS score,
        cost_ledger.summarize(m.call_cost) AS call_cost
 FROM cost_ledger_internal.live_call m
 WHERE (m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date >= (SELECT s.days_from FROM cost_ledger_internal.rollup_state s)
@@ -55,9 +55,9 @@ SELECT date_trunc('month', m.called_at AT TIME ZONE (SELECT l.time_zone FROM cos
        sum(m.rejected_calls)::bigint AS rejected_calls, sum(m.scored_calls)::bigint AS scored_calls, sum(m.corrections)::bigint AS corrections,
        sum(m.input_tokens) AS input_tokens, sum(m.cache_read_tokens) AS cache_read_tokens, sum(m.cache_write_tokens) AS cache_write_tokens,
        sum(m.cache_write_1h_tokens) AS cache_write_1h_tokens, sum(m.output_tokens) AS output_tokens, sum(m.reasoning_tokens) AS reasoning_tokens,
-       sum(m.cost) AS cost, sum(m.cache_read_cost) AS cache_read_cost, sum(m.cache_write_cost) AS cache_write_cost, sum(m.output_cost) AS output_cost,
+       sum(m.cost) AS cost, sum(m.cache_read_cost) AS cache_read_cost, sum(m.cache_write_cost) AS cache_write_cost, sum(m.output_cost) AS output_cost, sum(m.reasoning_cost) AS reasoning_cost,
        sum(m.other_cost) AS other_cost, sum(m.adjustment_cost) AS adjustment_cost, sum(m.reported_cost) AS reported_cost,
-       sum(m.avoided_cost) AS avoided_cost, sum(m.cost_without_run) AS cost_without_run, sum(m.score) AS score,
+       sum(m.avoided_cost) AS avoided_cost, sum(m.prompt_cache_saving) AS prompt_cache_saving, sum(m.cost_without_run) AS cost_without_run, sum(m.score) AS score,
        cost_ledger.summarize(m.call_cost) AS call_cost
 FROM cost_ledger_internal.live_call m
 GROUP BY 1, m.team, m.feature, m.customer, m.flow, m.task_type, m.environment, m.provider, m.model, m.service_class, m.operation, m.status, m.served_from;
@@ -91,8 +91,8 @@ SELECT r.hour, r.hour AS starts_at, cost_ledger_internal.hour_end(r.hour, (SELEC
        coalesce(r.scored_calls, 0) AS scored_calls, coalesce(r.corrections, 0) AS corrections, coalesce(r.input_tokens, 0) AS input_tokens,
        coalesce(r.cache_read_tokens, 0) AS cache_read_tokens, coalesce(r.cache_write_tokens, 0) AS cache_write_tokens,
        coalesce(r.cache_write_1h_tokens, 0) AS cache_write_1h_tokens, coalesce(r.output_tokens, 0) AS output_tokens,
-       coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost, r.output_cost, r.other_cost, r.adjustment_cost,
-       r.reported_cost, r.avoided_cost, r.cost_without_run, r.score, r.call_cost,
+       coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost, r.output_cost, r.reasoning_cost, r.other_cost, r.adjustment_cost,
+       r.reported_cost, r.avoided_cost, r.prompt_cache_saving, r.cost_without_run, r.score, r.call_cost,
        'local'::text AS node
 FROM cost_ledger_internal.rollup_hour r
 JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
@@ -112,10 +112,10 @@ SELECT f.hour, f.hour AS starts_at, cost_ledger_internal.hour_end(f.hour, (SELEC
        f.output_tokens + coalesce(r.output_tokens, 0), f.reasoning_tokens + coalesce(r.reasoning_tokens, 0), coalesce(f.cost + r.cost, f.cost, r.cost),
        coalesce(f.cache_read_cost + r.cache_read_cost, f.cache_read_cost, r.cache_read_cost),
        coalesce(f.cache_write_cost + r.cache_write_cost, f.cache_write_cost, r.cache_write_cost),
-       coalesce(f.output_cost + r.output_cost, f.output_cost, r.output_cost), coalesce(f.other_cost + r.other_cost, f.other_cost, r.other_cost),
+       coalesce(f.output_cost + r.output_cost, f.output_cost, r.output_cost), coalesce(f.reasoning_cost + r.reasoning_cost, f.reasoning_cost, r.reasoning_cost), coalesce(f.other_cost + r.other_cost, f.other_cost, r.other_cost),
        coalesce(f.adjustment_cost + r.adjustment_cost, f.adjustment_cost, r.adjustment_cost),
        coalesce(f.reported_cost + r.reported_cost, f.reported_cost, r.reported_cost),
-       coalesce(f.avoided_cost + r.avoided_cost, f.avoided_cost, r.avoided_cost),
+       coalesce(f.avoided_cost + r.avoided_cost, f.avoided_cost, r.avoided_cost), coalesce(f.prompt_cache_saving + r.prompt_cache_saving, f.prompt_cache_saving, r.prompt_cache_saving),
        coalesce(f.cost_without_run + r.cost_without_run, f.cost_without_run, r.cost_without_run), coalesce(f.score + r.score, f.score, r.score),
        coalesce(cost_ledger.merge(f.call_cost, r.call_cost), f.call_cost, r.call_cost),
        'local'::text
@@ -133,8 +133,8 @@ SELECT r.day, p.starts_at, p.ends_at,
        coalesce(r.scored_calls, 0) AS scored_calls, coalesce(r.corrections, 0) AS corrections, coalesce(r.input_tokens, 0) AS input_tokens,
        coalesce(r.cache_read_tokens, 0) AS cache_read_tokens, coalesce(r.cache_write_tokens, 0) AS cache_write_tokens,
        coalesce(r.cache_write_1h_tokens, 0) AS cache_write_1h_tokens, coalesce(r.output_tokens, 0) AS output_tokens,
-       coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost, r.output_cost, r.other_cost, r.adjustment_cost,
-       r.reported_cost, r.avoided_cost, r.cost_without_run, r.score, r.call_cost,
+       coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost, r.output_cost, r.reasoning_cost, r.other_cost, r.adjustment_cost,
+       r.reported_cost, r.avoided_cost, r.prompt_cache_saving, r.cost_without_run, r.score, r.call_cost,
        'local'::text AS node
 FROM cost_ledger_internal.cube_calendar p
 JOIN cost_ledger_internal.rollup_day r ON r.day = p.day
@@ -155,10 +155,10 @@ SELECT f.day, cost_ledger_internal.day_start(f.day, (SELECT l.time_zone FROM cos
        f.output_tokens + coalesce(r.output_tokens, 0), f.reasoning_tokens + coalesce(r.reasoning_tokens, 0), coalesce(f.cost + r.cost, f.cost, r.cost),
        coalesce(f.cache_read_cost + r.cache_read_cost, f.cache_read_cost, r.cache_read_cost),
        coalesce(f.cache_write_cost + r.cache_write_cost, f.cache_write_cost, r.cache_write_cost),
-       coalesce(f.output_cost + r.output_cost, f.output_cost, r.output_cost), coalesce(f.other_cost + r.other_cost, f.other_cost, r.other_cost),
+       coalesce(f.output_cost + r.output_cost, f.output_cost, r.output_cost), coalesce(f.reasoning_cost + r.reasoning_cost, f.reasoning_cost, r.reasoning_cost), coalesce(f.other_cost + r.other_cost, f.other_cost, r.other_cost),
        coalesce(f.adjustment_cost + r.adjustment_cost, f.adjustment_cost, r.adjustment_cost),
        coalesce(f.reported_cost + r.reported_cost, f.reported_cost, r.reported_cost),
-       coalesce(f.avoided_cost + r.avoided_cost, f.avoided_cost, r.avoided_cost),
+       coalesce(f.avoided_cost + r.avoided_cost, f.avoided_cost, r.avoided_cost), coalesce(f.prompt_cache_saving + r.prompt_cache_saving, f.prompt_cache_saving, r.prompt_cache_saving),
        coalesce(f.cost_without_run + r.cost_without_run, f.cost_without_run, r.cost_without_run), coalesce(f.score + r.score, f.score, r.score),
        coalesce(cost_ledger.merge(f.call_cost, r.call_cost), f.call_cost, r.call_cost),
        'local'::text
@@ -177,8 +177,8 @@ SELECT r.month, cost_ledger_internal.day_start(r.month, (SELECT l.time_zone FROM
        coalesce(r.scored_calls, 0) AS scored_calls, coalesce(r.corrections, 0) AS corrections, coalesce(r.input_tokens, 0) AS input_tokens,
        coalesce(r.cache_read_tokens, 0) AS cache_read_tokens, coalesce(r.cache_write_tokens, 0) AS cache_write_tokens,
        coalesce(r.cache_write_1h_tokens, 0) AS cache_write_1h_tokens, coalesce(r.output_tokens, 0) AS output_tokens,
-       coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost, r.output_cost, r.other_cost, r.adjustment_cost,
-       r.reported_cost, r.avoided_cost, r.cost_without_run, r.score, r.call_cost,
+       coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost, r.output_cost, r.reasoning_cost, r.other_cost, r.adjustment_cost,
+       r.reported_cost, r.avoided_cost, r.prompt_cache_saving, r.cost_without_run, r.score, r.call_cost,
        'local'::text AS node
 FROM cost_ledger_internal.rollup_month r
 JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
@@ -199,10 +199,10 @@ SELECT f.month, cost_ledger_internal.day_start(f.month, (SELECT l.time_zone FROM
        f.output_tokens + coalesce(r.output_tokens, 0), f.reasoning_tokens + coalesce(r.reasoning_tokens, 0), coalesce(f.cost + r.cost, f.cost, r.cost),
        coalesce(f.cache_read_cost + r.cache_read_cost, f.cache_read_cost, r.cache_read_cost),
        coalesce(f.cache_write_cost + r.cache_write_cost, f.cache_write_cost, r.cache_write_cost),
-       coalesce(f.output_cost + r.output_cost, f.output_cost, r.output_cost), coalesce(f.other_cost + r.other_cost, f.other_cost, r.other_cost),
+       coalesce(f.output_cost + r.output_cost, f.output_cost, r.output_cost), coalesce(f.reasoning_cost + r.reasoning_cost, f.reasoning_cost, r.reasoning_cost), coalesce(f.other_cost + r.other_cost, f.other_cost, r.other_cost),
        coalesce(f.adjustment_cost + r.adjustment_cost, f.adjustment_cost, r.adjustment_cost),
        coalesce(f.reported_cost + r.reported_cost, f.reported_cost, r.reported_cost),
-       coalesce(f.avoided_cost + r.avoided_cost, f.avoided_cost, r.avoided_cost),
+       coalesce(f.avoided_cost + r.avoided_cost, f.avoided_cost, r.avoided_cost), coalesce(f.prompt_cache_saving + r.prompt_cache_saving, f.prompt_cache_saving, r.prompt_cache_saving),
        coalesce(f.cost_without_run + r.cost_without_run, f.cost_without_run, r.cost_without_run), coalesce(f.score + r.score, f.score, r.score),
        coalesce(cost_ledger.merge(f.call_cost, r.call_cost), f.call_cost, r.call_cost),
        'local'::text

@@ -20,12 +20,13 @@ COMMENT ON COLUMN cost_ledger_internal.quarantine.quarantined_at IS 'When it was
 
 CREATE VIEW cost_ledger.quarantined_call WITH (security_barrier = true) AS
 SELECT q.called_at, q.call_id, q.quarantined_at, q.sqlstate, q.message,
-       c.recorded_at, c.corrects, c.provider, c.model, c.team, c.feature, c.customer, c.run_id, c.pricing, c.cost,
+       c.recorded_at, c.corrects, c.provider, c.model, r.tier AS model_tier, c.team, c.feature, c.customer, c.run_id, c.pricing, c.cost,
        s.currency,
        q.call_id::text AS row_key
 FROM cost_ledger_internal.quarantine q
 -- Looked up one by one: they are few, and calls many.
 LEFT JOIN LATERAL (SELECT c.* FROM cost_ledger_internal.seen_call c WHERE c.called_at = q.called_at AND c.call_id = q.call_id OFFSET 0) c ON true
+LEFT JOIN cost_ledger_internal.tier_of_model r ON r.provider = c.provider AND r.model = c.model
 CROSS JOIN cost_ledger_internal.report_setting s
 WHERE c.call_id IS NOT NULL OR (SELECT cost_ledger_internal.sees_all());
 

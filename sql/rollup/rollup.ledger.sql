@@ -166,11 +166,13 @@ CREATE TABLE cost_ledger_internal.rollup_hour (
     cache_read_cost        numeric,
     cache_write_cost       numeric,
     output_cost            numeric,
+    reasoning_cost         numeric,
     other_cost             numeric,
     adjustment_cost        numeric,
     reported_cost          numeric,
     cost_without_run       numeric,
     avoided_cost           numeric,
+    prompt_cache_saving    numeric,
     score                  numeric,
     call_cost              cost_ledger.summary,
     PRIMARY KEY (hour, key_id)
@@ -197,12 +199,14 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_hour.reasoning_tokens IS 'Output t
 COMMENT ON COLUMN cost_ledger_internal.rollup_hour.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_hour.cache_read_cost IS 'The part of cost for input tokens read from the cache, as first priced; NULL for nothing. What these four parts and adjustment_cost leave of cost is for the other input tokens.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_hour.cache_write_cost IS 'The part of cost for input tokens written to the cache; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.output_cost IS 'The part of cost for output tokens; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_hour.output_cost IS 'The part of cost for output tokens, without those of reasoning that have a rate of their own; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_hour.reasoning_cost IS 'The part of cost for reasoning tokens that have a rate of their own; NULL for nothing.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_hour.other_cost IS 'The part of cost for meters that are not tokens; NULL for nothing.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_hour.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_hour.reported_cost IS 'What providers said the calls cost; NULL where they said nothing.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_hour.cost_without_run IS 'The part of cost whose calls have no run_id; NULL where there is none.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_hour.avoided_cost IS 'What answers from the response cache would have cost; NULL where that is not known of any.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_hour.prompt_cache_saving IS 'What the prompt cache saved, adjustments included, net of what writing to it cost more; NULL where that is not known of any.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_hour.score IS 'Sum of scores; NULL where no call has one.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_hour.call_cost IS 'Summary of the cost of each call that has one, as first priced: a quantile cannot be adjusted. A call priced later enters then.';
 
@@ -228,11 +232,13 @@ CREATE TABLE cost_ledger_internal.rollup_day (
     cache_read_cost        numeric,
     cache_write_cost       numeric,
     output_cost            numeric,
+    reasoning_cost         numeric,
     other_cost             numeric,
     adjustment_cost        numeric,
     reported_cost          numeric,
     cost_without_run       numeric,
     avoided_cost           numeric,
+    prompt_cache_saving    numeric,
     score                  numeric,
     call_cost              cost_ledger.summary,
     PRIMARY KEY (day, key_id)
@@ -259,12 +265,14 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_day.reasoning_tokens IS 'Output to
 COMMENT ON COLUMN cost_ledger_internal.rollup_day.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_day.cache_read_cost IS 'The part of cost for input tokens read from the cache, as first priced; NULL for nothing. What these four parts and adjustment_cost leave of cost is for the other input tokens.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_day.cache_write_cost IS 'The part of cost for input tokens written to the cache; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.output_cost IS 'The part of cost for output tokens; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_day.output_cost IS 'The part of cost for output tokens, without those of reasoning that have a rate of their own; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_day.reasoning_cost IS 'The part of cost for reasoning tokens that have a rate of their own; NULL for nothing.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_day.other_cost IS 'The part of cost for meters that are not tokens; NULL for nothing.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_day.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_day.reported_cost IS 'What providers said the calls cost; NULL where they said nothing.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_day.cost_without_run IS 'The part of cost whose calls have no run_id; NULL where there is none.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_day.avoided_cost IS 'What answers from the response cache would have cost; NULL where that is not known of any.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_day.prompt_cache_saving IS 'What the prompt cache saved, adjustments included, net of what writing to it cost more; NULL where that is not known of any.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_day.score IS 'Sum of scores; NULL where no call has one.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_day.call_cost IS 'Summary of the cost of each call that has one, as first priced: a quantile cannot be adjusted. A call priced later enters then.';
 
@@ -290,11 +298,13 @@ CREATE TABLE cost_ledger_internal.rollup_month (
     cache_read_cost        numeric,
     cache_write_cost       numeric,
     output_cost            numeric,
+    reasoning_cost         numeric,
     other_cost             numeric,
     adjustment_cost        numeric,
     reported_cost          numeric,
     cost_without_run       numeric,
     avoided_cost           numeric,
+    prompt_cache_saving    numeric,
     score                  numeric,
     call_cost              cost_ledger.summary,
     PRIMARY KEY (month, key_id)
@@ -321,12 +331,14 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_month.reasoning_tokens IS 'Output 
 COMMENT ON COLUMN cost_ledger_internal.rollup_month.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_month.cache_read_cost IS 'The part of cost for input tokens read from the cache, as first priced; NULL for nothing. What these four parts and adjustment_cost leave of cost is for the other input tokens.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_month.cache_write_cost IS 'The part of cost for input tokens written to the cache; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.output_cost IS 'The part of cost for output tokens; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.output_cost IS 'The part of cost for output tokens, without those of reasoning that have a rate of their own; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.reasoning_cost IS 'The part of cost for reasoning tokens that have a rate of their own; NULL for nothing.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_month.other_cost IS 'The part of cost for meters that are not tokens; NULL for nothing.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_month.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_month.reported_cost IS 'What providers said the calls cost; NULL where they said nothing.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_month.cost_without_run IS 'The part of cost whose calls have no run_id; NULL where there is none.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_month.avoided_cost IS 'What answers from the response cache would have cost; NULL where that is not known of any.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_month.prompt_cache_saving IS 'What the prompt cache saved, adjustments included, net of what writing to it cost more; NULL where that is not known of any.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_month.score IS 'Sum of scores; NULL where no call has one.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_month.call_cost IS 'Summary of the cost of each call that has one, as first priced: a quantile cannot be adjusted. A call priced later enters then.';
 
@@ -353,11 +365,13 @@ CREATE TABLE cost_ledger_internal.rollup_total_day (
     cache_read_cost        numeric,
     cache_write_cost       numeric,
     output_cost            numeric,
+    reasoning_cost         numeric,
     other_cost             numeric,
     adjustment_cost        numeric,
     reported_cost          numeric,
     cost_without_run       numeric,
     avoided_cost           numeric,
+    prompt_cache_saving    numeric,
     score                  numeric,
     PRIMARY KEY (label_id, day)
 ) WITH (fillfactor = 80);
@@ -384,12 +398,14 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.reasoning_tokens IS 'Out
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.cache_read_cost IS 'The part of cost for input tokens read from the cache, as first priced; NULL for nothing. What these four parts and adjustment_cost leave of cost is for the other input tokens.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.cache_write_cost IS 'The part of cost for input tokens written to the cache; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.output_cost IS 'The part of cost for output tokens; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.output_cost IS 'The part of cost for output tokens, without those of reasoning that have a rate of their own; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.reasoning_cost IS 'The part of cost for reasoning tokens that have a rate of their own; NULL for nothing.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.other_cost IS 'The part of cost for meters that are not tokens; NULL for nothing.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.reported_cost IS 'What providers said the calls cost; NULL where they said nothing.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.cost_without_run IS 'The part of cost whose calls have no run_id; NULL where there is none.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.avoided_cost IS 'What answers from the response cache would have cost; NULL where that is not known of any.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.prompt_cache_saving IS 'What the prompt cache saved, adjustments included, net of what writing to it cost more; NULL where that is not known of any.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.score IS 'Sum of scores; NULL where no call has one.';
 
 CREATE TABLE cost_ledger_internal.rollup_total_week (
@@ -415,11 +431,13 @@ CREATE TABLE cost_ledger_internal.rollup_total_week (
     cache_read_cost        numeric,
     cache_write_cost       numeric,
     output_cost            numeric,
+    reasoning_cost         numeric,
     other_cost             numeric,
     adjustment_cost        numeric,
     reported_cost          numeric,
     cost_without_run       numeric,
     avoided_cost           numeric,
+    prompt_cache_saving    numeric,
     score                  numeric,
     PRIMARY KEY (label_id, week)
 ) WITH (fillfactor = 80);
@@ -446,12 +464,14 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.reasoning_tokens IS 'Ou
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.cache_read_cost IS 'The part of cost for input tokens read from the cache, as first priced; NULL for nothing. What these four parts and adjustment_cost leave of cost is for the other input tokens.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.cache_write_cost IS 'The part of cost for input tokens written to the cache; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.output_cost IS 'The part of cost for output tokens; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.output_cost IS 'The part of cost for output tokens, without those of reasoning that have a rate of their own; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.reasoning_cost IS 'The part of cost for reasoning tokens that have a rate of their own; NULL for nothing.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.other_cost IS 'The part of cost for meters that are not tokens; NULL for nothing.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.reported_cost IS 'What providers said the calls cost; NULL where they said nothing.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.cost_without_run IS 'The part of cost whose calls have no run_id; NULL where there is none.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.avoided_cost IS 'What answers from the response cache would have cost; NULL where that is not known of any.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.prompt_cache_saving IS 'What the prompt cache saved, adjustments included, net of what writing to it cost more; NULL where that is not known of any.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.score IS 'Sum of scores; NULL where no call has one.';
 
 CREATE TABLE cost_ledger_internal.rollup_total_month (
@@ -477,11 +497,13 @@ CREATE TABLE cost_ledger_internal.rollup_total_month (
     cache_read_cost        numeric,
     cache_write_cost       numeric,
     output_cost            numeric,
+    reasoning_cost         numeric,
     other_cost             numeric,
     adjustment_cost        numeric,
     reported_cost          numeric,
     cost_without_run       numeric,
     avoided_cost           numeric,
+    prompt_cache_saving    numeric,
     score                  numeric,
     PRIMARY KEY (label_id, month)
 ) WITH (fillfactor = 80);
@@ -508,16 +530,19 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.reasoning_tokens IS 'O
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.cache_read_cost IS 'The part of cost for input tokens read from the cache, as first priced; NULL for nothing. What these four parts and adjustment_cost leave of cost is for the other input tokens.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.cache_write_cost IS 'The part of cost for input tokens written to the cache; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.output_cost IS 'The part of cost for output tokens; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.output_cost IS 'The part of cost for output tokens, without those of reasoning that have a rate of their own; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.reasoning_cost IS 'The part of cost for reasoning tokens that have a rate of their own; NULL for nothing.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.other_cost IS 'The part of cost for meters that are not tokens; NULL for nothing.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.reported_cost IS 'What providers said the calls cost; NULL where they said nothing.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.cost_without_run IS 'The part of cost whose calls have no run_id; NULL where there is none.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.avoided_cost IS 'What answers from the response cache would have cost; NULL where that is not known of any.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.prompt_cache_saving IS 'What the prompt cache saved, adjustments included, net of what writing to it cost more; NULL where that is not known of any.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.score IS 'Sum of scores; NULL where no call has one.';
 
 -- Where a run is among runs is found by refresh(), in the batch that brings in
--- whose run it is: a run without a parent is its own root.
+-- whose run it is: a run that is above others is its own root, and one that is
+-- alone has none.
 CREATE TABLE cost_ledger_internal.rollup_run (
     run_id                 text COLLATE "C" PRIMARY KEY,
     parent_run_id          text COLLATE "C",
@@ -554,7 +579,7 @@ CREATE TABLE cost_ledger_internal.rollup_run (
 COMMENT ON TABLE cost_ledger_internal.rollup_run IS 'What the calls of a run add up to.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.run_id IS 'The run.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.parent_run_id IS 'Run that started this run; of several, the first in byte order.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.root_run_id IS 'The run at the top of those that started it, whether it has calls or not; NULL for a run without a parent, which is its own.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_run.root_run_id IS 'The run at the top of those that started it, whether it has calls or not; of one that no other started, itself where it is above others, and NULL where it is alone.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.depth IS 'How many runs it is below that one.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.is_circular IS 'Whether the run is one of a circle of parents, which ends at the smallest of its run_ids.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.started_at IS 'called_at of its first call.';
@@ -584,9 +609,10 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_run.labels IS 'Team, feature, cust
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.trace_url IS 'Link to the trace; of several, the first in byte order.';
 
 -- All that a day's runs are asked for, in a tenth of the table's space; the dearest
--- of a week; and a run's children.
+-- of a week; and a run's children.  None of a run's place, so that refresh() finds
+-- it without an entry in any of them.
 CREATE INDEX rollup_run_started_on ON cost_ledger_internal.rollup_run (started_on) INCLUDE (cost, run_id);
-CREATE INDEX rollup_run_week_cost ON cost_ledger_internal.rollup_run (cost_ledger_internal.week_of(started_on), cost DESC) WHERE cost IS NOT NULL AND root_run_id IS NULL;
+CREATE INDEX rollup_run_week_cost ON cost_ledger_internal.rollup_run (cost_ledger_internal.week_of(started_on), cost DESC) WHERE cost IS NOT NULL;
 CREATE INDEX rollup_run_parent ON cost_ledger_internal.rollup_run (parent_run_id) WHERE parent_run_id IS NOT NULL;
 
 -- A quantile of a sum that grows cannot be added to: a day is made anew when
@@ -629,6 +655,7 @@ CREATE TABLE cost_ledger_internal.rollup_without_run_day (
     call_cost     cost_ledger.summary,
     CONSTRAINT rollup_without_run_day_key UNIQUE NULLS NOT DISTINCT (day, task_type)
 );
+ALTER TABLE cost_ledger_internal.rollup_without_run_day REPLICA IDENTITY FULL;
 
 COMMENT ON TABLE cost_ledger_internal.rollup_without_run_day IS 'What calls that are in no run add up to by day of the reporting zone and task type.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_without_run_day.day IS 'Day of the reporting zone.';
@@ -793,7 +820,7 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.cost IS 'Exact 
 -- however many there are: cost_ledger_internal.> is for the planner to know that.
 CREATE VIEW cost_ledger_internal.unconsumed_call AS
 SELECT c.called_at, c.call_id, c.recorded_at, c.corrects, c.restates,
-       c.pricing, c.usage_status, c.cost, c.cache_read_cost, c.cache_write_cost, c.output_cost, c.other_cost, c.reported_cost,
+       c.pricing, c.usage_status, c.cost, c.cache_read_cost, c.cache_write_cost, c.output_cost, c.reasoning_cost, c.other_cost, c.reported_cost,
        c.input_tokens, c.cache_read_tokens, c.cache_write_tokens, c.cache_write_1h_tokens, c.output_tokens, c.reasoning_tokens,
        c.retry_count, c.tool_calls_count, c.accepted, c.duration_ms,
        c.team, c.feature, c.flow, c.customer, c.task_type, c.environment,

@@ -313,6 +313,10 @@ INSERT INTO cost_ledger.call (called_at, provider, model, tags) VALUES ('2026-02
 INSERT INTO cost_ledger.call (called_at, provider, model, tags) VALUES ('2026-02-02', 'openai', 'gpt-x', '"{\"a\": [1]}"');
 \set VERBOSITY default
 INSERT INTO cost_ledger.call (called_at, provider, model, tags) VALUES ('2026-02-02', 'openai', 'gpt-x', '{}'), ('2026-02-02', 'openai', 'gpt-x', '{"a": null, "b": 1, "c": true, "d": ""}') RETURNING tags;
+-- an empty object says nothing, so a retry may leave it out
+INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens, other_usage, input_parts, tags) VALUES ('2026-02-02', 'empty object', 'openai', 'gpt-x', 1, '{}', '"{}"', '{}') RETURNING other_usage, input_parts, tags;
+INSERT INTO cost_ledger.call (event_key, provider, model, input_tokens) VALUES ('empty object', 'openai', 'gpt-x', 1) RETURNING call_id;
+INSERT INTO cost_ledger.call (event_key, provider, model, input_tokens) VALUES ('empty object', 'openai', 'gpt-x', 2);
 -- a retry may say it otherwise
 INSERT INTO cost_ledger.call (called_at, event_key, provider, model, input_tokens, team, tags) VALUES ('2026-02-02', 'empty', 'openai', 'gpt-x', 1, '', '"{\"a\": 1}"'), ('2026-02-02', 'empty', 'openai', 'gpt-x', 1, NULL, '{"a": 1}') RETURNING event_key, team, tags;
 

@@ -75,17 +75,17 @@ BEGIN
     END LOOP;
     FOREACH c IN ARRAY '{a,b,c}'::text[] LOOP
         rate := pg_temp.pick(1, 30000) / 1000.0;
-        PERFORM cost_ledger.set_price('p', a_team || c, jsonb_build_object('input_tokens', rate, 'cache_read_tokens', rate / 10, 'cache_write_tokens', rate * 1.25, 'output_tokens', rate * 5,
+        PERFORM cost_ledger.set_price('p', a_team || c, CASE c WHEN 'b' THEN '{}' ELSE jsonb_build_object('reasoning_tokens', rate * 7) END || jsonb_build_object('input_tokens', rate, 'cache_read_tokens', rate / 10, 'cache_write_tokens', rate * 1.25, 'output_tokens', rate * 5,
                                                                           'web_search_requests', jsonb_build_object('price', rate, 'per', 1000)), '2026-01-01');
         IF 'price' = ANY (causes) THEN
-            PERFORM cost_ledger.set_price('p', a_team || c, jsonb_build_object('input_tokens', rate * 0.9, 'cache_read_tokens', rate / 7.0, 'cache_write_tokens', rate * 1.5, 'output_tokens', rate * 6,
+            PERFORM cost_ledger.set_price('p', a_team || c, jsonb_build_object('reasoning_tokens', rate * 8) || jsonb_build_object('input_tokens', rate * 0.9, 'cache_read_tokens', rate / 7.0, 'cache_write_tokens', rate * 1.5, 'output_tokens', rate * 6,
                                                                               'web_search_requests', jsonb_build_object('price', rate, 'per', 1000)), '2026-03-05');
         END IF;
     END LOOP;
-    INSERT INTO cost_ledger.call (called_at, provider, model, team, customer, feature, operation, served_from, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, other_usage, event_key)
+    INSERT INTO cost_ledger.call (called_at, provider, model, team, customer, feature, operation, served_from, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, other_usage, event_key)
     SELECT CASE WHEN w.is_now THEN timestamptz '2026-03-09 10:20:30Z' ELSE '2026-03-03 11:40:50Z' END + i * interval '4 minutes', 'p', k.model, k.team, k.customer, k.feature, k.operation, k.served_from,
            CASE WHEN w.is_now THEN k.new_input ELSE k.input END, CASE WHEN w.is_now THEN k.new_cached ELSE k.cached END, CASE WHEN w.is_now THEN k.new_written ELSE k.written END,
-           CASE WHEN w.is_now THEN k.new_output ELSE k.output END,
+           CASE WHEN w.is_now THEN k.new_output ELSE k.output END, CASE WHEN w.is_now THEN k.new_output ELSE k.output END / 4,
            jsonb_build_object('web_search_requests', CASE WHEN w.is_now THEN k.new_searches ELSE k.searches END), k.team || w.is_now || row_number() OVER ()
     FROM kind_of_call k CROSS JOIN (VALUES (false), (true)) AS w (is_now) CROSS JOIN LATERAL generate_series(1, CASE WHEN w.is_now THEN k.new_n ELSE k.n END) AS i
     WHERE k.team = a_team;

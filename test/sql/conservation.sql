@@ -19,7 +19,7 @@ INSERT INTO adds_up VALUES
     ('session',                  'coalesce(sum(cost), 0) + (SELECT coalesce(sum(d.cost), 0) FROM cost_ledger.call_detail d WHERE d.session_id IS NULL)', 'calls without a session are no session'),
     ('cost_per_session_by_day',  'coalesce(sum(cost), 0) + (SELECT coalesce(sum(d.cost), 0) FROM cost_ledger.call_detail d WHERE d.session_id IS NULL)', 'calls without a session are no session'),
     ('cost_per_user_by_plan',    'coalesce(sum(cost), 0) + (SELECT coalesce(sum(d.cost), 0) FROM cost_ledger.call_detail d WHERE d.user_id IS NULL)', 'calls without a user are on no plan'),
-    ('cost_by_input_part',       'coalesce(sum(cost), 0) + (SELECT coalesce(sum(d.output_cost), 0) + coalesce(sum(d.other_cost), 0) + coalesce(sum(d.adjustment_cost), 0) FROM cost_ledger.cost_by_month d)', 'output, what is no token, and adjustments are no input'),
+    ('cost_by_input_part',       'coalesce(sum(cost), 0) + (SELECT coalesce(sum(d.output_cost), 0) + coalesce(sum(d.reasoning_cost), 0) + coalesce(sum(d.other_cost), 0) + coalesce(sum(d.adjustment_cost), 0) FROM cost_ledger.cost_by_month d)', 'output, what is no token, and adjustments are no input'),
     ('spend_now',                NULL, 'calls of today, and of a week ago'),
     ('most_expensive_run',       NULL, 'ten of each week'),
     ('unpriced_call',            NULL, 'calls without a full price'),
@@ -42,8 +42,8 @@ DECLARE
 BEGIN
     IF part = 1 THEN
         PERFORM cost_ledger.create_partitions('2026-02-01', '2026-12-01');
-        -- Priced, free, with an input price only (the output is priced by nothing), with what is no token.
-        PERFORM cost_ledger.set_price('p', 'm', '{"input_tokens": 1.1, "cache_read_tokens": 0.1, "cache_write_tokens": 1.3, "output_tokens": 7}', '2025-01-01');
+        -- Priced, reasoning by itself, free, with an input price only (the output is priced by nothing), with what is no token.
+        PERFORM cost_ledger.set_price('p', 'm', '{"input_tokens": 1.1, "cache_read_tokens": 0.1, "cache_write_tokens": 1.3, "output_tokens": 7, "reasoning_tokens": 2.3}', '2025-01-01');
         PERFORM cost_ledger.set_price('p', 'free', '{"input_tokens": 0, "output_tokens": 0}', '2025-01-01');
         PERFORM cost_ledger.set_price('p', 'part', '{"input_tokens": 2}', '2025-01-01');
         PERFORM cost_ledger.set_price('q', 'm', '{"input_tokens": 0.7, "output_tokens": 3, "requests": {"price": 0.01, "per": 1}}', '2025-01-01');
@@ -85,7 +85,7 @@ BEGIN
         PERFORM cost_ledger.correct_call('e' || n, '{"input_tokens": 0, "cache_read_tokens": 0, "cache_write_tokens": 0, "output_tokens": 0, "reasoning_tokens": 0}', 'a credit') FROM generate_series(1, 150, 31) AS n;
         PERFORM cost_ledger.void_call('e' || n, 'never made') FROM generate_series(2, 150, 37) AS n;
         PERFORM cost_ledger.reattribute('{"team": "b", "feature": "f1"}'::jsonb, '{"team": "a", "agent": "g9", "customer": "c2"}', 'moved', dry_run => false);
-        PERFORM cost_ledger.set_price('p', 'm', '{"input_tokens": 1.7, "cache_read_tokens": 0.1, "cache_write_tokens": 1.3, "output_tokens": 7}', '2025-01-01', replace => true);
+        PERFORM cost_ledger.set_price('p', 'm', '{"input_tokens": 1.7, "cache_read_tokens": 0.1, "cache_write_tokens": 1.3, "output_tokens": 7, "reasoning_tokens": 2.9}', '2025-01-01', replace => true);
         PERFORM cost_ledger.rerate('2026-03-01', '2026-04-01', '{"model": "m"}', dry_run => false, reason => 'dearer');
     END IF;
 END
@@ -106,7 +106,8 @@ BEGIN
              -- One of the two in each zone.
              WHERE k.name <> CASE look.zone WHEN 'Europe/Berlin' THEN 'regress_conserved_team' ELSE 'regress_conserved_both' END LOOP
         FOR v IN
-            SELECT c.relname, coalesce(a.expression, 'coalesce(sum(cost), 0)') AS expression, 'label' = ANY (k.columns) AS has_labels
+            SELECT c.relname, coalesce(a.expression, 'coalesce(sum(cost), 0)') AS expression, 'label' = ANY (k.columns) AS has_labels,
+                   CASE WHEN 'prompt_cache_saving' = ANY (k.columns) THEN 'coalesce(sum(prompt_cache_saving), 0)' END AS saving
             FROM pg_class c
             CROSS JOIN LATERAL (SELECT array_agg(a.attname::text) AS columns FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0) k
             LEFT JOIN adds_up a ON a.view = c.relname
@@ -116,12 +117,13 @@ BEGIN
         LOOP
             PERFORM set_config('role', r.name, true);
             FOR found IN EXECUTE format(
-                'WITH total AS (SELECT coalesce(sum(d.cost), 0) AS cost FROM cost_ledger.call_detail d),
-                      said AS (SELECT %s AS label, %s AS cost, count(*) - count(DISTINCT v.row_key) AS repeated FROM cost_ledger.%I v GROUP BY 1)
+                'WITH total AS (SELECT coalesce(sum(d.cost), 0) AS cost, coalesce(sum(d.prompt_cache_saving), 0) AS saving FROM cost_ledger.call_detail d),
+                      said AS (SELECT %s AS label, %s AS cost, %s AS saving, count(*) - count(DISTINCT v.row_key) AS repeated FROM cost_ledger.%I v GROUP BY 1)
                  SELECT s.label, ''cost'' AS what, s.cost - t.cost AS difference FROM said s CROSS JOIN total t WHERE s.cost <> t.cost
+                 UNION ALL SELECT s.label, ''saving'', s.saving - t.saving FROM said s CROSS JOIN total t WHERE s.saving <> t.saving
                  UNION ALL SELECT s.label, ''keys'', s.repeated FROM said s WHERE s.repeated > 0
                  UNION ALL SELECT NULL, ''no row'', t.cost FROM total t WHERE NOT EXISTS (SELECT FROM said)',
-                CASE WHEN v.has_labels THEN 'v.label' ELSE '''''::text' END, v.expression, v.relname) LOOP
+                CASE WHEN v.has_labels THEN 'v.label' ELSE '''''::text' END, v.expression, coalesce(v.saving, 'NULL::numeric'), v.relname) LOOP
                 INSERT INTO pg_temp.wrong VALUES (look.zone, look.state, r.name, v.relname, found.label, found.what, found.difference);
             END LOOP;
             PERFORM set_config('role', 'none', true);
@@ -157,7 +159,7 @@ BEGIN
         SELECT array_agg(a.attname ORDER BY a.attnum) INTO names
         FROM pg_attribute a
         WHERE a.attrelid = ('cost_ledger.' || view)::regclass AND a.attnum > 0 AND a.atttypid IN ('bigint'::regtype, 'numeric'::regtype)
-          AND a.attname ~ '(calls|retries|turns|corrections|tokens|cost|score)$' AND a.attname !~ '^(mean_|billed_|input_cost)';
+          AND a.attname ~ '(calls|retries|turns|corrections|tokens|cost|saving|score)$' AND a.attname !~ '^(mean_|billed_|input_cost)';
         EXECUTE format(
             'INSERT INTO wrong
              SELECT $1, $2, ''none'', $3, v.label, m.name, m.said - m.total
@@ -175,7 +177,7 @@ BEGIN
     -- Parts are a whole; the summaries have the calls that have a price.
     INSERT INTO wrong
     SELECT measures.zone, measures.state, 'none', v.view, NULL, v.what, v.difference
-    FROM (SELECT 'cost_by_day' AS view, 'parts' AS what, sum(cost - input_cost - cache_read_cost - cache_write_cost - output_cost - other_cost - adjustment_cost) AS difference FROM cost_ledger.cost_by_day
+    FROM (SELECT 'cost_by_day' AS view, 'parts' AS what, sum(cost - input_cost - cache_read_cost - cache_write_cost - output_cost - reasoning_cost - other_cost - adjustment_cost) AS difference FROM cost_ledger.cost_by_day
           UNION ALL
           SELECT 'cost_by_hour', 'summary', cost_ledger.num_values(cost_ledger.merge(call_cost_summary)) - sum(priced_calls) FROM cost_ledger.cost_by_hour
           UNION ALL
@@ -250,6 +252,8 @@ SELECT pg_temp.look('Australia/Lord_Howe', 'with new views') \g /dev/null
 SELECT view, label, what, abs(difference) > 0 AS differs FROM wrong WHERE state = 'with new views' ORDER BY 1, 2, 3;
 -- Exceptions of what is there no longer.
 SELECT a.view AS not_there FROM adds_up a WHERE to_regclass('cost_ledger.' || a.view) IS NULL ORDER BY 1;
+-- A value is one row of its label, so that a chart has one bar for it; of models, one by provider and service class.
+SELECT label, value, count(*) FROM cost_ledger.cost_by_label GROUP BY month, label, value, is_allocated, provider, service_class HAVING count(*) > 1;
 -- Every label has been looked at, and they differ.
 SELECT label, count(DISTINCT value) AS values FROM cost_ledger.cost_by_label GROUP BY label ORDER BY label;
 

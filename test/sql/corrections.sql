@@ -238,6 +238,8 @@ SELECT cost_ledger.void_call('e1', NULL);
 SELECT * FROM cost_ledger.reattribute('{"team": "team-a"}'::jsonb, '{"team": "a"}', dry_run => false);
 SELECT * FROM cost_ledger.reattribute('{"teem": "team-a"}'::jsonb, '{"team": "a"}');
 SELECT * FROM cost_ledger.reattribute('{}'::jsonb, '{}');
+SELECT * FROM cost_ledger.reattribute(NULL::jsonb, '{"team": "a"}');
+SELECT * FROM cost_ledger.reattribute('null'::jsonb, '{"team": "a"}');
 SELECT * FROM cost_ledger.reattribute('{}'::jsonb, NULL);
 SELECT * FROM cost_ledger.reattribute('{}'::jsonb, '["team"]');
 SELECT * FROM cost_ledger.reattribute('{}'::jsonb, '{"team": ["a"]}');

@@ -205,9 +205,11 @@ SELECT cost_ledger.set_multiplier('p', 'discount', -1, '2026-01-01');
 SELECT cost_ledger.set_multiplier('p', 'discount', 'NaN', '2026-01-01');
 SELECT cost_ledger.set_multiplier('p', '', 1, '2026-01-01');
 SELECT cost_ledger.set_multiplier('p', 'discount', 1, 'infinity');
-\set VERBOSITY sqlstate
 INSERT INTO cost_ledger.exchange_rate (currency, valid_from, rate) VALUES ('EUR', '2026-01-01', 1e131000);
-\set VERBOSITY default
+INSERT INTO cost_ledger.exchange_rate (currency, valid_from, rate) VALUES ('EUR', '2026-01-01', 0);
+INSERT INTO cost_ledger.exchange_rate (currency, valid_from, rate) VALUES ('EUR', 'infinity', 1);
+INSERT INTO cost_ledger.exchange_rate (currency, valid_from, rate) VALUES ('eur', '2026-01-01', 1);
+INSERT INTO cost_ledger.exchange_rate (currency, valid_from, rate) VALUES ('USD', '2026-01-01', 1);
 SELECT count(*) AS half_written FROM cost_ledger_internal.rate_card WHERE provider = 'p';
 -- the dearest and the finest there can be, multiplied as far as can be
 SELECT cost_ledger.set_price('p', 'edge', '{"input_tokens": {"price": 999999999999, "per": 1}, "output_tokens": {"price": 1e-100, "per": 1000000000}}', '2026-01-01') > 0 AS set;

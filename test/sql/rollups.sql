@@ -81,7 +81,7 @@ SELECT count(*) FROM cost_ledger.check_rollups();
 SELECT cost_ledger.set_price('acme', 'parts', '{"input_tokens": 1000000, "cache_read_tokens": 100000, "cache_write_tokens": 1250000, "output_tokens": 2000000, "searches": {"price": 3, "per": 1}}', '2025-01-01') > 0 AS is_set;
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens, reasoning_tokens, other_usage)
     VALUES ('2026-04-01', 'acme', 'parts', 110, 50, 16, 4, 10, 5, '{"searches": 2}'), ('2026-04-01', 'acme', 'parts', 1, NULL, NULL, NULL, NULL, NULL, NULL)
-    RETURNING cost, cache_read_cost, cache_write_cost, output_cost, other_cost;
+    RETURNING cost, cache_read_cost, cache_write_cost, output_cost, reasoning_cost, other_cost;
 SELECT month, cost, input_cost, cache_read_cost, cache_write_cost, output_cost, other_cost, adjustment_cost FROM cost_ledger.cost_by_model WHERE model = 'parts';
 CALL cost_ledger.refresh();
 SELECT cost_ledger.correct_call(c.called_at, c.call_id, '{"input_tokens": 111}', 'one more') IS NOT NULL AS corrected FROM cost_ledger.call c WHERE c.model = 'parts' AND c.input_tokens = 1;
@@ -169,7 +169,7 @@ INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, run_id, 
 SELECT * FROM pg_temp.tree;
 CALL cost_ledger.refresh();
 SELECT * FROM pg_temp.tree;
-SELECT run_id, root_run_id, depth FROM cost_ledger_internal.rollup_run WHERE run_id LIKE 't-%' EXCEPT ALL SELECT run_id, nullif(root_run_id, run_id), depth FROM pg_temp.tree;
+SELECT run_id, nullif(root_run_id, run_id) AS root_run_id, depth FROM cost_ledger_internal.rollup_run WHERE run_id LIKE 't-%' EXCEPT ALL SELECT run_id, nullif(root_run_id, run_id), depth FROM pg_temp.tree;
 SELECT count(*) FROM cost_ledger.check_rollups();
 UPDATE cost_ledger_internal.rollup_run SET depth = depth + 1 WHERE run_id = 't-4';
 SELECT rollup, key, (stored -> 'depth')::integer - (expected -> 'depth')::integer AS too_deep FROM cost_ledger.check_rollups();

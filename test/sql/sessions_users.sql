@@ -110,6 +110,12 @@ SELECT label, value, is_allocated, calls, failed_calls AS failed, unpriced_calls
     FROM cost_ledger.daily_summary WHERE day = '2026-05-04' ORDER BY label, value;
 SELECT label, sum(cost) - (SELECT sum(cost) FROM cost_ledger.call) AS difference FROM cost_ledger.daily_summary GROUP BY label ORDER BY label;
 
+-- Of a day of credits, more or less is no fraction.
+INSERT INTO cost_ledger.call (called_at, provider, model, feature, input_tokens, event_key) VALUES ('2026-06-01 10:00Z', 'p', 'm', 'refunded', 1000000, 'refunded');
+INSERT INTO cost_ledger.call (called_at, provider, model, feature, corrects, input_tokens, cost, pricing) SELECT called_at, provider, model, feature, call_id, -3000000, -3, 'priced' FROM cost_ledger.call WHERE event_key = 'refunded';
+INSERT INTO cost_ledger.call (called_at, provider, model, feature, input_tokens) VALUES ('2026-06-08 10:00Z', 'p', 'm', 'refunded', 1000000);
+SELECT day, cost, previous_cost, change, change_ratio FROM cost_ledger.daily_summary WHERE day IN ('2026-06-01', '2026-06-08') AND value = 'refunded' ORDER BY day;
+
 -- Now: of the last minute, five minutes, the hour, today, and a week ago.
 INSERT INTO cost_ledger.call (called_at, provider, model, team, input_tokens, output_tokens)
     SELECT now() - i * interval '3 minutes', 'p', 'm', CASE WHEN i % 2 = 0 THEN 'even' END, 60000, 0 FROM generate_series(0, 15) i;
@@ -122,6 +128,13 @@ CREATE VIEW pg_temp.now AS
 SELECT * FROM pg_temp.now;
 CALL cost_ledger.refresh();
 SELECT * FROM pg_temp.now;
+-- What has no price costs nobody knows what.
+INSERT INTO cost_ledger.call (called_at, provider, model, team, input_tokens) VALUES (now(), 'p', 'unheard of', 'unknown', 1000);
+SELECT rate_1m, rate_5m, rate_1h, calls_per_minute_5m > 0 AS calls, today_cost, today_unpriced_calls FROM cost_ledger.spend_now WHERE label = 'team' AND value = 'unknown';
+-- What has stopped costs nothing today.
+INSERT INTO cost_ledger.call (called_at, provider, model, team, input_tokens)
+    SELECT cost_ledger_internal.day_start((now() AT TIME ZONE 'Europe/Berlin')::date - 7, 'Europe/Berlin'), 'p', 'm', 'stopped', 4000000;
+SELECT today_calls, today_cost, rate_1h, previous_cost > 0 AS before, change = -previous_cost AS less FROM cost_ledger.spend_now WHERE label = 'team' AND value = 'stopped';
 SELECT value, is_allocated, calls_per_minute_1h > 0.1 AS calls FROM cost_ledger.spend_now WHERE label = 'team' AND calls_per_minute_1h > 0 ORDER BY value;
 SELECT s.today_cost = d.cost AND s.today_calls = d.calls AS same FROM cost_ledger.spend_now s JOIN cost_ledger.daily_summary d ON d.label = 'total' AND d.starts_at <= now() AND d.ends_at > now() WHERE s.label = 'total';
 SELECT label, count(*) > 0 AS some, sum(rate_1h) - (SELECT rate_1h FROM cost_ledger.spend_now WHERE label = 'total') BETWEEN -1e-9 AND 1e-9 AS whole FROM cost_ledger.spend_now GROUP BY label ORDER BY label;

@@ -43,7 +43,7 @@ SELECT object, name FROM public_column WHERE quote_ident(name) <> name ORDER BY 
 SELECT c.object, c.name, c.type, w.type AS promised
 FROM public_column c
 JOIN (VALUES ('(.*_)?(calls|turns|retries|fallbacks|runs|users|corrections)|(.*_)?rows', 'bigint'),
-             ('(.*_)?(cost|amount|spent|held|remaining|revenue|margin|forecast|difference)', 'numeric'),
+             ('(.*_)?(cost|saving|amount|spent|held|remaining|revenue|margin|forecast|difference)', 'numeric'),
              ('(.*_)?(share|ratio)|change', 'numeric'),
              ('(.*_)?at', 'timestamp with time zone'),
              ('(is|has|needs)_.*', 'boolean'),
@@ -80,8 +80,9 @@ SELECT object AS period_without_bounds FROM report
 WHERE columns && '{month,week,day,hour}' AND NOT columns @> '{starts_at,ends_at,is_complete}' ORDER BY 1;
 SELECT object AS half_a_period FROM report WHERE 'starts_at' = ANY (columns) <> ('ends_at' = ANY (columns)) ORDER BY 1;
 SELECT object AS money_without_currency FROM report
-WHERE EXISTS (SELECT FROM unnest(columns) AS u (name) WHERE u.name ~ '(^|_)(cost|amount|spent|revenue|margin|change|difference)$' OR u.name ~ '^mean_cost') AND NOT 'currency' = ANY (columns) ORDER BY 1;
+WHERE EXISTS (SELECT FROM unnest(columns) AS u (name) WHERE u.name ~ '(^|_)(cost|amount|spent|revenue|margin|change|difference|saving)$' OR u.name ~ '^mean_cost') AND NOT 'currency' = ANY (columns) ORDER BY 1;
 SELECT object AS label_without_is_allocated FROM report WHERE definition ~ '\(unallocated\)' AND NOT 'is_allocated' = ANY (columns) ORDER BY 1;
+SELECT object AS model_without_tier FROM report WHERE 'model' = ANY (columns) AND NOT 'model_tier' = ANY (columns) ORDER BY 1;
 SELECT object AS value_without_label FROM report WHERE 'label' = ANY (columns) <> ('value' = ANY (columns)) AND NOT 'rule' = ANY (columns) ORDER BY 1;
 SELECT r.object, m[1] AS rounded FROM report r CROSS JOIN regexp_matches(r.definition, 'round\([^\n]*\) AS (\w+)', 'g') AS m
 WHERE m[1] !~ '(share|ratio|days_left)$'

@@ -51,4 +51,17 @@ SELECT count(*) AS held FROM unnest('{OK,200,error}'::text[]) s, LATERAL cost_le
 INSERT INTO cost_ledger.call (provider, model, input_tokens, status, hold_id) SELECT 'openai', 'no price', 1, h.hold_key, h.hold_id FROM cost_ledger_internal.hold h WHERE h.hold_key IN ('OK', '200', 'error');
 SELECT hold_key, provisional FROM cost_ledger_internal.hold WHERE hold_key IN ('OK', '200', 'error') ORDER BY 1;
 
+-- words of a service class: of calls, of questions, and of who sets a price
+SELECT cost_ledger.set_price('openai', 'm', '{"input_tokens": 500000}', '2025-01-01', service_class => 'Batch') > 0 AS is_set;
+SELECT cost_ledger.set_multiplier('openai', 'flex', 0.25, '2025-01-01', service_class => 'FLEX');
+INSERT INTO cost_ledger.call (provider, model, input_tokens, service_class)
+SELECT 'openai', 'm', 1, s FROM unnest('{standard,Standard,default,AUTO,on_demand,batch,BATCH,flex,Flex,on_demand_flex,gold}'::text[]) s
+RETURNING service_class, cost, cost IS NOT DISTINCT FROM cost_ledger.cost_at(called_at, provider, model, '{"input_tokens": 1}', service_class) AS is_answered_so;
+SELECT service_class, reason FROM cost_ledger.unpriced_call WHERE model = 'm';
+SELECT DISTINCT service_class FROM cost_ledger.price_list WHERE provider = 'openai';
+-- a provider before a colon
+SELECT * FROM cost_ledger.resolve_model('openai', 'openai:m');
+SELECT * FROM cost_ledger.resolve_model('gateway', 'openai:m');
+SELECT * FROM cost_ledger.resolve_model('bedrock', 'Bedrock:us.anthropic.claude-v2:1');
+
 SELECT cost_ledger.drop_ledger(i_mean_it => true);

@@ -1,7 +1,7 @@
 # Random rate cards, multipliers and exchange rates, and random calls, priced by
 # the ledger and by this program, which was written from docs/pricing.md alone
-# and calculates in fractions.  Cost and pricing of every call must be the same,
-# to the last decimal, and what else prices a call must agree with its row.
+# and calculates in fractions.  Cost and pricing of every call, what of it is
+# reasoning, and what the prompt cache saved must be the same, to the last decimal, and what else prices a call must agree with its row.
 #
 #   COST_LEDGER_RANDOM_CALLS=100000 COST_LEDGER_RANDOM_SEED=7   more, or again
 
@@ -231,10 +231,77 @@ sub lines_of
 	return @lines;
 }
 
+# A quantity of one meter: its cost, how much of it has no rate, and how much of
+# the cost is at a rate of the meter's own; whether some rate applied, and one
+# that is not 0.
+sub price_of
+{
+	my ($call, $meter, $quantity, $input, $is_fee) = @_;
+	my %sum = map { $_ => Math::BigRat->new(0) } qw(cost unpriced own);
+	my $left = Math::BigRat->new($quantity);
+	my $is_done = 0;
+	for my $try (lines_of($call, $meter))
+	{
+		my ($found, $line) = @$try;
+		my $part = $left;
+		next unless in_window($line, $call->{at});
+		if ($line->{graduated})
+		{
+			next if $left <= $line->{over};
+			($part, $left) = ($left - $line->{over}, Math::BigRat->new($line->{over}));
+		}
+		elsif ($line->{over})
+		{
+			next if $line->{inclusive} ? $input < $line->{over} : $input <= $line->{over};
+		}
+		$is_done = 1 unless $line->{graduated};
+		my $worth = worth($call, $found, $line);
+		if (defined $worth)
+		{
+			$sum{cost} += $part * $worth;
+			$sum{own} += $part * $worth if $line->{meter} eq $meter;
+			$sum{priced} = 1;
+			$sum{costs} = 1 if $worth != 0;
+		}
+		else
+		{
+			$sum{unpriced} += $part;
+		}
+		last if $is_done;
+	}
+	$sum{unpriced} += $left if !$is_done && !$is_fee;
+	return \%sum;
+}
+
+# What all the input would have cost without a cache, less what it cost: undef
+# where no cache had to do with it, or that of some of it is not known.
+sub saving_of
+{
+	my ($call, $input) = @_;
+	my %rest = %{ $call->{rest} };
+	my ($saving, %plain) = (Math::BigRat->new(0));
+	for my $meter (grep { /^cache_/ && $rest{$_} > 0 } keys %rest)
+	{
+		my $cached = price_of($call, $meter, $rest{$meter}, $input);
+		return undef if $cached->{unpriced} != 0;
+		$saving -= $cached->{cost};
+		$plain{ $meter =~ /_(audio|image|video)_tokens$/ ? "input_$1_tokens" : 'input_tokens' } += $rest{$meter};
+	}
+	return undef unless %plain;
+	for my $meter (keys %plain)
+	{
+		my $rest = $rest{$meter} // 0;
+		my ($without, $with) = map { price_of($call, $meter, $_, $input) } $rest + $plain{$meter}, $rest;
+		return undef if $without->{unpriced} != $with->{unpriced};
+		$saving += $without->{cost} - $with->{cost};
+	}
+	return $saving;
+}
+
 sub expect
 {
 	my ($call) = @_;
-	my ($cost, $priced, $unpriced, $costs) = (Math::BigRat->new(0), 0, 0, 0);
+	my ($cost, $reasoning, $priced, $unpriced, $costs) = (Math::BigRat->new(0), Math::BigRat->new(0), 0, 0, 0);
 	$call->{found} = [ cards_of($call) ];
 	my %quantity = %{ $call->{rest} };
 	my $is_empty = !%quantity;
@@ -243,44 +310,18 @@ sub expect
 
 	for my $meter (sort keys %quantity)
 	{
-		my $is_fee = !defined $quantity{$meter};
-		my $left = Math::BigRat->new($is_fee ? 1 : $quantity{$meter});
-		my $is_done = 0;
-		for my $try (lines_of($call, $meter))
-		{
-			my ($found, $line) = @$try;
-			my $part = $left;
-			next unless in_window($line, $call->{at});
-			if ($line->{graduated})
-			{
-				next if $left <= $line->{over};
-				($part, $left) = ($left - $line->{over}, Math::BigRat->new($line->{over}));
-			}
-			elsif ($line->{over})
-			{
-				next if $line->{inclusive} ? $input < $line->{over} : $input <= $line->{over};
-			}
-			$is_done = 1 unless $line->{graduated};
-			my $worth = worth($call, $found, $line);
-			if (defined $worth)
-			{
-				$cost += $part * $worth;
-				$priced = 1;
-				$costs = 1 if $worth != 0;
-			}
-			elsif ($part != 0)
-			{
-				$unpriced = 1;
-			}
-			last if $is_done;
-		}
-		$unpriced = 1 if !$is_done && !$is_fee && $left != 0;
+		my $sum = price_of($call, $meter, $quantity{$meter} // 1, $input, !defined $quantity{$meter});
+		$cost += $sum->{cost};
+		$reasoning += $sum->{own} if $meter eq 'reasoning_tokens';
+		$priced = 1 if $sum->{priced};
+		$costs = 1 if $sum->{costs};
+		$unpriced = 1 if $sum->{unpriced} != 0;
 	}
 
 	# A rate that could be for what nobody has counted.
 	my $may_cost = $is_empty && grep { my $f = $_; grep { my $w = worth($call, $f, $_); $_->{meter} ne 'requests' && (!defined $w || $w != 0) } @{ $f->{version}{lines} } } @{ $call->{found} };
 	return (undef, 'unpriced') if !@{ $call->{found} } || !$priced && ($unpriced || $is_empty) || $is_empty && $call->{status} eq 'error';
-	return ($cost, $unpriced || $is_empty && $may_cost ? 'partial' : $costs ? 'priced' : 'free');
+	return ($cost, $unpriced || $is_empty && $may_cost ? 'partial' : $costs ? 'priced' : 'free', $reasoning == 0 ? undef : $reasoning, saving_of($call, $input));
 }
 
 #
@@ -328,16 +369,19 @@ my $file = PostgreSQL::Test::Utils::tempdir() . '/calls.csv';
 append_to_file($file, $csv);
 $node->safe_psql('postgres', "\\copy cost_ledger.call (called_at, provider, model, service_class, region, customer, status, " . join(', ', @columns) . ", other_usage, step) FROM '$file' CSV");
 
-my %count;
+sub is_same { my ($said, $expected) = @_; return defined $expected ? $said ne '' && Math::BigRat->new($said) == $expected : $said eq ''; }
+
+my (%count, %known);
 my $wrong = 0;
-for my $row (split /\n/, $node->safe_psql('postgres', 'SELECT step, cost, pricing, usage_status FROM cost_ledger.call'))
+for my $row (split /\n/, $node->safe_psql('postgres', 'SELECT step, cost, pricing, reasoning_cost, prompt_cache_saving, usage_status FROM cost_ledger.call'))
 {
-	my ($n, $cost, $pricing, $usage_status) = split /\|/, $row, -1;
-	my ($expected_cost, $expected_pricing) = expect($calls[ $n - 1 ]);
-	my $is_right = $pricing eq $expected_pricing && (defined $expected_cost ? $cost ne '' && Math::BigRat->new($cost) == $expected_cost : $cost eq '');
+	my ($n, $cost, $pricing, $reasoning, $saving, $usage_status) = split /\|/, $row, -1;
+	my ($expected_cost, $expected_pricing, $expected_reasoning, $expected_saving) = expect($calls[ $n - 1 ]);
+	my $is_right = $pricing eq $expected_pricing && is_same($cost, $expected_cost) && is_same($reasoning, $expected_reasoning) && is_same($saving, $expected_saving);
+	$known{ $_->[0] }++ for grep { $_->[1] ne '' } [ 'reasoning', $reasoning ], [ $saving =~ /^-/ ? 'lost' : 'saved', $saving ];
 	$count{$pricing}++;
 	next if $is_right && $usage_status =~ /^(missing|)$/;
-	diag("call $n: $cost $pricing $usage_status, expected " . (defined $expected_cost ? $expected_cost->numify : 'none') . " $expected_pricing\n"
+	diag("call $n: $cost $pricing reasoning $reasoning saving $saving $usage_status, expected " . join(' ', map { defined $_ ? ref $_ ? $_->numify : $_ : 'none' } $expected_cost, $expected_pricing, $expected_reasoning, $expected_saving) . "\n"
 		. $node->safe_psql('postgres', "SELECT c.called_at, c.model, c.service_class, c.region, c.customer, c.status, u.usage, e.meter, e.quantity, e.unit_price, e.per, e.multiplier, e.amount, e.rule
 			FROM cost_ledger.call c, LATERAL (SELECT jsonb_strip_nulls(jsonb_build_object(" . join(', ', map { "'$_', $_" } @columns) . ")) || coalesce(other_usage, '{}') AS usage) u,
 			LATERAL cost_ledger.explain_cost(called_at, provider, model, usage, service_class, region, customer) e WHERE step = '$n'")) if $wrong++ < 3;
@@ -345,9 +389,11 @@ for my $row (split /\n/, $node->safe_psql('postgres', 'SELECT step, cost, pricin
 is($wrong, 0, "$calls calls cost what the rules say (seed $seed)");
 note(join(', ', map { "$_ $count{$_}" } sort keys %count));
 is(join(' ', sort keys %count), 'free partial priced unpriced', 'of every kind there are some');
+note(join(', ', map { "$_ $known{$_}" } sort keys %known));
+is(join(' ', sort keys %known), 'lost reasoning saved', 'caches saved and lost, and reasoning has rates of its own');
 
 is($node->safe_psql('postgres', "
-	SELECT count(*) FILTER (WHERE f.cost IS DISTINCT FROM c.cost), count(*) FILTER (WHERE e.amount IS DISTINCT FROM c.cost AND NOT (e.amount IS NULL AND c.cost = 0)), count(*) FILTER (WHERE f.pricing <> c.pricing OR c.cost IS NOT NULL AND f.price_id <> c.price_id)
+	SELECT count(*) FILTER (WHERE f.cost IS DISTINCT FROM c.cost), count(*) FILTER (WHERE e.amount IS DISTINCT FROM c.cost AND NOT (e.amount IS NULL AND c.cost = 0)), count(*) FILTER (WHERE f.pricing <> c.pricing OR c.cost IS NOT NULL AND f.price_id <> c.price_id OR f.prompt_cache_saving IS DISTINCT FROM c.prompt_cache_saving)
 	FROM cost_ledger.call c,
 	     LATERAL (SELECT jsonb_strip_nulls(jsonb_build_object(" . join(', ', map { "'$_', $_" } @columns) . ")) || coalesce(other_usage, '{}') AS usage) u,
 	     LATERAL cost_ledger_internal.pricing_at(called_at, provider, model, usage, service_class, region, customer) f,
