@@ -134,17 +134,14 @@ AS $$
                      s.cache_read_cost, s.cache_write_cost, s.other_cost] AS costs
         FROM summed s
     )
-    SELECT coalesce(a.fate, b.fate), coalesce(a.peer, b.peer), coalesce(a.kind, b.kind), coalesce(a.served_from, b.served_from),
-           coalesce(a.old_work, b.old_work), coalesce(a.new_work, b.new_work), coalesce(a.calls, 0), coalesce(b.calls, 0),
+    SELECT fate, peer, kind, served_from, old_work, new_work, coalesce(a.calls, 0), coalesce(b.calls, 0),
            coalesce(a.units, '{0,0,0,0}') || CASE WHEN r.is_apart THEN ARRAY[a.output_tokens - a.reasoning_tokens, a.reasoning_tokens] ELSE ARRAY[coalesce(a.output_tokens, 0)] END,
            coalesce(b.units, '{0,0,0,0}') || CASE WHEN r.is_apart THEN ARRAY[b.output_tokens - b.reasoning_tokens, b.reasoning_tokens] ELSE ARRAY[coalesce(b.output_tokens, 0)] END,
            coalesce(a.costs, '{0,0,0,0}') || CASE WHEN r.is_apart THEN ARRAY[a.output_cost, a.reasoning_cost] ELSE ARRAY[coalesce(a.output_cost + a.reasoning_cost, 0)] END,
            coalesce(b.costs, '{0,0,0,0}') || CASE WHEN r.is_apart THEN ARRAY[b.output_cost, b.reasoning_cost] ELSE ARRAY[coalesce(b.output_cost + b.reasoning_cost, 0)] END,
            a.cost, b.cost, coalesce(b.adjustment, 0) - coalesce(a.adjustment, 0), coalesce(a.unpriced_calls, 0), coalesce(b.unpriced_calls, 0)
     FROM (SELECT h.* FROM half h WHERE NOT h.is_now) a
-    FULL JOIN (SELECT h.* FROM half h WHERE h.is_now) b
-        ON b.fate = a.fate AND b.peer = a.peer AND b.kind = a.kind AND b.served_from = a.served_from AND b.provider = a.provider AND b.model = a.model
-           AND b.service_class = a.service_class
+    FULL JOIN (SELECT h.* FROM half h WHERE h.is_now) b USING (fate, peer, kind, served_from, old_work, new_work, provider, model, service_class)
     -- Reasoning that is output like any other then or now is so in both.
     CROSS JOIN LATERAL (SELECT a.reasoning_cost <> 0 AND b.reasoning_cost <> 0 AS is_apart) r
 $$;
