@@ -77,7 +77,7 @@ COMMENT ON FUNCTION cost_ledger_internal.spend_subject(text, text) IS
     'A label and its value in words.';
 
 CREATE FUNCTION cost_ledger_internal.spend_filter(filter jsonb, label text, value text, operations text[]) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     SET standard_conforming_strings = on
 AS $$

@@ -7,7 +7,7 @@
 -- have is refused, not left out.
 
 CREATE FUNCTION cost_ledger_internal.bucket_start(unit text, at timestamptz, time_zone text) RETURNS timestamptz
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT CASE unit WHEN 'hour' THEN cost_ledger_internal.hour_start(at, time_zone) ELSE cost_ledger_internal.period_start(unit, at, time_zone) END
@@ -17,7 +17,7 @@ COMMENT ON FUNCTION cost_ledger_internal.bucket_start(text, timestamptz, text) I
     'The first instant of the hour, day or month of a time zone that an instant is in.';
 
 CREATE FUNCTION cost_ledger_internal.bucket_ceiling(unit text, at timestamptz, time_zone text) RETURNS timestamptz
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT CASE WHEN b.starts_at = at THEN at

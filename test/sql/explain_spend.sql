@@ -124,6 +124,10 @@ SELECT cost_ledger.correct_call('credited', '{"input_tokens": 2000000}', 'a cred
 SELECT subject, calls, cost, share, previous_cost, change FROM cost_ledger.explain_spend('2026-05-09 22:00Z', '2026-05-10 22:00Z', '{"team": "y"}');
 SELECT part, change FROM cost_ledger.compare_spend('2026-05-09 22:00Z', '2026-05-10 22:00Z', filter => '{"team": "y"}') WHERE change <> 0;
 
+-- A star that a user has in his name is a star, one click deeper too.
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, user_id) VALUES ('2026-05-20 10:00Z', 'p', 'm', 1, 'star*'), ('2026-05-20 10:00Z', 'p', 'm', 2, 'star*s');
+SELECT u.value, u.next_filter, r.calls, r.input_tokens FROM cost_ledger.drill('user', '{}', '2026-05-20', '2026-05-21') u, cost_ledger.drill(u.next_level, u.next_filter, u.starts_at, u.ends_at) r ORDER BY 1;
+
 --
 -- What is no longer known is refused: of a range; of the one before it is left open.
 --
