@@ -94,6 +94,10 @@ PIECES = \
 	sql/report/spend_rate.sql \
 	sql/report/user.sql \
 	sql/report/drill.sql \
+	sql/report/spend.sql \
+	sql/report/explain_spend.sql \
+	sql/report/compare_spend.sql \
+	sql/report/annotation.sql \
 	sql/report/tier.sql \
 	sql/budget/budget.sql \
 	sql/budget/refusal.sql \
@@ -143,6 +147,7 @@ LEDGER = \
 	sql/report/customer.ledger.sql \
 	sql/report/invoice.ledger.sql \
 	sql/report/estimate.ledger.sql \
+	sql/report/annotation.ledger.sql \
 	sql/alert/signal.ledger.sql \
 	sql/job/job.ledger.sql \
 	sql/ledger/problem.ledger.sql \

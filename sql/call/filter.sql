@@ -237,7 +237,13 @@ CREATE FUNCTION cost_ledger_internal.check_scope_as_owner() RETURNS trigger
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    -- Which calls an annotation concerns, the calls are asked for: a value must be of
+    -- its label's type.
+    IF TG_TABLE_NAME = 'annotation' THEN
+        PERFORM cost_ledger_internal.call_condition(new.scope);
+    END IF;
     new.scope := CASE TG_TABLE_NAME WHEN 'pause' THEN cost_ledger_internal.pause_scope(new.scope)
+                                    WHEN 'annotation' THEN cost_ledger_internal.check_filter(new.scope, 'calls', cost_ledger_internal.call_labels())
                                     ELSE cost_ledger_internal.check_filter(new.scope, 'signals') END;
     RETURN new;
 END
@@ -251,4 +257,4 @@ CREATE FUNCTION cost_ledger_internal.check_scope() RETURNS trigger
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
 COMMENT ON FUNCTION cost_ledger_internal.check_scope() IS
-    'Trigger of pause and alert_rule: checks the filter they keep.';
+    'Trigger of pause, alert_rule and annotation: checks the filter they keep.';

@@ -71,6 +71,10 @@ AS $$
         ('estimate',                  'DELETE',                    '{admin}'),
         ('estimate_result',           'SELECT',                    '{reader}'),
         ('estimate_vs_actual',        'SELECT',                    '{reader}'),
+        ('annotation',                'SELECT',                    '{all_readers}'),
+        ('annotation',                'INSERT (happened_at, kind, title, scope, link)', '{writer,gateway}'),
+        ('annotation',                'INSERT, UPDATE, DELETE',    '{admin}'),
+        ('annotation_list',           'SELECT',                    '{all_readers}'),
         -- the ledger, its rollups and jobs
         ('ledger',                    'SELECT',                    '{reader}'),
         ('ledger_problem',            'SELECT',                    '{reader}'),
@@ -140,6 +144,9 @@ AS $$
         ('cost_histogram',           '{all_readers}'),
         ('self_hosting_crossover',   '{all_readers}'),
         ('tier_down',                '{all_readers}'),
+        ('explain_spend',            '{all_readers}'),
+        ('compare_spend',            '{all_readers}'),
+        ('before_after',             '{all_readers}'),
         ('feature_cost_sample',      '{reader}'),
         ('set_model_tier',           '{admin}'),
         -- the ledger, its rollups and jobs

@@ -11,7 +11,7 @@ BEGIN
         WHERE c.relnamespace IN ('cost_ledger'::regnamespace, 'cost_ledger_internal'::regnamespace)
           AND c.relkind = 'r' AND NOT c.relispartition
           -- Lists that people make, and may make anew.
-          AND c.relname NOT IN ('revenue', 'invoice_line', 'estimate', 'estimate_result', 'model_alias', 'price_list_load')
+          AND c.relname NOT IN ('revenue', 'annotation', 'invoice_line', 'estimate', 'estimate_result', 'model_alias', 'price_list_load')
           AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgtype & 32 <> 0)
     LOOP
         EXECUTE format('CREATE TRIGGER keep_rows BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION cost_ledger_internal.refuse_truncate()', kept);

@@ -110,6 +110,7 @@ CREATE FUNCTION cost_ledger_internal.drill_as_owner(
                    next_level text, next_filter jsonb)
     LANGUAGE plpgsql STABLE ROWS 100
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
     SET jit = off
 AS $$
 DECLARE
@@ -140,7 +141,7 @@ BEGIN
         SELECT coalesce(g.key, '(unallocated)'), g.key IS NOT NULL, g.starts_at, g.ends_at,
                g.calls, g.unpriced_calls, g.input_tokens, g.output_tokens, g.cost,
                round(g.cost / nullif(sum(g.cost) OVER (), 0), 6), $7,
-               $8, CASE WHEN $8 IS NULL THEN NULL ELSE $9 || CASE WHEN $10 IS NULL THEN '{}' ELSE jsonb_build_object($10, g.key) END END
+               $8, CASE WHEN $8 IS NULL THEN NULL ELSE $9 || CASE WHEN $10 IS NULL THEN '{}' ELSE jsonb_build_object($10, replace(g.key, '*', $11)) END END
         FROM (SELECT %s AS key, %s AS starts_at, %s AS ends_at,
                      sum(c.calls)::bigint AS calls, sum(c.unpriced_calls)::bigint AS unpriced_calls,
                      sum(c.input_tokens) AS input_tokens, sum(c.output_tokens) AS output_tokens, sum(c.cost) AS cost
@@ -154,7 +155,9 @@ BEGIN
         CASE WHEN level IN ('user', 'run') THEN 'g.cost DESC NULLS LAST, g.key' ELSE 'g.starts_at, length(g.key), g.key' END)
         USING range_start, range_end, known.time_zone, sees_all, teams, customers, known.currency,
               CASE level WHEN 'day' THEN 'hour' WHEN 'hour' THEN 'user' WHEN 'user' THEN 'run' WHEN 'run' THEN 'call' END,
-              coalesce(filter, '{}'), CASE level WHEN 'user' THEN 'user_id' WHEN 'run' THEN 'run_id' END;
+              coalesce(filter, '{}'), CASE level WHEN 'user' THEN 'user_id' WHEN 'run' THEN 'run_id' END,
+              -- A star is a star.
+              '\*'::text;
 END
 $$;
 

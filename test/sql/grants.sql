@@ -155,6 +155,11 @@ FROM (VALUES
     ('cost_histogram()',         '-       -       -       -       X       X       X       -       X'),
     ('self_hosting_crossover()', '-       -       -       -       X       X       X       -       X'),
     ('tier_down()',              '-       -       -       -       X       X       X       -       X'),
+    ('explain_spend()',          '-       -       -       -       X       X       X       -       X'),
+    ('compare_spend()',          '-       -       -       -       X       X       X       -       X'),
+    ('before_after()',           '-       -       -       -       X       X       X       -       X'),
+    ('annotation',               '-       n       n       n       r       r       r       -       rawd'),
+    ('annotation_list',          '-       -       -       -       r       r       r       -       r'),
     ('feature_cost_sample()',    '-       -       -       -       X       -       -       -       X'),
     -- the ledger, its rollups and jobs
     ('ledger',                   '-       -       -       -       r       -       -       -       r'),
@@ -211,6 +216,7 @@ FROM (VALUES
     ('summary_info()',           'X       X       X       X       X       X       X       X       X'),
     ('histogram()',              'X       X       X       X       X       X       X       X       X'),
     -- sequences: numbers are the ledger's
+    ('annotation_annotation_id_seq', '-       -       -       -       -       -       -       -       -'),
     ('alert_alert_id_seq',       '-       -       -       -       -       -       -       -       -'),
     ('alert_rule_rule_id_seq',   '-       -       -       -       -       -       -       -       -'),
     ('budget_budget_id_seq',     '-       -       -       -       -       -       -       -       -'),
@@ -234,7 +240,7 @@ INSERT INTO called_by_others VALUES
     ('caller'), ('shorten_id'), ('first_call'), ('merge_labels'),
     ('is_foreign'), ('is_consumed'), ('consumed_to'), ('unconsumed_xids'), ('unconsumed_base'), ('live_call_from'), ('key_space'), ('recorded_call'), ('is_failure'), ('is_turn'),
     ('run_depth'), ('root_of_run'), ('is_own_scope'), ('entity_scope'), ('each_columns'), ('moved_runs'), ('changed_tree_runs'), ('place_in_tree'), ('first_labels'), ('unconsumed_calls'), ('seen_calls'), ('partly_consumed'), ('week_of'), ('partitions'), ('sees_all'), ('seen_teams'), ('seen_customers'), ('unpriced_reason'),
-    ('day_start'), ('budget_period'), ('find_calls'), ('drill'), ('call_component'), ('run_outcome'), ('cache_read_discount'), ('batch_saving'), ('tier_down'), ('self_hosting_crossover'), ('cost_histogram'), ('unposted_spend'), ('new_refusals'), ('project_spend'), ('days_left'), ('daily_spend'), ('spend_rate'), ('budget_velocity'), ('project_labels'), ('explain_call'),
+    ('day_start'), ('budget_period'), ('find_calls'), ('drill'), ('explain_spend'), ('compare_spend'), ('before_after'), ('call_component'), ('run_outcome'), ('cache_read_discount'), ('batch_saving'), ('tier_down'), ('self_hosting_crossover'), ('cost_histogram'), ('unposted_spend'), ('new_refusals'), ('project_spend'), ('days_left'), ('daily_spend'), ('spend_rate'), ('budget_velocity'), ('project_labels'), ('explain_call'),
     ('summary_in'), ('summary_out'), ('summary_send'), ('summary_eq'), ('summary_ne'),
     ('summary_hash'), ('summary_hash_extended'), ('summary_to_bytea'), ('summary_from_bytea'), ('summary_to_json'), ('summary_to_jsonb'),
     ('model_tiers'), ('labels_fingerprint'), ('hour_start'), ('hour_end');
@@ -257,6 +263,7 @@ WITH privileges (letter, name) AS (
 SELECT r.schema, r.object, k.role, k.n,
        coalesce((SELECT string_agg(p.letter, '') FROM privileges p WHERE has_table_privilege(k.role, r.oid, p.name)), '')
        || coalesce((SELECT CASE WHEN string_agg(DISTINCT p.letter || a.attname, ' ') = 'rcall_id rcalled_at rcost rpricing' THEN 'c'
+                                     WHEN string_agg(DISTINCT p.letter || a.attname, ' ') = 'ahappened_at akind alink ascope atitle' THEN 'n'
                                 ELSE '(' || string_agg(p.letter || a.attname, ' ') || ')' END
                     FROM privileges p, pg_attribute a
                     WHERE a.attrelid = r.oid AND NOT a.attisdropped AND p.letter IN ('r', 'a', 'w', 'x')

@@ -108,6 +108,7 @@ INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, fe
 -- One waits for a partition.
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) VALUES ('2024-05-01Z', 'p', 'm', 1);
 INSERT INTO cost_ledger.revenue (earned_on, feature, amount) VALUES ('2026-01-05', NULL, 1), ('2026-01-05', '(unallocated)', 2), ('2026-04-05', 'later', 2);
+INSERT INTO cost_ledger.annotation (kind, title, scope) VALUES ('deploy', 'x', '{"team": "a"}');
 INSERT INTO cost_ledger.invoice_line (invoice, provider, billed_from, billed_to, model, meter, amount) VALUES ('1', 'p', '2026-01-31', '2026-02-01', 'm', 'input_tokens', 3);
 CALL cost_ledger.refresh();
 CREATE ROLE regress_vocabulary;
