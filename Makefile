@@ -51,6 +51,7 @@ OBJS = \
 	src/limit.o \
 	src/time_zone.o \
 	src/similar.o \
+	src/display_width.o \
 	src/sketch.o \
 	src/sketch_hooks.o \
 	src/summary.o \
@@ -91,6 +92,7 @@ PIECES = \
 	sql/report/spend_rate.sql \
 	sql/report/user.sql \
 	sql/report/drill.sql \
+	sql/report/dashboard.sql \
 	sql/report/tier.sql \
 	sql/budget/budget.sql \
 	sql/budget/refusal.sql \

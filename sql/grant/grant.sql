@@ -136,6 +136,7 @@ AS $$
         ('estimate_feature_cost',    '{admin}'),
         ('set_plan_price',           '{admin}'),
         ('drill',                    '{all_readers}'),
+        ('dashboard',                '{all_readers}'),
         ('feature_cost_sample',      '{reader}'),
         ('set_model_tier',           '{admin}'),
         -- the ledger, its rollups and jobs
