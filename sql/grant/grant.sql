@@ -57,7 +57,7 @@ AS $$
         ('alert',                     'SELECT',                    '{all_readers}'),
         ('unacknowledged_alert',      'SELECT',                    '{all_readers}'),
         ('alert_rule',                'SELECT',                    '{reader}'),
-        ('report_threshold',          'SELECT',                    '{reader}'),
+        ('report_threshold',          'SELECT',                    '{all_readers}'),
         ('alert_rule',                'INSERT, UPDATE, DELETE',    '{admin}'),
         -- what reports are made of, and about
         ('model_tier',                'SELECT',                    '{reader}'),

@@ -99,7 +99,7 @@ FROM (VALUES
     ('unacknowledged_alert',     '-       -       -       -       r       r       r       -       r'),
     ('acknowledge()',            '-       -       -       -       -       -       -       X       X'),
     ('alert_rule',               '-       -       -       -       r       -       -       -       rawd'),
-    ('report_threshold',         '-       -       -       -       r       -       -       -       r'),
+    ('report_threshold',         '-       -       -       -       r       r       r       -       r'),
     ('check_rules()',            '-       -       -       -       -       -       -       -       -'),
     ('notify_alerts()',          '-       -       -       -       -       -       -       -       -'),
     -- reports
