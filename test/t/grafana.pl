@@ -1,8 +1,5 @@
 # Every query of the dashboards and alert rules in dashboards/grafana, as Grafana
-# would send it: its variables replaced as its front end does, its macros as its
-# PostgreSQL data source does (pkg/tsdb/grafana-postgresql-datasource/macros.go and
-# packages/grafana-sql/src/datasource/SqlDatasource.ts of grafana/grafana).  None may
-# fail, for a reader of all and for one of a team, and each has the columns that its
+# would send it (test/grafana/Grafana.pm).  None may fail, for a reader of all and for one of a team, and each has the columns that its
 # panel draws.  No Grafana and no network are needed.
 use strict;
 use warnings;
@@ -12,7 +9,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use JSON::PP;
 use CPAN::Meta::YAML;
-use POSIX qw(strftime);
+use lib 'test/grafana';
+use Grafana;
 
 use Time::Local ();
 
@@ -35,80 +33,6 @@ sub text
 	return scalar <$in>;
 }
 
-#
-# What Grafana does to a query
-#
-
-# A variable is a value, several, or All.  Those that take several are quoted, also
-# alone; All may have a text of its own, which is not.
-sub replace_variables
-{
-	my ($sql, $variables, $values) = @_;
-	$sql =~ s{\$(?:\{(\w+)(?::\w+)?\}|(\w+))}{
-		my ($whole, $name) = ($&, $1 // $2);
-		my $variable = $variables->{$name};
-		!$variable ? $whole : variable_text($variable, $values->{$name}) }ge;
-	return $sql;
-}
-
-sub quote { my ($value) = @_; $value =~ s/'/''/g; return "'$value'" }
-
-sub variable_text
-{
-	my ($variable, $value) = @_;
-	return $variable->{allValue} if ref $value && "@$value" eq '$__all' && defined $variable->{allValue};
-	return join ',', map { quote($_) } @$value if ref $value;
-	return quote($value) if $variable->{multi} || $variable->{includeAll};
-	return ($value // '') =~ s/'/''/gr;
-}
-
-# Seconds of 5m, 1h, 1d.
-sub seconds
-{
-	my ($interval) = @_;
-	my %seconds = (s => 1, m => 60, h => 3600, d => 86400, w => 604800);
-	$interval =~ /^'?(\d+)([smhdw])'?$/ or die "no interval: $interval\n";
-	return $1 * $seconds{$2};
-}
-
-sub rfc3339 { return strftime('%Y-%m-%dT%H:%M:%SZ', gmtime shift) }
-
-sub macro
-{
-	my ($name, $range, @arguments) = @_;
-	my ($from, $to) = @$range;
-	return "$arguments[0] AS \"time\"" if $name eq '__time';
-	return "extract(epoch from $arguments[0]) as \"time\"" if $name eq '__timeEpoch';
-	return "$arguments[0] BETWEEN '" . rfc3339($from) . "' AND '" . rfc3339($to) . "'" if $name eq '__timeFilter';
-	return "'" . rfc3339($from) . "'" if $name eq '__timeFrom';
-	return "'" . rfc3339($to) . "'" if $name eq '__timeTo';
-	return "$arguments[0] >= $from AND $arguments[0] <= $to" if $name eq '__unixEpochFilter';
-	if ($name =~ /^__(time|unixEpoch)Group(Alias)?$/)
-	{
-		my $seconds = seconds($arguments[1]);
-		my $time = $1 eq 'time' ? "extract(epoch from $arguments[0])" : "($arguments[0])";
-		return "floor($time/$seconds)*$seconds" . ($2 ? ' AS "time"' : '');
-	}
-	die "unknown macro \$$name\n";
-}
-
-sub expand_macros
-{
-	my ($sql, $range) = @_;
-	my $interval = int(($range->[1] - $range->[0]) / 1500);
-	$interval = $interval >= 86400 ? '1d' : $interval >= 3600 ? '1h' : $interval >= 300 ? '5m' : '1m';
-	$sql =~ s/\$__interval_ms/seconds($interval) * 1000/ge;
-	$sql =~ s/\$__interval/$interval/g;
-	$sql =~ s/\$__unixEpochFrom\(\)/$range->[0]/g;
-	$sql =~ s/\$__unixEpochTo\(\)/$range->[1]/g;
-	$sql =~ s{\$([_a-zA-Z0-9]+)\(([^\)]*)\)(?=(,?))}{
-		my ($name, $arguments, $comma) = ($1, $2, $3);
-		# Before a comma it is a column, and gets a name.
-		$name = '__timeGroupAlias' if $name eq '__timeGroup' && $comma;
-		macro($name, $range, map { s/^ +| +$//gr } split /,/, $arguments) }ge;
-	return $sql;
-}
-
 # The expansions of Grafana's own tests.
 my $five = [ 1523556000, 1523556300 ];
 is(expand_macros($_->[0], $five), $_->[1], "$_->[0]")
@@ -125,13 +49,7 @@ is(expand_macros($_->[0], $five), $_->[1], "$_->[0]")
 
 is(`$folder/build --check`, '', 'each dashboard is what its source makes');
 
-my %dashboard;
-foreach my $file (sort glob("$folder/*.json"))
-{
-	my $made = JSON::PP->new->utf8->decode(do { open my $in, '<:raw', $file or die; local $/; <$in> });
-	die "$made->{uid} twice" if $dashboard{ $made->{uid} };
-	$dashboard{ $made->{uid} } = $made;
-}
+my %dashboard = dashboards($folder);
 cmp_ok(scalar keys %dashboard, '>=', 5, 'there are dashboards');
 
 my %known_panel = map { $_ => 1 } qw(timeseries barchart bargauge stat table row);
@@ -175,25 +93,7 @@ foreach my $uid (sort keys %dashboard)
 # Queries, by where they are
 #
 
-my @queries;
-sub ask { my ($where, $shape, $sql, %more) = @_; push @queries, { where => $where, shape => $shape, sql => $sql, %more } }
-
-foreach my $uid (sort keys %dashboard)
-{
-	my $made = $dashboard{$uid};
-	my %variables = map { $_->{name} => $_ } @{ $made->{templating}{list} };
-	my %common = (uid => $uid, variables => \%variables, from => $made->{time}{from});
-	ask("$uid: variable $_->{name}", 'variable', $_->{query}, %common) foreach grep { $_->{type} eq 'query' } @{ $made->{templating}{list} };
-	ask("$uid: annotation $_->{name}", 'annotation', $_->{target}{rawSql}, %common) foreach grep { $_->{target} } @{ $made->{annotations}{list} };
-	foreach my $panel (grep { $_->{type} ne 'row' } @{ $made->{panels} })
-	{
-		foreach my $target (@{ $panel->{targets} })
-		{
-			my $is_config = grep { $_->{id} eq 'configFromData' && $_->{options}{configRefId} eq $target->{refId} } @{ $panel->{transformations} };
-			ask("$uid: $panel->{title} $target->{refId}", $is_config ? 'config' : $panel->{type}, $target->{rawSql}, %common, format => $target->{format}, panel => $panel);
-		}
-	}
-}
+my @queries = map { queries_of($dashboard{$_}) } sort keys %dashboard;
 
 my %datasource = %{ CPAN::Meta::YAML->read_string(text("$folder/provisioning/datasources/cost_ledger.yaml"))->[0]{datasources}[0] };
 is($datasource{uid}, 'cost_ledger', 'the data source has the uid that alert rules name');
@@ -214,7 +114,7 @@ foreach my $group (@{ CPAN::Meta::YAML->read_string(text("$folder/provisioning/a
 		push @wrong, "leads to no dashboard" unless $dashboard{ $rule->{annotations}{__dashboardUid__} // '' };
 		none("alert rule $rule->{title} is in order", @wrong);
 		my ($query) = grep { $_->{datasourceUid} eq 'cost_ledger' } @{ $rule->{data} };
-		ask("alert rule: $rule->{title}", 'alert', $query->{model}{rawSql}, uid => 'alerts', variables => {}, from => "now-$query->{relativeTimeRange}{from}s");
+		push @queries, { where => "alert rule: $rule->{title}", shape => 'alert', sql => $query->{model}{rawSql}, uid => 'alerts', variables => {}, from => "now-$query->{relativeTimeRange}{from}s" };
 	}
 }
 cmp_ok(scalar keys %rule, '>=', 6, 'there are alert rules');
