@@ -706,6 +706,30 @@ note_days(Pass *pass, const Table *spans, ArrayBuildState **days)
 }
 
 /*
+ * Where a run is below one that no other started, as far as these calls know: where
+ * both are new, that is how it is.  The caller looks at all others.
+ */
+static void
+place_new_runs(Pass *pass)
+{
+	Part	  **parts = (Part **) cl_table_entries(&pass->runs);
+
+	for (uint32 i = 0; i < cl_table_size(&pass->runs); i++)
+	{
+		Span	   *span = parts[i]->span;
+		text	   *id = span->parent_run_id;
+		Subject    *parent = id == NULL ? NULL : cl_known_bytes(&pass->run_ids, VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id));
+		Span	   *above = parent == NULL ? NULL : cl_find_part(&pass->runs, 0, parent)->span;
+
+		if (above == NULL || above->parent_run_id != NULL)
+			continue;
+		span->root_run_id = parent->values[0];
+		span->depth = 1;
+		above->root_run_id = parent->values[0];
+	}
+}
+
+/*
  * The places of runs that have a parent are found by the caller, and what whole
  * runs add up to.
  */
@@ -716,9 +740,9 @@ note_runs(Pass *pass)
 
 	for (uint32 i = 0; i < cl_table_size(&pass->runs); i++)
 	{
-		pass->all_runs = accumArrayResult(pass->all_runs, parts[i]->subject->values[0], false, TEXTOID, pass->kept);
-		if (parts[i]->span->parent_run_id != NULL)
-			pass->child_runs = accumArrayResult(pass->child_runs, parts[i]->subject->values[0], false, TEXTOID, pass->kept);
+		ArrayBuildState **runs = parts[i]->span->parent_run_id == NULL ? &pass->other_runs : &pass->child_runs;
+
+		*runs = accumArrayResult(*runs, parts[i]->subject->values[0], false, TEXTOID, pass->kept);
 	}
 }
 
@@ -737,6 +761,7 @@ put_spans(Pass *pass)
 	cl_put_table(ROLLUP_SESSION, &pass->sessions, PG_INT64_MIN);
 	cl_find_start_days(ROLLUP_RUN, &pass->runs, pass->kept, &pass->run_days);
 	note_days(pass, &pass->runs, &pass->run_days);
+	place_new_runs(pass);
 	cl_put_table(ROLLUP_RUN, &pass->runs, PG_INT64_MIN);
 	note_runs(pass);
 }
@@ -956,7 +981,7 @@ cl_add_calls(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(caller);
 	values[1] = cl_array_or_null(pass.run_days, caller, &nulls[1]);
 	values[2] = cl_array_or_null(pass.session_days, caller, &nulls[2]);
-	values[3] = cl_array_or_null(pass.all_runs, caller, &nulls[3]);
+	values[3] = cl_array_or_null(pass.other_runs, caller, &nulls[3]);
 	values[4] = cl_array_or_null(pass.child_runs, caller, &nulls[4]);
 	SPI_finish();
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));

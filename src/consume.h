@@ -110,8 +110,8 @@ struct Pass
 	MemoryContext kept;			/* to the end */
 	ArrayBuildState *run_days;
 	ArrayBuildState *session_days;
-	ArrayBuildState *all_runs;	/* of the calls */
-	ArrayBuildState *child_runs;
+	ArrayBuildState *child_runs;	/* that say a parent */
+	ArrayBuildState *other_runs;
 };
 
 extern void cl_start_pass(Pass *pass);

@@ -69,6 +69,8 @@ typedef struct Span
 	int64		min_turn_input;	/* -1 for none */
 	int64		max_turn_input;
 	text	   *parent_run_id;
+	Datum		root_run_id;	/* of a run that is new; 0 where that is not known */
+	int32		depth;
 	text	   *trace_url;
 	CallLabels	labels;
 } Span;

@@ -45,6 +45,8 @@ typedef enum ColumnKind
 	COLUMN_MAX_TURN_INPUT,
 	COLUMN_PARENT_RUN_ID,
 	COLUMN_TRACE_URL,
+	COLUMN_ROOT_RUN_ID,
+	COLUMN_DEPTH,
 	COLUMN_LABELS,
 	COLUMN_OTHER				/* filled by others */
 } ColumnKind;
@@ -82,10 +84,15 @@ static const struct
 	{"max_turn_input_tokens", COLUMN_MAX_TURN_INPUT},
 	{"parent_run_id", COLUMN_PARENT_RUN_ID},
 	{"trace_url", COLUMN_TRACE_URL},
+	{"root_run_id", COLUMN_ROOT_RUN_ID},
+	{"depth", COLUMN_DEPTH},
 	{"labels", COLUMN_LABELS},
 };
 
-/* How a part that comes is put together with the row r that is there. */
+/*
+ * How a part that comes is put together with the row r that is there.  The place of
+ * a run is of one that is new only.
+ */
 static const char *const merges[] = {
 	[COLUMN_AMOUNT] = "coalesce(r.%1$s + excluded.%1$s, r.%1$s, excluded.%1$s)",
 	[COLUMN_CALL_COST] = "cost_ledger.merge(r.%1$s, excluded.%1$s)",
@@ -186,7 +193,7 @@ upsert_statement(Relation relation, const Column *columns)
 		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", name);
 		if (columns[i].kind <= COLUMN_COHORT)
 			appendStringInfo(&keys, "%s%s", keys.len > 0 ? ", " : "", name);
-		else
+		else if (columns[i].kind == COLUMN_COUNT || merges[columns[i].kind] != NULL)
 			append_merge(&set, name, columns[i], attribute->attnotnull);
 	}
 	appendStringInfo(&statement,
@@ -283,6 +290,11 @@ part_value(const Part *part, Column column, Form_pg_attribute attribute, bool *i
 			return text_or_null(part->span->parent_run_id, isnull);
 		case COLUMN_TRACE_URL:
 			return text_or_null(part->span->trace_url, isnull);
+		case COLUMN_ROOT_RUN_ID:
+			*isnull = part->span->root_run_id == 0;
+			return part->span->root_run_id;
+		case COLUMN_DEPTH:
+			return Int32GetDatum(part->span->depth);
 		case COLUMN_LABELS:
 			return labels_datum(&part->span->labels, attribute->atttypid, isnull);
 		case COLUMN_OTHER:

@@ -149,7 +149,7 @@ note_runs(Remake *remake)
 	Part	  **parts = (Part **) cl_table_entries(runs);
 
 	for (uint32 i = 0; i < cl_table_size(runs); i++)
-		pass->all_runs = accumArrayResult(pass->all_runs, parts[i]->subject->values[0], false, TEXTOID, pass->kept);
+		pass->other_runs = accumArrayResult(pass->other_runs, parts[i]->subject->values[0], false, TEXTOID, pass->kept);
 }
 
 /*
@@ -254,7 +254,7 @@ cl_remake_rollups(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(caller);
 	values[0] = cl_array_or_null(remake.pass.run_days, caller, &nulls[0]);
 	values[1] = cl_array_or_null(remake.pass.session_days, caller, &nulls[1]);
-	values[2] = cl_array_or_null(remake.pass.all_runs, caller, &nulls[2]);
+	values[2] = cl_array_or_null(remake.pass.other_runs, caller, &nulls[2]);
 	SPI_finish();
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
 }

@@ -176,12 +176,16 @@ END
 $$;
 
 -- Nothing in the rollups: refresh() may do it all again.  Keys stay.
-CREATE PROCEDURE empty_cost_ledger(snapshot pg_snapshot) LANGUAGE sql AS $$
+-- All that refresh() makes, but for the keys.
+CREATE PROCEDURE empty_cost_ledger(snapshot pg_snapshot) LANGUAGE plpgsql AS $$
+BEGIN
     SET LOCAL cost_ledger.allow_drop = on;
-    TRUNCATE cost_ledger_internal.rollup_minute, cost_ledger_internal.rollup_hour, cost_ledger_internal.rollup_day, cost_ledger_internal.rollup_month,
-             cost_ledger_internal.rollup_total_day, cost_ledger_internal.rollup_total_week, cost_ledger_internal.rollup_total_month,
-             cost_ledger_internal.rollup_run, cost_ledger_internal.rollup_session, cost_ledger_internal.rollup_user_day, cost_ledger_internal.rollup_user_month, cost_ledger_internal.rollup_run_day;
+    EXECUTE (SELECT 'TRUNCATE ' || string_agg(c.oid::regclass::text, ', ')
+             FROM pg_class c
+             WHERE c.relnamespace = 'cost_ledger_internal'::regnamespace AND c.relkind = 'r' AND c.relname LIKE 'rollup\_%'
+               AND c.relname NOT IN ('rollup_state', 'rollup_key', 'rollup_label'));
     UPDATE cost_ledger_internal.rollup_state s SET snapshot = empty_cost_ledger.snapshot, rows_consumed = 0, batches = 0;
+END
 $$;
 
 CREATE PROCEDURE empty_plain(snapshot pg_snapshot) LANGUAGE sql AS $$

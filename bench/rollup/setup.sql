@@ -66,12 +66,12 @@ $$;
 -- Calls number lo to hi - 1 of total, spread evenly over the days.  A hundred
 -- runs of about ten calls go on at once, and what a run's sub-agent calls is a run
 -- of its own; five runs are a session, of one of 10,000 users; one call of twenty
--- belongs to no run.
+-- belongs to no run.  One of five says what its input is made of.
 CREATE PROCEDURE make_calls(lo bigint, hi bigint, total bigint, first_day date) LANGUAGE sql AS $$
     INSERT INTO cost_ledger.call (called_at, provider, model, service_class,
         input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, duration_ms,
         tool_calls_count, retry_count, accepted,
-        team, feature, customer, task_type, environment, user_id, cohort, api_key, agent, step, tool, session_id, run_id, parent_run_id, operation, status)
+        team, feature, customer, task_type, environment, user_id, cohort, api_key, agent, step, tool, session_id, run_id, parent_run_id, operation, status, input_parts)
     SELECT first_day::timestamp AT TIME ZONE 'UTC' + (i::double precision / total) * (SELECT s.days FROM size s) * interval '1 day',
            y.provider, y.model, y.service_class,
            n.input_tokens,
@@ -93,14 +93,15 @@ CREATE PROCEDURE make_calls(lo bigint, hi bigint, total bigint, first_day date) 
            md5('s' || n.session)::uuid::text,
            CASE WHEN n.has_run THEN md5(CASE WHEN y.operation = 'subagent' THEN 'a' ELSE 'r' END || n.run)::uuid::text END,
            CASE WHEN n.has_run AND y.operation = 'subagent' THEN md5('r' || n.run)::uuid::text END,
-           y.operation, y.status
+           y.operation, y.status,
+           CASE WHEN i % 5 = 0 THEN jsonb_build_object('system_prompt', 100, 'history', n.input_tokens / 2) END
     FROM generate_series(lo, hi - 1) AS i
     CROSS JOIN LATERAL (SELECT i / 1000 * 100 + i * 37 % 100 AS run, (i / 1000 * 100 + i * 37 % 100) / 5 AS session,
                                (i * 7919) % 1000003 % 20 <> 0 AS has_run,
                                200 + (i * 7919) % 3000 + CASE WHEN i % 11 = 0 THEN (i * 13) % 40000 ELSE 0 END AS input_tokens) n
     -- Some workflows are busier than others.
     JOIN workflow w ON w.workflow_id = (abs(hashint8(n.session)::bigint) % 10000) * (abs(hashint8(n.session)::bigint) % 10000) * (SELECT s.workflows FROM size s) / 100000000
-    JOIN way y ON y.way_id = way_of(w.workflow_id, i)
+    JOIN way y ON y.way_id = way_of(w.workflow_id, i + i / 100)
 $$;
 
 -- As many transactions as there are lots of 10,000.

@@ -15,7 +15,7 @@ SELECT r.run_id, r.parent_run_id,
        r.accepted_calls, r.rejected_calls,
        r.depth,
        -- Of a root that others pay for, who may not see their calls sees no name.
-       CASE WHEN r.root_run_id IS NULL THEN r.run_id WHEN (SELECT cost_ledger_internal.sees_all()) THEN r.root_run_id END AS root_run_id,
+       CASE WHEN coalesce(r.root_run_id, r.run_id) = r.run_id THEN r.run_id WHEN (SELECT cost_ledger_internal.sees_all()) THEN r.root_run_id END AS root_run_id,
        r.is_circular,
        r.input_tokens, r.cache_read_tokens, r.cache_write_tokens + r.cache_write_1h_tokens AS cache_write_tokens, r.output_tokens,
        r.cost, r.adjustment_cost,

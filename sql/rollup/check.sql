@@ -299,7 +299,7 @@ AS $$
     WITH RECURSIVE walk (head, run_id) AS (
         SELECT r.run_id, r.parent_run_id
         FROM cost_ledger_internal.rollup_run r
-        WHERE r.is_circular AND r.root_run_id IS NULL AND r.parent_run_id IS NOT NULL
+        WHERE r.is_circular AND coalesce(r.root_run_id, r.run_id) = r.run_id AND r.parent_run_id IS NOT NULL
         UNION
         SELECT w.head, p.parent_run_id
         FROM walk w
@@ -322,7 +322,8 @@ AS $$
     -- of all, all are where they belong.
     SELECT jsonb_build_object('run_id', e.run_id),
            jsonb_strip_nulls(to_jsonb(e) || jsonb_build_object(
-               'root_run_id', CASE WHEN c.head IS DISTINCT FROM e.run_id THEN coalesce(p.root_run_id, e.parent_run_id) END,
+               'root_run_id', CASE WHEN e.parent_run_id IS NOT NULL AND c.head IS DISTINCT FROM e.run_id THEN coalesce(p.root_run_id, e.parent_run_id)
+                                   WHEN EXISTS (SELECT FROM cost_ledger_internal.rollup_run o WHERE o.parent_run_id = e.run_id AND o.run_id <> e.run_id) THEN e.run_id END,
                'depth', CASE WHEN e.parent_run_id IS NULL OR c.head = e.run_id THEN 0 ELSE coalesce(p.depth, 0) + 1 END,
                'is_circular', c.head IS NOT NULL)) - 'run_id'
     FROM (
@@ -750,6 +751,8 @@ BEGIN
         -- Where runs are among runs is known when all are there.
         IF rollup = 'run' THEN
             PERFORM cost_ledger_internal.root_runs(ARRAY(SELECT r.run_id FROM cost_ledger_internal.rollup_run r WHERE r.parent_run_id IS NOT NULL));
+            PERFORM cost_ledger_internal.mark_tops(ARRAY(SELECT coalesce(r.parent_run_id, r.root_run_id) FROM cost_ledger_internal.rollup_run r
+                                                         WHERE r.root_run_id IS NOT NULL));
         END IF;
     END LOOP;
     RETURN total;

@@ -523,26 +523,31 @@ FROM cost_ledger_internal.live_call_by_id m;
 
 COMMENT ON VIEW cost_ledger_internal.live_user_feature_month IS 'What calls add up to by month of the reporting zone, user, feature and cohort, those included that are not in rollup_user_feature_month yet. A month with its user, feature and cohort may be there more than once: add up what you need. Columns as in rollup_user_feature_month.';
 
+CREATE VIEW cost_ledger_internal.changed_run AS
+SELECT m.run_id COLLATE "C" AS run_id,
+       min(m.parent_run_id COLLATE "C") AS parent_run_id,
+       min(m.called_at) AS started_at, max(m.ended_at) AS ended_at,
+       sum(m.calls)::bigint AS calls, sum(m.turns)::bigint AS turns, sum(m.failed_calls)::bigint AS failed_calls,
+       sum(m.unpriced_calls)::bigint AS unpriced_calls, sum(m.retries)::bigint AS retries, sum(m.fallbacks)::bigint AS fallbacks,
+       sum(m.tool_calls)::bigint AS tool_calls, sum(m.accepted_calls)::bigint AS accepted_calls, sum(m.rejected_calls)::bigint AS rejected_calls,
+       sum(m.scored_calls)::bigint AS scored_calls, sum(m.input_tokens) AS input_tokens, sum(m.cache_read_tokens) AS cache_read_tokens,
+       sum(m.cache_write_tokens) AS cache_write_tokens, sum(m.cache_write_1h_tokens) AS cache_write_1h_tokens, sum(m.output_tokens) AS output_tokens,
+       sum(m.reasoning_tokens) AS reasoning_tokens, sum(m.cost) AS cost, sum(m.adjustment_cost) AS adjustment_cost, sum(m.avoided_cost) AS avoided_cost,
+       sum(m.score) AS score,
+       min(m.trace_url COLLATE "C") AS trace_url,
+       cost_ledger_internal.first_call(m.called_at, m.first_id, m.team, m.feature, m.customer, m.task_type, m.environment, m.user_id, m.agent, m.session_id)
+           FILTER (WHERE m.is_call) AS labels
+FROM cost_ledger_internal.live_call_by_id m
+WHERE m.run_id IS NOT NULL
+GROUP BY 1;
+
+COMMENT ON VIEW cost_ledger_internal.changed_run IS 'What the calls of a run add up to that are not in rollup_run yet; for who may not see all calls, those that he may see. Columns as in rollup_run.';
+
 -- A run that refresh() has not touched since is read as it is stored, with its
 -- indexes; the few others are put together here.
 CREATE VIEW cost_ledger_internal.live_run AS
-WITH tail AS (
-    SELECT m.run_id COLLATE "C" AS run_id,
-           min(m.parent_run_id COLLATE "C") AS parent_run_id,
-           min(m.called_at) AS started_at, max(m.ended_at) AS ended_at,
-           sum(m.calls)::bigint AS calls, sum(m.turns)::bigint AS turns, sum(m.failed_calls)::bigint AS failed_calls,
-           sum(m.unpriced_calls)::bigint AS unpriced_calls, sum(m.retries)::bigint AS retries, sum(m.fallbacks)::bigint AS fallbacks,
-           sum(m.tool_calls)::bigint AS tool_calls, sum(m.accepted_calls)::bigint AS accepted_calls, sum(m.rejected_calls)::bigint AS rejected_calls,
-           sum(m.scored_calls)::bigint AS scored_calls, sum(m.input_tokens) AS input_tokens, sum(m.cache_read_tokens) AS cache_read_tokens,
-           sum(m.cache_write_tokens) AS cache_write_tokens, sum(m.cache_write_1h_tokens) AS cache_write_1h_tokens, sum(m.output_tokens) AS output_tokens,
-           sum(m.reasoning_tokens) AS reasoning_tokens, sum(m.cost) AS cost, sum(m.adjustment_cost) AS adjustment_cost, sum(m.avoided_cost) AS avoided_cost,
-           sum(m.score) AS score,
-           min(m.trace_url COLLATE "C") AS trace_url,
-           cost_ledger_internal.first_call(m.called_at, m.first_id, m.team, m.feature, m.customer, m.task_type, m.environment, m.user_id, m.agent, m.session_id)
-               FILTER (WHERE m.is_call) AS labels
-    FROM cost_ledger_internal.live_call_by_id m
-    WHERE m.run_id IS NOT NULL
-    GROUP BY 1
+WITH tail AS MATERIALIZED (
+    SELECT t.* FROM cost_ledger_internal.changed_run t
 ), moved AS MATERIALIZED (
     SELECT p.run_id COLLATE "C" AS run_id, p.root_run_id COLLATE "C" AS root_run_id, p.depth, p.is_circular
     FROM cost_ledger_internal.moved_runs() p
@@ -683,7 +688,9 @@ SELECT s.day, count(*), sum(s.cost), max(s.cost), cost_ledger.summarize(s.turns)
 FROM (
     SELECT r.started_on AS day, r.cost, coalesce(r.turns, 0) AS turns, coalesce(r.input_tokens, 0) + coalesce(r.output_tokens, 0) AS tokens
     FROM cost_ledger_internal.rollup_session r
+    -- As in live_run_day.
     WHERE r.started_on = ANY (ARRAY(SELECT c.day FROM changed c))
+      AND r.started_on BETWEEN (SELECT min(c.day) FROM changed c) AND (SELECT max(c.day) FROM changed c)
       AND cost_ledger_internal.sees_all()
       AND r.session_id <> ALL (ARRAY(SELECT DISTINCT m.session_id COLLATE "C" FROM cost_ledger_internal.live_call m WHERE m.session_id IS NOT NULL))
     UNION ALL
@@ -717,48 +724,59 @@ WITH changed AS MATERIALIZED (
     FROM cost_ledger_internal.changed_tree_runs() c
     WHERE cost_ledger_internal.sees_all()
 ), seen AS MATERIALIZED (
-    SELECT r.* FROM cost_ledger_internal.live_run r WHERE NOT cost_ledger_internal.sees_all()
+    SELECT r.* FROM cost_ledger_internal.changed_run r WHERE NOT cost_ledger_internal.sees_all()
 ), placed AS MATERIALIZED (
     SELECT p.run_id COLLATE "C" AS run_id, p.root_run_id COLLATE "C" AS root_run_id, p.depth
     FROM (SELECT array_agg(s.run_id) AS run_ids, array_agg(s.parent_run_id) AS parents, array_agg(NULL::text) AS roots, array_agg(NULL::integer) AS depths
           FROM seen s WHERE s.parent_run_id IS NOT NULL) a
     CROSS JOIN LATERAL cost_ledger_internal.place_in_tree(a.run_ids, a.parents, a.roots, a.depths) p
-), member AS MATERIALIZED (
-    SELECT coalesce(r.root_run_id, r.run_id) AS tree_id, r.depth AS level, r.*
+), member AS (
+    SELECT coalesce(r.root_run_id, r.run_id) AS tree_id, r.depth AS level,
+           r.started_at, r.ended_at, r.calls, r.turns, r.failed_calls, r.unpriced_calls, r.retries, r.fallbacks, r.tool_calls, r.accepted_calls,
+           r.rejected_calls, r.input_tokens, r.cache_read_tokens, r.cache_write_tokens + r.cache_write_1h_tokens AS cache_write_tokens,
+           r.output_tokens, r.cost, r.adjustment_cost, r.labels, r.trace_url
     FROM cost_ledger_internal.live_run r
     WHERE cost_ledger_internal.sees_all() AND r.run_id = ANY (ARRAY(SELECT c.run_id FROM changed c))
     UNION ALL
-    SELECT coalesce(p.root_run_id, s.run_id), coalesce(p.depth, 0), s.*
+    SELECT coalesce(p.root_run_id, s.run_id), coalesce(p.depth, 0),
+           s.started_at, s.ended_at, s.calls, s.turns, s.failed_calls, s.unpriced_calls, s.retries, s.fallbacks, s.tool_calls, s.accepted_calls,
+           s.rejected_calls, s.input_tokens, s.cache_read_tokens, s.cache_write_tokens + s.cache_write_1h_tokens, s.output_tokens, s.cost,
+           s.adjustment_cost, s.labels, s.trace_url
     FROM seen s
     LEFT JOIN placed p ON p.run_id = s.run_id
 ), level AS (
-    SELECT v.tree_id,
+    SELECT r.tree_id, r.level, count(*) AS runs, min(r.started_at) AS started_at, max(r.ended_at) AS ended_at,
+           sum(r.calls)::bigint AS calls, sum(r.turns)::bigint AS turns, sum(r.failed_calls)::bigint AS failed_calls,
+           sum(r.unpriced_calls)::bigint AS unpriced_calls, sum(r.retries)::bigint AS retries, sum(r.fallbacks)::bigint AS fallbacks,
+           sum(r.tool_calls)::bigint AS tool_calls, sum(r.accepted_calls)::bigint AS accepted_calls, sum(r.rejected_calls)::bigint AS rejected_calls,
+           sum(r.input_tokens) AS input_tokens, sum(r.cache_read_tokens) AS cache_read_tokens, sum(r.cache_write_tokens) AS cache_write_tokens,
+           sum(r.output_tokens) AS output_tokens, sum(r.cost) AS cost, sum(r.adjustment_cost) AS adjustment_cost,
+           cost_ledger_internal.first_labels(r.labels) AS labels, min(r.trace_url COLLATE "C") AS trace_url
+    FROM member r
+    GROUP BY r.tree_id, r.level
+), tree AS (
+    SELECT v.tree_id AS root_run_id,
+           coalesce(min(v.started_at) FILTER (WHERE v.level = 0), min(v.started_at)) AS started_at, max(v.ended_at) AS ended_at,
+           sum(v.runs)::bigint AS runs, max(v.level) AS depth, sum(v.calls)::bigint AS calls, sum(v.turns)::bigint AS turns,
+           sum(v.failed_calls)::bigint AS failed_calls, sum(v.unpriced_calls)::bigint AS unpriced_calls, sum(v.retries)::bigint AS retries,
+           sum(v.fallbacks)::bigint AS fallbacks, sum(v.tool_calls)::bigint AS tool_calls, sum(v.accepted_calls)::bigint AS accepted_calls,
+           sum(v.rejected_calls)::bigint AS rejected_calls, sum(v.input_tokens) AS input_tokens, sum(v.cache_read_tokens) AS cache_read_tokens,
+           sum(v.cache_write_tokens) AS cache_write_tokens, sum(v.output_tokens) AS output_tokens, sum(v.cost) AS cost,
+           sum(v.cost) FILTER (WHERE v.level = 0) AS own_cost, sum(v.adjustment_cost) AS adjustment_cost,
+           cost_ledger_internal.first_labels(v.labels) AS labels,
+           coalesce(min(v.trace_url) FILTER (WHERE v.level = 0), min(v.trace_url)) AS trace_url,
            -- A run at the top that has no calls is a level all the same.
            CASE min(v.level) WHEN 0 THEN '{}' ELSE '{0}'::bigint[] END || array_agg(v.runs ORDER BY v.level) AS level_runs,
            CASE min(v.level) WHEN 0 THEN '{}' ELSE '{0}'::bigint[] END || array_agg(v.calls ORDER BY v.level) AS level_calls,
            CASE min(v.level) WHEN 0 THEN '{}' ELSE '{NULL}'::numeric[] END || array_agg(v.cost ORDER BY v.level) AS level_cost
-    FROM (SELECT r.tree_id, r.level, count(*) AS runs, sum(r.calls)::bigint AS calls, sum(r.cost) AS cost FROM member r GROUP BY r.tree_id, r.level) v
+    FROM level v
     GROUP BY v.tree_id
-), tree AS (
-    SELECT r.tree_id AS root_run_id,
-           coalesce(min(r.started_at) FILTER (WHERE r.level = 0), min(r.started_at)) AS started_at, max(r.ended_at) AS ended_at, count(*) AS runs,
-           max(r.level) AS depth, sum(r.calls)::bigint AS calls, sum(r.turns)::bigint AS turns, sum(r.failed_calls)::bigint AS failed_calls,
-           sum(r.unpriced_calls)::bigint AS unpriced_calls, sum(r.retries)::bigint AS retries, sum(r.fallbacks)::bigint AS fallbacks,
-           sum(r.tool_calls)::bigint AS tool_calls, sum(r.accepted_calls)::bigint AS accepted_calls, sum(r.rejected_calls)::bigint AS rejected_calls,
-           sum(r.input_tokens) AS input_tokens, sum(r.cache_read_tokens) AS cache_read_tokens,
-           sum(r.cache_write_tokens + r.cache_write_1h_tokens) AS cache_write_tokens, sum(r.output_tokens) AS output_tokens, sum(r.cost) AS cost,
-           sum(r.cost) FILTER (WHERE r.level = 0) AS own_cost, sum(r.adjustment_cost) AS adjustment_cost,
-           cost_ledger_internal.first_labels(r.labels) AS labels,
-           coalesce(min(r.trace_url COLLATE "C") FILTER (WHERE r.level = 0), min(r.trace_url COLLATE "C")) AS trace_url
-    FROM member r
-    GROUP BY r.tree_id
 )
 SELECT t.root_run_id, t.started_at, (t.started_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date AS started_on, t.ended_at,
        t.runs, t.depth, t.calls, t.turns, t.failed_calls, t.unpriced_calls, t.retries, t.fallbacks, t.tool_calls, t.accepted_calls, t.rejected_calls,
-       t.input_tokens, t.cache_read_tokens, t.cache_write_tokens, t.output_tokens, t.cost, t.own_cost, t.adjustment_cost, l.level_runs, l.level_calls,
-       l.level_cost, t.labels, t.trace_url
+       t.input_tokens, t.cache_read_tokens, t.cache_write_tokens, t.output_tokens, t.cost, t.own_cost, t.adjustment_cost, t.level_runs, t.level_calls,
+       t.level_cost, t.labels, t.trace_url
 FROM tree t
-JOIN level l ON l.tree_id = t.root_run_id
 UNION ALL
 -- What was at the top, and is no more.
 SELECT DISTINCT c.root_run_id, NULL::timestamptz, NULL::date, NULL::timestamptz, 0::bigint, NULL::integer, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,
@@ -788,8 +806,7 @@ SELECT r.run_id, r.started_at, r.started_on, r.ended_at, 1::bigint, 0, r.calls, 
        (r.labels).session_id, r.trace_url,
        'local'::text
 FROM cost_ledger_internal.rollup_run r
-WHERE cost_ledger_internal.sees_all() AND r.root_run_id IS NULL
-  AND NOT EXISTS (SELECT FROM cost_ledger_internal.rollup_run_tree t WHERE t.root_run_id = r.run_id);
+WHERE cost_ledger_internal.sees_all() AND r.root_run_id IS NULL;
 
 COMMENT ON VIEW cost_ledger_internal.stored_run_tree IS 'What runs add up to with all below them, runs that are alone included, as the rollups have it; nothing for who may not see all calls. Columns as in rollup_run_tree.';
 
@@ -844,20 +861,19 @@ SELECT d.day, d.task_type,
 FROM (
     SELECT r.started_on AS day, (r.labels).task_type, r.cost,
            c.run_id IS NULL AS is_own,
-           r.root_run_id IS NULL AND t.root_run_id IS NULL AND ct.root_run_id IS NULL AS is_whole
+           r.root_run_id IS NULL AND ct.root_run_id IS NULL AS is_whole
     FROM cost_ledger_internal.rollup_run r
     LEFT JOIN changed c ON c.run_id = r.run_id
     LEFT JOIN changed_tree ct ON ct.root_run_id = r.run_id
-    -- One that has calls began when its tree did.
-    LEFT JOIN (SELECT t.root_run_id FROM cost_ledger_internal.rollup_run_tree t
-               WHERE t.started_on = ANY (ARRAY(SELECT c.day FROM changed_day c))) t ON t.root_run_id = r.run_id
-    -- ARRAY: the planner expects a few days of it, not all.
+    -- ARRAY and bounds: the planner expects a few days of it, not all nor ten.
     WHERE r.started_on = ANY (ARRAY(SELECT c.day FROM changed_day c))
+      AND r.started_on BETWEEN (SELECT min(c.day) FROM changed_day c) AND (SELECT max(c.day) FROM changed_day c)
       AND cost_ledger_internal.sees_all()
     UNION ALL
     SELECT t.started_on, (t.labels).task_type, t.cost, false, true
     FROM cost_ledger_internal.rollup_run_tree t
     WHERE t.started_on = ANY (ARRAY(SELECT c.day FROM changed_day c))
+      AND t.started_on BETWEEN (SELECT min(c.day) FROM changed_day c) AND (SELECT max(c.day) FROM changed_day c)
       AND cost_ledger_internal.sees_all()
       AND NOT EXISTS (SELECT FROM changed_tree c WHERE c.root_run_id = t.root_run_id)
     UNION ALL
@@ -878,13 +894,18 @@ WITH changed AS MATERIALIZED (
 ), dear AS MATERIALIZED (
     SELECT d.run_id
     FROM (SELECT DISTINCT cost_ledger_internal.week_of(d.day) AS week FROM cost_ledger_internal.rollup_run_day d WHERE cost_ledger_internal.sees_all()) w
+    -- Who costs less than ten trees is none of the ten dearest.
     CROSS JOIN LATERAL (
-        -- A run that is above others costs at least as much as its own calls, but
-        -- where those are credits.
+        SELECT CASE count(*) WHEN 10 THEN min(t.cost) ELSE '-Infinity' END AS cost
+        FROM (SELECT t.cost
+              FROM cost_ledger_internal.rollup_run_tree t
+              WHERE cost_ledger_internal.week_of(t.started_on) = w.week AND t.cost IS NOT NULL
+                AND NOT EXISTS (SELECT FROM changed c WHERE c.root_run_id = t.root_run_id)
+              ORDER BY t.cost DESC LIMIT 10) t) least
+    CROSS JOIN LATERAL (
         (SELECT s.run_id
          FROM cost_ledger_internal.rollup_run s
-         WHERE cost_ledger_internal.week_of(s.started_on) = w.week AND s.cost IS NOT NULL AND s.root_run_id IS NULL
-           AND NOT EXISTS (SELECT FROM cost_ledger_internal.rollup_run_tree t WHERE t.root_run_id = s.run_id AND t.cost < s.cost)
+         WHERE cost_ledger_internal.week_of(s.started_on) = w.week AND s.cost IS NOT NULL AND s.cost >= least.cost AND s.root_run_id IS NULL
            AND NOT EXISTS (SELECT FROM changed c WHERE c.root_run_id = s.run_id)
          ORDER BY s.cost DESC, s.started_at, s.run_id LIMIT 10)
         UNION ALL
@@ -918,7 +939,7 @@ BEGIN
         SELECT DISTINCT ON (v.attrelid, v.attname) v.attrelid::regclass AS view, v.attname, col_description(t.attrelid, t.attnum) AS description
         FROM pg_attribute v
         JOIN pg_class w ON w.oid = v.attrelid AND w.relnamespace = 'cost_ledger_internal'::regnamespace
-                       AND (w.relname LIKE 'live\_%' OR w.relname IN ('call_measure', 'consumed_measure', 'unconsumed_measure', 'visible_measure', 'changed_run_tree', 'stored_run_tree'))
+                       AND (w.relname LIKE 'live\_%' OR w.relname IN ('call_measure', 'consumed_measure', 'unconsumed_measure', 'visible_measure', 'changed_run', 'changed_run_tree', 'stored_run_tree'))
         CROSS JOIN LATERAL unnest(ARRAY[coalesce(to_regclass('cost_ledger_internal.rollup_' || substr(w.relname, 6)), 'cost_ledger.call'),
                                         'cost_ledger_internal.rollup_key', 'cost_ledger_internal.rollup_label', 'cost_ledger_internal.rollup_total_day',
                                         'cost_ledger_internal.rollup_day', 'cost_ledger_internal.rollup_run', 'cost_ledger_internal.rollup_session', 'cost_ledger_internal.rollup_run_tree',

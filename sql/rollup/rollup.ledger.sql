@@ -517,7 +517,8 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.avoided_cost IS 'What 
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.score IS 'Sum of scores; NULL where no call has one.';
 
 -- Where a run is among runs is found by refresh(), in the batch that brings in
--- whose run it is: a run without a parent is its own root.
+-- whose run it is: a run that is above others is its own root, and one that is
+-- alone has none.
 CREATE TABLE cost_ledger_internal.rollup_run (
     run_id                 text COLLATE "C" PRIMARY KEY,
     parent_run_id          text COLLATE "C",
@@ -554,7 +555,7 @@ CREATE TABLE cost_ledger_internal.rollup_run (
 COMMENT ON TABLE cost_ledger_internal.rollup_run IS 'What the calls of a run add up to.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.run_id IS 'The run.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.parent_run_id IS 'Run that started this run; of several, the first in byte order.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.root_run_id IS 'The run at the top of those that started it, whether it has calls or not; NULL for a run without a parent, which is its own.';
+COMMENT ON COLUMN cost_ledger_internal.rollup_run.root_run_id IS 'The run at the top of those that started it, whether it has calls or not; of one that no other started, itself where it is above others, and NULL where it is alone.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.depth IS 'How many runs it is below that one.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.is_circular IS 'Whether the run is one of a circle of parents, which ends at the smallest of its run_ids.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.started_at IS 'called_at of its first call.';
@@ -584,9 +585,10 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_run.labels IS 'Team, feature, cust
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.trace_url IS 'Link to the trace; of several, the first in byte order.';
 
 -- All that a day's runs are asked for, in a tenth of the table's space; the dearest
--- of a week; and a run's children.
+-- of a week; and a run's children.  None of a run's place, so that refresh() finds
+-- it without an entry in any of them.
 CREATE INDEX rollup_run_started_on ON cost_ledger_internal.rollup_run (started_on) INCLUDE (cost, run_id);
-CREATE INDEX rollup_run_week_cost ON cost_ledger_internal.rollup_run (cost_ledger_internal.week_of(started_on), cost DESC) WHERE cost IS NOT NULL AND root_run_id IS NULL;
+CREATE INDEX rollup_run_week_cost ON cost_ledger_internal.rollup_run (cost_ledger_internal.week_of(started_on), cost DESC) WHERE cost IS NOT NULL;
 CREATE INDEX rollup_run_parent ON cost_ledger_internal.rollup_run (parent_run_id) WHERE parent_run_id IS NOT NULL;
 
 -- A quantile of a sum that grows cannot be added to: a day is made anew when

@@ -402,23 +402,30 @@ BEGIN
         CROSS JOIN LATERAL (SELECT o.run_id, o.parent_run_id
                             FROM cost_ledger_internal.rollup_run o
                             WHERE o.run_id = u.run_id AND o.parent_run_id IS NOT NULL OFFSET 0) o;
-    WITH moved AS (
+    WITH placed AS MATERIALIZED (
+        SELECT p.run_id COLLATE "C" AS run_id, p.root_run_id COLLATE "C" AS root_run_id, p.depth, p.is_circular
+        FROM cost_ledger_internal.place_runs(children.run_ids, children.parents) p
+    ), moved AS (
         UPDATE cost_ledger_internal.rollup_run r
-            SET root_run_id = p.root_run_id, depth = p.depth, is_circular = p.is_circular
-            FROM (SELECT p.run_id COLLATE "C" AS run_id, p.root_run_id, p.depth, p.is_circular, o.root_run_id AS old_root_run_id
-                  FROM cost_ledger_internal.place_runs(children.run_ids, children.parents) p
-                  CROSS JOIN LATERAL (SELECT o.root_run_id FROM cost_ledger_internal.rollup_run o WHERE o.run_id = p.run_id COLLATE "C" OFFSET 0) o) p
-            WHERE r.run_id = p.run_id
-              AND (r.root_run_id, r.depth, r.is_circular) IS DISTINCT FROM (p.root_run_id, p.depth, p.is_circular)
-            RETURNING coalesce(p.old_root_run_id, r.run_id) AS old_root, coalesce(p.root_run_id, r.run_id) AS new_root
+            -- Whether it is above others mark_tops() says.
+            SET root_run_id = coalesce(p.root_run_id, CASE WHEN r.root_run_id = r.run_id THEN r.run_id END), depth = p.depth, is_circular = p.is_circular
+            FROM placed p
+            CROSS JOIN LATERAL (SELECT o.ctid AS place, o.root_run_id
+                                FROM cost_ledger_internal.rollup_run o
+                                WHERE o.run_id = p.run_id
+                                  AND (nullif(o.root_run_id, o.run_id), o.depth, o.is_circular) IS DISTINCT FROM (p.root_run_id, p.depth, p.is_circular)
+                                OFFSET 0) o
+            WHERE r.ctid = o.place
+            RETURNING coalesce(o.root_run_id, r.run_id) AS root_run_id
     )
-    SELECT array_agg(DISTINCT u.run_id) INTO roots FROM moved m CROSS JOIN LATERAL unnest(ARRAY[m.old_root, m.new_root]) AS u (run_id);
+    SELECT array_agg(u.run_id) INTO roots
+        FROM (SELECT coalesce(p.root_run_id, p.run_id) AS run_id FROM placed p UNION SELECT m.root_run_id FROM moved m) u;
     RETURN roots;
 END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.root_runs(text[]) IS
-    'Puts runs of rollup_run that have a parent, and the runs below them, where they belong among runs, and returns the runs at the top of those that moved, before and after.';
+    'Puts runs of rollup_run that have a parent, and the runs below them, where they belong among runs, and returns the runs at the top of them, before and after.';
 
 CREATE FUNCTION cost_ledger_internal.moved_runs()
     RETURNS TABLE (run_id text, root_run_id text, depth integer, is_circular boolean)
@@ -542,22 +549,23 @@ AS $$
 BEGIN
     DELETE FROM cost_ledger_internal.rollup_run_day d WHERE d.day = ANY (days);
     INSERT INTO cost_ledger_internal.rollup_run_day (day, task_type, runs, cost, max_cost, run_cost, own_runs, own_cost, max_own_cost, own_run_cost)
-        SELECT u.day, u.task_type,
-               count(*) FILTER (WHERE u.is_whole), sum(u.cost) FILTER (WHERE u.is_whole), max(u.cost) FILTER (WHERE u.is_whole),
-               cost_ledger.summarize(u.cost) FILTER (WHERE u.is_whole),
-               count(*) FILTER (WHERE u.is_own), sum(u.cost) FILTER (WHERE u.is_own), max(u.cost) FILTER (WHERE u.is_own),
-               cost_ledger.summarize(u.cost) FILTER (WHERE u.is_own)
-        FROM (SELECT r.started_on AS day, (r.labels).task_type, r.cost, true AS is_own, r.root_run_id IS NULL AND t.root_run_id IS NULL AS is_whole
-              FROM cost_ledger_internal.rollup_run r
-              -- One that has calls began when its tree did.
-              LEFT JOIN (SELECT t.root_run_id, t.started_on FROM cost_ledger_internal.rollup_run_tree t WHERE t.started_on = ANY (days)) t
-                  ON t.root_run_id = r.run_id AND t.started_on = r.started_on
-              WHERE r.started_on = ANY (days)
-              UNION ALL
-              SELECT t.started_on, (t.labels).task_type, t.cost, false, true
-              FROM cost_ledger_internal.rollup_run_tree t
-              WHERE t.started_on = ANY (days)) u
-        GROUP BY u.day, u.task_type;
+        SELECT p.day, p.task_type,
+               coalesce(sum(p.runs) FILTER (WHERE p.is_whole), 0), sum(p.cost) FILTER (WHERE p.is_whole), max(p.max_cost) FILTER (WHERE p.is_whole),
+               cost_ledger.merge(p.run_cost) FILTER (WHERE p.is_whole),
+               coalesce(sum(p.runs) FILTER (WHERE p.is_own), 0), sum(p.cost) FILTER (WHERE p.is_own), max(p.max_cost) FILTER (WHERE p.is_own),
+               cost_ledger.merge(p.run_cost) FILTER (WHERE p.is_own)
+        -- A run that is alone is both, and added up once.
+        FROM (SELECT u.day, u.task_type, u.is_own, u.is_whole, count(*) AS runs, sum(u.cost) AS cost, max(u.cost) AS max_cost,
+                     cost_ledger.summarize(u.cost) AS run_cost
+              FROM (SELECT r.started_on AS day, (r.labels).task_type, r.cost, true AS is_own, r.root_run_id IS NULL AS is_whole
+                    FROM cost_ledger_internal.rollup_run r
+                    WHERE r.started_on = ANY (days)
+                    UNION ALL
+                    SELECT t.started_on, (t.labels).task_type, t.cost, false, true
+                    FROM cost_ledger_internal.rollup_run_tree t
+                    WHERE t.started_on = ANY (days)) u
+              GROUP BY u.day, u.task_type, u.is_own, u.is_whole) p
+        GROUP BY p.day, p.task_type;
 END
 $$;
 
@@ -602,7 +610,7 @@ COMMENT ON FUNCTION cost_ledger_internal.make_days(date[], date[]) IS
     'Makes the days anew on which runs and sessions began; NULL for none.';
 
 CREATE FUNCTION cost_ledger_internal.add_calls(
-    condition text, OUT calls bigint, OUT run_days date[], OUT session_days date[], OUT run_ids text[], OUT child_runs text[])
+    condition text, OUT calls bigint, OUT run_days date[], OUT session_days date[], OUT other_runs text[], OUT child_runs text[])
     LANGUAGE c VOLATILE STRICT
     SET search_path = pg_catalog, pg_temp
     SET row_security = off
@@ -611,7 +619,7 @@ CREATE FUNCTION cost_ledger_internal.add_calls(
     AS 'MODULE_PATHNAME', 'cl_add_calls';
 
 COMMENT ON FUNCTION cost_ledger_internal.add_calls(text) IS
-    'Adds the rows c of call for which a condition holds to every rollup but those of days of runs and sessions and of whole runs, reading them once, and returns how many they are, the days on which their runs and sessions began, before and after, these runs, and which of them they say a parent of.';
+    'Adds the rows c of call for which a condition holds to every rollup but those of days of runs and sessions and of whole runs, reading them once, and returns how many they are, the days on which their runs and sessions began, before and after, and these runs: those of which they say a parent (child_runs) and the others.';
 
 CREATE FUNCTION cost_ledger_internal.consume(condition text) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
@@ -625,7 +633,7 @@ BEGIN
     IF added.calls = 0 THEN
         RETURN 0;
     END IF;
-    PERFORM cost_ledger_internal.make_days(added.run_days || cost_ledger_internal.place_trees(added.run_ids, added.child_runs), added.session_days);
+    PERFORM cost_ledger_internal.make_days(added.run_days || cost_ledger_internal.place_trees(added.other_runs, added.child_runs), added.session_days);
     -- Last, so that balances, which reserve() wants, are locked briefly.
     PERFORM cost_ledger_internal.post_spend(condition);
     RETURN added.calls;

@@ -169,7 +169,7 @@ INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, run_id, 
 SELECT * FROM pg_temp.tree;
 CALL cost_ledger.refresh();
 SELECT * FROM pg_temp.tree;
-SELECT run_id, root_run_id, depth FROM cost_ledger_internal.rollup_run WHERE run_id LIKE 't-%' EXCEPT ALL SELECT run_id, nullif(root_run_id, run_id), depth FROM pg_temp.tree;
+SELECT run_id, nullif(root_run_id, run_id) AS root_run_id, depth FROM cost_ledger_internal.rollup_run WHERE run_id LIKE 't-%' EXCEPT ALL SELECT run_id, nullif(root_run_id, run_id), depth FROM pg_temp.tree;
 SELECT count(*) FROM cost_ledger.check_rollups();
 UPDATE cost_ledger_internal.rollup_run SET depth = depth + 1 WHERE run_id = 't-4';
 SELECT rollup, key, (stored -> 'depth')::integer - (expected -> 'depth')::integer AS too_deep FROM cost_ledger.check_rollups();

@@ -1,5 +1,7 @@
 # No statement of the jobs, of settlement or of a report compares each with each,
-# whatever the statistics say: an analyzed ledger has one row in many a table.
+# whatever the statistics say: an analyzed ledger has one row in many a table, and
+# none of a day that has begun since.  And no report that reads little looks to the
+# planner as if it read much, or it would be compiled for longer than it runs.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
@@ -61,6 +63,13 @@ sub is_linear
 	cmp_ok($pairs, '<=', $most, "$name: no nested loop of more than $most pairs") or diag(substr($query, 0, 2000));
 }
 
+# What the planner expects of a query.
+sub expected
+{
+	my ($sql) = @_;
+	return JSON::PP->new->decode($node->safe_psql('ledger', "EXPLAIN (FORMAT JSON) $sql"))->[0]{Plan};
+}
+
 # The measure is one: a loop that is too large is seen as such.
 my ($pairs) = largest('SELECT count(*) FROM generate_series(1, 4000) a, generate_series(1, 4000) b WHERE a < b', 'postgres');
 cmp_ok($pairs, '>', $most, 'a nested loop of 16,000,000 pairs is found');
@@ -108,6 +117,39 @@ is_linear("SELECT * FROM $_", $_)
 	q{cost_ledger.spend_rate()}, q{cost_ledger.budget_velocity()}, q{cost_ledger.billed_meters(now() - interval '30 days', now())},
 	q{cost_ledger.what_if(now() - interval '30 days', now())}, q{cost_ledger.find_calls('{"run_id": "run-7"}')}, q{cost_ledger.find_calls('{"user_id": "user-7"}')},
 	q{cost_ledger.feature_cost_sample('feature-1', now() - interval '30 days', now())};
+
+# A day with many runs and trees that the statistics have not seen.
+$node->safe_psql('ledger', <<'SQL');
+ALTER TABLE cost_ledger_internal.rollup_run SET (autovacuum_enabled = off);
+ALTER TABLE cost_ledger_internal.rollup_run_tree SET (autovacuum_enabled = off);
+CREATE PROCEDURE record_runs(lo integer, hi integer) LANGUAGE sql AS $$
+    INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, run_id, parent_run_id, task_type)
+    SELECT date_trunc('month', now()) - interval '10 days', 'p', 'm', 1000, 'new-' || i, CASE WHEN i % 2 = 0 THEN 'new-' || i + 1 END, 'task-' || i % 3
+    FROM generate_series(lo, hi) AS i
+$$;
+DELETE FROM cost_ledger_internal.rollup_run WHERE started_on = (date_trunc('month', now()) - interval '10 days')::date;
+DELETE FROM cost_ledger_internal.rollup_run_tree WHERE started_on = (date_trunc('month', now()) - interval '10 days')::date;
+VACUUM ANALYZE cost_ledger_internal.rollup_run, cost_ledger_internal.rollup_run_tree;
+CALL record_runs(1, 12000);
+CALL cost_ledger.refresh();
+CALL record_runs(1, 10);
+SQL
+is_linear(q{CALL cost_ledger.refresh()}, 'refresh() of a day that statistics do not know');
+
+# As if there were 200 times as many calls, runs and sessions.
+$node->safe_psql('ledger', <<'SQL');
+VACUUM ANALYZE;
+UPDATE pg_class SET reltuples = reltuples * 200
+    WHERE oid IN (SELECT relid FROM pg_partition_tree('cost_ledger.call')) OR relnamespace = 'cost_ledger_internal'::regnamespace AND relname ~ '^rollup_(run|run_tree|session)$';
+SQL
+cmp_ok(expected('SELECT * FROM cost_ledger_internal.rollup_run')->{'Plan Rows'}, '>', 400_000, 'the planner expects a large ledger');
+foreach my $view (split /\n/, $node->safe_psql('ledger', q{SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'cost_ledger'::regnamespace AND c.relkind = 'v' ORDER BY 1}))
+{
+	my $plan = expected("SELECT * FROM cost_ledger.$view");
+	# A row for each call, run or session; one reads calls for what no rollup has.
+	next if $plan->{'Plan Rows'} > 100_000 || $view eq 'cost_by_input_part';
+	cmp_ok($plan->{'Total Cost'}, '<', 100_000, "$view is not compiled");
+}
 
 $node->stop;
 done_testing();
