@@ -74,13 +74,10 @@ BEGIN
             FROM cost_ledger.cost_per_run_by_day d WHERE d.starts_at > now() - interval '7 days') r)
         || coalesce((SELECT jsonb_build_object('users', u.users, 'mean_user', u.mean_cost, 'p95_user', u.p95_cost)
                      FROM cost_ledger.cost_per_user_by_month u WHERE u.starts_at > now() - interval '32 days' AND NOT u.is_complete), '{}');
-    SELECT w.starts_at, w.cost, least(floor(extract(epoch FROM now() - w.starts_at) / 86400), 6)::integer AS days, w.week INTO this_week
+    SELECT w.week, w.cost INTO this_week
         FROM cost_ledger.week_over_week w WHERE w.label = 'total' AND w.ends_at > now() ORDER BY w.week LIMIT 1;
-    facts := facts || jsonb_build_object('week_cost', this_week.cost, 'week_before_cost',
-        -- Whole days, and of the running one what that weekday had cost at this time.
-        coalesce((SELECT sum(d.cost) FROM cost_ledger.daily_summary d
-                  WHERE d.label = 'total' AND d.day >= this_week.week - 7 AND d.day < this_week.week - 7 + this_week.days), 0)
-        + coalesce((SELECT n.previous_cost FROM cost_ledger.spend_now n WHERE n.label = 'total'), 0))
+    facts := facts || jsonb_build_object('week_cost', this_week.cost,
+                                         'week_before_cost', (SELECT p.spent FROM cost_ledger.project_spend(NULL, 'week', now() - interval '7 days') p))
         || coalesce((SELECT jsonb_build_object('change_ratio', w.change_ratio, 'flag', w.flag)
                      FROM cost_ledger.week_over_week w WHERE w.label = 'total' AND w.week = this_week.week - 7), '{}');
     facts := facts || jsonb_build_object(
@@ -128,7 +125,7 @@ BEGIN ATOMIC
     UNION ALL
     SELECT 'Week over week', coalesce(cost_ledger_internal.signed_percent(f.change_ratio), '-'),
            concat_ws('; ', f.flag, 'this week ' || cost_ledger_internal.short_number(coalesce(f.week_cost, 0))
-                     || coalesce(', ' || cost_ledger_internal.signed_percent((coalesce(f.week_cost, 0) - f.week_before_cost) / nullif(f.week_before_cost, 0)) || ' so far', ''))
+                                   || CASE WHEN f.week_before_cost IS NOT NULL THEN ', last by tonight ' || cost_ledger_internal.short_number(f.week_before_cost) ELSE '' END)
     FROM jsonb_to_record(dashboard_numbers.facts) AS f (change_ratio numeric, flag text, week_cost numeric, week_before_cost numeric);
 END;
 
@@ -228,4 +225,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION cost_ledger.dashboard() IS
-    'The numbers to know by heart, for a terminal of 80 columns: a line each. Cost per run of the last 7 days and per user of this month, each the mean with its 95th percentile; the month to date with its forecast; the last whole week against the one before, and this week against the same point of the last. The five budgets that are used most, the ten dearest tasks (whole runs) of this week, and what wants to be looked at. Of the calls that the role may see; times are of the session''s zone, days, weeks and months of the reporting zone. 55000 where there is no ledger.';
+    'The numbers to know by heart, for a terminal of 80 columns: a line each. Cost per run of the last 7 days and per user of this month, each the mean with its 95th percentile; the month to date with its forecast; the last whole week against the one before, and this week so far beside what the last had cost at the end of the same day. The five budgets that are used most, the ten dearest tasks (whole runs) of this week, and what wants to be looked at. Of the calls that the role may see; times are of the session''s zone, days, weeks and months of the reporting zone. 55000 where there is no ledger.';
