@@ -126,14 +126,15 @@ WHERE w.label = 'total' AND w.is_complete AND $__timeFilter(w.starts_at)
 ORDER BY w.starts_at
 
 --- panel table 24x10
--- title: The ten dearest runs of the range
--- description: Whole runs, sub-agents included. A run leads to its calls, trace to its trace: the link that its calls carry, or the variable Trace link with the run's id. By team, feature and customer.
+-- title: The ten dearest runs of the week
+-- description: Whole runs that began in the last week of the range, sub-agents included; the drill-down has those of the range. A run leads to its calls, trace to its trace: the link that its calls carry, or the variable Trace link with the run's id. By team, feature and customer.
 -- money: ^cost$
 -- json: {"fieldConfig": {"overrides": [{"matcher": {"id": "byName", "options": "run"}, "properties": [{"id": "links", "value": [{"title": "Its calls", "url": "/d/cost-ledger-drill-down?var-run=${__data.fields.run:percentencode}&${__url_time_range}"}]}]}, {"matcher": {"id": "byName", "options": "trace"}, "properties": [{"id": "links", "value": [{"title": "Trace", "url": "${__data.fields.trace:raw}", "targetBlank": true}]}]}, {"matcher": {"id": "byName", "options": "cost"}, "properties": [{"id": "custom.cellOptions", "value": {"type": "gauge", "mode": "basic"}}, {"id": "min", "value": 0}]}]}}
 SELECT t.root_run_id AS run, t.started_at AS began, t.team, t.feature, t.customer, t.task_type AS "task type", t.runs, t.calls, t.cost,
        CASE WHEN t.trace_url ~* '^https?://' THEN t.trace_url ELSE nullif('${trace_base}', '') || t.root_run_id END AS trace
 FROM cost_ledger.run_tree t
-WHERE $__timeFilter(t.started_at) AND [labels t. but model]
+WHERE t.started_at >= (SELECT max(w.starts_at) FROM cost_ledger.week_over_week w WHERE w.label = 'total' AND w.starts_at <= $__timeTo()::timestamptz)
+  AND t.started_at <= $__timeTo()::timestamptz AND [labels t. but model]
 ORDER BY t.cost DESC NULLS LAST, t.root_run_id
 LIMIT 10
 
