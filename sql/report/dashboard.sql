@@ -74,12 +74,11 @@ BEGIN
             FROM cost_ledger.cost_per_run_by_day d WHERE d.starts_at > now() - interval '7 days') r)
         || coalesce((SELECT jsonb_build_object('users', u.users, 'mean_user', u.mean_cost, 'p95_user', u.p95_cost)
                      FROM cost_ledger.cost_per_user_by_month u WHERE u.starts_at > now() - interval '32 days' AND NOT u.is_complete), '{}');
-    SELECT w.week, w.cost INTO this_week
-        FROM cost_ledger.week_over_week w WHERE w.label = 'total' AND w.ends_at > now() ORDER BY w.week LIMIT 1;
-    facts := facts || jsonb_build_object('week_cost', this_week.cost,
-                                         'week_before_cost', (SELECT p.spent FROM cost_ledger.project_spend(NULL, 'week', now() - interval '7 days') p))
-        || coalesce((SELECT jsonb_build_object('change_ratio', w.change_ratio, 'flag', w.flag)
-                     FROM cost_ledger.week_over_week w WHERE w.label = 'total' AND w.week = this_week.week - 7), '{}');
+    SELECT max(w.week) AS week, max(w.cost) FILTER (WHERE NOT w.is_complete) AS cost,
+           max(w.change_ratio) FILTER (WHERE w.is_complete) AS change_ratio, max(w.flag) FILTER (WHERE w.is_complete) AS flag INTO this_week
+        FROM (SELECT w.* FROM cost_ledger.week_over_week w WHERE w.label = 'total' AND w.starts_at <= now() ORDER BY w.week DESC NULLS LAST LIMIT 2) w;
+    facts := facts || jsonb_build_object('week_cost', this_week.cost, 'change_ratio', this_week.change_ratio, 'flag', this_week.flag,
+                                         'week_before_cost', (SELECT p.spent FROM cost_ledger.project_spend(NULL, 'week', now() - interval '7 days') p));
     facts := facts || jsonb_build_object(
         'budgets', (SELECT coalesce(jsonb_agg(to_jsonb(b) ORDER BY b.number), '[]')
                     FROM (SELECT row_number() OVER (ORDER BY s.used_ratio DESC NULLS LAST, s.budget_id, s.entity) AS number, count(*) OVER () AS budgets,
