@@ -231,3 +231,15 @@ crash:
 .PHONY: budget-stress
 budget-stress:
 	PATH="$(bindir):$$PATH" test/stress/budgets $(if $(CLIENTS),--clients=$(CLIENTS)) $(if $(RESERVES),--reserves=$(RESERVES)) $(if $(SEED),--seed=$(SEED))
+
+# What other tools would ask of a ledger: Cube and Evidence from npm, LibreOffice from
+# Debian, with the installed extension, in a database made for it on the server of
+# PGHOST etc.
+.PHONY: check-bi
+check-bi:
+	dashboards/check/run
+
+# The JSON of the Grafana dashboards, from their sources.
+.PHONY: dashboards
+dashboards:
+	dashboards/grafana/build

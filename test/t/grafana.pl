@@ -284,5 +284,23 @@ foreach my $look ([ 'all_reader', 'all' ], [ 'all_reader', 'one' ], [ 'all_reade
 my $may_be_empty = qr/^cost-ledger-operations: .*(?:wrong|quarantine)/i;
 none('each shows something of a filled ledger', grep { !$filled{'all_reader all'}{$_} && !/$may_be_empty/ } sort keys %{ $filled{'all_reader all'} });
 
+#
+# Datasets and models of other tools: their columns and metrics are there
+#
+
+foreach my $file (sort glob('dashboards/superset/datasets/*/*.yaml'))
+{
+	my $dataset = CPAN::Meta::YAML->read_string(text($file))->[0];
+	my $columns = join ', ', map { $_->{column_name} } @{ $dataset->{columns} };
+	my $metrics = join ', ', map { "$_->{expression} AS $_->{metric_name}" } @{ $dataset->{metrics} };
+	my ($stdout, $stderr);
+	$node->psql('postgres', "SELECT $columns FROM cost_ledger.$dataset->{table_name} LIMIT 0; SELECT $metrics FROM cost_ledger.$dataset->{table_name}", stdout => \$stdout, stderr => \$stderr, extra_params => [ '-U', 'all_reader' ]);
+	none("$file has columns and metrics of the view", $stderr || (), grep { /(?:^|\|)(?:\||$)/ } $stdout);
+}
+my $tds = text('dashboards/tableau/cost_by_day.tds');
+my %of_view = map { $_ => 1 } split /\n/, $node->safe_psql('postgres', q{SELECT attname FROM pg_attribute WHERE attrelid = 'cost_ledger.cost_by_day'::regclass AND attnum > 0});
+none('the Tableau source adds up columns of the view', grep { !$of_view{$_} } $tds =~ /SUM\(\[(\w+)\]\)/g);
+is(JSON::PP->new->decode(text('dashboards/powerbi/cost_ledger.pbids'))->{connections}[0]{details}{protocol}, 'postgresql', 'Power BI is led to PostgreSQL');
+
 $node->stop;
 done_testing();
