@@ -51,6 +51,7 @@ OBJS = \
 	src/limit.o \
 	src/time_zone.o \
 	src/similar.o \
+	src/display_width.o \
 	src/sketch.o \
 	src/sketch_hooks.o \
 	src/summary.o \
@@ -98,6 +99,7 @@ PIECES = \
 	sql/report/explain_spend.sql \
 	sql/report/compare_spend.sql \
 	sql/report/annotation.sql \
+	sql/report/dashboard.sql \
 	sql/report/tier.sql \
 	sql/budget/budget.sql \
 	sql/budget/refusal.sql \
@@ -241,3 +243,15 @@ crash:
 .PHONY: budget-stress
 budget-stress:
 	PATH="$(bindir):$$PATH" test/stress/budgets $(if $(CLIENTS),--clients=$(CLIENTS)) $(if $(RESERVES),--reserves=$(RESERVES)) $(if $(SEED),--seed=$(SEED))
+
+# What other tools would ask of a ledger: Cube and Evidence from npm, LibreOffice from
+# Debian, with the installed extension, in a database made for it on the server of
+# PGHOST etc.
+.PHONY: check-bi
+check-bi:
+	dashboards/check/run
+
+# The JSON of the Grafana dashboards, from their sources.
+.PHONY: dashboards
+dashboards:
+	dashboards/grafana/build

@@ -1,18 +1,21 @@
--- 60 days of LLM calls of an invented company, ending now, with their prices
--- and revenue: a ledger to look around in.
+-- 60 days of LLM calls of an invented company, ending now, with their prices,
+-- plans, budgets and revenue: a ledger to look around in.
 --
 --     psql -f examples/sample_data.sql
 --
--- wants a ledger without calls and the right to write to it.  Pass
+-- wants a ledger without calls, and to be its owner.  Pass
 -- -v until='2026-01-31 12:00+00' for an end other than now(); for the same end
 -- and the same version of PostgreSQL the data are the same.
 --
--- In it: teams, features, customers and users; chats whose history grows and
--- is read from the prompt cache; agent runs with sub-agents; retries and
--- fallbacks; routing, embeddings, nightly evals in the batch class; answers
--- from the application's own cache; a script that nobody labelled; a model
--- that has no price; a price that falls half-way; a feature that grew last
--- week; and, in the last night but one, a run that did not stop.
+-- In it: teams, features, customers and users on plans; chats whose history
+-- grows and is read from the prompt cache; agent runs with sub-agents; retries,
+-- most of them for a tool that fails often, and fallbacks; routing, nightly
+-- evals in the batch class and the scores of their judge; answers from the
+-- application's own cache; a script that nobody labelled; a model that has no
+-- price.  And what happens: a price falls half-way; a feature moves to a
+-- cheaper model; the corpus that is embedded each night grows; a feature grew
+-- last week; a prompt that changes with each call keeps the cache from
+-- answering since six days; and, in the last night but one, a run did not stop.
 
 \set ON_ERROR_STOP on
 \if :{?until}
@@ -35,7 +38,11 @@ BEGIN
 END
 $$;
 
-SELECT :'until'::timestamptz AS until, :'until'::timestamptz - interval '60 days' AS since \gset
+SELECT :'until'::timestamptz AS until, :'until'::timestamptz - interval '60 days' AS since,
+       -- Drafts move to a cheaper model on a Monday, three full weeks ago.
+       date_trunc('week', :'until'::timestamptz) - interval '21 days' AS switched_at,
+       -- Since the release of this day, each chat's prompt begins with the time.
+       date_trunc('day', :'until'::timestamptz) - interval '6 days' + interval '9 hours' AS uncached_since \gset
 
 -- Prices: the shipped list, then what this company pays.
 SELECT cost_ledger.load_seed_prices() \g /dev/null
@@ -88,7 +95,7 @@ FROM (VALUES
     ('route',          'support_chat',     'support',         'openai',    'gpt-4o-mini',           'standard', 'production', 'routing',    NULL,         ARRAY['route_request'],                                              60,   38,   0.55,    350,   1,  1,   40,   260,    3,    9,    0),
     ('search',         'search_answers',   'search',          'anthropic', 'claude-haiku-4-5',      'standard', 'production', 'primary',    NULL,         ARRAY['answer_query'],                                               60,  150,   0.45,    900,   1,  1, 1800,  5200,   60,  260,    0),
     ('embed_query',    'search_answers',   'search',          'openai',    'text-embedding-3-small','standard', 'production', 'embedding',  NULL,         ARRAY['embed_query'],                                                60,  150,   0.45,      0,   1,  1,    8,    40,    0,    0,    0),
-    ('embed_corpus',   'search_answers',   'search',          'openai',    'text-embedding-3-small','standard', 'production', 'background', NULL,         ARRAY['embed_corpus'],                                               60,   20,   1.00,      0,   1,  1, 4000,  8000,    0,    0,    0),
+    ('embed_corpus',   'search_answers',   'search',          'openai',    'text-embedding-3-small','standard', 'production', 'background', NULL,         ARRAY['embed_corpus'],                                               60,   40,   1.00,      0,   1,  1,90000,190000,   0,    0,    0),
     ('draft',          'email_drafts',     'growth',          'openai',    'gpt-4o',                'standard', 'production', 'primary',    NULL,         ARRAY['draft_email', 'subject_lines'],                               60,   60,   0.10,    400,   1,  1,  200,  1200,  150,  450,    0),
     ('summary',        'document_summary', 'documents',       'openai',    'gpt-4o',                'standard', 'production', 'primary',    NULL,         ARRAY['summarize_document', 'extract_fields'],                       60,   48,   0.15,    600,   1,  1, 3000, 26000,  200,  700,    0),
     ('review',         'code_review',      'developer_tools', 'anthropic', 'claude-sonnet-4-5',     'standard', 'production', 'primary',    'reviewer',   ARRAY['review_pull_request', 'write_tests', 'refactor_module'],      60,   18,   0.20,   6000,   4, 14,  600,  3500,  150,  900,   25),
@@ -104,14 +111,18 @@ CREATE TEMPORARY TABLE thread ON COMMIT DROP AS
 WITH day AS (
     SELECT d AS day,
            extract(isodow FROM d) > 5 AS is_weekend,
-           d >= date_trunc('week', :'until'::timestamptz) - interval '7 days' AS is_recent
+           d >= date_trunc('week', :'until'::timestamptz) - interval '7 days' AS is_recent,
+           extract(epoch FROM d - :'since'::timestamptz) / extract(epoch FROM :'until'::timestamptz - :'since'::timestamptz) AS course
     FROM generate_series(date_trunc('day', :'since'::timestamptz), date_trunc('day', :'until'::timestamptz), interval '1 day') AS d
 ), volume AS (
     -- Search went to more customers at the beginning of the last full week.
+    -- The corpus grows by what is written, and all of it is embedded each night.
     SELECT w.workload, w.max_turns, w.min_turns, d.day,
            round(w.per_day * (0.85 + 0.3 * random())
                  * CASE WHEN d.is_weekend THEN w.weekend ELSE 1 END
-                 * CASE WHEN d.is_recent AND w.feature = 'search_answers' THEN 1.4 ELSE 1 END)::int AS threads
+                 * CASE WHEN w.workload = 'embed_corpus' THEN 0.2 + 1.6 * greatest(d.course, 0) ^ 2
+                        WHEN d.is_recent AND w.feature = 'search_answers' THEN 1.4
+                        ELSE 1 END)::int AS threads
     FROM workload w
     JOIN day d ON d.day >= :'until'::timestamptz - w.days * interval '1 day' - interval '1 day'
     ORDER BY w.workload, d.day
@@ -175,19 +186,23 @@ WITH request AS (
            w.system_tokens + u.history_tokens + u.new_tokens AS input_tokens,
            -- The first call of a thread finds its system prompt in the cache
            -- if another thread left it there.  The run that did not stop had
-           -- the time of day at the top of its prompt, so it never did.
+           -- the time of day at the top of its prompt, so it never did; nor do
+           -- chats since somebody had the same idea.
            CASE WHEN t.thread = 200000 OR w.provider <> 'anthropic' OR w.service_class = 'batch' THEN NULL
+                WHEN t.workload = 'chat' AND t.started_at >= :'uncached_since' THEN 0
                 WHEN u.turn > 1 THEN w.system_tokens + u.history_tokens - u.last_tokens
                 WHEN u.luck < 0.7 THEN w.system_tokens
                 ELSE 0
            END AS cache_read_tokens,
            CASE WHEN t.thread = 200000 OR w.provider <> 'anthropic' OR w.service_class = 'batch' OR w.max_turns = 1 THEN NULL
+                WHEN t.workload = 'chat' AND t.started_at >= :'uncached_since' THEN w.system_tokens + u.history_tokens
                 WHEN u.turn > 1 THEN u.last_tokens
                 WHEN u.luck < 0.7 THEN 0
                 ELSE w.system_tokens
            END AS cache_write_tokens,
            CASE WHEN w.operation IS DISTINCT FROM 'primary' OR t.thread = 200000 THEN 'once'
-                WHEN u.luck > 0.97 THEN 'retry'
+                -- The search engine that researchers ask fails often.
+                WHEN u.luck > CASE t.workload WHEN 'research' THEN 0.9 ELSE 0.97 END THEN 'retry'
                 WHEN u.luck > 0.955 AND w.provider = 'anthropic' THEN 'fallback'
                 ELSE 'once'
            END AS course
@@ -203,12 +218,12 @@ CROSS JOIN LATERAL (SELECT n AS attempt, r.attempts FROM generate_series(1, r.at
 -- The ledger prices each row as it comes in.
 INSERT INTO cost_ledger.call
        (called_at, provider, model, service_class, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens,
-        raw_usage, usage_status, served_from, duration_ms, operation, status, accepted, attempt, request_id,
-        team, feature, task_type, environment, customer, user_id, cohort, api_key, agent, step, session_id, run_id, parent_run_id,
-        tool_calls, input_parts, trace_url)
+        raw_usage, usage_status, served_from, duration_ms, operation, status, accepted, score, attempt, request_id,
+        team, feature, flow, task_type, environment, customer, user_id, cohort, api_key, agent, step, session_id, run_id, parent_run_id,
+        tool, tool_calls, input_parts, trace_url)
 SELECT c.called_at,
        CASE WHEN is_fallback THEN 'openai' ELSE w.provider END,
-       CASE WHEN is_fallback THEN 'gpt-4o' ELSE w.model END,
+       CASE WHEN is_fallback THEN 'gpt-4o' WHEN is_switched THEN 'gpt-4o-mini' ELSE w.model END,
        w.service_class,
        CASE WHEN NOT is_raw THEN a.input_tokens END,
        CASE WHEN NOT is_raw AND NOT is_fallback THEN a.cache_read_tokens END,
@@ -224,10 +239,15 @@ SELECT c.called_at,
             WHEN a.attempt > 1 THEN a.course
             ELSE w.operation END,
        CASE WHEN is_timeout THEN 'timeout' WHEN a.has_failed THEN 'error' ELSE 'success' END,
-       CASE WHEN a.has_failed THEN false WHEN w.operation = 'primary' AND a.pace < 0.5 THEN a.pace < 0.44 END,
+       -- Half the answers are judged by who asked, a few more of them badly
+       -- since drafts come from the cheaper model.
+       CASE WHEN a.has_failed THEN false
+            WHEN w.operation = 'primary' AND a.pace < 0.5 THEN a.pace < CASE WHEN is_switched THEN 0.40 ELSE 0.44 END END,
+       CASE WHEN a.workload = 'judge' THEN round((1 - 0.6 * a.luck ^ 3)::numeric, 2) END,
        a.attempt,
        CASE WHEN w.operation IS NOT NULL THEN 'req-' || a.thread || '-' || a.turn END,
        w.team, w.feature,
+       CASE WHEN is_for_people AND w.agent IS NULL THEN (ARRAY['daily_work', 'daily_work', 'onboarding', 'renewal'])[1 + a.person % 4] END,
        w.tasks[1 + a.person % array_length(w.tasks, 1)],
        w.environment,
        CASE WHEN is_for_people THEN p.customer END,
@@ -239,6 +259,7 @@ SELECT c.called_at,
        CASE WHEN a.workload = 'chat' THEN 'session-' || a.thread END,
        CASE WHEN w.agent IS NOT NULL THEN 'run-' || a.thread END,
        CASE WHEN w.agent IS NOT NULL THEN 'run-' || a.parent END,
+       CASE WHEN a.course = 'retry' AND a.attempt > 1 AND a.workload = 'research' THEN 'web_search' END,
        CASE WHEN w.agent IS NOT NULL AND NOT a.has_failed
             THEN jsonb_build_object(CASE WHEN a.workload = 'review' THEN 'read_file' ELSE 'web_search' END, 1 + floor(3 * a.luck)) END,
        CASE WHEN w.agent IS NOT NULL
@@ -251,6 +272,7 @@ CROSS JOIN LATERAL (
     SELECT a.course = 'fallback' AND a.attempt > 1 AS is_fallback,
            a.course = 'fallback' AND a.has_failed AS is_timeout,
            a.workload = 'draft' AS is_raw,
+           a.workload = 'draft' AND a.called_at >= :'switched_at' AS is_switched,
            w.environment = 'production' AND w.operation <> 'background' AS is_for_people) AS f
 CROSS JOIN LATERAL (
     SELECT a.called_at + (a.attempt - 1) * interval '12 seconds' AS called_at,
@@ -258,10 +280,16 @@ CROSS JOIN LATERAL (
 WHERE c.called_at > :'since' AND c.called_at <= :'until'
 ORDER BY c.called_at, a.thread, a.turn, a.attempt;
 
--- What the features earned: a row per feature and month, in proportion to the
--- days of it.
-INSERT INTO cost_ledger.revenue (earned_on, feature, amount, note)
-SELECT m.first_day::date, r.feature, round(r.monthly_amount * m.days / 30, 2), 'sample data'
+-- What users of a plan pay in a month.
+SELECT cost_ledger.set_plan_price(p.plan, p.price, :'since'::timestamptz - interval '1 day', note => 'sample data')
+FROM (VALUES ('free', 0), ('pro', 4), ('enterprise', 12)) AS p (plan, price)
+ORDER BY p.price \g /dev/null
+
+-- What the features earned, and from whom: a row per feature, customer and
+-- month, in proportion to the days of it and to how many of the people are the
+-- customer's.
+INSERT INTO cost_ledger.revenue (earned_on, feature, customer, amount, note)
+SELECT m.first_day::date, r.feature, c.customer, round(r.monthly_amount * m.days / 30 * c.share, 2), 'sample data'
 FROM (VALUES
     ('support_chat', 260.00), ('search_answers', 120.00), ('email_drafts', 45.00),
     ('document_summary', 150.00), ('code_review', 480.00), ('deep_research', 240.00)
@@ -271,6 +299,27 @@ CROSS JOIN (
     FROM generate_series(date_trunc('day', :'since'::timestamptz), :'until'::timestamptz, interval '1 day') AS d
     GROUP BY date_trunc('month', d)
 ) AS m
-ORDER BY m.first_day, r.feature;
+CROSS JOIN (SELECT customer, count(*) / sum(count(*)) OVER () AS share FROM person GROUP BY customer) AS c
+ORDER BY m.first_day, r.feature, c.customer;
+
+-- The lines that this company has drawn.
+UPDATE cost_ledger.alert_rule SET threshold = 1.5, is_active = true WHERE name = 'a run costs too much';
+UPDATE cost_ledger.alert_rule SET threshold = 5, is_active = true WHERE name = 'a user costs too much';
 
 COMMIT;
+
+CALL cost_ledger.refresh();
+
+-- Set last, when what has been spent is known: what of them is reached already
+-- is on record, and rings no bell.
+SELECT cost_ledger.set_budget(b.name, b.scope, b.period, b.limit_amount, each_of => b.each_of, actions => b.actions, reason => 'sample data')
+FROM (VALUES
+    (1, 'all calls',          '{}'::jsonb,                       'month', 700, NULL,       NULL),
+    (2, 'research',           '{"team": "research"}',            'month', 300, NULL,       '{warn,throttle,stop}'::text[]),
+    (3, 'developer tools',    '{"team": "developer_tools"}',     'month', 160, NULL,       NULL),
+    (4, 'support',            '{"team": "support"}',             'week',   20, NULL,       NULL),
+    (5, 'each customer',      '{"environment": "production"}',   'month', 120, 'customer', NULL),
+    (6, 'each research run',  '{"feature": "deep_research"}',    'run',     5, NULL,       '{warn,warn,stop}')
+) AS b (ordinal, name, scope, period, limit_amount, each_of, actions)
+ORDER BY b.ordinal \g /dev/null
+SELECT cost_ledger.check_budgets() \g /dev/null

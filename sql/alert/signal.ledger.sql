@@ -112,9 +112,12 @@ FROM (VALUES ('run_cost', 'cost_per_run', 'most_expensive_run', true), ('run_cos
              ('task_type_cost', 'mean_cost_per_run_of_task_type', 'cost_by_task_type', true),
              ('week_over_week', 'week_over_week', 'week_over_week', false),
              ('day_cost', 'daily_total', 'cost_per_run_by_day', true)) AS n (kind, number, report, is_money)
-JOIN cost_ledger.alert_rule r ON r.kind = n.kind;
+JOIN cost_ledger.alert_rule r ON r.kind = n.kind
+-- A line for all calls is no business of a reader of some.
+WHERE (SELECT cost_ledger_internal.sees_all())
+   OR cost_ledger_internal.is_own_scope(r.scope, (SELECT cost_ledger_internal.seen_teams()), (SELECT cost_ledger_internal.seen_customers()));
 
-COMMENT ON VIEW cost_ledger.report_threshold IS 'The line that each number of a dashboard should not cross: the thresholds of alert_rule, beside the report that has the number. UPDATE alert_rule to move one.';
+COMMENT ON VIEW cost_ledger.report_threshold IS 'The line that each number of a dashboard should not cross: the thresholds of alert_rule, beside the report that has the number. UPDATE alert_rule to move one. Who may not see all calls sees the lines of rules that name nothing but teams or customers granted.';
 COMMENT ON COLUMN cost_ledger.report_threshold.number IS 'The number: cost_per_run, p95_per_mean_run, p95_cost_per_user_month, mean_cost_per_run_of_task_type, week_over_week or daily_total.';
 COMMENT ON COLUMN cost_ledger.report_threshold.report IS 'The view that shows it.';
 COMMENT ON COLUMN cost_ledger.report_threshold.rule IS 'The rule of alert_rule.';

@@ -201,7 +201,7 @@ BEGIN
     RETURN QUERY EXECUTE format($query$
         WITH spend AS MATERIALIZED (
             SELECT %1$s AS value, d.day, sum(d.cost) AS cost
-            FROM cost_ledger_internal.live_day d
+            FROM %2$s
             WHERE d.day >= least($1 - 28, ($2 AT TIME ZONE $4)::date) AND d.day <= $1 AND ($6 OR d.team = ANY ($7) OR d.customer = ANY ($8))
             GROUP BY 1, 2
         ), daily AS (
@@ -217,7 +217,11 @@ BEGIN
         FROM spent s
         LEFT JOIN daily d ON d.value IS NOT DISTINCT FROM s.value
         CROSS JOIN LATERAL cost_ledger_internal.project_spend(s.spent, $10, $2, $3, d.daily, days_left => $11) p
-        $query$, CASE WHEN project_labels_as_owner.label IS NULL THEN 'NULL::text' ELSE format('d.%I', project_labels_as_owner.label) END)
+        $query$, CASE WHEN project_labels_as_owner.label IS NULL THEN 'NULL::text' ELSE format('d.%I', project_labels_as_owner.label) END,
+        -- The total of all is kept by itself.
+        CASE WHEN sees_all AND project_labels_as_owner.label IS NULL
+             THEN '(SELECT t.day, NULL::text AS team, NULL::text AS customer, t.cost FROM cost_ledger_internal.live_total_day t WHERE t.label = ''all'') d'
+             ELSE 'cost_ledger_internal.live_day d' END)
         USING today, bounds.period_start, bounds.period_end, ledger.time_zone, days, sees_all, teams, customers, ledger.currency, project_labels_as_owner.at,
               cost_ledger_internal.days_left(project_labels_as_owner.at, bounds.period_end, ledger.time_zone);
 END

@@ -57,7 +57,7 @@ AS $$
         ('alert',                     'SELECT',                    '{all_readers}'),
         ('unacknowledged_alert',      'SELECT',                    '{all_readers}'),
         ('alert_rule',                'SELECT',                    '{reader}'),
-        ('report_threshold',          'SELECT',                    '{reader}'),
+        ('report_threshold',          'SELECT',                    '{all_readers}'),
         ('alert_rule',                'INSERT, UPDATE, DELETE',    '{admin}'),
         -- what reports are made of, and about
         ('model_tier',                'SELECT',                    '{reader}'),
@@ -147,6 +147,7 @@ AS $$
         ('explain_spend',            '{all_readers}'),
         ('compare_spend',            '{all_readers}'),
         ('before_after',             '{all_readers}'),
+        ('dashboard',                '{all_readers}'),
         ('feature_cost_sample',      '{reader}'),
         ('set_model_tier',           '{admin}'),
         -- the ledger, its rollups and jobs

@@ -195,6 +195,7 @@ SELECT r.day,
                   / nullif(coalesce(cost_ledger.num_values(r.run_cost), 0) + r.priced_without_run, 0)) AS mean_cost_per_task,
        cost_ledger.p95(cost_ledger.merge(r.run_cost, r.call_cost)) AS p95_cost_per_task,
        r.calls_without_run, r.cost_without_run,
+       r.run_cost AS run_cost_summary,
        s.currency,
        jsonb_build_array(r.day)::text AS row_key
 FROM (
@@ -236,3 +237,4 @@ COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.mean_cost_per_task IS 'Mean co
 COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.p95_cost_per_task IS '95th percentile of their costs, of calls as first priced. Relative error at most 1 %.';
 COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.calls_without_run IS 'The day''s calls that have no run_id; corrections are not calls.';
 COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.cost_without_run IS 'Cost of the day''s calls that have no run_id, exact; NULL if there are none. In cost it is not.';
+COMMENT ON COLUMN cost_ledger.cost_per_run_by_day.run_cost_summary IS 'Distribution of the costs of the whole runs, for the quantiles of several days together: p95(merge(run_cost_summary)). As JSON it is its figures.';

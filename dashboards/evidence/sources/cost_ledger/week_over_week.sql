@@ -1,0 +1,3 @@
+SELECT w.starts_at, w.is_complete, w.cost::double precision AS cost, w.change_ratio::double precision AS change_ratio, w.flag
+FROM cost_ledger.week_over_week w
+WHERE w.label = 'total'
