@@ -26,8 +26,8 @@ function el(kind, attributes, ...children) {
 	return node;
 }
 
-// Names are of any script and direction.
-const nameOf = text => el('bdi', {}, text);
+// Names are of any script and direction, and break after what joins their parts.
+const nameOf = text => el('bdi', {}, String(text).split(/(?<=[_/.:-])/).flatMap((part, i) => i ? [el('wbr'), part] : [part]));
 
 function linkOf(url, text) {
 	return /^https?:\/\//i.test(url || '') ? el('a', { href: url, rel: 'noopener noreferrer', target: '_blank' }, nameOf(text)) : nameOf(text);
@@ -60,7 +60,7 @@ function money(value) {
 	if (size === 0) Object.assign(options, { minimumFractionDigits: 0, maximumFractionDigits: 0 });
 	else if (size >= 10000) Object.assign(options, { minimumFractionDigits: 0, maximumFractionDigits: 0 });
 	else if (size >= 1) Object.assign(options, { minimumFractionDigits: moneyDigits, maximumFractionDigits: moneyDigits });
-	else Object.assign(options, { minimumFractionDigits: 0, maximumFractionDigits: Math.min(20, 1 - Math.floor(Math.log10(size))) });
+	else Object.assign(options, { minimumFractionDigits: size >= 0.01 ? moneyDigits : 0, maximumFractionDigits: Math.min(20, Math.max(moneyDigits, 1 - Math.floor(Math.log10(size)))) });
 	return format('number', options, value);
 }
 const axisMoney = value => format('number', { style: 'currency', currency, currencyDisplay: 'narrowSymbol', notation: Math.abs(value) >= 10000 ? 'compact' : 'standard', minimumFractionDigits: 0, maximumSignificantDigits: 4 }, value);
@@ -198,7 +198,7 @@ function table(caption, columns, rows, { sorted = null, isDown = true } = {}) {
 	const fill = () => {
 		body.replaceChildren(...inOrder().map(row => el('tr', {}, columns.map(column => {
 			const value = column.of(row);
-			const inside = column.node ? column.node(row) : column.text ? column.text(value) : value == null ? '—' : nameOf(String(value));
+			const inside = column.node ? column.node(row) : column.text ? column.text(value) : value == null ? '—' : nameOf(value);
 			return el(`td${column.isNumber ? '.n' : column.isBar ? '.bar' : '.name'}${dropped(column)}`, { 'data-value': column.isNumber ? value : null }, inside);
 		}))));
 		for (const [i, column] of columns.entries()) if (!column.isBar) heads[i].setAttribute('aria-sort', column !== by ? 'none' : down ? 'descending' : 'ascending');
@@ -210,8 +210,7 @@ function table(caption, columns, rows, { sorted = null, isDown = true } = {}) {
 				onclick: () => { down = by === column ? !down : !!column.isNumber; by = column; fill(); } }, column.head)));
 	fill();
 	const button = el('button', { type: 'button', onclick: event => copy(csvOf(shown, inOrder()), event.target) }, 'Copy as CSV');
-	return el('div', {}, el('div.tools', {}, button),
-		el('div.scroll', { tabindex: rows.length ? null : null }, el('table', {}, el('caption.hidden', {}, caption), el('thead', {}, el('tr', {}, heads)), body)));
+	return el('div', {}, el('table', {}, el('caption.hidden', {}, caption), el('thead', {}, el('tr', {}, heads)), body), el('div.tools', {}, button));
 }
 
 const column = {
@@ -242,10 +241,10 @@ let charts = [];
 const paint = name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const animation = false;
 
-function chart(label, options, asTable) {
+function chart(label, options, asTable, isOpen) {
 	const holder = el('div.chart', { role: 'img', 'aria-label': label });
 	charts.push([holder, options]);
-	return [holder, el('details', {}, el('summary', {}, 'The same as a table'), asTable)];
+	return [holder, el('details', { open: isOpen }, el('summary', {}, 'The same as a table'), asTable)];
 }
 
 function drawCharts() {
@@ -265,7 +264,7 @@ function axes(width, x, y) {
 		grid: { left: 8, right: 14, top: 34, bottom: 6, containLabel: true },
 		xAxis: { type: 'category', axisTick: { show: false }, axisLine: { lineStyle: { color: paint('hair') } }, axisLabel: { color: grey, hideOverlap: true }, ...x },
 		yAxis: { type: 'value', splitLine: { lineStyle: { color: paint('hair') } }, axisLabel: { color: grey, hideOverlap: true }, ...y },
-		legend: { top: 0, left: 0, itemWidth: 14, itemHeight: 8, textStyle: { color: grey }, icon: 'roundRect' },
+		legend: { top: 0, left: 0, itemGap: 16, itemWidth: 14, itemHeight: 8, textStyle: { color: grey }, icon: 'roundRect' },
 		tooltip: { trigger: 'axis', confine: true, backgroundColor: paint('card'), borderColor: paint('hair'), textStyle: { color: paint('ink') } },
 	};
 }
@@ -273,17 +272,17 @@ function axes(width, x, y) {
 // Names are the ledger's own here too: elements, not HTML.
 const tip = (title, lines) => el('div', {}, el('strong', {}, title), lines.map(([name, text]) => el('div', {}, `${name}: ${text}`)));
 
-// A dotted line, named above its right end, where no legend is.
+// A dotted line, named above its left end; the legend stands above the axes.
 const threshold = (value, label) => ({
 	yAxis: value, lineStyle: { color: paint('line'), type: 'dotted', width: 1.5 },
-	label: { show: true, position: 'insideEndTop', color: paint('ink'), formatter: () => label, distance: 3 },
+	label: { show: true, position: 'insideStartTop', color: paint('ink'), backgroundColor: paint('card'), padding: [1, 4], formatter: () => label, distance: 3 },
 });
 
 // The top of an axis: one value far beyond the others is marked, not drawn to scale.
 function topOf(values, limits) {
 	const sorted = values.filter(value => value != null).sort((a, b) => a - b);
 	if (!sorted.length) return { top: Math.max(...limits, 1), beyond: Infinity };
-	const usual = sorted[Math.max(0, Math.ceil(sorted.length * 0.95) - 1)], most = sorted[sorted.length - 1];
+	const usual = sorted[Math.floor((sorted.length - 1) * 0.95)], most = sorted[sorted.length - 1];
 	const isFar = most > 3 * usual && usual > 0;
 	const top = Math.max(isFar ? usual * 1.5 : most * 1.08, ...limits.map(limit => limit * 1.15));
 	return { top, beyond: isFar && most > top ? top : Infinity };
@@ -385,7 +384,7 @@ function runPanel() {
 				markLine: k === 4 && line ? { silent: true, symbol: 'none', data: [threshold(...line)] } : undefined,
 				markPoint: { silent: true, symbol: 'triangle', symbolSize: 9, itemStyle: { color: paint(name) },
 					data: out.filter(o => o[2] === name).slice(-3).map(o => ({ coord: [o[0], niceTop(top)], value: money(o[1]) })),
-					label: { show: true, position: 'bottom', distance: 4, color: paint('ink'), formatter: o => o.value } },
+					label: { show: true, position: 'left', distance: 5, color: paint('ink'), backgroundColor: paint('card'), formatter: o => o.value } },
 			})),
 		}), table('Cost per run by day', columns, all, { sorted: columns[0] })),
 		out.length ? el('p.sub', {}, '▲ beyond the scale: ', out.slice(-2).flatMap(([, value, name, row], i) => [i ? '; ' : '', `${name} of ${day(row[0])} ${money(value)}`]),
@@ -400,29 +399,24 @@ function userPanel() {
 		return;
 	}
 	const latest = rows[rows.length - 1][0];
-	const plans = data.plans.filter(plan => plan[0] === latest && plan[2] > 0);
+	const priced = data.plans.filter(plan => plan[0] === latest && plan[2] > 0);
 	const limit = limitOf('p95_cost_per_user_month');
 	const most = Math.max(...rows.flatMap(row => [row[2], row[3]]).filter(value => value != null), 0);
 	// The lines that matter are near what users cost.
-	const lines = [...(limit ? [[limit[1], `review at ${money(limit[1])}`]] : []), ...plans.filter(plan => plan[2] <= 2 * most).map(plan => [plan[2], `plan ${plan[1] ?? '(none)'} ${money(plan[2])}`])].slice(0, 2);
+	const lines = [...(limit ? [[limit[1], `review at ${money(limit[1])}`]] : []), ...priced.filter(plan => plan[2] <= 2 * most).map(plan => [plan[2], `plan ${plan[1] ?? '(none)'} ${money(plan[2])}`])].slice(0, 2);
 	const top = Math.max(most * 1.05, ...lines.map(line => line[0] * 1.15)) || 1;
 	const columns = [column.name('Month', row => row[0], { node: row => monthName(row[0]) }), column.count('Users', row => row[1], { def: 'cost_per_user_by_month.users' }),
 		column.money('Mean', row => row[2], { def: 'cost_per_user_by_month.mean_cost' }), column.money('p95', row => row[3], { def: 'cost_per_user_by_month.p95_cost' }),
 		column.money('Dearest', row => row[4], { def: 'cost_per_user_by_month.max_cost' })];
-	const planColumns = [column.name('Plan', row => row[1]), column.count('Users', row => row[3], { def: 'cost_per_user_by_plan.users' }), column.money('Pays', row => row[2], { def: 'cost_per_user_by_plan.price' }),
-		column.money('p95', row => row[5], { def: 'cost_per_user_by_plan.p95_cost' }), column.count('Above it', row => row[6], { def: 'cost_per_user_by_plan.users_above_price', drop: 2 }),
-		column.money('Margin', row => row[7], { def: 'cost_per_user_by_plan.margin' })];
-	const planRows = data.plans.filter(plan => plan[0] === latest);
 	block('What does a user cost in a month?', `${currency} per user and month${lines.length ? `; dotted: ${lines.map(line => line[1]).join(', ')}` : ''}; the lighter month runs`,
 		...chart('Bar chart of the mean and 95th percentile cost of a user, by month', width => ({
-			...axes(width, { data: rows.map(row => monthName(row[0]) + (row[5] ? '' : '\nso far')) }, { max: niceTop(top), axisLabel: { color: paint('grey'), formatter: axisMoney } }),
+			...axes(width, { data: rows.map(row => row[5] ? monthName(row[0]) : `${day(row[0], { month: 'short' })} so far`) }, { max: niceTop(top), axisLabel: { color: paint('grey'), formatter: axisMoney } }),
 			tooltip: { ...axes(width, {}, {}).tooltip, formatter: points => { const row = rows[points[0].dataIndex]; return tip(monthName(row[0]), [['mean', money(row[2])], ['p95', money(row[3])], ['dearest', money(row[4])], ['users', count(row[1])]]); } },
 			series: [['mean', 2], ['p95', 3]].map(([name, k]) => ({
 				name, type: 'bar', barMaxWidth: 34, itemStyle: { color: paint(name) }, data: rows.map(row => ({ value: row[k], itemStyle: row[5] ? {} : { opacity: 0.45 } })),
 				markLine: k === 2 && lines.length ? { silent: true, symbol: 'none', data: lines.map(line => threshold(...line)) } : undefined,
 			})),
-		}), table('Cost per user by month', columns, rows)),
-		planRows.some(row => row[2] != null) ? el('div', {}, el('h3', {}, `Do plans pay for it? (${monthName(latest)})`), table('Plans', planColumns, planRows)) : null);
+		}), table('Cost per user by month', columns, rows)));
 }
 
 function taskPanel() {
@@ -459,22 +453,27 @@ function weekPanel() {
 	const lines = limits.length ? limits : [0.15, 0.2];
 	const sizes = rows.map(row => Math.abs(row.ratio));
 	const { top, beyond } = topOf(sizes, [Math.max(...lines)]);
-	const end = Math.ceil(top * 20) / 20, low = Math.min(0, ...rows.map(row => Math.max(row.ratio, -end)));
+	const low = Math.min(0, ...rows.map(row => Math.max(row.ratio, -top)));
+	const step = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100].find(n => (top - low) / n <= 7) || top;
+	const [end, start] = [Math.ceil(top / step) * step, Math.floor(low / step) * step];
+	// Named beside the plot; so close that the names would meet, by the highest.
+	const areClose = lines.length > 1 && (Math.max(...lines) - Math.min(...lines)) / (end - start) < 0.08;
+	const labelOf = l => areClose ? (l === Math.max(...lines) ? lines.map(n => percent(n)).join(', ') : '') : percent(l);
 	const columns = [column.name('Week of', row => row.week), column.money('Cost', row => row.cost, { def: 'week_over_week.cost' }), column.money('Before', row => row.before, { def: 'week_over_week.previous_cost' }),
 		column.change('Change', row => row.ratio, { def: 'week_over_week.change_ratio' }), column.name('', row => row.isWhole ? '' : 'runs; compared with the same point of the last')];
 	block('Where is it going?', `change of cost, week over week; dotted: ${lines.map(l => percent(l)).join(' and ')}; the lighter week runs and is compared with the same point of the last`,
 		...chart('Bar chart of the change of cost, week over week', width => ({
 			...axes(width, { data: rows.map(row => day(row.week)), axisLabel: { color: paint('grey'), hideOverlap: true, margin: 8 }, axisLine: { onZero: false, lineStyle: { color: paint('hair') } } },
-				{ max: end, min: low ? Math.floor(low * 20) / 20 : 0, axisLabel: { color: paint('grey'), formatter: v => percent(v) } }),
-			legend: undefined,
+				{ max: end, min: start, interval: step, axisLabel: { color: paint('grey'), formatter: v => percent(v) } }),
+			legend: undefined, grid: { left: 8, right: areClose ? 66 : 40, top: 24, bottom: 6, containLabel: true },
 			tooltip: { ...axes(width, {}, {}).tooltip, formatter: points => { const row = rows[points[0].dataIndex]; return tip(`week of ${day(row.week)}`, [['change', percent(row.ratio, true)], ['cost', money(row.cost)], ['before', money(row.before)]]); } },
 			series: [{
 				type: 'bar', name: 'change', barMaxWidth: 34,
 				data: rows.map(row => ({ value: Math.min(row.ratio, end), itemStyle: { color: paint(row.ratio > Math.max(...lines) ? 'red' : 'mean'), opacity: row.isWhole ? 1 : 0.45 },
-					label: row.ratio > Math.min(beyond, end) ? { show: true, position: 'insideTop', color: paint('ink'), formatter: () => `▲ ${percent(row.ratio, true)}` } : undefined })),
-				markLine: { silent: true, symbol: 'none', data: lines.map((l, i) => ({ ...threshold(l, percent(l)), label: { show: true, position: i ? 'insideStartTop' : 'insideStartBottom', color: paint('ink'), formatter: () => percent(l), distance: 3 } })) },
+					label: row.ratio > Math.min(beyond, end) ? { show: true, position: 'top', distance: 2, opacity: 1, color: paint('ink'), formatter: () => `▲ ${percent(row.ratio, true)}` } : undefined })),
+				markLine: { silent: true, symbol: 'none', data: lines.map(l => ({ ...threshold(l, ''), label: { show: true, position: 'end', color: paint('ink'), formatter: () => labelOf(l) } })) },
 			}],
-		}), table('Cost by week', columns, rows, { sorted: columns[0] })));
+		}), table('Cost by week', columns, rows, { sorted: columns[0] }), true));
 }
 
 //
@@ -531,9 +530,19 @@ function whatItEarns() {
 	}
 }
 
+function plans() {
+	const latest = data.users.length && data.users[data.users.length - 1][0];
+	const rows = data.plans.filter(plan => plan[0] === latest);
+	if (isFiltered() || !rows.some(row => row[2] != null)) return;
+	const columns = [column.name('Plan', row => row[1] ?? '(unallocated)'), column.count('Users', row => row[3], { def: 'cost_per_user_by_plan.users' }), column.money('A user pays', row => row[2], { def: 'cost_per_user_by_plan.price' }),
+		column.money('costs, mean', row => row[4], { def: 'cost_per_user_by_plan.mean_cost' }), column.money('p95', row => row[5], { def: 'cost_per_user_by_plan.p95_cost', drop: 1 }),
+		column.count('Users above', row => row[6], { def: 'cost_per_user_by_plan.users_above_price', drop: 2 }), column.money('Margin', row => row[7], { def: 'cost_per_user_by_plan.margin' })];
+	wide(block('Do plans pay for their users?', `price of a plan against what its users cost, ${monthName(latest)}`, table('Plans', columns, rows)));
+}
+
 function whatChanged() {
 	const rows = [];
-	for (const [list, words] of [['feature', 'feature'], ['model', 'model'], ['task_type', 'task'], ['operation', 'operation']]) {
+	for (const [list, words] of [['feature', 'feature'], ['model', 'model'], ['task_type', 'task']]) {
 		const before = new Map(rowsOf(data.parts[list] || [], 6).map(row => [row[3], row]));
 		const after = new Map(rowsOf(data.parts[list] || [], 5).map(row => [row[3], row]));
 		for (const place of new Set([...before.keys(), ...after.keys()])) {
@@ -549,7 +558,7 @@ function whatChanged() {
 	const columns = [column.name('', row => row.label), column.name('Value', row => row.value), column.money('Cost', row => row.cost), column.money('Before', row => row.old, { drop: 1 }),
 		{ head: 'Change', of: row => row.change, isNumber: true, text: value => (value > 0 ? '+' : '') + money(value) }, column.change('Calls', row => row.calls, { drop: 2 }), column.change('Cost per call', row => row.perCall, { drop: 2 })];
 	const [, first, last] = periods[5];
-	const priceColumns = [column.name('Since', row => row[6], { node: row => day(row[6]) }), column.name('Model', row => `${row[0]} / ${row[1]}`), column.name('Meter', row => row[2]),
+	const priceColumns = [column.name('Since', row => row[6], { node: row => day(row[6]) }), column.name('Model', row => `${row[0]} / ${row[1]}`), column.name('Meter', row => row[2]), column.count('per', row => row[4], { drop: 2 }),
 		{ head: 'Price', of: row => row[3], isNumber: true, text: value => count(value) }, { head: 'Before', of: row => row[7], isNumber: true, text: value => count(value) }, column.change('Change', row => ratioOf(row[3] - row[7], row[7]))];
 	wide(block('What changed since last week?', `the ten largest changes, ${day(first)} to ${day(last)} against the seven days before, ${currency}`, top.length ? table('Changes', columns, top, { sorted: null }) : hint('Nothing.'),
 		prices.length ? el('div', {}, el('h3', {}, `Prices that changed since ${day(meta.first_day)}`), table('Prices', priceColumns, prices.slice(0, 12))) : null));
@@ -626,7 +635,7 @@ function bands() {
 	const calls = unpriced.reduce((sum, row) => sum + row[2], 0);
 	const node = wide(block(`${count(calls)} calls have no full price`, 'what they cost is missing from every number here; this mends it:',
 		el('pre', { tabindex: 0 }, unpriced.slice(0, 3).map(([provider, model, n, since]) => `SELECT cost_ledger.set_price(${quote(provider)}, ${quote(model)}, '{"input_tokens": …, "output_tokens": …}', '${since}');  -- ${n} calls\n`).join('')
-			+ `SELECT * FROM cost_ledger.rerate('${meta.first_day}', NULL, 'prices came late');`)));
+			+ `SELECT count(*) FROM cost_ledger.rerate('${meta.first_day}', now(), dry_run => false, reason => 'the prices came late');`)));
 	node.classList.add('band');
 }
 
@@ -658,7 +667,7 @@ function draw() {
 		total && total[5] > 0 ? `, ${count(total[5])} without a full price` : '');
 	age();
 	if (meta.is_empty) emptyPage();
-	else for (const part of [bands, fourNumbers, runPanel, userPanel, taskPanel, weekPanel, dearestRuns, whoPays, whatItEarns, whatChanged, modelsAndOperations, spendNow, budgetsAndAlerts, dataQuality]) part();
+	else for (const part of [bands, fourNumbers, runPanel, userPanel, taskPanel, weekPanel, dearestRuns, whoPays, whatItEarns, plans, whatChanged, modelsAndOperations, spendNow, budgetsAndAlerts, dataQuality]) part();
 	document.getElementById('main').replaceChildren(...blocks);
 	drawCharts();
 }
