@@ -210,7 +210,7 @@ function table(caption, columns, rows, { sorted = null, isDown = true } = {}) {
 				onclick: () => { down = by === column ? !down : !!column.isNumber; by = column; fill(); } }, column.head)));
 	fill();
 	const button = el('button', { type: 'button', onclick: event => copy(csvOf(shown, inOrder()), event.target) }, 'Copy as CSV');
-	return el('div', {}, el('table', {}, el('caption.hidden', {}, caption), el('thead', {}, el('tr', {}, heads)), body), el('div.tools', {}, button));
+	return el('div', {}, el('div.scroll', {}, el('table', {}, el('caption.hidden', {}, caption), el('thead', {}, el('tr', {}, heads)), body)), el('div.tools', {}, button));
 }
 
 const column = {
@@ -371,7 +371,7 @@ function runPanel() {
 	const line = limit ? [limit[1], `review at ${money(limit[1])}`] : budget ? [budget[4], `budget ${money(budget[4])}`] : null;
 	const { top, beyond } = topOf(rows.flatMap(row => [row[4], row[5]]), line ? [line[0]] : []);
 	const out = all.flatMap((row, i) => [4, 5].filter(k => row[k] > beyond).map(k => [i, row[k], k === 4 ? 'mean' : 'p95', row]));
-	const columns = [column.name('Day', row => row[0]), column.count('Runs', row => row[3], { def: 'cost_per_run_by_day.runs' }),
+	const columns = [column.name('Day', row => row[0]), column.count('Runs', row => row[3], { def: 'cost_per_run_by_day.runs', drop: 1 }),
 		column.money('Mean', row => row[4], { def: 'cost_per_run_by_day.mean_cost' }), column.money('p95', row => row[5], { def: 'cost_per_run_by_day.p95_cost' }),
 		column.money('Largest', row => row[6], { def: 'cost_per_run_by_day.max_cost' })];
 	const largest = out.length ? data.dearest.filter(run => run[13].includes(chosen.period) && (chosen.team == null || run[1] === chosen.team) && (chosen.customer == null || run[2] === chosen.customer))[0] : null;
@@ -460,7 +460,7 @@ function weekPanel() {
 	const areClose = lines.length > 1 && (Math.max(...lines) - Math.min(...lines)) / (end - start) < 0.08;
 	const labelOf = l => areClose ? (l === Math.max(...lines) ? lines.map(n => percent(n)).join(', ') : '') : percent(l);
 	const columns = [column.name('Week of', row => row.week), column.money('Cost', row => row.cost, { def: 'week_over_week.cost' }), column.money('Before', row => row.before, { def: 'week_over_week.previous_cost' }),
-		column.change('Change', row => row.ratio, { def: 'week_over_week.change_ratio' }), column.name('', row => row.isWhole ? '' : 'runs; compared with the same point of the last')];
+		column.change('Change', row => row.ratio, { def: 'week_over_week.change_ratio' }), column.name('Note', row => row.isWhole ? '' : 'runs: against the same point of the last')];
 	block('Where is it going?', `change of cost, week over week; dotted: ${lines.map(l => percent(l)).join(' and ')}; the lighter week runs and is compared with the same point of the last`,
 		...chart('Bar chart of the change of cost, week over week', width => ({
 			...axes(width, { data: rows.map(row => day(row.week)), axisLabel: { color: paint('grey'), hideOverlap: true, margin: 8 }, axisLine: { onZero: false, lineStyle: { color: paint('hair') } } },
@@ -555,7 +555,7 @@ function whatChanged() {
 	const top = rows.filter(row => row.change !== 0).sort((a, b) => Math.abs(b.change) - Math.abs(a.change)).slice(0, 10);
 	const prices = data.prices || [];
 	if (!top.length && !prices.length) return;
-	const columns = [column.name('', row => row.label), column.name('Value', row => row.value), column.money('Cost', row => row.cost), column.money('Before', row => row.old, { drop: 1 }),
+	const columns = [column.name('Label', row => row.label), column.name('Value', row => row.value), column.money('Cost', row => row.cost), column.money('Before', row => row.old, { drop: 1 }),
 		{ head: 'Change', of: row => row.change, isNumber: true, text: value => (value > 0 ? '+' : '') + money(value) }, column.change('Calls', row => row.calls, { drop: 2 }), column.change('Cost per call', row => row.perCall, { drop: 2 })];
 	const [, first, last] = periods[5];
 	const priceColumns = [column.name('Since', row => row[6], { node: row => day(row[6]) }), column.name('Model', row => `${row[0]} / ${row[1]}`), column.name('Meter', row => row[2]), column.count('per', row => row[4], { drop: 2 }),
