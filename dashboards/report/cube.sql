@@ -1,12 +1,22 @@
 -- Sums and quantiles of every period and scope, read once from the cube and once
 -- from the runs; part of report.sql.
 
-WITH clock AS MATERIALIZED (
-    SELECT array_agg(d.starts_at ORDER BY d.day) AS starts, min(d.day) AS from_day, max(d.day) AS today,
+WITH run_day AS MATERIALIZED (
+    SELECT d.day, d.runs, d.mean_cost, d.p95_cost, d.max_cost, sum(d.runs) OVER (ORDER BY d.day DESC) AS runs_since
+    FROM cost_ledger.cost_per_run_by_day d
+    WHERE d.runs > 0 AND d.day BETWEEN :'first_day' AND :'today'
+), since AS MATERIALIZED (
+    -- Runs are read one by one for what teams and customers have of them: as many
+    -- days as have 100,000 together, and a week in any case.
+    SELECT coalesce(greatest(least(max(d.day) + 1, :'today'::date - 6), :'first_day'), :'first_day'::date) AS runs_from
+    FROM run_day d
+    WHERE d.runs_since > 100000
+), clock AS MATERIALIZED (
+    SELECT min(d.day) AS from_day, max(d.day) AS today, max(d.ends_at) AS until, array_agg(d.starts_at ORDER BY d.day) AS starts,
            -- How much of today has passed.
            least(extract(epoch FROM now() - max(d.starts_at)) / extract(epoch FROM max(d.ends_at) - max(d.starts_at)), 1) AS day_ratio
     FROM cost_ledger.cost_chart_by_day d
-    WHERE d.label = 'total' AND d.day BETWEEN :'first_day' AND :'today'
+    WHERE d.label = 'total' AND d.day BETWEEN (SELECT s.runs_from FROM since s) AND :'today'
 ), period (p, name, first_day, last_day) AS MATERIALIZED (
     -- The last two are no choice: whole days, compared with each other.
     SELECT v.p, v.name, v.first_day, v.last_day
@@ -35,10 +45,12 @@ WITH clock AS MATERIALIZED (
 ), ranked AS MATERIALIZED (
     SELECT v.label, v.value, row_number() OVER by_cost AS n, count(*) OVER (PARTITION BY v.label) AS of
     FROM (
-        SELECT l.label, l.value, sum(s.cost) AS cost, sum(s.calls) AS calls
+        SELECT CASE 0 WHEN grouping(s.team) THEN 't' WHEN grouping(s.customer) THEN 'c' WHEN grouping(s.feature) THEN 'feature'
+                      WHEN grouping(s.task_type) THEN 'task_type' WHEN grouping(s.operation) THEN 'operation' ELSE 'model' END AS label,
+               coalesce(s.team, s.customer, s.feature, s.task_type, s.operation, s.model) AS value,
+               sum(s.cost) AS cost, sum(s.calls) AS calls
         FROM sums s
-        CROSS JOIN LATERAL (VALUES ('t', s.team), ('c', s.customer), ('feature', s.feature), ('task_type', s.task_type), ('operation', s.operation), ('model', s.model)) AS l (label, value)
-        GROUP BY l.label, l.value) v
+        GROUP BY GROUPING SETS ((s.team), (s.customer), (s.feature), (s.task_type), (s.operation), (s.model))) v
     WINDOW by_cost AS (PARTITION BY v.label ORDER BY v.cost DESC NULLS LAST, v.calls DESC, v.value)
 ), cut AS MATERIALIZED (
     -- Of teams 20 and the rest; of customers as many as make 120 scopes with them.
@@ -49,32 +61,46 @@ WITH clock AS MATERIALIZED (
                 FROM ranked r) n
     CROSS JOIN LATERAL (SELECT CASE r.label WHEN 't' THEN 20 WHEN 'c' THEN greatest(least(20, 120 / nullif(n.teams, 0)), 5)
                                     ELSE CASE WHEN n.teams * n.customers > 60 THEN 12 ELSE 20 END END AS most) k
+), place AS MATERIALIZED (
+    -- To look places up in: the planner knows nothing of how many there are.
+    SELECT c.label, jsonb_object_agg(c.value, c.place) AS of FROM cut c GROUP BY c.label
 ), cell AS MATERIALIZED (
-    SELECT s.day, t.place AS t, c.place AS c, f.place AS feature, k.place AS task_type, o.place AS operation, m.place AS model,
+    SELECT s.day, s.t, s.c, s.feature, s.task_type, s.operation, s.model,
            sum(s.calls) AS calls, sum(s.priced_calls) AS priced_calls, sum(s.unpriced_calls) AS unpriced_calls, sum(s.failed_calls) AS failed_calls,
            sum(s.accepted_calls) AS accepted_calls, sum(s.input_tokens) AS input_tokens, sum(s.cache_read_tokens) AS cache_read_tokens,
            sum(s.cost) AS cost, sum(s.avoided_cost) AS avoided_cost
-    FROM sums s
-    JOIN cut t ON t.label = 't' AND t.value = s.team
-    JOIN cut c ON c.label = 'c' AND c.value = s.customer
-    JOIN cut f ON f.label = 'feature' AND f.value = s.feature
-    JOIN cut k ON k.label = 'task_type' AND k.value = s.task_type
-    JOIN cut o ON o.label = 'operation' AND o.value = s.operation
-    JOIN cut m ON m.label = 'model' AND m.value = s.model
-    GROUP BY s.day, t.place, c.place, f.place, k.place, o.place, m.place
+    FROM (
+        SELECT s.day,
+               ((SELECT p.of FROM place p WHERE p.label = 't') ->> s.team)::integer AS t,
+               ((SELECT p.of FROM place p WHERE p.label = 'c') ->> s.customer)::integer AS c,
+               ((SELECT p.of FROM place p WHERE p.label = 'feature') ->> s.feature)::integer AS feature,
+               ((SELECT p.of FROM place p WHERE p.label = 'task_type') ->> s.task_type)::integer AS task_type,
+               ((SELECT p.of FROM place p WHERE p.label = 'operation') ->> s.operation)::integer AS operation,
+               ((SELECT p.of FROM place p WHERE p.label = 'model') ->> s.model)::integer AS model,
+               s.calls, s.priced_calls, s.unpriced_calls, s.failed_calls, s.accepted_calls, s.input_tokens, s.cache_read_tokens, s.cost, s.avoided_cost
+        FROM sums s) s
+    GROUP BY s.day, s.t, s.c, s.feature, s.task_type, s.operation, s.model
+), period_cell AS MATERIALIZED (
+    SELECT p.p, e.t, e.c, e.feature, e.task_type, e.operation, e.model,
+           sum(e.calls) AS calls, sum(e.priced_calls) AS priced_calls, sum(e.unpriced_calls) AS unpriced_calls, sum(e.failed_calls) AS failed_calls,
+           sum(e.accepted_calls) AS accepted_calls, sum(e.input_tokens) AS input_tokens, sum(e.cache_read_tokens) AS cache_read_tokens,
+           sum(e.cost) AS cost, sum(e.avoided_cost) AS avoided_cost
+    FROM cell e
+    JOIN period p ON e.day BETWEEN p.first_day AND p.last_day
+    GROUP BY p.p, e.t, e.c, e.feature, e.task_type, e.operation, e.model
 ), runs AS MATERIALIZED (
     SELECT k.from_day + width_bucket(r.started_at, k.starts) - 1 AS day,
            coalesce('=' || r.team, '') AS team, coalesce('=' || r.customer, '') AS customer, coalesce('=' || r.task_type, '') AS task_type,
-           r.root_run_id, r.started_at, r.cost
+           r.root_run_id, r.started_at, r.cost, r.own_cost, r.calls, r.runs, r.feature, r.trace_url
     FROM clock k
-    JOIN cost_ledger.run_tree r ON r.started_at >= k.starts[1]
+    JOIN cost_ledger.run_tree r ON r.started_at >= k.starts[1] AND r.started_at < k.until
 ), placed AS MATERIALIZED (
     -- Of a run whose calls are older, or will be, the labels may not be among them.
-    SELECT r.day, coalesce(t.place, 20) AS t, coalesce(c.place, 20) AS c, coalesce(k.place, 20) AS task_type, r.root_run_id, r.started_at, r.cost
+    SELECT r.day, coalesce(((SELECT p.of FROM place p WHERE p.label = 't') ->> r.team)::integer, 20) AS t,
+           coalesce(((SELECT p.of FROM place p WHERE p.label = 'c') ->> r.customer)::integer, 20) AS c,
+           coalesce(((SELECT p.of FROM place p WHERE p.label = 'task_type') ->> r.task_type)::integer, 20) AS task_type,
+           r.root_run_id, r.started_at, r.cost
     FROM runs r
-    LEFT JOIN cut t ON t.label = 't' AND t.value = r.team
-    LEFT JOIN cut c ON c.label = 'c' AND c.value = r.customer
-    LEFT JOIN cut k ON k.label = 'task_type' AND k.value = r.task_type
 ), run_cell AS MATERIALIZED (
     SELECT r.day, r.t, r.c, r.task_type, count(*) AS runs, count(r.cost) AS priced_runs, sum(r.cost) AS cost, max(r.cost) AS max_cost,
            cost_ledger.summarize(r.cost) AS run_cost
@@ -104,20 +130,20 @@ WITH clock AS MATERIALIZED (
     WHERE least(r.of_all, r.of_team, r.of_customer) <= 10 OR r.of_cell <= 3
 ), totals AS (
     SELECT json_agg(json_build_array(g.p, g.t, g.c, g.calls, g.cost, g.unpriced_calls, g.failed_calls, g.accepted_calls, g.input_tokens, g.cache_read_tokens, g.avoided_cost)) AS rows
-    FROM (SELECT p.p, e.t, e.c, sum(e.calls) AS calls, sum(e.cost) AS cost, sum(e.unpriced_calls) AS unpriced_calls, sum(e.failed_calls) AS failed_calls,
+    FROM (SELECT e.p, e.t, e.c, sum(e.calls) AS calls, sum(e.cost) AS cost, sum(e.unpriced_calls) AS unpriced_calls, sum(e.failed_calls) AS failed_calls,
                  sum(e.accepted_calls) AS accepted_calls, sum(e.input_tokens) AS input_tokens, sum(e.cache_read_tokens) AS cache_read_tokens, sum(e.avoided_cost) AS avoided_cost
-          FROM cell e JOIN period p ON e.day BETWEEN p.first_day AND p.last_day
-          GROUP BY p.p, GROUPING SETS ((), (e.t), (e.c), (e.t, e.c))) g
+          FROM period_cell e
+          GROUP BY e.p, GROUPING SETS ((), (e.t), (e.c), (e.t, e.c))) g
 ), parts AS (
     SELECT json_object_agg(g.label, g.rows) AS rows
     FROM (SELECT g.label, json_agg(json_build_array(g.p, g.t, g.c, g.place, g.calls, g.cost, g.unpriced_calls, g.input_tokens, g.cache_read_tokens, g.priced_calls)) AS rows
-          FROM (SELECT p.p, e.t, e.c, CASE WHEN grouping(e.feature) = 0 THEN 'feature' WHEN grouping(e.task_type) = 0 THEN 'task_type'
+          FROM (SELECT e.p, e.t, e.c, CASE WHEN grouping(e.feature) = 0 THEN 'feature' WHEN grouping(e.task_type) = 0 THEN 'task_type'
                                            WHEN grouping(e.operation) = 0 THEN 'operation' ELSE 'model' END AS label,
                        coalesce(e.feature, e.task_type, e.operation, e.model) AS place,
                        sum(e.calls) AS calls, sum(e.cost) AS cost, sum(e.unpriced_calls) AS unpriced_calls, sum(e.input_tokens) AS input_tokens,
                        sum(e.cache_read_tokens) AS cache_read_tokens, sum(e.priced_calls) AS priced_calls
-                FROM cell e JOIN period p ON e.day BETWEEN p.first_day AND p.last_day
-                GROUP BY p.p, GROUPING SETS ((), (e.t), (e.c), (e.t, e.c)), GROUPING SETS ((e.feature), (e.task_type), (e.operation), (e.model))) g
+                FROM period_cell e
+                GROUP BY e.p, GROUPING SETS ((), (e.t), (e.c), (e.t, e.c)), GROUPING SETS ((e.feature), (e.task_type), (e.operation), (e.model))) g
           GROUP BY g.label) g
 ), weeks AS (
     -- same_cost: what the week had cost when as much of it had passed as has now.
@@ -135,14 +161,19 @@ WITH clock AS MATERIALIZED (
               ON e.day >= date_trunc('month', k.day) AND e.day <= k.day
           GROUP BY GROUPING SETS ((), (e.t), (e.c), (e.t, e.c))) g
 ), run_days AS (
-    SELECT json_agg(json_build_array(g.day, g.t, g.c, g.runs, round(g.cost / nullif(g.priced_runs, 0), 12), cost_ledger.p95(g.run_cost), g.max_cost) ORDER BY g.day) AS rows
-    FROM (SELECT e.day, e.t, e.c, sum(e.runs) AS runs, sum(e.priced_runs) AS priced_runs, sum(e.cost) AS cost, max(e.max_cost) AS max_cost, cost_ledger.merge(e.run_cost) AS run_cost
-          FROM run_cell e GROUP BY e.day, GROUPING SETS ((), (e.t), (e.c), (e.t, e.c))) g
+    -- Of all runs from the rollup; of teams and customers by the runs themselves.
+    SELECT json_agg(json_build_array(g.day, g.t, g.c, g.runs, round(g.mean_cost, 12), g.p95_cost, g.max_cost) ORDER BY g.day) AS rows
+    FROM (SELECT d.day, NULL::integer AS t, NULL::integer AS c, d.runs, d.mean_cost, d.p95_cost, d.max_cost
+          FROM run_day d
+          UNION ALL
+          SELECT e.day, e.t, e.c, sum(e.runs), sum(e.cost) / nullif(sum(e.priced_runs), 0), cost_ledger.p95(cost_ledger.merge(e.run_cost)), max(e.max_cost)
+          FROM run_cell e
+          GROUP BY e.day, GROUPING SETS ((e.t), (e.c), (e.t, e.c))) g
 ), run_totals AS (
     SELECT json_agg(json_build_array(g.p, g.t, g.c, g.runs, g.priced_runs, g.cost, round(g.cost / nullif(g.priced_runs, 0), 12), cost_ledger.p95(g.run_cost), g.max_cost,
                                      round((g.cost - g.max_cost) / nullif(g.priced_runs - 1, 0), 12))) AS rows
     FROM (SELECT p.p, e.t, e.c, sum(e.runs) AS runs, sum(e.priced_runs) AS priced_runs, sum(e.cost) AS cost, max(e.max_cost) AS max_cost, cost_ledger.merge(e.run_cost) AS run_cost
-          FROM run_cell e JOIN period p ON e.day BETWEEN p.first_day AND p.last_day
+          FROM run_cell e JOIN period p ON p.name = 'days7' AND e.day BETWEEN p.first_day AND p.last_day
           GROUP BY p.p, GROUPING SETS ((), (e.t), (e.c), (e.t, e.c))) g
 ), run_tasks AS (
     SELECT json_agg(json_build_array(g.p, g.t, g.c, g.task_type, g.runs, round(g.cost / nullif(g.priced_runs, 0), 12), cost_ledger.p95(g.run_cost))) AS rows
@@ -150,13 +181,13 @@ WITH clock AS MATERIALIZED (
           FROM run_cell e JOIN period p ON e.day BETWEEN p.first_day AND p.last_day
           GROUP BY p.p, GROUPING SETS ((), (e.t), (e.c), (e.t, e.c)), e.task_type) g
 ), run_list AS (
-    SELECT json_agg(json_build_array(r.root_run_id, d.t, d.c, extract(epoch FROM r.started_at)::bigint, r.cost, r.own_cost, r.calls, r.runs, r.task_type, r.team, r.feature, r.customer, r.trace_url,
+    SELECT json_agg(json_build_array(r.root_run_id, d.t, d.c, extract(epoch FROM r.started_at)::bigint, r.cost, r.own_cost, r.calls, r.runs,
+                                     substr(nullif(r.task_type, ''), 2), substr(nullif(r.team, ''), 2), r.feature, substr(nullif(r.customer, ''), 2), r.trace_url,
                                      p.ps) ORDER BY r.cost DESC, r.started_at, r.root_run_id) AS rows
     FROM dearest d
     JOIN dear e USING (root_run_id, t, c)
     CROSS JOIN LATERAL (SELECT json_agg(p.p) AS ps FROM period p WHERE p.p < 5 AND e.day BETWEEN p.first_day AND p.last_day) p
-    JOIN cost_ledger.run_tree r ON r.root_run_id = d.root_run_id
-    WHERE r.root_run_id = ANY (ARRAY(SELECT d.root_run_id FROM dearest d))
+    JOIN runs r USING (root_run_id)
 ), lists AS (
     SELECT json_object_agg(CASE l.label WHEN 't' THEN 'team' WHEN 'c' THEN 'customer' ELSE l.label END, l.names) AS rows
     FROM (SELECT l.label, json_agg(CASE WHEN l.is_rest THEN json_build_object('rest', l.of - l.most) WHEN l.value = '' THEN 'null'::json ELSE to_json(substr(l.value, 2)) END ORDER BY l.place) AS names
@@ -180,7 +211,8 @@ WITH clock AS MATERIALIZED (
         SELECT NULL, c.place, s.spent, s.forecast, s.forecast_low, s.forecast_high, s.no_forecast_reason
         FROM cost_ledger.project_spend('customer') s JOIN cut c ON c.label = 'c' AND NOT c.is_rest AND c.value = coalesce('=' || s.value, '')) f
 )
-SELECT format(E',"periods":%s\n,"lists":%s\n,"totals":%s\n,"parts":%s\n,"weeks":%s\n,"last_month":%s\n,"run_days":%s\n,"run_totals":%s\n,"run_tasks":%s\n,"dearest":%s\n,"unpriced":%s\n,"forecasts":%s',
+SELECT format(E',"runs_from":%s\n,"periods":%s\n,"lists":%s\n,"totals":%s\n,"parts":%s\n,"weeks":%s\n,"last_month":%s\n,"run_days":%s\n,"run_totals":%s\n,"run_tasks":%s\n,"dearest":%s\n,"unpriced":%s\n,"forecasts":%s',
+              (SELECT to_json(s.runs_from) FROM since s),
               (SELECT json_agg(json_build_array(p.name, p.first_day, p.last_day) ORDER BY p.p) FROM period p),
               coalesce(lists.rows, '{}'), coalesce(totals.rows, '[]'), coalesce(parts.rows, '{}'), coalesce(weeks.rows, '[]'), coalesce(last_month.rows, '[]'),
               coalesce(run_days.rows, '[]'), coalesce(run_totals.rows, '[]'), coalesce(run_tasks.rows, '[]'), coalesce(run_list.rows, '[]'),

@@ -118,6 +118,9 @@ const rowsOf = (rows, period = chosen.period) => rows.filter(row => row[0] === p
 const seriesOf = rows => rows.filter(row => isScope(row[1], row[2]));
 const isFiltered = () => chosen.team != null || chosen.customer != null;
 
+// Of very many runs the file has the latest.
+const runWords = () => periods[chosen.period][1] < data.runs_from && meta.since < data.runs_from ? `; single runs from ${day(data.runs_from)} on` : '';
+
 function scopeWords() {
 	const words = ['team', 'customer'].filter(list => chosen[list] != null).map(list => `${list} ${wordOf(list, chosen[list])}`);
 	return words.join(', ') || (meta.sees_all ? 'all teams' : `what ${meta.role} may see`);
@@ -239,7 +242,8 @@ function bar(value, most, { isLog, least, kind = '', limit } = {}) {
 
 let charts = [];
 const paint = name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-const animation = false;
+// Text of charts, as large as the page's small text is on this screen.
+const fontSize = () => Math.round(0.8 * parseFloat(getComputedStyle(document.documentElement).fontSize));
 
 function chart(label, options, asTable, isOpen) {
 	const holder = el('div.chart', { role: 'img', 'aria-label': label });
@@ -252,19 +256,17 @@ function drawCharts() {
 		const [holder, options] = entry;
 		const drawn = echarts.init(holder, null, { renderer: 'svg' });
 		entry[2] = drawn;
-		const svg = () => { const root = holder.querySelector('svg'); if (root) root.setAttribute('viewBox', `0 0 ${root.getAttribute('width')} ${root.getAttribute('height')}`); };
-		drawn.on('finished', svg);
-		drawn.setOption({ animation, textStyle: { fontFamily: 'inherit', color: paint('grey') }, aria: { enabled: false }, ...options(holder.clientWidth) });
+		drawn.setOption({ animation: false, textStyle: { fontFamily: getComputedStyle(document.body).fontFamily, fontSize: fontSize(), color: paint('grey') }, aria: { enabled: false }, ...options(holder.clientWidth) });
 	}
 }
 
 function axes(width, x, y) {
-	const grey = paint('grey');
+	const label = { color: paint('grey'), fontSize: fontSize(), hideOverlap: true };
 	return {
-		grid: { left: 8, right: 14, top: 34, bottom: 6, containLabel: true },
-		xAxis: { type: 'category', axisTick: { show: false }, axisLine: { lineStyle: { color: paint('hair') } }, axisLabel: { color: grey, hideOverlap: true }, ...x },
-		yAxis: { type: 'value', splitLine: { lineStyle: { color: paint('hair') } }, axisLabel: { color: grey, hideOverlap: true }, ...y },
-		legend: { top: 0, left: 0, itemGap: 16, itemWidth: 14, itemHeight: 8, textStyle: { color: grey }, icon: 'roundRect' },
+		grid: { left: 8, right: 14, top: 22 + fontSize(), bottom: 6, containLabel: true },
+		xAxis: { type: 'category', axisTick: { show: false }, axisLine: { lineStyle: { color: paint('hair') } }, ...x, axisLabel: { ...label, ...x.axisLabel } },
+		yAxis: { type: 'value', splitLine: { lineStyle: { color: paint('hair') } }, ...y, axisLabel: { ...label, ...y.axisLabel } },
+		legend: { top: 0, left: 0, itemGap: 16, itemWidth: 14, itemHeight: 8, textStyle: { color: paint('grey'), fontSize: fontSize() }, icon: 'roundRect' },
 		tooltip: { trigger: 'axis', confine: true, backgroundColor: paint('card'), borderColor: paint('hair'), textStyle: { color: paint('ink') } },
 	};
 }
@@ -275,7 +277,7 @@ const tip = (title, lines) => el('div', {}, el('strong', {}, title), lines.map((
 // A dotted line, named above its left end; the legend stands above the axes.
 const threshold = (value, label) => ({
 	yAxis: value, lineStyle: { color: paint('line'), type: 'dotted', width: 1.5 },
-	label: { show: true, position: 'insideStartTop', color: paint('ink'), backgroundColor: paint('card'), padding: [1, 4], formatter: () => label, distance: 3 },
+	label: { show: true, position: 'insideStartTop', fontSize: fontSize(), color: paint('ink'), backgroundColor: paint('card'), padding: [1, 4], formatter: () => label, distance: 3 },
 });
 
 // The top of an axis: one value far beyond the others is marked, not drawn to scale.
@@ -375,16 +377,16 @@ function runPanel() {
 		column.money('Mean', row => row[4], { def: 'cost_per_run_by_day.mean_cost' }), column.money('p95', row => row[5], { def: 'cost_per_run_by_day.p95_cost' }),
 		column.money('Largest', row => row[6], { def: 'cost_per_run_by_day.max_cost' })];
 	const largest = out.length ? data.dearest.filter(run => run[13].includes(chosen.period) && (chosen.team == null || run[1] === chosen.team) && (chosen.customer == null || run[2] === chosen.customer))[0] : null;
-	block('What does a run cost?', `${currency} per task with its sub-agents, by the day it began; ${line ? `dotted: ${line[1]}` : 'no threshold is on (report_threshold)'}`,
+	block('What does a run cost?', `${currency} per task with its sub-agents, by the day it began${isFiltered() ? runWords() : ''}; ${line ? `dotted: ${line[1]}` : 'no threshold is on (report_threshold)'}`,
 		...chart(`Line chart of the mean and 95th percentile cost of a run, by day, ${periodWords()}`, width => ({
-			...axes(width, { data: all.map(row => day(row[0])), boundaryGap: all.length === 1 }, { max: niceTop(top), axisLabel: { color: paint('grey'), formatter: axisMoney } }),
+			...axes(width, { data: all.map(row => day(row[0])), boundaryGap: all.length === 1 }, { max: niceTop(top), axisLabel: { formatter: axisMoney } }),
 			tooltip: { ...axes(width, {}, {}).tooltip, formatter: points => { const row = all[points[0].dataIndex]; return tip(day(row[0]), [['mean', money(row[4])], ['p95', money(row[5])], ['largest', money(row[6])], ['runs', count(row[3])]]); } },
 			series: [['p95', 5], ['mean', 4]].map(([name, k]) => ({
 				name, type: 'line', data: all.map(row => row[k] > beyond ? niceTop(top) : row[k]), showSymbol: all.length < 3, connectNulls: true, lineStyle: { width: 1.8 }, itemStyle: { color: paint(name) }, clip: true,
 				markLine: k === 4 && line ? { silent: true, symbol: 'none', data: [threshold(...line)] } : undefined,
 				markPoint: { silent: true, symbol: 'triangle', symbolSize: 9, itemStyle: { color: paint(name) },
 					data: out.filter(o => o[2] === name).slice(-3).map(o => ({ coord: [o[0], niceTop(top)], value: money(o[1]) })),
-					label: { show: true, position: 'left', distance: 5, color: paint('ink'), backgroundColor: paint('card'), formatter: o => o.value } },
+					label: { show: true, position: 'left', distance: 5, fontSize: fontSize(), color: paint('ink'), backgroundColor: paint('card'), formatter: o => o.value } },
 			})),
 		}), table('Cost per run by day', columns, all, { sorted: columns[0] })),
 		out.length ? el('p.sub', {}, '▲ beyond the scale: ', out.slice(-2).flatMap(([, value, name, row], i) => [i ? '; ' : '', `${name} of ${day(row[0])} ${money(value)}`]),
@@ -410,7 +412,7 @@ function userPanel() {
 		column.money('Dearest', row => row[4], { def: 'cost_per_user_by_month.max_cost' })];
 	block('What does a user cost in a month?', `${currency} per user and month${lines.length ? `; dotted: ${lines.map(line => line[1]).join(', ')}` : ''}; the lighter month runs`,
 		...chart('Bar chart of the mean and 95th percentile cost of a user, by month', width => ({
-			...axes(width, { data: rows.map(row => row[5] ? monthName(row[0]) : `${day(row[0], { month: 'short' })} so far`) }, { max: niceTop(top), axisLabel: { color: paint('grey'), formatter: axisMoney } }),
+			...axes(width, { data: rows.map(row => row[5] ? monthName(row[0]) : `${day(row[0], { month: 'short' })} so far`) }, { max: niceTop(top), axisLabel: { formatter: axisMoney } }),
 			tooltip: { ...axes(width, {}, {}).tooltip, formatter: points => { const row = rows[points[0].dataIndex]; return tip(monthName(row[0]), [['mean', money(row[2])], ['p95', money(row[3])], ['dearest', money(row[4])], ['users', count(row[1])]]); } },
 			series: [['mean', 2], ['p95', 3]].map(([name, k]) => ({
 				name, type: 'bar', barMaxWidth: 34, itemStyle: { color: paint(name) }, data: rows.map(row => ({ value: row[k], itemStyle: row[5] ? {} : { opacity: 0.45 } })),
@@ -439,7 +441,7 @@ function taskPanel() {
 	const holder = el('div');
 	const fill = () => holder.replaceChildren(table('Cost by kind of task', columns, rows, { sorted: columns[2] }));
 	fill();
-	block('What does each kind of task cost?', `${currency} per whole run, or per call where there is no run; ${periodWords()}${limit ? `; dotted: review at ${money(limit[1])}` : ''}`,
+	block('What does each kind of task cost?', `${currency} per whole run, or per call where there is no run; ${periodWords()}${runWords()}${limit ? `; dotted: review at ${money(limit[1])}` : ''}`,
 		rows[0].mean > 30 * least ? el('label.tick', {}, el('input', { type: 'checkbox', onchange: event => { isLog = event.target.checked; fill(); } }), ' logarithmic bars') : null, holder);
 }
 
@@ -463,15 +465,15 @@ function weekPanel() {
 		column.change('Change', row => row.ratio, { def: 'week_over_week.change_ratio' }), column.name('Note', row => row.isWhole ? '' : 'runs: against the same point of the last')];
 	block('Where is it going?', `change of cost, week over week; dotted: ${lines.map(l => percent(l)).join(' and ')}; the lighter week runs and is compared with the same point of the last`,
 		...chart('Bar chart of the change of cost, week over week', width => ({
-			...axes(width, { data: rows.map(row => day(row.week)), axisLabel: { color: paint('grey'), hideOverlap: true, margin: 8 }, axisLine: { onZero: false, lineStyle: { color: paint('hair') } } },
-				{ max: end, min: start, interval: step, axisLabel: { color: paint('grey'), formatter: v => percent(v) } }),
-			legend: undefined, grid: { left: 8, right: areClose ? 66 : 40, top: 24, bottom: 6, containLabel: true },
+			...axes(width, { data: rows.map(row => day(row.week)), axisLine: { onZero: false, lineStyle: { color: paint('hair') } } },
+				{ max: end, min: start, interval: step, axisLabel: { formatter: v => percent(v) } }),
+			legend: undefined, grid: { left: 8, right: (areClose ? 5 : 3) * fontSize() + 6, top: 24, bottom: 6, containLabel: true },
 			tooltip: { ...axes(width, {}, {}).tooltip, formatter: points => { const row = rows[points[0].dataIndex]; return tip(`week of ${day(row.week)}`, [['change', percent(row.ratio, true)], ['cost', money(row.cost)], ['before', money(row.before)]]); } },
 			series: [{
 				type: 'bar', name: 'change', barMaxWidth: 34,
 				data: rows.map(row => ({ value: Math.min(row.ratio, end), itemStyle: { color: paint(row.ratio > Math.max(...lines) ? 'red' : 'mean'), opacity: row.isWhole ? 1 : 0.45 },
-					label: row.ratio > Math.min(beyond, end) ? { show: true, position: 'top', distance: 2, opacity: 1, color: paint('ink'), formatter: () => `▲ ${percent(row.ratio, true)}` } : undefined })),
-				markLine: { silent: true, symbol: 'none', data: lines.map(l => ({ ...threshold(l, ''), label: { show: true, position: 'end', color: paint('ink'), formatter: () => labelOf(l) } })) },
+					label: row.ratio > Math.min(beyond, end) ? { show: true, position: 'top', distance: 2, opacity: 1, fontSize: fontSize(), color: paint('ink'), formatter: () => `▲ ${percent(row.ratio, true)}` } : undefined })),
+				markLine: { silent: true, symbol: 'none', data: lines.map(l => ({ ...threshold(l, ''), label: { show: true, position: 'end', fontSize: fontSize(), color: paint('ink'), formatter: () => labelOf(l) } })) },
 			}],
 		}), table('Cost by week', columns, rows, { sorted: columns[0] }), true));
 }
@@ -490,7 +492,7 @@ function dearestRuns() {
 		column.count('Calls', run => run[6], { def: 'most_expensive_run.calls', drop: 2 }), column.count('Runs', run => run[7], { def: 'most_expensive_run.runs', drop: 2 }),
 		column.money('Cost', run => run[4], { def: 'most_expensive_run.cost' }), column.bar(run => run[4], most, { drop: 1 })];
 	const isCell = chosen.team != null && chosen.customer != null && rows.length < 10;
-	wide(block('Which ten tasks were dearest?', `whole runs with their sub-agents that began in this period, ${periodWords()}; ${rows.some(run => runUrl(run[0], run[12])) ? 'each leads to its trace' : 'calls bring no trace_url'}`,
+	wide(block('Which ten tasks were dearest?', `whole runs with their sub-agents that began in this period, ${periodWords()}${runWords()}; ${rows.some(run => runUrl(run[0], run[12])) ? 'each leads to its trace' : 'calls bring no trace_url'}`,
 		table('The dearest tasks', columns, rows, { sorted: columns[7] }),
 		most > 20 * others ? el('p.sub', {}, `The first alone is ${count(Math.round(most / others))} times the second.`) : null,
 		isCell ? el('p.sub', {}, 'Of a team and a customer together, at least the three dearest are in this file.') : null));
@@ -591,7 +593,7 @@ function budgetsAndAlerts() {
 		{ head: 'Spent', of: row => row[5], isNumber: true, node: row => amount(row[5], row), def: 'budget_status.spent' }, { head: 'Limit', of: row => row[4], isNumber: true, node: row => amount(row[4], row), def: 'budget_status.limit_amount' },
 		{ head: 'Used', of: row => row[6], isNumber: true, def: 'budget_status.used_ratio', node: row => el(`span${row[6] >= 1 ? '.wrong' : row[6] >= 0.8 ? '.watch' : ''}`, {}, percent(row[6])) },
 		{ head: 'Forecast', of: row => row[8], isNumber: true, def: 'budget_status.forecast', drop: 2, node: row => row[8] == null ? '—' : el(`span${row[8] > row[4] ? '.watch' : ''}`, {}, amount(row[8], row)) }];
-	block('Do we stay within budgets?', budgets.length ? 'the 20 nearest to their limit, or beyond it' : null,
+	block('Do we stay within budgets?', budgets.length ? 'the nearest to their limit, or beyond it; of a budget for each of something, the first five' : null,
 		budgets.length ? table('Budgets', columns, budgets) : hint("No budget is set: SELECT cost_ledger.set_budget('all calls', '{}', 'month', 1000);"));
 	const alertColumns = [column.name('At', row => new Date(row[0]).toISOString(), { node: row => instant(row[0]) }), column.name('What', row => row[1]), column.name('of', row => row[2] || '', { drop: 1 }),
 		{ ...column.name('Severity', row => row[3]), node: row => el(`span${row[3] === 'page' && !row[7] ? '.wrong' : ''}`, {}, row[7] ? `${row[3]}, over` : row[3]) }];
@@ -618,7 +620,7 @@ function dataQuality() {
 	}
 	for (const problem of data.problems || []) lines.push([problem[0], `${problem[1] || ''} ${problem[3] || ''}`, 'wrong']);
 	const late = (data.jobs || []).filter(job => job[1] || job[2]);
-	if (late.length) lines.push(['jobs that do not run, or fail', late.map(job => job[0]).join(', '), 'watch']);
+	if (late.length) lines.push(['jobs that do not run, or fail', `${count(late.length)}, ${late.slice(0, 3).map(job => job[0]).join(', ')}${late.length > 3 ? ', …' : ''} (job_status; SELECT cost_ledger.schedule_jobs();)`, 'watch']);
 	wide(block('How good are these numbers?', 'as the ledger knows it', el('div', {}, lines.map(([what, value, kind]) => el('p', {}, `${what}: `, el(`span${kind ? `.${kind}` : ''}`, {}, value)))),
 		meta.sees_all ? null : hint(`Made as ${meta.role}, which may see only some calls: all numbers are of those, and thresholds, rollups and jobs are not shown.`)));
 }
@@ -705,6 +707,15 @@ draw();
 let waiting;
 addEventListener('resize', () => { clearTimeout(waiting); waiting = setTimeout(() => { for (const [, , drawn] of charts) drawn.resize(); }, 100); });
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw);
+// Half of a sheet of A4, and text as small as a sheet has it.
+addEventListener('beforeprint', () => {
+	for (const [holder, , drawn] of charts) {
+		drawn.resize({ width: 416, height: 266 });
+		drawn.getZr().flush();
+		holder.querySelector('svg').setAttribute('viewBox', '0 0 416 266');
+	}
+});
+addEventListener('afterprint', draw);
 setInterval(age, 15000);
 if (meta.refresh_seconds) setTimeout(() => location.reload(), meta.refresh_seconds * 1000);
 })();

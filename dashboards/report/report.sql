@@ -18,6 +18,8 @@ SET LOCAL DateStyle = 'ISO';
 SET LOCAL client_min_messages = warning;
 -- Compiling these takes longer than they do.
 SET LOCAL jit = off;
+-- Sorts of some 100,000 runs need no disk.
+SET LOCAL work_mem = '64MB';
 
 SELECT has_table_privilege('cost_ledger.ledger', 'SELECT') AS sees_all,
        -- The days that have begun, from the first with calls: none of an empty ledger.
@@ -28,8 +30,7 @@ FROM cost_ledger.cost_chart_by_day d
 WHERE d.label = 'total' \gset
 
 -- Whole weeks, last month whole, and at least the days that are asked for.
-SELECT date_trunc('week', least(:'today'::date - (:'days'::integer - 1), (date_trunc('month', :'today'::date) - interval '1 month')::date))::date AS first_day,
-       clock_timestamp() AS made_at \gset
+SELECT date_trunc('week', least(:'today'::date - (:'days'::integer - 1), (date_trunc('month', :'today'::date) - interval '1 month')::date))::date AS first_day \gset
 
 \qecho {
 SELECT '"meta":' || json_build_object(
@@ -43,6 +44,8 @@ SELECT '"meta":' || json_build_object(
     'today', :'today', 'first_day', :'first_day', 'since', :'since');
 
 \if :sees_all
+-- Dates are those of the reporting zone.
+SELECT set_config('TimeZone', l.time_zone, true) FROM cost_ledger.ledger l \g /dev/null
 SELECT ',"ledger":' || json_build_object('currency', l.currency, 'time_zone', l.time_zone) FROM cost_ledger.ledger l;
 SELECT ',"thresholds":' || coalesce(json_agg(json_build_array(t.number, t.threshold, t.severity, t.is_active, t.rule) ORDER BY t.threshold), '[]')
 FROM cost_ledger.report_threshold t;
@@ -91,7 +94,10 @@ WHERE n.label = 'total';
 
 SELECT ',"budgets":' || coalesce(json_agg(json_build_array(b.name, b.entity, b.metric, b.period, b.limit_amount, b.spent, b.used_ratio, b.level, b.forecast,
                                                           b.exhausted_at, b.currency, b.ends_at) ORDER BY b.used_ratio DESC NULLS LAST, b.name, b.entity), '[]')
-FROM (SELECT * FROM cost_ledger.budget_status ORDER BY used_ratio DESC NULLS LAST, name, entity LIMIT 20) b;
+FROM (SELECT b.*
+      FROM (SELECT *, row_number() OVER (PARTITION BY budget_id ORDER BY used_ratio DESC NULLS LAST, entity) AS n FROM cost_ledger.budget_status) b
+      WHERE b.n <= 5
+      ORDER BY b.used_ratio DESC NULLS LAST, b.name, b.entity LIMIT 20) b;
 
 SELECT ',"alerts":' || coalesce(json_agg(json_build_array(extract(epoch FROM a.created_at) * 1000, coalesce(a.budget, a.rule), coalesce(nullif(a.entity, ''), a.subject),
                                                          a.severity, a.level, a.threshold, a.kind, a.resolved_at IS NOT NULL) ORDER BY a.created_at DESC, a.alert_id DESC), '[]')
