@@ -8,7 +8,7 @@ WITH run_day AS MATERIALIZED (
 ), since AS MATERIALIZED (
     -- Runs are read one by one for what teams and customers have of them: as many
     -- days as have 100,000 together, and a week in any case.
-    SELECT coalesce(greatest(least(max(d.day) + 1, :'today'::date - 6), :'first_day'), :'first_day'::date) AS runs_from
+    SELECT CASE WHEN count(*) = 0 THEN :'first_day' ELSE greatest(least(max(d.day) + 1, :'today'::date - 6), :'first_day') END AS runs_from
     FROM run_day d
     WHERE d.runs_since > 100000
 ), clock AS MATERIALIZED (
@@ -112,7 +112,7 @@ WITH run_day AS MATERIALIZED (
     SELECT d.*
     FROM (SELECT r.*, row_number() OVER (PARTITION BY b.bucket, r.t, r.c ORDER BY r.cost DESC, r.started_at, r.root_run_id) AS n
           FROM placed r
-          JOIN (SELECT g.day::date AS day, array_agg(p.p ORDER BY p.p) AS bucket
+          JOIN (SELECT g.day::date AS day, sum(1 << p.p)::integer AS bucket
                 FROM generate_series(:'first_day'::timestamp, :'today'::timestamp, '1 day') AS g (day)
                 JOIN period p ON g.day BETWEEN p.first_day AND p.last_day AND p.p < 5
                 GROUP BY g.day) b ON b.day = r.day
