@@ -66,7 +66,8 @@ function money(value) {
 const axisMoney = value => format('number', { style: 'currency', currency, currencyDisplay: 'narrowSymbol', notation: Math.abs(value) >= 10000 ? 'compact' : 'standard', minimumFractionDigits: 0, maximumSignificantDigits: 4 }, value);
 const count = value => value == null ? '—' : format('number', { maximumFractionDigits: 2 }, value);
 const large = value => value == null ? '—' : format('number', { notation: 'compact', maximumSignificantDigits: 3 }, value);
-const percent = (value, signed) => value == null ? '—' : format('number', { style: 'percent', maximumFractionDigits: Math.abs(value) < 0.1 ? 1 : 0, signDisplay: signed ? 'exceptZero' : 'auto' }, value);
+// What is ten times as much and more is told in times.
+const percent = (value, signed) => value == null ? '—' : signed && value >= 9 ? `× ${large(value + 1)}` : format('number', { style: 'percent', maximumFractionDigits: Math.abs(value) < 0.1 ? 1 : 0, signDisplay: signed ? 'exceptZero' : 'auto' }, value);
 const asDate = day => new Date(`${day}T00:00:00Z`);
 const day = (value, options) => format('date', { timeZone: 'UTC', ...(options || { month: 'short', day: 'numeric' }) }, asDate(value));
 const monthName = (value, long) => day(value, long ? { month: 'long' } : { month: 'short', year: 'numeric' });
@@ -231,7 +232,7 @@ function bar(value, most, { isLog, least, kind = '', limit } = {}) {
 	const at = v => v == null || !(most > 0) ? 0 : isLog ? Math.max(0, Math.log(v / least * 1.2) / Math.log(most / least * 1.2)) : Math.max(0, v / most);
 	const track = el('span.track', { 'aria-hidden': 'true' });
 	const add = (v, of) => { const i = el(`i${of}`); i.style.inlineSize = `${Math.min(100, 100 * at(v)).toFixed(2)}%`; track.append(i); };
-	if (value != null) add(value, kind);
+	if (value > 0) add(value, kind);
 	if (limit != null) add(limit, '.limit');
 	return track;
 }
@@ -580,7 +581,7 @@ function modelsAndOperations() {
 	const total = rowOf(data.totals);
 	const columns = [column.name('Feature', row => wordOf('feature', row[3])), { head: 'Input tokens', of: row => row[7], isNumber: true, text: large, def: 'cache_hit_by_feature.input_tokens' },
 		column.percent('from cache', row => ratioOf(row[8], row[7]), { def: 'cache_hit_by_feature.cache_hit_ratio' }), { head: 'as a bar', isBar: true, of: row => row[8], node: row => bar(ratioOf(row[8], row[7]), 1), drop: 1 },
-		column.percent('7 days', row => cacheOf(5, row[3])), column.percent('before', row => cacheOf(6, row[3]), { drop: 1 })];
+		column.percent('7 days', row => cacheOf(5, row[3]), { node: row => el(`span${cacheOf(5, row[3]) < 0.7 * cacheOf(6, row[3]) ? '.watch' : ''}`, {}, percent(cacheOf(5, row[3]))) }), column.percent('before', row => cacheOf(6, row[3]))];
 	const cacheOf = (p, place) => { const row = rowsOf(data.parts.feature || [], p).find(r => r[3] === place); return row ? ratioOf(row[8], row[7]) : null; };
 	block('Do the caches work?', `input tokens read from the prompt cache, ${periodWords()}${total && total[10] ? `; answers from your own cache spared ${money(total[10])}` : ''}`,
 		rows.length ? table('Prompt cache by feature', columns, rows, { sorted: columns[1] }) : hint('No input tokens in this choice.'));
@@ -604,8 +605,10 @@ function spendNow() {
 	const now = (data.now || [])[0];
 	if (!now || isFiltered()) return;
 	const [, fast, hour, today, before, ratio] = now;
-	wide(block('What is being spent now?', null, el('p', {}, defined('in the last 5 minutes', 'spend_now.rate_5m'), ` ${money(fast)} an hour · `, defined('in the last hour', 'spend_now.rate_1h'), ` ${money(hour)} · `,
-		defined('today', 'spend_now.today_cost'), ` ${money(today)}`, before != null ? `, ${money(before)} at this time a week ago` : '', ratio != null ? ` (${percent(ratio, true)})` : '')));
+	const line = (term, def, ...said) => el('p', {}, defined(term, def), ' ', ...said);
+	block('What is being spent now?', `${currency}, when this page was made`,
+		line('in the last 5 minutes', 'spend_now.rate_5m', `${money(fast)} an hour`), line('in the last hour', 'spend_now.rate_1h', `${money(hour)} an hour`),
+		line('today', 'spend_now.today_cost', money(today), before != null ? `, ${money(before)} at this time a week ago` : '', ratio != null ? ` (${percent(ratio, true)})` : ''));
 }
 
 function dataQuality() {
