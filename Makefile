@@ -208,6 +208,27 @@ reference:
 	script/reference > docs/reference.md.new || { rm docs/reference.md.new; exit 1; }
 	mv docs/reference.md.new docs/reference.md
 
+# The chart library of the report page, anew from its lock file; and the picture of
+# the page in README.md, from the sample data, on the server of PGHOST etc.
+.PHONY: vendor report-picture
+vendor:
+	cd dashboards/report && npm ci --ignore-scripts --no-audit --no-fund && npm run vendor
+	cp dashboards/report/node_modules/echarts/LICENSE dashboards/report/echarts.LICENSE
+	cp dashboards/report/node_modules/echarts/NOTICE dashboards/report/echarts.NOTICE
+	cp dashboards/report/node_modules/zrender/LICENSE dashboards/report/zrender.LICENSE
+	cp dashboards/report/node_modules/tslib/LICENSE.txt dashboards/report/tslib.LICENSE
+report-picture:
+	script/report-picture docs/report.png
+
+# The report page of the ledger of PGHOST, PGDATABASE etc.; and its test, with
+# Chromium and an accessibility checker from npm.
+.PHONY: report check-report
+report:
+	script/report
+check-report:
+	cd test/report && npm ci --ignore-scripts --no-audit --no-fund
+	$(MAKE) installcheck REGRESS= ISOLATION= PROVE_TESTS=test/t/report.pl
+
 # The tests on other versions, each in a Debian of its own in a folder.
 .PHONY: check-17 check-18
 check-17 check-18: check-%:

@@ -1,0 +1,220 @@
+-- Sums and quantiles of every period and scope, read once from the cube and once
+-- from the runs; part of report.sql.
+
+WITH run_day AS MATERIALIZED (
+    SELECT d.day, d.runs, d.mean_cost, d.p95_cost, d.max_cost, sum(d.runs) OVER (ORDER BY d.day DESC) AS runs_since
+    FROM cost_ledger.cost_per_run_by_day d
+    WHERE d.runs > 0 AND d.day BETWEEN :'first_day' AND :'today'
+), since AS MATERIALIZED (
+    -- Runs are read one by one for what teams and customers have of them: as many
+    -- days as have 100,000 together, and a week in any case.
+    SELECT CASE WHEN count(*) = 0 THEN :'first_day' ELSE greatest(least(max(d.day) + 1, :'today'::date - 6), :'first_day') END AS runs_from
+    FROM run_day d
+    WHERE d.runs_since > 100000
+), clock AS MATERIALIZED (
+    SELECT min(d.day) AS from_day, max(d.day) AS today, max(d.ends_at) AS until, array_agg(d.starts_at ORDER BY d.day) AS starts,
+           -- How much of today has passed.
+           least(extract(epoch FROM now() - max(d.starts_at)) / extract(epoch FROM max(d.ends_at) - max(d.starts_at)), 1) AS day_ratio
+    FROM cost_ledger.cost_chart_by_day d
+    WHERE d.label = 'total' AND d.day BETWEEN (SELECT s.runs_from FROM since s) AND :'today'
+), period (p, name, first_day, last_day) AS MATERIALIZED (
+    -- The last two are no choice: whole days, compared with each other.
+    SELECT v.p, v.name, v.first_day, v.last_day
+    FROM (VALUES
+        (0, 'days7', :'today'::date - 6, :'today'::date),
+        (1, 'days30', :'today'::date - 29, :'today'::date),
+        (2, 'month', date_trunc('month', :'today'::date)::date, :'today'::date),
+        (3, 'last_month', (date_trunc('month', :'today'::date) - interval '1 month')::date, date_trunc('month', :'today'::date)::date - 1),
+        (4, 'all', :'first_day'::date, :'today'::date),
+        (5, 'recent', :'today'::date - 7, :'today'::date - 1),
+        (6, 'before', :'today'::date - 14, :'today'::date - 8)) AS v (p, name, first_day, last_day)
+), sums AS MATERIALIZED (
+    -- Labels that calls do not say are NULL, which compares with nothing: keys are
+    -- empty for them, and begin with = for others.
+    SELECT b.day, coalesce('=' || b.team, '') AS team, coalesce('=' || b.customer, '') AS customer,
+           coalesce('=' || b.feature, '') AS feature, coalesce('=' || b.task_type, '') AS task_type, coalesce('=' || b.operation, '') AS operation,
+           '=' || b.provider || ' / ' || b.model AS model,
+           sum(b.calls) AS calls, sum(b.priced_calls) AS priced_calls, sum(b.unpriced_calls) AS unpriced_calls, sum(b.failed_calls) AS failed_calls,
+           sum(b.accepted_calls) AS accepted_calls,
+           sum(b.billed_input_tokens) AS input_tokens,
+           sum(b.cache_read_tokens) FILTER (WHERE b.served_from = 'model') AS cache_read_tokens,
+           sum(b.cost) AS cost, sum(b.avoided_cost) AS avoided_cost
+    FROM cost_ledger.cost_by_day b
+    WHERE b.day BETWEEN :'first_day' AND :'today'
+    GROUP BY b.day, b.team, b.customer, b.feature, b.task_type, b.operation, b.provider, b.model
+), ranked AS MATERIALIZED (
+    SELECT v.label, v.value, row_number() OVER by_cost AS n, count(*) OVER (PARTITION BY v.label) AS of
+    FROM (
+        SELECT CASE 0 WHEN grouping(s.team) THEN 't' WHEN grouping(s.customer) THEN 'c' WHEN grouping(s.feature) THEN 'feature'
+                      WHEN grouping(s.task_type) THEN 'task_type' WHEN grouping(s.operation) THEN 'operation' ELSE 'model' END AS label,
+               coalesce(s.team, s.customer, s.feature, s.task_type, s.operation, s.model) AS value,
+               sum(s.cost) AS cost, sum(s.calls) AS calls
+        FROM sums s
+        GROUP BY GROUPING SETS ((s.team), (s.customer), (s.feature), (s.task_type), (s.operation), (s.model))) v
+    WINDOW by_cost AS (PARTITION BY v.label ORDER BY v.cost DESC NULLS LAST, v.calls DESC, v.value)
+), cut AS MATERIALIZED (
+    -- Of teams 20 and the rest; of customers as many as make 120 scopes with them.
+    SELECT r.label, r.value, r.of, least(r.n, k.most + 1) - 1 AS place, r.n > k.most AS is_rest, k.most
+    FROM ranked r
+    CROSS JOIN (SELECT least(coalesce(max(r.of) FILTER (WHERE r.label = 't'), 0), 21) AS teams,
+                       least(coalesce(max(r.of) FILTER (WHERE r.label = 'c'), 0), 21) AS customers
+                FROM ranked r) n
+    CROSS JOIN LATERAL (SELECT CASE r.label WHEN 't' THEN 20 WHEN 'c' THEN greatest(least(20, 120 / nullif(n.teams, 0)), 5)
+                                    ELSE CASE WHEN n.teams * n.customers > 60 THEN 12 ELSE 20 END END AS most) k
+), place AS MATERIALIZED (
+    -- To look places up in: the planner knows nothing of how many there are.
+    SELECT c.label, jsonb_object_agg(c.value, c.place) AS of FROM cut c GROUP BY c.label
+), cell AS MATERIALIZED (
+    SELECT s.day, s.t, s.c, s.feature, s.task_type, s.operation, s.model,
+           sum(s.calls) AS calls, sum(s.priced_calls) AS priced_calls, sum(s.unpriced_calls) AS unpriced_calls, sum(s.failed_calls) AS failed_calls,
+           sum(s.accepted_calls) AS accepted_calls, sum(s.input_tokens) AS input_tokens, sum(s.cache_read_tokens) AS cache_read_tokens,
+           sum(s.cost) AS cost, sum(s.avoided_cost) AS avoided_cost
+    FROM (
+        SELECT s.day,
+               ((SELECT p.of FROM place p WHERE p.label = 't') ->> s.team)::integer AS t,
+               ((SELECT p.of FROM place p WHERE p.label = 'c') ->> s.customer)::integer AS c,
+               ((SELECT p.of FROM place p WHERE p.label = 'feature') ->> s.feature)::integer AS feature,
+               ((SELECT p.of FROM place p WHERE p.label = 'task_type') ->> s.task_type)::integer AS task_type,
+               ((SELECT p.of FROM place p WHERE p.label = 'operation') ->> s.operation)::integer AS operation,
+               ((SELECT p.of FROM place p WHERE p.label = 'model') ->> s.model)::integer AS model,
+               s.calls, s.priced_calls, s.unpriced_calls, s.failed_calls, s.accepted_calls, s.input_tokens, s.cache_read_tokens, s.cost, s.avoided_cost
+        FROM sums s) s
+    GROUP BY s.day, s.t, s.c, s.feature, s.task_type, s.operation, s.model
+), period_cell AS MATERIALIZED (
+    SELECT p.p, e.t, e.c, e.feature, e.task_type, e.operation, e.model,
+           sum(e.calls) AS calls, sum(e.priced_calls) AS priced_calls, sum(e.unpriced_calls) AS unpriced_calls, sum(e.failed_calls) AS failed_calls,
+           sum(e.accepted_calls) AS accepted_calls, sum(e.input_tokens) AS input_tokens, sum(e.cache_read_tokens) AS cache_read_tokens,
+           sum(e.cost) AS cost, sum(e.avoided_cost) AS avoided_cost
+    FROM cell e
+    JOIN period p ON e.day BETWEEN p.first_day AND p.last_day
+    GROUP BY p.p, e.t, e.c, e.feature, e.task_type, e.operation, e.model
+), runs AS MATERIALIZED (
+    SELECT k.from_day + width_bucket(r.started_at, k.starts) - 1 AS day,
+           coalesce('=' || r.team, '') AS team, coalesce('=' || r.customer, '') AS customer, coalesce('=' || r.task_type, '') AS task_type,
+           r.root_run_id, r.started_at, r.cost, r.own_cost, r.calls, r.runs, r.feature, r.trace_url
+    FROM clock k
+    JOIN cost_ledger.run_tree r ON r.started_at >= k.starts[1] AND r.started_at < k.until
+), placed AS MATERIALIZED (
+    -- Of a run whose calls are older, or will be, the labels may not be among them.
+    SELECT r.day, coalesce(((SELECT p.of FROM place p WHERE p.label = 't') ->> r.team)::integer, 20) AS t,
+           coalesce(((SELECT p.of FROM place p WHERE p.label = 'c') ->> r.customer)::integer, 20) AS c,
+           coalesce(((SELECT p.of FROM place p WHERE p.label = 'task_type') ->> r.task_type)::integer, 20) AS task_type,
+           r.root_run_id, r.started_at, r.cost
+    FROM runs r
+), run_cell AS MATERIALIZED (
+    SELECT r.day, r.t, r.c, r.task_type, count(*) AS runs, count(r.cost) AS priced_runs, sum(r.cost) AS cost, max(r.cost) AS max_cost,
+           cost_ledger.summarize(r.cost) AS run_cost
+    FROM placed r
+    GROUP BY r.day, r.t, r.c, r.task_type
+), dear AS MATERIALIZED (
+    -- Days of the same periods are a bucket: the ten dearest of any periods and
+    -- scope are among the ten dearest of its buckets and cells.
+    SELECT d.*
+    FROM (SELECT r.*, row_number() OVER (PARTITION BY b.bucket, r.t, r.c ORDER BY r.cost DESC, r.started_at, r.root_run_id) AS n
+          FROM placed r
+          JOIN (SELECT g.day::date AS day, sum(1 << p.p)::integer AS bucket
+                FROM generate_series(:'first_day'::timestamp, :'today'::timestamp, '1 day') AS g (day)
+                JOIN period p ON g.day BETWEEN p.first_day AND p.last_day AND p.p < 5
+                GROUP BY g.day) b ON b.day = r.day
+          WHERE r.cost IS NOT NULL) d
+    WHERE d.n <= 10
+), dearest AS MATERIALIZED (
+    SELECT DISTINCT r.root_run_id, r.t, r.c
+    FROM (SELECT p.p, d.*,
+                 row_number() OVER (PARTITION BY p.p ORDER BY d.cost DESC, d.started_at, d.root_run_id) AS of_all,
+                 row_number() OVER (PARTITION BY p.p, d.t ORDER BY d.cost DESC, d.started_at, d.root_run_id) AS of_team,
+                 row_number() OVER (PARTITION BY p.p, d.c ORDER BY d.cost DESC, d.started_at, d.root_run_id) AS of_customer,
+                 row_number() OVER (PARTITION BY p.p, d.t, d.c ORDER BY d.cost DESC, d.started_at, d.root_run_id) AS of_cell
+          FROM dear d
+          JOIN period p ON d.day BETWEEN p.first_day AND p.last_day AND p.p < 5) r
+    WHERE least(r.of_all, r.of_team, r.of_customer) <= 10 OR r.of_cell <= 3
+), totals AS (
+    SELECT json_agg(json_build_array(g.p, g.t, g.c, g.calls, g.cost, g.unpriced_calls, g.failed_calls, g.accepted_calls, g.input_tokens, g.cache_read_tokens, g.avoided_cost)) AS rows
+    FROM (SELECT e.p, e.t, e.c, sum(e.calls) AS calls, sum(e.cost) AS cost, sum(e.unpriced_calls) AS unpriced_calls, sum(e.failed_calls) AS failed_calls,
+                 sum(e.accepted_calls) AS accepted_calls, sum(e.input_tokens) AS input_tokens, sum(e.cache_read_tokens) AS cache_read_tokens, sum(e.avoided_cost) AS avoided_cost
+          FROM period_cell e
+          GROUP BY e.p, GROUPING SETS ((), (e.t), (e.c), (e.t, e.c))) g
+), parts AS (
+    SELECT json_object_agg(g.label, g.rows) AS rows
+    FROM (SELECT g.label, json_agg(json_build_array(g.p, g.t, g.c, g.place, g.calls, g.cost, g.unpriced_calls, g.input_tokens, g.cache_read_tokens, g.priced_calls)) AS rows
+          FROM (SELECT e.p, e.t, e.c, CASE WHEN grouping(e.feature) = 0 THEN 'feature' WHEN grouping(e.task_type) = 0 THEN 'task_type'
+                                           WHEN grouping(e.operation) = 0 THEN 'operation' ELSE 'model' END AS label,
+                       coalesce(e.feature, e.task_type, e.operation, e.model) AS place,
+                       sum(e.calls) AS calls, sum(e.cost) AS cost, sum(e.unpriced_calls) AS unpriced_calls, sum(e.input_tokens) AS input_tokens,
+                       sum(e.cache_read_tokens) AS cache_read_tokens, sum(e.priced_calls) AS priced_calls
+                FROM period_cell e
+                GROUP BY e.p, GROUPING SETS ((), (e.t), (e.c), (e.t, e.c)), GROUPING SETS ((e.feature), (e.task_type), (e.operation), (e.model))) g
+          GROUP BY g.label) g
+), weeks AS (
+    -- same_cost: what the week had cost when as much of it had passed as has now.
+    SELECT json_agg(json_build_array(g.week, g.t, g.c, g.cost, round(g.same_cost, 12)) ORDER BY g.week) AS rows
+    FROM (SELECT date_trunc('week', e.day)::date AS week, e.t, e.c, sum(e.cost) AS cost,
+                 sum(e.cost * CASE WHEN e.weekday < k.weekday THEN 1 WHEN e.weekday = k.weekday THEN k.day_ratio END) AS same_cost
+          FROM (SELECT e.*, extract(isodow FROM e.day) AS weekday FROM cell e) e
+          CROSS JOIN (SELECT extract(isodow FROM k.today) AS weekday, k.day_ratio FROM clock k) k
+          GROUP BY date_trunc('week', e.day), GROUPING SETS ((), (e.t), (e.c), (e.t, e.c))) g
+), last_month AS (
+    SELECT json_agg(json_build_array(g.t, g.c, round(g.same_cost, 12))) AS rows
+    FROM (SELECT e.t, e.c, sum(e.cost * CASE WHEN e.day < k.day THEN 1 ELSE k.day_ratio END) AS same_cost
+          FROM cell e
+          JOIN (SELECT k.today - interval '1 month' AS day, k.day_ratio FROM clock k) k
+              ON e.day >= date_trunc('month', k.day) AND e.day <= k.day
+          GROUP BY GROUPING SETS ((), (e.t), (e.c), (e.t, e.c))) g
+), run_days AS (
+    -- Of all runs from the rollup; of teams and customers by the runs themselves.
+    SELECT json_agg(json_build_array(g.day, g.t, g.c, g.runs, round(g.mean_cost, 12), g.p95_cost, g.max_cost) ORDER BY g.day) AS rows
+    FROM (SELECT d.day, NULL::integer AS t, NULL::integer AS c, d.runs, d.mean_cost, d.p95_cost, d.max_cost
+          FROM run_day d
+          UNION ALL
+          SELECT e.day, e.t, e.c, sum(e.runs), sum(e.cost) / nullif(sum(e.priced_runs), 0), cost_ledger.p95(cost_ledger.merge(e.run_cost)), max(e.max_cost)
+          FROM run_cell e
+          GROUP BY e.day, GROUPING SETS ((e.t), (e.c), (e.t, e.c))) g
+), run_totals AS (
+    SELECT json_agg(json_build_array(g.p, g.t, g.c, g.runs, g.priced_runs, g.cost, round(g.cost / nullif(g.priced_runs, 0), 12), cost_ledger.p95(g.run_cost), g.max_cost,
+                                     round((g.cost - g.max_cost) / nullif(g.priced_runs - 1, 0), 12))) AS rows
+    FROM (SELECT p.p, e.t, e.c, sum(e.runs) AS runs, sum(e.priced_runs) AS priced_runs, sum(e.cost) AS cost, max(e.max_cost) AS max_cost, cost_ledger.merge(e.run_cost) AS run_cost
+          FROM run_cell e JOIN period p ON p.name = 'days7' AND e.day BETWEEN p.first_day AND p.last_day
+          GROUP BY p.p, GROUPING SETS ((), (e.t), (e.c), (e.t, e.c))) g
+), run_tasks AS (
+    SELECT json_agg(json_build_array(g.p, g.t, g.c, g.task_type, g.runs, round(g.cost / nullif(g.priced_runs, 0), 12), cost_ledger.p95(g.run_cost))) AS rows
+    FROM (SELECT p.p, e.t, e.c, e.task_type, sum(e.runs) AS runs, sum(e.priced_runs) AS priced_runs, sum(e.cost) AS cost, cost_ledger.merge(e.run_cost) AS run_cost
+          FROM run_cell e JOIN period p ON e.day BETWEEN p.first_day AND p.last_day
+          GROUP BY p.p, GROUPING SETS ((), (e.t), (e.c), (e.t, e.c)), e.task_type) g
+), run_list AS (
+    SELECT json_agg(json_build_array(r.root_run_id, d.t, d.c, extract(epoch FROM r.started_at)::bigint, r.cost, r.own_cost, r.calls, r.runs,
+                                     substr(nullif(r.task_type, ''), 2), substr(nullif(r.team, ''), 2), r.feature, substr(nullif(r.customer, ''), 2), r.trace_url,
+                                     p.ps) ORDER BY r.cost DESC, r.started_at, r.root_run_id) AS rows
+    FROM dearest d
+    JOIN dear e USING (root_run_id, t, c)
+    CROSS JOIN LATERAL (SELECT json_agg(p.p) AS ps FROM period p WHERE p.p < 5 AND e.day BETWEEN p.first_day AND p.last_day) p
+    JOIN runs r USING (root_run_id)
+), lists AS (
+    SELECT json_object_agg(CASE l.label WHEN 't' THEN 'team' WHEN 'c' THEN 'customer' ELSE l.label END, l.names) AS rows
+    FROM (SELECT l.label, json_agg(CASE WHEN l.is_rest THEN json_build_object('rest', l.of - l.most) WHEN l.value = '' THEN 'null'::json ELSE to_json(substr(l.value, 2)) END ORDER BY l.place) AS names
+          FROM (SELECT DISTINCT c.label, c.place, c.is_rest, c.of, c.most, CASE WHEN NOT c.is_rest THEN c.value END AS value FROM cut c) l
+          GROUP BY l.label) l
+), unpriced AS (
+    SELECT json_agg(json_build_array(u.provider, u.model, u.calls, u.day) ORDER BY u.calls DESC, u.provider, u.model) AS rows
+    FROM (SELECT b.provider, b.model, sum(b.unpriced_calls) AS calls, min(b.day) AS day
+          FROM cost_ledger.cost_by_day b
+          WHERE b.unpriced_calls > 0 AND b.day BETWEEN :'first_day' AND :'today'
+          GROUP BY b.provider, b.model
+          ORDER BY calls DESC LIMIT 10) u
+), forecasts AS (
+    SELECT json_agg(json_build_array(f.t, f.c, f.spent, f.forecast, f.forecast_low, f.forecast_high, f.no_forecast_reason)) AS rows
+    FROM (
+        SELECT NULL::bigint AS t, NULL::bigint AS c, s.spent, s.forecast, s.forecast_low, s.forecast_high, s.no_forecast_reason FROM cost_ledger.project_spend() s
+        UNION ALL
+        SELECT c.place, NULL, s.spent, s.forecast, s.forecast_low, s.forecast_high, s.no_forecast_reason
+        FROM cost_ledger.project_spend('team') s JOIN cut c ON c.label = 't' AND NOT c.is_rest AND c.value = coalesce('=' || s.value, '')
+        UNION ALL
+        SELECT NULL, c.place, s.spent, s.forecast, s.forecast_low, s.forecast_high, s.no_forecast_reason
+        FROM cost_ledger.project_spend('customer') s JOIN cut c ON c.label = 'c' AND NOT c.is_rest AND c.value = coalesce('=' || s.value, '')) f
+)
+SELECT format(E',"runs_from":%s\n,"periods":%s\n,"lists":%s\n,"totals":%s\n,"parts":%s\n,"weeks":%s\n,"last_month":%s\n,"run_days":%s\n,"run_totals":%s\n,"run_tasks":%s\n,"dearest":%s\n,"unpriced":%s\n,"forecasts":%s',
+              (SELECT to_json(s.runs_from) FROM since s),
+              (SELECT json_agg(json_build_array(p.name, p.first_day, p.last_day) ORDER BY p.p) FROM period p),
+              coalesce(lists.rows, '{}'), coalesce(totals.rows, '[]'), coalesce(parts.rows, '{}'), coalesce(weeks.rows, '[]'), coalesce(last_month.rows, '[]'),
+              coalesce(run_days.rows, '[]'), coalesce(run_totals.rows, '[]'), coalesce(run_tasks.rows, '[]'), coalesce(run_list.rows, '[]'),
+              coalesce(unpriced.rows, '[]'), coalesce(forecasts.rows, '[]'))
+FROM lists, totals, parts, weeks, last_month, run_days, run_totals, run_tasks, run_list, unpriced, forecasts;
