@@ -47,6 +47,11 @@ GROUP BY l.price_id, l.meter;
 
 COMMENT ON VIEW cost_ledger_internal.price_rates IS 'What a price says of each meter, in words: its rates per million, or as said, in the order of its lines.';
 
+COMMENT ON COLUMN cost_ledger_internal.price_rates.price_id IS 'The price.';
+COMMENT ON COLUMN cost_ledger_internal.price_rates.meter IS 'What is counted.';
+COMMENT ON COLUMN cost_ledger_internal.price_rates.place IS 'Number of its first line.';
+COMMENT ON COLUMN cost_ledger_internal.price_rates.rates IS 'Its rates, of the currency of the price.';
+
 CREATE VIEW cost_ledger.annotation_list WITH (security_barrier = true) AS
 SELECT a.happened_at, a.kind, a.title, a.scope::text AS scope, a.link, a.recorded_at, a.recorded_by,
        a.annotation_id::text AS row_key
