@@ -111,7 +111,9 @@ foreach my $group (@{ CPAN::Meta::YAML->read_string(text("$folder/provisioning/a
 		my $condition = $step{ $rule->{condition} } // {};
 		push @wrong, 'no such condition' unless ($condition->{datasourceUid} // '') eq '__expr__';
 		push @wrong, 'the condition asks for nothing' unless $step{ $condition->{model}{expression} // '' };
-		push @wrong, "leads to no dashboard" unless $dashboard{ $rule->{annotations}{__dashboardUid__} // '' };
+		my $leads_to = $dashboard{ $rule->{dashboardUid} // '' };
+		push @wrong, 'leads to no panel' unless $leads_to && grep { $_->{id} == $rule->{panelId} && $_->{type} ne 'row' } @{ $leads_to->{panels} };
+		push @wrong, 'leads to two' unless $rule->{dashboardUid} eq $rule->{annotations}{__dashboardUid__} && $rule->{panelId} eq $rule->{annotations}{__panelId__};
 		none("alert rule $rule->{title} is in order", @wrong);
 		my ($query) = grep { $_->{datasourceUid} eq 'cost_ledger' } @{ $rule->{data} };
 		push @queries, { where => "alert rule: $rule->{title}", shape => 'alert', sql => $query->{model}{rawSql}, uid => 'alerts', variables => {}, from => "now-$query->{relativeTimeRange}{from}s" };
