@@ -40,7 +40,7 @@ CREATE POLICY what_admins_change ON cost_ledger.annotation FOR UPDATE USING (tru
 CREATE POLICY what_admins_delete ON cost_ledger.annotation FOR DELETE USING (true);
 
 CREATE VIEW cost_ledger_internal.price_rates AS
-SELECT l.price_id, l.meter, min(l.line) AS place,
+SELECT l.price_id, l.meter, min(l.line)::integer AS place,
        string_agg(trim_scale(l.unit_price) || CASE l.per WHEN 1000000 THEN '' ELSE ' per ' || l.per END, ', ' ORDER BY l.line) AS rates
 FROM cost_ledger_internal.price_line l
 GROUP BY l.price_id, l.meter;
