@@ -12,11 +12,11 @@ WITH run_day AS MATERIALIZED (
     FROM run_day d
     WHERE d.runs_since > 100000
 ), clock AS MATERIALIZED (
-    SELECT min(d.day) AS from_day, max(d.day) AS today, max(d.ends_at) AS until, array_agg(d.starts_at ORDER BY d.day) AS starts,
+    SELECT max(d.day) AS today,
            -- How much of today has passed.
            least(extract(epoch FROM now() - max(d.starts_at)) / extract(epoch FROM max(d.ends_at) - max(d.starts_at)), 1) AS day_ratio
     FROM cost_ledger.cost_chart_by_day d
-    WHERE d.label = 'total' AND d.day BETWEEN (SELECT s.runs_from FROM since s) AND :'today'
+    WHERE d.label = 'total' AND d.day = :'today'
 ), period (p, name, first_day, last_day) AS MATERIALIZED (
     -- The last two are no choice: whole days, compared with each other.
     SELECT v.p, v.name, v.first_day, v.last_day
@@ -89,11 +89,11 @@ WITH run_day AS MATERIALIZED (
     JOIN period p ON e.day BETWEEN p.first_day AND p.last_day
     GROUP BY p.p, e.t, e.c, e.feature, e.task_type, e.operation, e.model
 ), runs AS MATERIALIZED (
-    SELECT k.from_day + width_bucket(r.started_at, k.starts) - 1 AS day,
+    SELECT r.started_on AS day,
            coalesce('=' || r.team, '') AS team, coalesce('=' || r.customer, '') AS customer, coalesce('=' || r.task_type, '') AS task_type,
            r.root_run_id, r.started_at, r.cost, r.own_cost, r.calls, r.runs, r.feature, r.trace_url
-    FROM clock k
-    JOIN cost_ledger.run_tree r ON r.started_at >= k.starts[1] AND r.started_at < k.until
+    FROM cost_ledger.run_tree r
+    WHERE r.started_on >= (SELECT s.runs_from FROM since s) AND r.started_on <= :'today'
 ), placed AS MATERIALIZED (
     -- Of a run whose calls are older, or will be, the labels may not be among them.
     SELECT r.day, coalesce(((SELECT p.of FROM place p WHERE p.label = 't') ->> r.team)::integer, 20) AS t,

@@ -7,7 +7,7 @@ CREATE TABLE cost_ledger.annotation (
     -- So that there is a time before it and after it.
     happened_at    timestamptz NOT NULL DEFAULT now() CONSTRAINT annotation_happened_at CHECK (happened_at >= '1970-01-01Z' AND happened_at < '2200-01-01Z'),
     kind           text NOT NULL CHECK (kind IN ('deploy', 'prompt', 'model', 'price', 'other')),
-    title          text NOT NULL CONSTRAINT annotation_title CHECK (octet_length(title) BETWEEN 1 AND 1024 AND title !~ '[[:cntrl:]]'),
+    title          text NOT NULL CONSTRAINT annotation_title CHECK (octet_length(title) >= 1 AND octet_length(title) <= 1024 AND title !~ '[[:cntrl:]]'),
     scope          jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(scope) = 'object'),
     link           text CHECK (octet_length(link) BETWEEN 1 AND 2048),
     recorded_at    timestamptz NOT NULL DEFAULT now(),

@@ -62,7 +62,7 @@ COMMENT ON COLUMN cost_ledger.run.trace_url IS 'Link to the trace; of several, t
 
 CREATE VIEW cost_ledger.run_tree WITH (security_barrier = true) AS
 SELECT t.root_run_id,
-       t.started_at, t.ended_at,
+       t.started_on, t.started_at, t.ended_at,
        (extract(epoch FROM t.ended_at - t.started_at) * 1000)::double precision AS duration_ms,
        t.runs, t.depth,
        t.calls, t.turns, t.retries, t.fallbacks, t.failed_calls, t.unpriced_calls, t.tool_calls, t.accepted_calls, t.rejected_calls,
@@ -78,6 +78,7 @@ CROSS JOIN cost_ledger_internal.report_setting s;
 
 COMMENT ON VIEW cost_ledger.run_tree IS 'What did each task cost, with all its sub-agents? One row for each run that no other started, with all the runs below it, at this instant; calls without a run_id are not in it. Who may not see all calls sees the trees that his own calls make.';
 COMMENT ON COLUMN cost_ledger.run_tree.root_run_id IS 'The run at the top. It has no calls where others name it as their parent and it made none; where parents go in a circle, it is the smallest run_id of that.';
+COMMENT ON COLUMN cost_ledger.run_tree.started_on IS 'Day of the reporting zone on which it began: what reads some days reads no others.';
 COMMENT ON COLUMN cost_ledger.run_tree.started_at IS 'called_at of the first call of the run at the top; where it has none, of the first below it.';
 COMMENT ON COLUMN cost_ledger.run_tree.ended_at IS 'End of the last call of all: called_at plus duration_ms, where that is known; a duration counts for 30 days at most.';
 COMMENT ON COLUMN cost_ledger.run_tree.duration_ms IS 'From started_at to ended_at, in milliseconds.';
