@@ -88,7 +88,7 @@ sub unknown_names
         $unknown{"$_()"} = 1 for grep { !$known{"$_()"} && !$known{$_} } $code =~ /(?<![\w.])([a-z][a-z0-9]*_\w+)\(/g;
         while ($code =~ /(?<![\w.\/])([a-z]\w*)\.([a-z][a-z0-9_]*)\b(?![.\/<])/g)
         {
-            $unknown{"$1.$2"} = 1 if $owner{$1} && !$known{"$1.$2"} && $2 !~ /^call_p\d{4}_\d\d$/;
+            $unknown{"$1.$2"} = 1 if $owner{$1} && !$known{"$1.$2"} && $2 !~ /^(call_p\d{4}_\d\d|html)$/;
         }
     }
     return join ', ', sort keys %unknown;
