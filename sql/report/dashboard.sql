@@ -61,7 +61,7 @@ BEGIN
     facts := coalesce(facts, '{}') || coalesce((
         SELECT jsonb_build_object('currency', max(m.currency), 'previous_month_cost', max(m.cost) FILTER (WHERE m.is_complete AND m.ends_at > now() - interval '32 days'),
                                   'unpriced_calls', sum(m.unpriced_calls) FILTER (WHERE NOT m.is_complete))
-        FROM cost_ledger.cost_by_label m WHERE m.label = 'total' HAVING count(*) > 0), '{}');
+        FROM cost_ledger.cost_by_label m WHERE m.label = 'total' AND m.starts_at <= now() HAVING count(*) > 0), '{}');
     IF facts = '{}' THEN
         RETURN facts;
     END IF;
@@ -71,9 +71,9 @@ BEGIN
                    cost_ledger.p95(cost_ledger.merge(d.run_cost_summary))::numeric AS p95_run, max(d.max_cost) AS max_run,
                    (sum(d.cost) - max(d.max_cost)) / nullif(cost_ledger.num_values(cost_ledger.merge(d.run_cost_summary)) - 1, 0) AS mean_other_run,
                    sum(d.calls_without_run) AS calls_without_run, sum(d.cost_without_run) / nullif(sum(d.calls_without_run), 0) AS mean_call
-            FROM cost_ledger.cost_per_run_by_day d WHERE d.starts_at > now() - interval '7 days') r)
+            FROM cost_ledger.cost_per_run_by_day d WHERE d.starts_at > now() - interval '7 days' AND d.starts_at <= now()) r)
         || coalesce((SELECT jsonb_build_object('users', u.users, 'mean_user', u.mean_cost, 'p95_user', u.p95_cost)
-                     FROM cost_ledger.cost_per_user_by_month u WHERE u.starts_at > now() - interval '32 days' AND NOT u.is_complete), '{}');
+                     FROM cost_ledger.cost_per_user_by_month u WHERE u.starts_at <= now() AND u.ends_at > now()), '{}');
     SELECT max(w.week) AS week, max(w.cost) FILTER (WHERE NOT w.is_complete) AS cost,
            max(w.change_ratio) FILTER (WHERE w.is_complete) AS change_ratio, max(w.flag) FILTER (WHERE w.is_complete) AS flag INTO this_week
         FROM (SELECT w.* FROM cost_ledger.week_over_week w WHERE w.label = 'total' AND w.starts_at <= now() ORDER BY w.week DESC NULLS LAST LIMIT 2) w;
