@@ -2,6 +2,35 @@
 -- since, and why.  That is compare_spend() of the time after it with the time before,
 -- less its part for volume.
 
+CREATE FUNCTION cost_ledger_internal.check_annotation() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF new.kind IS NULL OR new.kind NOT IN ('deploy', 'prompt', 'model', 'price', 'other') THEN
+        RAISE EXCEPTION 'no kind of annotation is called "%"', coalesce(new.kind, 'NULL')
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Use deploy, prompt, model, price or other.';
+    ELSIF coalesce(octet_length(new.title) NOT BETWEEN 1 AND 1024 OR new.title ~ '[[:cntrl:]]', true) THEN
+        RAISE EXCEPTION 'the title of an annotation is one line of 1 to 1024 bytes'
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Say what was changed; more of it may stand behind link.';
+    ELSIF coalesce(new.happened_at < '1970-01-01Z' OR new.happened_at >= '2200-01-01Z', true) THEN
+        RAISE EXCEPTION 'an annotation is of a time from 1970 to 2199'
+            USING ERRCODE = 'datetime_field_overflow',
+                  HINT = 'Leave happened_at out for now.';
+    ELSIF octet_length(new.link) NOT BETWEEN 1 AND 2048 THEN
+        RAISE EXCEPTION 'the link of an annotation has 1 to 2048 bytes'
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Leave it out where there is none.';
+    END IF;
+    RETURN new;
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.check_annotation() IS
+    'Trigger of annotation: says what is wrong with a row.';
+
 CREATE FUNCTION cost_ledger_internal.before_after(annotation text, window_length interval, filter jsonb, sees_all boolean, teams text[], customers text[])
     RETURNS TABLE (part text, change numeric, change_per_call numeric, cost numeric, expected_cost numeric, cost_per_call numeric, previous_cost_per_call numeric,
                    calls bigint, previous_calls bigint, unpriced_calls bigint, previous_unpriced_calls bigint,

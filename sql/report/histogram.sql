@@ -132,7 +132,7 @@ COMMENT ON FUNCTION cost_ledger_internal.cost_histogram_as_owner(jsonb, timestam
     'The body of cost_histogram().';
 
 CREATE FUNCTION cost_ledger.cost_histogram(
-    filter jsonb DEFAULT '{}', range_start timestamptz DEFAULT '-infinity', range_end timestamptz DEFAULT 'infinity', per text DEFAULT 'task', buckets integer DEFAULT 20
+    filter jsonb DEFAULT '{}', per text DEFAULT 'task', range_start timestamptz DEFAULT '-infinity', range_end timestamptz DEFAULT 'infinity', buckets integer DEFAULT 20
 ) RETURNS TABLE (bucket integer, lower_bound numeric, upper_bound numeric, samples bigint, cost numeric, share numeric, sample_share numeric, cumulated_sample_share numeric, currency text)
     LANGUAGE sql STABLE ROWS 20
     SET search_path = pg_catalog, pg_temp
@@ -142,5 +142,5 @@ BEGIN ATOMIC
                                              cost_ledger_internal.sees_all(), cost_ledger_internal.seen_teams(), cost_ledger_internal.seen_customers()) d;
 END;
 
-COMMENT ON FUNCTION cost_ledger.cost_histogram(jsonb, timestamptz, timestamptz, text, integer) IS
+COMMENT ON FUNCTION cost_ledger.cost_histogram(jsonb, text, timestamptz, timestamptz, integer) IS
     'How the costs of samples are distributed: what the calls that pass a filter, in a range of time (end exclusive), cost per call, run, task (a run with all that it started, or a call that is in no run), session, user or customer, corrections included, each counted exactly. buckets (1 to 1000) have equal ratios from the least cost above 0 to the greatest; a sample is in the one whose lower_bound it has reached, the greatest cost in the last. Bucket 0 has samples that cost nothing or less, bucket NULL those of which nothing has a price; both are there only if they have samples. cost is their sum, exact; share is of all cost, sample_share of all samples, cumulated_sample_share of those up to this bucket: p90 is in the bucket in which it reaches 0.9. Without samples, no rows. Calls without a run, session, user or customer are left out where they are sampled by that. Only calls that the role may see. A range in which retention has dropped calls is refused (22023), unless filter names calls.';
