@@ -58,14 +58,14 @@ AS $$
     FROM (SELECT lowest AS bound
           UNION ALL
           SELECT trim_scale(round(i.bound, 5 - floor(log(i.bound))::integer))
-          FROM (SELECT lowest * power(highest / lowest, n::numeric / buckets) AS bound FROM generate_series(1, buckets - 1) AS n) i
+          FROM (SELECT lowest * power(highest / lowest, n::numeric / buckets) AS bound FROM generate_series(1, least(buckets, 1000) - 1) AS n) i
           UNION ALL
           SELECT highest) b
     WHERE b.bound BETWEEN lowest AND highest
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.histogram_bounds(numeric, numeric, integer) IS
-    'Bounds of so many buckets of equal ratio between two numbers above 0, in ascending order; fewer where the numbers are too near.';
+    'Bounds of so many buckets (1000 at most) of equal ratio between two numbers above 0, in ascending order; fewer where the numbers are too near.';
 
 CREATE FUNCTION cost_ledger_internal.cost_histogram(
     filter jsonb, range_start timestamptz, range_end timestamptz, per text, buckets integer, sees_all boolean, teams text[], customers text[]
