@@ -18,16 +18,24 @@
 #include "utils/jsonfuncs.h"
 
 /*
- * Whether it is neither object nor list, from its header: most are one of them,
- * and need not be taken out of their row for this.
+ * What it is, from its header: it need not be taken out of its row for this.
  */
-bool
-cl_is_json_scalar(Datum json)
+static uint32
+header_of(Datum json)
 {
 	uint32		header;
 
 	memcpy(&header, VARDATA_ANY(PG_DETOAST_DATUM_PACKED(json)), sizeof(header));
-	return (header & JB_FSCALAR) != 0;
+	return header;
+}
+
+/*
+ * Whether it is neither object nor list.
+ */
+bool
+cl_is_json_scalar(Datum json)
+{
+	return (header_of(json) & JB_FSCALAR) != 0;
 }
 
 /*
@@ -36,10 +44,7 @@ cl_is_json_scalar(Datum json)
 bool
 cl_is_empty_object(Datum json)
 {
-	uint32		header;
-
-	memcpy(&header, VARDATA_ANY(PG_DETOAST_DATUM_PACKED(json)), sizeof(header));
-	return (header & (JB_FOBJECT | JB_CMASK)) == JB_FOBJECT;
+	return (header_of(json) & (JB_FOBJECT | JB_CMASK)) == JB_FOBJECT;
 }
 
 /* Beyond these a text stays a text: nobody's usage or tags are like that. */

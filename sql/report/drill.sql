@@ -13,13 +13,23 @@ CREATE FUNCTION cost_ledger_internal.drill_labels() RETURNS text[]
 COMMENT ON FUNCTION cost_ledger_internal.drill_labels() IS
     'The labels of the cube.';
 
+CREATE FUNCTION cost_ledger_internal.is_of_cube(filter jsonb) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT NOT EXISTS (SELECT FROM jsonb_object_keys(filter) k WHERE k <> ALL (cost_ledger_internal.drill_labels()))
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.is_of_cube(jsonb) IS
+    'Whether a checked filter names labels of the cube only.';
+
 CREATE FUNCTION cost_ledger_internal.drill_source(level text, filter jsonb, range_start timestamptz, range_end timestamptz, sees_all boolean) RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT CASE
-        WHEN level = 'day' AND labels.are_in_cube AND days.are_whole AND (calls.begin_at AT TIME ZONE l.time_zone)::date >= s.days_from THEN 'day'
-        WHEN level IN ('hour', 'day') AND labels.are_in_cube AND hours.are_whole AND calls.begin_at >= s.hours_from THEN 'hour'
+        WHEN level = 'day' AND cost_ledger_internal.is_of_cube(filter) AND days.are_whole AND (calls.begin_at AT TIME ZONE l.time_zone)::date >= s.days_from THEN 'day'
+        WHEN level IN ('hour', 'day') AND cost_ledger_internal.is_of_cube(filter) AND hours.are_whole AND calls.begin_at >= s.hours_from THEN 'hour'
         WHEN level = 'user' AND sees_all AND filter - 'user_id' = '{}' AND days.are_whole THEN 'user'
         ELSE 'call' END
     FROM cost_ledger_internal.rollup_state s
@@ -27,7 +37,6 @@ AS $$
     -- Nothing is earlier than the first day.
     CROSS JOIN LATERAL (SELECT greatest(range_start, (SELECT cost_ledger_internal.day_start(min(d.day), l.time_zone)
                                                       FROM cost_ledger_internal.live_total_day d WHERE d.label = 'all')) AS begin_at) calls
-    CROSS JOIN LATERAL (SELECT NOT EXISTS (SELECT FROM jsonb_object_keys(filter) k WHERE k <> ALL (cost_ledger_internal.drill_labels())) AS are_in_cube) labels
     CROSS JOIN LATERAL (SELECT bool_and(NOT isfinite(b) OR b = cost_ledger_internal.hour_start(b, l.time_zone)) AS are_whole
                         FROM unnest(ARRAY[range_start, range_end]) AS b) hours
     CROSS JOIN LATERAL (SELECT bool_and(NOT isfinite(b) OR b = cost_ledger_internal.day_start((b AT TIME ZONE l.time_zone)::date, l.time_zone)) AS are_whole

@@ -144,16 +144,6 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.spend_query(text, text, timestamptz, timestamptz, text) IS
     'A query for rows that add up to what the calls of a range that pass a condition cost, with these labels of each (SQL over c); $1 to $3 are what the caller may see. unit: month, where labels and condition are of the cube; call, where not.';
 
-CREATE FUNCTION cost_ledger_internal.is_of_cube(filter jsonb) RETURNS boolean
-    LANGUAGE sql IMMUTABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT NOT EXISTS (SELECT FROM jsonb_object_keys(filter) k WHERE k <> ALL (cost_ledger_internal.drill_labels()))
-$$;
-
-COMMENT ON FUNCTION cost_ledger_internal.is_of_cube(jsonb) IS
-    'Whether a checked filter names labels of the cube only.';
-
 CREATE FUNCTION cost_ledger_internal.previous_start(range_start timestamptz, range_end timestamptz) RETURNS timestamptz
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
