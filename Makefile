@@ -17,6 +17,7 @@ OBJS = \
 	src/usage_read.o \
 	src/ledger.o \
 	src/as_owner.o \
+	src/once.o \
 	src/key_space.o \
 	src/event_key.o \
 	src/visible.o \

@@ -12,6 +12,7 @@
 #include "fmgr.h"
 #include "guard.h"
 #include "key_space.h"
+#include "once.h"
 #include "price_cache.h"
 #include "rollup.h"
 #include "utils/builtins.h"
@@ -32,6 +33,7 @@ _PG_init(void)
 	cl_refusal_init();
 	cl_rollup_init();
 	cl_visible_init();
+	cl_once_init();
 	cl_guard_init();
 
 	/* Nobody may pass off a placeholder as a setting of ours. */

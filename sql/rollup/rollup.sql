@@ -430,7 +430,7 @@ COMMENT ON FUNCTION cost_ledger_internal.root_runs(text[]) IS
 CREATE FUNCTION cost_ledger_internal.moved_runs()
     RETURNS TABLE (run_id text, root_run_id text, depth integer, is_circular boolean)
     LANGUAGE c STABLE
-    AS 'MODULE_PATHNAME', 'cl_as_owner';
+    AS 'MODULE_PATHNAME', 'cl_as_owner_once';
 
 COMMENT ON FUNCTION cost_ledger_internal.moved_runs() IS
     'Where runs are among runs that calls which are not in the rollups yet put below another one, and the runs below those: of all runs, whoever asks.';
@@ -479,7 +479,7 @@ COMMENT ON TYPE cost_ledger_internal.measured_call IS 'What rollups ask of a row
 
 CREATE FUNCTION cost_ledger_internal.unconsumed_calls() RETURNS SETOF cost_ledger_internal.measured_call
     LANGUAGE c STABLE ROWS 100
-    AS 'MODULE_PATHNAME', 'cl_as_owner';
+    AS 'MODULE_PATHNAME', 'cl_as_owner_once';
 
 COMMENT ON FUNCTION cost_ledger_internal.unconsumed_calls() IS
     'The rows of call that are not in the rollups yet, without what was taken back, whoever asks: views leave out what their reader may not see.';

@@ -181,7 +181,7 @@ COMMENT ON FUNCTION cost_ledger_internal.place_trees(text[], text[], text[]) IS
 
 CREATE FUNCTION cost_ledger_internal.changed_tree_runs() RETURNS TABLE (run_id text, root_run_id text)
     LANGUAGE c STABLE
-    AS 'MODULE_PATHNAME', 'cl_as_owner';
+    AS 'MODULE_PATHNAME', 'cl_as_owner_once';
 
 COMMENT ON FUNCTION cost_ledger_internal.changed_tree_runs() IS
     'The runs of all trees of which a run has calls that are not in the rollups yet, or moves for such calls, before and after; each with the run at its top as the rollups have it, itself for one that is at the top or not in them.';

@@ -274,6 +274,30 @@ CALL cost_ledger.refresh();
 SELECT sum(cost) - :before AS more FROM cost_ledger_internal.rollup_day;
 SELECT count(*) FROM cost_ledger.check_rollups();
 
+-- what is read once for a snapshot is read anew for the next one: after a statement
+-- of one's own, and after a subtransaction that never was
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT (SELECT count(*) FROM cost_ledger_internal.unconsumed_calls()) AS calls, (SELECT sum(cost) FROM cost_ledger_internal.live_day) - :before AS more,
+       (SELECT count(*) FROM cost_ledger.run WHERE run_id LIKE 'once%') AS runs;
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, run_id) VALUES ('2026-04-06', 'acme', 'm', 100, 'once');
+SELECT (SELECT count(*) FROM cost_ledger_internal.unconsumed_calls()) AS calls, (SELECT sum(cost) FROM cost_ledger_internal.live_day) - :before AS more,
+       (SELECT count(*) FROM cost_ledger.run WHERE run_id LIKE 'once%') AS runs;
+SAVEPOINT never;
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, run_id, parent_run_id) VALUES ('2026-04-06', 'acme', 'm', 1000, 'once below', 'once');
+SELECT (SELECT count(*) FROM cost_ledger_internal.unconsumed_calls()) AS calls, (SELECT sum(cost) FROM cost_ledger_internal.live_day) - :before AS more,
+       (SELECT string_agg(run_id || ' ' || depth, ', ' ORDER BY run_id) FROM cost_ledger.run WHERE run_id LIKE 'once%') AS runs;
+ROLLBACK TO never;
+SELECT (SELECT count(*) FROM cost_ledger_internal.unconsumed_calls()) AS calls, (SELECT sum(cost) FROM cost_ledger_internal.live_day) - :before AS more,
+       (SELECT string_agg(run_id || ' ' || depth, ', ' ORDER BY run_id) FROM cost_ledger.run WHERE run_id LIKE 'once%') AS runs;
+ROLLBACK;
+-- more than work_mem holds is read each time
+BEGIN;
+SET LOCAL work_mem = '64kB';
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, run_id) SELECT '2026-04-06', 'acme', 'm', 1, 'once ' || n FROM generate_series(1, 1000) AS n;
+SELECT count(*) AS calls, count(DISTINCT c.run_id) AS runs FROM cost_ledger_internal.unconsumed_calls() c;
+SELECT count(*) AS calls, count(DISTINCT c.run_id) AS runs FROM cost_ledger_internal.unconsumed_calls() c, generate_series(1, 2);
+ROLLBACK;
+
 -- who may read reports needs nothing else
 CREATE ROLE cost_ledger_test_reader;
 SELECT cost_ledger.grant_reader('cost_ledger_test_reader');
