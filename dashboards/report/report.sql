@@ -25,7 +25,9 @@ SELECT has_table_privilege('cost_ledger.ledger', 'SELECT') AS sees_all,
        -- The days that have begun, from the first with calls: none of an empty ledger.
        coalesce(max(d.day), '2000-01-01')::date AS today,
        coalesce(min(d.day), '2000-01-01')::date AS since,
-       count(*) = 0 AS is_empty
+       count(*) = 0 AS is_empty,
+       -- How much of today has passed.
+       coalesce(least(extract(epoch FROM now() - max(d.starts_at)) / extract(epoch FROM max(d.ends_at) - max(d.starts_at)), 1), 1) AS day_ratio
 FROM cost_ledger.cost_chart_by_day d
 WHERE d.label = 'total' \gset
 
