@@ -142,9 +142,9 @@ WITH period (p, name, first_day, last_day) AS MATERIALIZED (
                 FROM runs r
                 JOIN dear_from f ON f.bucket = r.bucket AND f.team = r.team AND f.customer = r.customer AND r.cost >= f.cost) r) d
     WHERE d.n <= 10
-), dearest AS MATERIALIZED (
-    SELECT DISTINCT r.root_run_id, r.t, r.c
-    FROM (SELECT p.p, d.root_run_id, d.t, d.c,
+), dearest AS (
+    SELECT DISTINCT ON (r.root_run_id) r.*
+    FROM (SELECT d.*,
                  row_number() OVER (PARTITION BY p.p ORDER BY d.cost DESC, d.started_at, d.root_run_id) AS of_all,
                  row_number() OVER (PARTITION BY p.p, d.t ORDER BY d.cost DESC, d.started_at, d.root_run_id) AS of_team,
                  row_number() OVER (PARTITION BY p.p, d.c ORDER BY d.cost DESC, d.started_at, d.root_run_id) AS of_customer,
@@ -152,6 +152,7 @@ WITH period (p, name, first_day, last_day) AS MATERIALIZED (
           FROM dear d
           JOIN period p ON (d.bucket >> p.p) & 1 = 1) r
     WHERE least(r.of_all, r.of_team, r.of_customer) <= 10 OR r.of_cell <= 3
+    ORDER BY r.root_run_id
 ), totals AS (
     SELECT json_agg(json_build_array(g.p, g.t, g.c, g.calls, g.cost, g.unpriced_calls, g.failed_calls, g.accepted_calls, g.input_tokens, g.cache_read_tokens, g.avoided_cost, g.prompt_cache_saving)) AS rows
     FROM (SELECT e.p, e.t, e.c, sum(e.calls) AS calls, sum(e.cost) AS cost, sum(e.unpriced_calls) AS unpriced_calls, sum(e.failed_calls) AS failed_calls,
@@ -202,11 +203,10 @@ WITH period (p, name, first_day, last_day) AS MATERIALIZED (
           FROM run_cell e JOIN period p ON (e.bucket >> p.p) & 1 = 1
           GROUP BY p.p, GROUPING SETS ((), (e.t), (e.c), (e.t, e.c)), e.task_type) g
 ), run_list AS (
-    SELECT json_agg(json_build_array(r.root_run_id, d.t, d.c, extract(epoch FROM r.started_at)::bigint, r.cost, r.own_cost, r.calls, r.runs,
+    SELECT json_agg(json_build_array(r.root_run_id, r.t, r.c, extract(epoch FROM r.started_at)::bigint, r.cost, r.own_cost, r.calls, r.runs,
                                      nullif(r.task_type, ''), nullif(r.team, ''), r.feature, nullif(r.customer, ''), r.trace_url, p.ps)
                     ORDER BY r.cost DESC, r.started_at, r.root_run_id) AS rows
-    FROM dearest d
-    JOIN dear r USING (root_run_id)
+    FROM dearest r
     CROSS JOIN LATERAL (SELECT json_agg(p.p ORDER BY p.p) AS ps FROM period p WHERE (r.bucket >> p.p) & 1 = 1) p
 ), lists AS (
     SELECT json_object_agg(CASE l.label WHEN 't' THEN 'team' WHEN 'c' THEN 'customer' ELSE l.label END, l.names) AS rows
