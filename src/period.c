@@ -1,6 +1,7 @@
 /*-------------------------------------------------------------------------
  * period.c
- *	  In which hour, day, week and month of the reporting zone an instant is.
+ *	  In which hour, day, week and month of the reporting zone an instant is, and
+ *	  when a day begins.
  *
  * PostgreSQL is asked for the first and the last instant of a quarter of an hour.
  * Where both are in one hour and on one day, all between them are.
@@ -128,4 +129,68 @@ cl_minute_of(TimestampTz at)
 	TimestampTz minute = at - at % USECS_PER_MINUTE;
 
 	return minute > at ? minute - USECS_PER_MINUTE : minute;
+}
+
+/* What a call of day_start() has answered last: the next row mostly asks the same. */
+typedef struct DayStart
+{
+	DateADT		day;
+	TimestampTz start;
+	text	   *zone;
+} DayStart;
+
+/*
+ * A zone may set its clock back over midnight, which then comes twice: the day
+ * begins at the first one, as it does where reports truncate local times.  AT TIME
+ * ZONE answers the second.
+ */
+static TimestampTz
+find_day_start(DateADT day, text *zone)
+{
+	Timestamp	midnight = DatumGetTimestamp(DirectFunctionCall1(date_timestamp, DateADTGetDatum(day)));
+	TimestampTz instant = DatumGetTimestampTz(DirectFunctionCall2(timestamp_zone, PointerGetDatum(zone), TimestampGetDatum(midnight)));
+	TimestampTz day_before = instant - USECS_PER_DAY;
+	TimestampTz earlier;
+
+	if (TIMESTAMP_NOT_FINITE(instant) || !IS_VALID_TIMESTAMP(day_before))
+		return instant;
+	/* Where the zone is ahead by as much as it was the day before. */
+	earlier = midnight - (DatumGetTimestamp(DirectFunctionCall2(timestamptz_zone, PointerGetDatum(zone), TimestampTzGetDatum(day_before))) - day_before);
+	if (earlier < instant && IS_VALID_TIMESTAMP(earlier) &&
+		DatumGetTimestamp(DirectFunctionCall2(timestamptz_zone, PointerGetDatum(zone), TimestampTzGetDatum(earlier))) == midnight)
+		return earlier;
+	return instant;
+}
+
+PG_FUNCTION_INFO_V1(cl_day_start);
+
+/*
+ * day_start(day date, time_zone text) → timestamptz
+ */
+Datum
+cl_day_start(PG_FUNCTION_ARGS)
+{
+	DateADT		day = PG_GETARG_DATEADT(0);
+	text	   *zone = PG_GETARG_TEXT_PP(1);
+	DayStart   *last = fcinfo->flinfo->fn_extra;
+
+	if (last == NULL)
+		last = fcinfo->flinfo->fn_extra = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(DayStart));
+	if (last->zone == NULL || VARSIZE_ANY(zone) != VARSIZE_ANY(last->zone) || memcmp(zone, last->zone, VARSIZE_ANY(zone)) != 0)
+	{
+		/* Of one ledger there is one zone. */
+		if (last->zone != NULL)
+			pfree(last->zone);
+		last->zone = NULL;
+		last->start = find_day_start(day, zone);
+		last->day = day;
+		last->zone = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, VARSIZE_ANY(zone));
+		memcpy(last->zone, zone, VARSIZE_ANY(zone));
+	}
+	else if (day != last->day)
+	{
+		last->start = find_day_start(day, zone);
+		last->day = day;
+	}
+	PG_RETURN_TIMESTAMPTZ(last->start);
 }

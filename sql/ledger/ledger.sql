@@ -18,21 +18,8 @@ COMMENT ON FUNCTION cost_ledger_internal.keep_settings() IS
     'Trigger of ledger: refuses another zone or currency (55000).';
 
 CREATE FUNCTION cost_ledger_internal.day_start(day date, time_zone text) RETURNS timestamptz
-    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    midnight timestamp := day_start.day;
-    instant timestamptz := midnight AT TIME ZONE time_zone;
-    day_before timestamptz := instant - interval '24 hours';
-    earlier timestamptz := (midnight - (day_before AT TIME ZONE time_zone - day_before AT TIME ZONE 'UTC')) AT TIME ZONE 'UTC';
-BEGIN
-    -- A zone may set its clock back over midnight, which then comes twice: the
-    -- day begins at the first one, as it does where reports truncate local
-    -- times.  AT TIME ZONE answers the second.
-    RETURN CASE WHEN earlier < instant AND earlier AT TIME ZONE time_zone = midnight THEN earlier ELSE instant END;
-END
-$$;
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cl_day_start';
 
 COMMENT ON FUNCTION cost_ledger_internal.day_start(date, text) IS
     'The first instant of a day of a time zone.';

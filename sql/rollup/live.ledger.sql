@@ -8,8 +8,9 @@
 -- gets the same answers from his calls themselves, and totals from the cube.
 -- For all others those branches are pruned before they run.
 --
--- Both sides of a UNION ALL have the same types, to the letter: only then does
--- the planner leave out what a query does not ask for.  The last column says on
+-- Both sides of a UNION ALL have the same types, to the letter, and it stands in a
+-- query of its own where there is a WITH: only then does the planner leave out
+-- what a query does not ask for.  The last column says on
 -- which node of several a row is; here there is one.
 
 -- What each row of call adds to the rollups: every measure, once, in SQL.
@@ -686,30 +687,32 @@ WITH changed AS MATERIALIZED (
     WHERE cost_ledger_internal.sees_all()
       AND r.session_id = ANY (ARRAY(SELECT DISTINCT m.session_id COLLATE "C" FROM cost_ledger_internal.live_call m WHERE m.session_id IS NOT NULL))
 )
-SELECT r.day, r.sessions, r.cost, r.max_cost, r.session_turns, r.session_tokens, r.session_cost, 'local'::text AS node
-FROM cost_ledger_internal.rollup_session_day r
-WHERE cost_ledger_internal.sees_all()
-  AND NOT EXISTS (SELECT FROM changed c WHERE c.day = r.day)
-UNION ALL
-SELECT s.day, count(*), sum(s.cost), max(s.cost), cost_ledger.summarize(s.turns), cost_ledger.summarize(s.tokens), cost_ledger.summarize(s.cost), 'local'::text
+SELECT u.*
 FROM (
-    SELECT r.started_on AS day, r.cost, coalesce(r.turns, 0) AS turns, coalesce(r.input_tokens, 0) + coalesce(r.output_tokens, 0) AS tokens
-    FROM cost_ledger_internal.rollup_session r
-    -- As in live_run_day.
-    WHERE r.started_on = ANY (ARRAY(SELECT c.day FROM changed c))
-      AND r.started_on BETWEEN (SELECT min(c.day) FROM changed c) AND (SELECT max(c.day) FROM changed c)
-      AND cost_ledger_internal.sees_all()
-      AND r.session_id <> ALL (ARRAY(SELECT DISTINCT m.session_id COLLATE "C" FROM cost_ledger_internal.live_call m WHERE m.session_id IS NOT NULL))
-    UNION ALL
-    SELECT s.started_on, s.cost, s.turns, s.input_tokens + s.output_tokens
-    FROM cost_ledger_internal.live_session s
+    SELECT r.day, r.sessions, r.cost, r.max_cost, r.session_turns, r.session_tokens, r.session_cost, 'local'::text AS node
+    FROM cost_ledger_internal.rollup_session_day r
     WHERE cost_ledger_internal.sees_all()
-      AND s.session_id = ANY (ARRAY(SELECT DISTINCT m.session_id COLLATE "C" FROM cost_ledger_internal.live_call_by_id m WHERE m.session_id IS NOT NULL))
+      AND NOT EXISTS (SELECT FROM changed c WHERE c.day = r.day)
     UNION ALL
-    SELECT (s.started_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date, s.cost, s.turns, s.input_tokens + s.output_tokens
-    FROM cost_ledger_internal.changed_session s
-    WHERE NOT cost_ledger_internal.sees_all()) s
-GROUP BY s.day;
+    SELECT s.day, count(*), sum(s.cost), max(s.cost), cost_ledger.summarize(s.turns), cost_ledger.summarize(s.tokens), cost_ledger.summarize(s.cost), 'local'::text
+    FROM (
+        SELECT r.started_on AS day, r.cost, coalesce(r.turns, 0) AS turns, coalesce(r.input_tokens, 0) + coalesce(r.output_tokens, 0) AS tokens
+        FROM cost_ledger_internal.rollup_session r
+        -- As in live_run_day.
+        WHERE r.started_on = ANY (ARRAY(SELECT c.day FROM changed c))
+          AND r.started_on BETWEEN (SELECT min(c.day) FROM changed c) AND (SELECT max(c.day) FROM changed c)
+          AND cost_ledger_internal.sees_all()
+          AND r.session_id <> ALL (ARRAY(SELECT DISTINCT m.session_id COLLATE "C" FROM cost_ledger_internal.live_call m WHERE m.session_id IS NOT NULL))
+        UNION ALL
+        SELECT s.started_on, s.cost, s.turns, s.input_tokens + s.output_tokens
+        FROM cost_ledger_internal.live_session s
+        WHERE cost_ledger_internal.sees_all()
+          AND s.session_id = ANY (ARRAY(SELECT DISTINCT m.session_id COLLATE "C" FROM cost_ledger_internal.live_call_by_id m WHERE m.session_id IS NOT NULL))
+        UNION ALL
+        SELECT (s.started_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date, s.cost, s.turns, s.input_tokens + s.output_tokens
+        FROM cost_ledger_internal.changed_session s
+        WHERE NOT cost_ledger_internal.sees_all()) s
+    GROUP BY s.day) u;
 
 COMMENT ON VIEW cost_ledger_internal.live_session_day IS 'What sessions add up to by the day of the reporting zone on which they began, those included that are not in rollup_session_day yet. Columns as in rollup_session_day.';
 
@@ -826,18 +829,20 @@ CREATE VIEW cost_ledger_internal.live_run_tree AS
 WITH changed AS MATERIALIZED (
     SELECT t.* FROM cost_ledger_internal.changed_run_tree t
 )
-SELECT t.*
-FROM cost_ledger_internal.stored_run_tree t
-WHERE NOT EXISTS (SELECT FROM changed c WHERE c.root_run_id = t.root_run_id)
-UNION ALL
-SELECT t.root_run_id, t.started_at, t.started_on, t.ended_at, t.runs, t.depth, t.calls, t.turns, t.failed_calls, t.unpriced_calls, t.retries,
-       t.fallbacks, t.tool_calls, t.accepted_calls, t.rejected_calls, t.input_tokens, t.cache_read_tokens, t.cache_write_tokens, t.output_tokens,
-       t.cost, t.own_cost, t.adjustment_cost, t.level_runs, t.level_calls, t.level_cost,
-       (t.labels).team, (t.labels).feature, (t.labels).customer, (t.labels).task_type, (t.labels).environment, (t.labels).user_id, (t.labels).agent, (t.labels).session_id,
-       t.trace_url,
-       'local'::text
-FROM changed t
-WHERE t.runs > 0;
+SELECT u.*
+FROM (
+    SELECT t.*
+    FROM cost_ledger_internal.stored_run_tree t
+    WHERE NOT EXISTS (SELECT FROM changed c WHERE c.root_run_id = t.root_run_id)
+    UNION ALL
+    SELECT t.root_run_id, t.started_at, t.started_on, t.ended_at, t.runs, t.depth, t.calls, t.turns, t.failed_calls, t.unpriced_calls, t.retries,
+           t.fallbacks, t.tool_calls, t.accepted_calls, t.rejected_calls, t.input_tokens, t.cache_read_tokens, t.cache_write_tokens, t.output_tokens,
+           t.cost, t.own_cost, t.adjustment_cost, t.level_runs, t.level_calls, t.level_cost,
+           (t.labels).team, (t.labels).feature, (t.labels).customer, (t.labels).task_type, (t.labels).environment, (t.labels).user_id, (t.labels).agent, (t.labels).session_id,
+           t.trace_url,
+           'local'::text
+    FROM changed t
+    WHERE t.runs > 0) u;
 
 COMMENT ON VIEW cost_ledger_internal.live_run_tree IS 'What runs add up to with all below them, runs that are alone and calls that are not in the rollups yet included: one row for each run that no other started. Columns as in rollup_run_tree.';
 
@@ -870,45 +875,47 @@ WITH changed AS MATERIALIZED (
     SELECT t.started_on FROM cost_ledger_internal.rollup_run_tree t
     WHERE cost_ledger_internal.sees_all() AND t.root_run_id = ANY (ARRAY(SELECT c.root_run_id FROM changed_tree c))
 )
-SELECT r.day, r.task_type, r.runs, r.cost, r.max_cost, r.run_cost, r.own_runs, r.own_cost, r.max_own_cost, r.own_run_cost,
-       r.successful_runs, r.accepted_runs, r.rejected_runs, 'local'::text AS node
-FROM cost_ledger_internal.rollup_run_day r
-WHERE cost_ledger_internal.sees_all()
-  AND NOT EXISTS (SELECT FROM changed_day c WHERE c.day = r.day)
-UNION ALL
-SELECT d.day, d.task_type,
-       count(*) FILTER (WHERE d.is_whole), sum(d.cost) FILTER (WHERE d.is_whole), max(d.cost) FILTER (WHERE d.is_whole),
-       cost_ledger.summarize(d.cost) FILTER (WHERE d.is_whole),
-       count(*) FILTER (WHERE d.is_own), sum(d.cost) FILTER (WHERE d.is_own), max(d.cost) FILTER (WHERE d.is_own),
-       cost_ledger.summarize(d.cost) FILTER (WHERE d.is_own),
-       count(*) FILTER (WHERE d.is_whole AND d.outcome IN ('success', 'accepted')), count(*) FILTER (WHERE d.is_whole AND d.outcome = 'accepted'),
-       count(*) FILTER (WHERE d.is_whole AND d.outcome = 'rejected'),
-       'local'::text
+SELECT u.*
 FROM (
-    SELECT r.started_on AS day, (r.labels).task_type, r.cost,
-           c.run_id IS NULL AS is_own,
-           r.root_run_id IS NULL AND ct.root_run_id IS NULL AS is_whole,
-           cost_ledger_internal.run_outcome(r.calls, r.failed_calls, r.accepted_calls, r.rejected_calls) AS outcome
-    FROM cost_ledger_internal.rollup_run r
-    LEFT JOIN changed c ON c.run_id = r.run_id
-    LEFT JOIN changed_tree ct ON ct.root_run_id = r.run_id
-    -- ARRAY and bounds: the planner expects a few days of it, not all nor ten.
-    WHERE r.started_on = ANY (ARRAY(SELECT c.day FROM changed_day c))
-      AND r.started_on BETWEEN (SELECT min(c.day) FROM changed_day c) AND (SELECT max(c.day) FROM changed_day c)
-      AND cost_ledger_internal.sees_all()
+    SELECT r.day, r.task_type, r.runs, r.cost, r.max_cost, r.run_cost, r.own_runs, r.own_cost, r.max_own_cost, r.own_run_cost,
+           r.successful_runs, r.accepted_runs, r.rejected_runs, 'local'::text AS node
+    FROM cost_ledger_internal.rollup_run_day r
+    WHERE cost_ledger_internal.sees_all()
+      AND NOT EXISTS (SELECT FROM changed_day c WHERE c.day = r.day)
     UNION ALL
-    SELECT t.started_on, (t.labels).task_type, t.cost, false, true, cost_ledger_internal.run_outcome(t.calls, t.failed_calls, t.accepted_calls, t.rejected_calls)
-    FROM cost_ledger_internal.rollup_run_tree t
-    WHERE t.started_on = ANY (ARRAY(SELECT c.day FROM changed_day c))
-      AND t.started_on BETWEEN (SELECT min(c.day) FROM changed_day c) AND (SELECT max(c.day) FROM changed_day c)
-      AND cost_ledger_internal.sees_all()
-      AND NOT EXISTS (SELECT FROM changed_tree c WHERE c.root_run_id = t.root_run_id)
-    UNION ALL
-    SELECT c.day, c.task_type, c.cost, true, false, NULL FROM changed c
-    UNION ALL
-    SELECT c.day, c.task_type, c.cost, false, true, c.outcome FROM changed_tree c WHERE c.runs > 0) d
-GROUP BY d.day, d.task_type
-HAVING bool_or(d.is_whole OR d.is_own);
+    SELECT d.day, d.task_type,
+           count(*) FILTER (WHERE d.is_whole), sum(d.cost) FILTER (WHERE d.is_whole), max(d.cost) FILTER (WHERE d.is_whole),
+           cost_ledger.summarize(d.cost) FILTER (WHERE d.is_whole),
+           count(*) FILTER (WHERE d.is_own), sum(d.cost) FILTER (WHERE d.is_own), max(d.cost) FILTER (WHERE d.is_own),
+           cost_ledger.summarize(d.cost) FILTER (WHERE d.is_own),
+           count(*) FILTER (WHERE d.is_whole AND d.outcome IN ('success', 'accepted')), count(*) FILTER (WHERE d.is_whole AND d.outcome = 'accepted'),
+           count(*) FILTER (WHERE d.is_whole AND d.outcome = 'rejected'),
+           'local'::text
+    FROM (
+        SELECT r.started_on AS day, (r.labels).task_type, r.cost,
+               c.run_id IS NULL AS is_own,
+               r.root_run_id IS NULL AND ct.root_run_id IS NULL AS is_whole,
+               cost_ledger_internal.run_outcome(r.calls, r.failed_calls, r.accepted_calls, r.rejected_calls) AS outcome
+        FROM cost_ledger_internal.rollup_run r
+        LEFT JOIN changed c ON c.run_id = r.run_id
+        LEFT JOIN changed_tree ct ON ct.root_run_id = r.run_id
+        -- ARRAY and bounds: the planner expects a few days of it, not all nor ten.
+        WHERE r.started_on = ANY (ARRAY(SELECT c.day FROM changed_day c))
+          AND r.started_on BETWEEN (SELECT min(c.day) FROM changed_day c) AND (SELECT max(c.day) FROM changed_day c)
+          AND cost_ledger_internal.sees_all()
+        UNION ALL
+        SELECT t.started_on, (t.labels).task_type, t.cost, false, true, cost_ledger_internal.run_outcome(t.calls, t.failed_calls, t.accepted_calls, t.rejected_calls)
+        FROM cost_ledger_internal.rollup_run_tree t
+        WHERE t.started_on = ANY (ARRAY(SELECT c.day FROM changed_day c))
+          AND t.started_on BETWEEN (SELECT min(c.day) FROM changed_day c) AND (SELECT max(c.day) FROM changed_day c)
+          AND cost_ledger_internal.sees_all()
+          AND NOT EXISTS (SELECT FROM changed_tree c WHERE c.root_run_id = t.root_run_id)
+        UNION ALL
+        SELECT c.day, c.task_type, c.cost, true, false, NULL FROM changed c
+        UNION ALL
+        SELECT c.day, c.task_type, c.cost, false, true, c.outcome FROM changed_tree c WHERE c.runs > 0) d
+    GROUP BY d.day, d.task_type
+    HAVING bool_or(d.is_whole OR d.is_own)) u;
 
 COMMENT ON VIEW cost_ledger_internal.live_run_day IS 'What runs add up to, whole and each by itself, by the day of the reporting zone on which they began and their task type, those included that are not in rollup_run_day yet. A day and its task type may be there more than once: add up what you need. Columns as in rollup_run_day.';
 
