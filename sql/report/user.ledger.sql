@@ -103,47 +103,41 @@ COMMENT ON COLUMN cost_ledger.plan_price.note IS 'Where it was read.';
 COMMENT ON COLUMN cost_ledger.plan_price.recorded_at IS 'When it was set.';
 COMMENT ON COLUMN cost_ledger.plan_price.recorded_by IS 'The role that set it.';
 
+-- The costs of all users of a plan go along, so that each is compared with the price
+-- that their plan has, which is looked up once.
 CREATE VIEW cost_ledger.cost_per_user_by_plan WITH (security_barrier = true) AS
-WITH spent AS (
-    SELECT m.month, m.cohort AS plan, m.user_id, sum(m.cost) AS cost
-    FROM cost_ledger_internal.live_user_feature_month m
-    WHERE m.user_id IS NOT NULL
-    GROUP BY m.month, m.cohort, m.user_id
-), plan AS (
-    SELECT p.month, p.plan, v.price AS plan_amount, v.currency AS plan_currency,
-           v.price * CASE WHEN v.currency = s.currency THEN 1
-                          ELSE (SELECT e.rate FROM cost_ledger.exchange_rate e
-                                WHERE e.currency = v.currency AND e.valid_from < least(p.ends_at, now()) ORDER BY e.valid_from DESC LIMIT 1) END AS price
-    FROM (SELECT DISTINCT t.month, t.plan, cost_ledger_internal.day_start((t.month + interval '1 month')::date, s.time_zone) AS ends_at
-          FROM spent t CROSS JOIN cost_ledger_internal.report_setting s) p
-    CROSS JOIN cost_ledger_internal.report_setting s
-    LEFT JOIN LATERAL (SELECT v.price, v.currency FROM cost_ledger.plan_price v
-                       WHERE v.plan IS NOT DISTINCT FROM p.plan AND v.valid_from < least(p.ends_at, now()) ORDER BY v.valid_from DESC LIMIT 1) v ON true
-)
-SELECT u.month,
-       cost_ledger_internal.day_start(u.month, s.time_zone) AS starts_at,
-       cost_ledger_internal.day_start((u.month + interval '1 month')::date, s.time_zone) AS ends_at,
-       u.month + interval '1 month' <= now() AT TIME ZONE s.time_zone AS is_complete,
+SELECT u.month, u.starts_at, u.ends_at,
+       u.ends_at <= now() AS is_complete,
        coalesce(u.plan, '(unallocated)') AS plan,
        u.plan IS NOT NULL AS is_allocated,
-       u.plan_amount, u.plan_currency, u.price,
+       v.price AS plan_amount, v.currency AS plan_currency, p.price,
        u.users, u.mean_cost, u.p95_cost, u.max_cost, u.cost,
-       round(u.mean_cost / nullif(u.price, 0), 6) AS mean_cost_to_price_ratio,
-       round(u.p95_cost / nullif(u.price, 0), 6) AS p95_cost_to_price_ratio,
-       u.users_above_price,
-       round(u.users_above_price::numeric / u.users, 6) AS users_above_price_ratio,
-       u.users * u.price - u.cost AS margin,
-       s.currency,
+       round(u.mean_cost / nullif(p.price, 0), 6) AS mean_cost_to_price_ratio,
+       round(u.p95_cost / nullif(p.price, 0), 6) AS p95_cost_to_price_ratio,
+       a.users_above_price,
+       round(a.users_above_price::numeric / u.users, 6) AS users_above_price_ratio,
+       u.users * p.price - u.cost AS margin,
+       u.currency,
        jsonb_build_array(u.month, u.plan)::text AS row_key
 FROM (
-    SELECT t.month, t.plan, p.plan_amount, p.plan_currency, p.price,
+    SELECT t.month, t.plan, s.currency,
+           cost_ledger_internal.day_start(t.month, s.time_zone) AS starts_at,
+           cost_ledger_internal.day_start((t.month + interval '1 month')::date, s.time_zone) AS ends_at,
            count(*) AS users,
-           trim_scale(avg(t.cost)) AS mean_cost, cost_ledger.p95(cost_ledger.summarize(t.cost)) AS p95_cost, max(t.cost) AS max_cost, sum(t.cost) AS cost,
-           CASE WHEN p.price IS NOT NULL THEN count(*) FILTER (WHERE t.cost > p.price) END AS users_above_price
-    FROM spent t
-    JOIN plan p ON p.month = t.month AND p.plan IS NOT DISTINCT FROM t.plan
-    GROUP BY t.month, t.plan, p.plan_amount, p.plan_currency, p.price) u
-CROSS JOIN cost_ledger_internal.report_setting s;
+           trim_scale(avg(t.cost)) AS mean_cost, cost_ledger.p95(t.cost) AS p95_cost, max(t.cost) AS max_cost, sum(t.cost) AS cost,
+           array_agg(t.cost) AS costs
+    FROM (SELECT m.month, m.cohort AS plan, m.user_id, sum(m.cost) AS cost
+          FROM cost_ledger_internal.live_user_feature_month m
+          WHERE m.user_id IS NOT NULL
+          GROUP BY m.month, m.cohort, m.user_id) t
+    CROSS JOIN cost_ledger_internal.report_setting s
+    GROUP BY t.month, t.plan, s.time_zone, s.currency) u
+LEFT JOIN LATERAL (SELECT v.price, v.currency FROM cost_ledger.plan_price v
+                   WHERE v.plan IS NOT DISTINCT FROM u.plan AND v.valid_from < least(u.ends_at, now()) ORDER BY v.valid_from DESC LIMIT 1) v ON true
+CROSS JOIN LATERAL (SELECT v.price * CASE WHEN v.currency = u.currency THEN 1
+                                          ELSE (SELECT e.rate FROM cost_ledger.exchange_rate e
+                                                WHERE e.currency = v.currency AND e.valid_from < least(u.ends_at, now()) ORDER BY e.valid_from DESC LIMIT 1) END AS price) p
+CROSS JOIN LATERAL (SELECT CASE WHEN p.price IS NOT NULL THEN (SELECT count(*) FROM unnest(u.costs) AS c (cost) WHERE c.cost > p.price) END AS users_above_price) a;
 
 COMMENT ON VIEW cost_ledger.cost_per_user_by_plan IS 'Does what a user pays cover what he costs, also at the expensive end? One row per month and plan: a user is on the plan that his calls name as their cohort, and on each of several with what those calls cost. Users without a call in the month are not in it.';
 COMMENT ON COLUMN cost_ledger.cost_per_user_by_plan.month IS 'First day of the month, in the reporting zone.';
