@@ -6,7 +6,10 @@
 const data = JSON.parse(document.getElementById('data').textContent);
 const { meta } = data;
 const currency = data.ledger.currency || 'USD';
-const zone = data.ledger.time_zone;
+// The ledger's zone, by a name that the browser knows; else times are the reader's.
+const zone = [data.ledger.time_zone, (data.ledger.time_zone || '').replace(/^posix\//, '')].find(name => {
+	try { return name && new Intl.DateTimeFormat('en', { timeZone: name }); } catch { return false; }
+});
 
 //
 // Elements
@@ -37,8 +40,9 @@ function nameOf(text) {
 	return el(isLong ? 'bdi.long' : 'bdi', { title: isLong ? shown : null }, parts.flatMap((part, i) => i ? [el('wbr'), part] : [part]));
 }
 
+const isLink = url => /^https?:\/\//i.test(url || '');
 function linkOf(url, text) {
-	return /^https?:\/\//i.test(url || '') ? el('a', { href: url, rel: 'noopener noreferrer', target: '_blank' }, nameOf(text)) : nameOf(text);
+	return isLink(url) ? el('a', { href: url, rel: 'noopener noreferrer', target: '_blank' }, nameOf(text)) : nameOf(text);
 }
 
 // What a number means, on hover and focus: what the catalog says of a column, or
@@ -82,7 +86,7 @@ function percent(value, signed) {
 	if (signed && value >= 9) return `× ${large(value + 1)}`;
 	const size = Math.abs(value), digits = size > 0 && size < 0.0995 ? 1 : 0;
 	const options = { style: 'percent', minimumFractionDigits: digits, maximumFractionDigits: digits, signDisplay: signed ? 'exceptZero' : 'auto' };
-	return size > 0 && size < 0.0005 ? `${signed ? '± ' : ''}< ${format('number', { ...options, signDisplay: 'auto' }, 0.001)}` : format('number', options, value);
+	return size > 0 && size < 0.0005 ? (signed ? `≈ ${format('number', { style: 'percent' }, 0)}` : `< ${format('number', options, 0.001)}`) : format('number', options, value);
 }
 const asDate = day => new Date(`${day}T00:00:00Z`);
 // With its year, where that is not this one.
@@ -245,7 +249,7 @@ function table(caption, columns, rows, { sorted = null, isDown = true } = {}) {
 		for (const [i, column] of columns.entries()) if (!column.isBar) heads[i].setAttribute('aria-sort', column !== by ? 'none' : down ? 'descending' : 'ascending');
 	};
 	const heads = columns.map(column => column.isBar
-		? el(`th${dropped(column)}`, {}, el('span.hidden', {}, column.head))
+		? el(`th${dropped(column)}`, { scope: 'col' }, el('span.hidden', {}, column.head))
 		: el(`th${column.isNumber ? '.n' : ''}${dropped(column)}`, { scope: 'col' },
 			el('button', { type: 'button', 'data-def': column.def,
 				onclick: () => { down = by === column ? !down : !!column.isNumber; by = column; kept.sorted[caption] = [column.head, down]; keep(); fill(); fit(); } }, column.head)));
@@ -544,7 +548,7 @@ function weekPanel() {
 					label: row.ratio > Math.min(beyond, end) ? { show: true, position: 'top', distance: 2, opacity: 1, fontSize: fontSize(), color: paint('ink'), formatter: () => `▲ ${percent(row.ratio, true)}` } : undefined })),
 				markLine: { silent: true, symbol: 'none', data: lines.map(l => ({ ...threshold(l, ''), label: { show: true, position: 'end', fontSize: fontSize(), color: paint('ink'), formatter: () => labelOf(l) } })) },
 			}],
-		}), table('Cost by week', columns, rows, { sorted: columns[0] }), true));
+		}), table('Cost by week', columns, rows, { sorted: columns[0] }), rows.length <= 10));
 }
 
 //
@@ -563,8 +567,9 @@ function dearestRuns() {
 		column.name('Team', run => run[9] ?? '(unallocated)', { drop: 2 }), column.name('Task', run => run[8] ?? '(unallocated)', { drop: 1 }), column.name('Customer', run => run[11] ?? '(unallocated)', { drop: 2 }),
 		column.count('Calls', run => run[6], { def: 'most_expensive_run.calls', drop: 2 }), column.count('Runs', run => run[7], { def: 'most_expensive_run.runs', drop: 2 }),
 		column.money('Cost', run => run[4], { def: 'most_expensive_run.cost' }), column.bar(run => run[4], most, { drop: 2 })];
+	const traces = rows.filter(run => isLink(runUrl(run[0], run[12]))).length;
 	const isCell = chosen.team != null && chosen.customer != null && rows.length < 10;
-	wide(block('Which ten tasks were dearest?', `whole runs with their sub-agents that began in this period, ${periodWords()}${runWords()}; ${rows.some(run => runUrl(run[0], run[12])) ? 'each leads to its trace' : 'calls bring no trace_url'}`,
+	wide(block('Which ten tasks were dearest?', `whole runs with their sub-agents that began in this period, ${periodWords()}${runWords()}; ${traces === rows.length ? 'each leads to its trace' : traces ? `${count(traces)} of them lead to their traces` : 'calls bring no trace_url'}`,
 		table('The dearest tasks', columns, rows, { sorted: columns[7] }),
 		most > 20 * others ? el('p.sub', {}, `The first alone is ${large(most / others)} times the second.`) : null,
 		isCell ? el('p.sub', {}, 'Of a team and a customer together, at least the three dearest are in this file.') : null));
@@ -663,6 +668,14 @@ function modelsAndOperations() {
 		rows.length ? table('Prompt cache by feature', columns, rows, { sorted: columns[1] }) : hint('No input tokens in this choice.')));
 }
 
+// The threshold of an alert, in the unit of its kind.
+const thresholdOf = (kind, value) => value == null ? '—'
+	: ['run_cost', 'user_month_cost', 'task_type_cost', 'day_cost'].includes(kind) ? money(value)
+		: kind === 'spend_rate' ? `${money(value)} an hour`
+			: ['threshold', 'seeded', 'week_over_week', 'budget_forecast'].includes(kind) ? percent(value)
+				: ['velocity', 'spend_vs_usual', 'run_cost_spread'].includes(kind) ? `× ${count(value)}`
+					: ['stale_job', 'job_outage', 'rollup_lag'].includes(kind) ? `${count(value)} s` : count(value);
+
 function budgetsAndAlerts() {
 	const budgets = data.budgets || [], alerts = data.alerts || [];
 	const amount = (value, metric) => value == null ? '—' : metric === 'cost' ? money(value) : `${large(value)} ${metric.replaceAll('_', ' ')}`;
@@ -676,7 +689,7 @@ function budgetsAndAlerts() {
 	if (budgets.length) block('Do we stay within budgets?', `${currency}; the nearest to their limit, or beyond it; of a budget for each of something, the first five; red: all is used`, table('Budgets', columns, budgets));
 	else hinted('Do we stay within budgets?', "No budget is set: SELECT cost_ledger.set_budget('all calls', '{}', 'month', 1000);");
 	const alertColumns = [column.date('At', row => new Date(row[0]).toISOString(), { node: row => instant(row[0]), drop: 1 }), column.name('What', row => row[2] ? `${row[1]}: ${row[2]}` : row[1], { node: row => named(row[1], row[2]) }),
-		{ head: 'From', of: row => row[5], isNumber: true, def: 'unacknowledged_alert.threshold', drop: 2, node: row => row[5] == null ? '—' : row[6] === 'threshold' || row[6] === 'seeded' ? percent(row[5]) : count(row[5]) },
+		{ head: 'From', of: row => row[5], isNumber: true, def: 'unacknowledged_alert.threshold', drop: 2, node: row => thresholdOf(row[6], row[5]) },
 		{ ...column.name('Severity', row => row[3], { def: 'unacknowledged_alert.severity' }), node: row => el(`span${row[3] === 'page' && !row[7] ? '.wrong' : ''}`, {}, row[7] ? `${row[3]}, over` : row[3]) }];
 	const deaf = (data.jobs || []).filter(job => job[0] === 'check_budgets' || job[0] === 'check_rules');
 	if (alerts.length) block('What should somebody look at?', 'alerts that nobody has acknowledged, the 20 latest', table('Alerts', alertColumns, alerts));
@@ -721,10 +734,10 @@ function bands() {
 		node.classList.add('band');
 	}
 	const unpriced = data.unpriced || [];
-	if (!unpriced.length) return;
+	if (!unpriced.length || isFiltered() && !((rowOf(data.totals, 4) || [])[5] > 0)) return;
 	const quote = text => `'${text.replaceAll("'", "''")}'`;
 	const calls = unpriced.reduce((sum, row) => sum + row[2], 0);
-	const node = wide(block(calls === 1 ? '1 call has no full price' : `${count(calls)} calls have no full price`, `what ${calls === 1 ? 'it costs' : 'they cost'} is missing from every number here; this mends it${unpriced.length > 3 ? ' (the three models that most of them are of; unpriced_call has all)' : ''}:`,
+	const node = wide(block(calls === 1 ? '1 call has no full price' : `${count(calls)} calls have no full price${isFiltered() ? ', of all teams and customers' : ''}`, `what ${calls === 1 ? 'it costs' : 'they cost'} is missing from every number here; this mends it${unpriced.length > 3 ? ' (the three models that most of them are of; unpriced_call has all)' : ''}:`,
 		el('pre', { tabindex: 0 }, unpriced.slice(0, 3).map(([provider, model, n, since]) => `SELECT cost_ledger.set_price(${quote(provider)}, ${quote(model)}, '{"input_tokens": …, "output_tokens": …}', '${since}');  -- ${counted(n, 'call')}\n`).join('')
 			+ `SELECT count(*) FROM cost_ledger.rerate('${meta.first_day}', now(), dry_run => false, reason => 'the prices came late');`)));
 	node.classList.add('band');
@@ -755,7 +768,7 @@ function draw() {
 	charts = [];
 	blocks = [];
 	const total = data.totals && rowOf(data.totals);
-	document.getElementById('about').replaceChildren(`${instant(meta.made_at)}${zone ? `, ${zone}` : ''}, `, el('span', { id: 'age' }), ...meta.is_empty ? [] : [' · ', ...scopeWords(), ` · ${currency} · ${counted(total ? total[3] : 0, 'call')}, ${periodWords()}`],
+	document.getElementById('about').replaceChildren(`${instant(meta.made_at)}, ${zone || 'your own time'}, `, el('span', { id: 'age' }), ...meta.is_empty ? [] : [' · ', ...scopeWords(), ` · ${currency} · ${counted(total ? total[3] : 0, 'call')}, ${periodWords()}`],
 		total && total[5] > 0 ? `, ${count(total[5])} without a full price` : '', ...missing.map(of => el('span.watch', {}, ' · not on this page: ', nameOf(of))));
 	age();
 	if (meta.is_empty) emptyPage();
@@ -788,7 +801,7 @@ document.addEventListener('keydown', event => { if (event.key === 'Escape') bubb
 
 document.title = meta.title;
 document.getElementById('title').textContent = meta.title;
-document.getElementById('foot').textContent = `cost_ledger ${meta.version}. Costs are the ledger's own, exact; p95 within ${format('number', { style: 'percent' }, 0.01)}. Days, weeks and months are those of ${zone || "the ledger's zone"}. Underlined words and heads of columns tell what they mean.`;
+document.getElementById('foot').textContent = `cost_ledger ${meta.version}. Costs are the ledger's own, exact; p95 within ${format('number', { style: 'percent' }, 0.01)}. Days, weeks and months are those of ${data.ledger.time_zone || "the ledger's zone"}. Underlined words and heads of columns tell what they mean.`;
 if (!meta.is_empty) {
 	readAddress();
 	filters();

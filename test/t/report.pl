@@ -231,7 +231,7 @@ SKIP:
 #
 
 make_ledger('empty', '');
-make_ledger('yen', "currency => 'JPY', time_zone => 'Asia/Tokyo'", q(
+make_ledger('yen', "currency => 'JPY', time_zone => 'posix/Asia/Tokyo'", q(
 	SELECT cost_ledger.set_price('acme', 'large', '{"input_tokens": 1000}', '2020-01-01');
 	SELECT cost_ledger.create_partitions(now(), now() + interval '40 days');
 	INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('acme', 'large', 1234567);
@@ -275,7 +275,7 @@ is_deeply($empty->{first}{questions}, ['There are no calls here yet'], 'and says
 is(join("\n", @{ $yen->{errors} }), '', 'a ledger of one call is drawn without an error');
 same_number($yen->{first}{numbers}[2]{value}, '1234.567', 'with what it costs');
 like($yen->{first}{numbers}[2]{text}, qr/[¥￥]1,235/, 'in yen, which have no decimals');
-like($yen->{first}{about}, qr/JPY · 1 call, /, 'one is one');
+like($yen->{first}{about}, qr/Asia\/Tokyo, just now · all teams · JPY · 1 call, /, 'a zone that the browser knows by another name, and one is one');
 like($yen->{body}, qr/dated later than today, and in no number here\s+1 call/, 'a call of the future is in no number, and told of');
 ok((grep { /run_id/ } @{ $yen->{first}{hints} }) && (grep { /revenue/i } @{ $yen->{first}{hints} }), 'hints stand where runs and revenue are missing');
 is(join("\n", grep { /^(?:serious|critical)/ } @{ $yen->{axe} || [] }), '', 'the accessibility checker finds nothing serious there either');
