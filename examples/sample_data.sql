@@ -323,3 +323,5 @@ FROM (VALUES
 ) AS b (ordinal, name, scope, period, limit_amount, each_of, actions)
 ORDER BY b.ordinal \g /dev/null
 SELECT cost_ledger.check_budgets() \g /dev/null
+-- What the rules find: a run that did not stop, a model without a price.
+SELECT cost_ledger.check_rules() \g /dev/null

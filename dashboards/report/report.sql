@@ -24,11 +24,14 @@ SET LOCAL enable_mergejoin = off;
 
 SELECT has_table_privilege('cost_ledger.ledger', 'SELECT') AS sees_all,
        -- The days that have begun, from the first with calls: none of an empty ledger.
-       coalesce(max(d.day), '2000-01-01')::date AS today,
-       coalesce(min(d.day), '2000-01-01')::date AS since,
-       count(*) = 0 AS is_empty,
+       -- Calls may be dated later, by clocks that are wrong.
+       coalesce(max(d.day) FILTER (WHERE d.starts_at <= now()), '2000-01-01')::date AS today,
+       coalesce(min(d.day) FILTER (WHERE d.starts_at <= now()), '2000-01-01')::date AS since,
+       count(*) FILTER (WHERE d.starts_at <= now()) = 0 AS is_empty,
+       coalesce(sum(d.calls) FILTER (WHERE d.starts_at > now()), 0) AS later_calls,
        -- How much of today has passed.
-       coalesce(least(extract(epoch FROM now() - max(d.starts_at)) / extract(epoch FROM max(d.ends_at) - max(d.starts_at)), 1), 1) AS day_ratio
+       coalesce(least(extract(epoch FROM now() - max(d.starts_at) FILTER (WHERE d.starts_at <= now()))
+                      / extract(epoch FROM max(d.ends_at) FILTER (WHERE d.starts_at <= now()) - max(d.starts_at) FILTER (WHERE d.starts_at <= now())), 1), 1) AS day_ratio
 FROM cost_ledger.cost_chart_by_day d
 WHERE d.label = 'total' \gset
 
@@ -44,6 +47,7 @@ SELECT '"meta":' || json_build_object(
     'role', current_user,
     'sees_all', :'sees_all'::boolean,
     'is_empty', :'is_empty'::boolean,
+    'later_calls', :'later_calls'::bigint,
     'today', :'today', 'first_day', :'first_day', 'since', :'since');
 
 \if :sees_all
@@ -68,7 +72,7 @@ SELECT ',"ledger":' || json_build_object('currency', (SELECT d.currency FROM cos
 
 -- Months of users, and of whom they are.
 SELECT ',"users":' || coalesce(json_agg(json_build_array(u.month, u.users, round(u.mean_cost, 12), u.p95_cost, u.max_cost, u.is_complete) ORDER BY u.month), '[]')
-FROM (SELECT * FROM cost_ledger.cost_per_user_by_month WHERE users > 0 ORDER BY month DESC LIMIT 13) u;
+FROM (SELECT * FROM cost_ledger.cost_per_user_by_month WHERE users > 0 AND month <= :'today' ORDER BY month DESC LIMIT 13) u;
 
 SELECT ',"plans":' || coalesce(json_agg(json_build_array(p.month, CASE WHEN p.is_allocated THEN p.plan END, p.price, p.users, round(p.mean_cost, 12), p.p95_cost,
                                                         p.users_above_price, p.margin) ORDER BY p.month, p.price DESC NULLS LAST, p.plan), '[]')

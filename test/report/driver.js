@@ -17,6 +17,8 @@
 		charts: document.querySelectorAll('.chart svg').length,
 		hints: [...document.querySelectorAll('.note')].map(n => n.textContent),
 		// What is wider than the page makes a reader scroll sideways.
+		scrolled: [...document.querySelectorAll('.scroll')].filter(n => n.checkVisibility() && n.scrollWidth > n.clientWidth).map(n => n.querySelector('caption').textContent),
+		undefinedNumbers: [...document.querySelectorAll('th.n > button:not([data-def])')].map(n => n.closest('table').caption.textContent + ': ' + n.textContent),
 		tooWide: document.documentElement.scrollWidth > document.documentElement.clientWidth ? [...document.querySelectorAll('main *')].filter(n => n.getBoundingClientRect().right > document.documentElement.clientWidth + 1).slice(0, 3).map(n => n.outerHTML.slice(0, 200)) : [],
 	});
 	const choose = (filter, text) => {
@@ -53,13 +55,27 @@
 			const head = [...document.querySelectorAll('table')].find(t => t.caption.textContent === 'Cost by Model').tHead.rows[0].cells[1];
 			head.querySelector('button').click();
 			result.sorted = { rows: table('Cost by Model'), says: head.getAttribute('aria-sort') };
+			// A choice leaves the order as it is; a step back is the choice before.
+			await new Promise(done => setTimeout(done, 1100));
+			choose('period', 'Last 7 days');
+			result.stillSorted = { says: [...document.querySelectorAll('table')].find(t => t.caption.textContent === 'Cost by Model').tHead.rows[0].cells[1].getAttribute('aria-sort'), hash: location.hash };
+			history.back();
+			await new Promise(done => setTimeout(done, 300));
+			result.back = location.hash;
+			location.hash = '#team=%3Dnobody';
+			await new Promise(done => setTimeout(done, 50));
+			result.unknown = document.getElementById('about').textContent;
+			location.hash = result.back;
+			await new Promise(done => setTimeout(done, 50));
 			let copied = '';
 			document.addEventListener('copy', () => { copied = String(document.activeElement.value ?? document.getSelection()); });
 			Object.defineProperty(navigator, 'clipboard', { value: { writeText: async text => { copied = text; } }, configurable: true });
 			[...document.querySelectorAll('table')].find(t => t.caption.textContent === 'Cost by Model').parentElement.parentElement.querySelector('.tools button').click();
 			result.copied = copied;
 		}
+		result.prices = [...document.querySelectorAll('table')].filter(t => t.caption.textContent === 'Prices').flatMap(t => [...t.tBodies[0].rows].map(row => [...row.cells].map(cell => cell.textContent)));
 		result.links = [...document.querySelectorAll('main a')].map(a => a.getAttribute('href'));
+		result.body = document.body.innerText;
 		result.scripts = document.scripts.length;
 		// What the page's own lines did not make.
 		result.strange = [...document.querySelectorAll('main img, main iframe, main object, main script')].length;

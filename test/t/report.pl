@@ -39,8 +39,8 @@ sub report
 {
 	my ($database, @arguments) = @_;
 	local %ENV = (%ENV, %connection, PGDATABASE => $database);
-	my $file = "$dir/$database.html";
-	unlink $file;
+	my $file = $database eq '' ? $dir : "$dir/$database.html";
+	unlink $file if $database ne '';
 	my ($out, $err);
 	my $status = IPC::Run::run([ 'script/report', @arguments, $file ], '>', \$out, '2>', \$err);
 	return ($status, -f $file ? slurp_file($file) : undef, $err);
@@ -213,7 +213,12 @@ ok($read->{definition}{isShown} && $read->{definition}{isGone}, 'a definition ap
 is($read->{definition}{text}, $node->safe_psql('sample', sprintf("SELECT col_description('cost_ledger.%s'::regclass, attnum) FROM pg_attribute WHERE attrelid = 'cost_ledger.%s'::regclass AND attname = '%s'", (split /\./, $read->{definition}{of})[ 0, 0, 1 ])), 'it is the one of the catalog');
 is($read->{sorted}{says}, 'ascending', 'a table is sorted by a click, and says so');
 is_deeply([ map { $_->[1] } @{ $read->{sorted}{rows} } ], [ sort { $a <=> $b } map { $_->[1] } @{ $read->{sorted}{rows} } ], 'by the numbers');
-like($read->{copied}, qr/^Model,Cost,Share,of calls,per call\r\n/, 'and copied as CSV');
+is($read->{stillSorted}{says}, 'ascending', 'which another choice leaves as it is');
+is($read->{back}, $read->{last_month}{hash}, 'a step back is the choice before');
+like($read->{unknown}, qr/all teams.*not on this page: team nobody/, 'of a team that the page does not have, a link says so');
+like($read->{copied}, qr/^Model,Cost \(USD\),Share,Share of calls,Cost per call \(USD\)\r\n/, 'and copied as CSV');
+is_deeply($read->{first}{scrolled}, [], 'no table is wider than its place');
+is_deeply($read->{first}{undefinedNumbers}, [], 'every number has a definition');
 SKIP:
 {
 	skip 'there is no axe-core (npm ci in test/report)', 1 unless $axe;
@@ -226,9 +231,11 @@ SKIP:
 #
 
 make_ledger('empty', '');
-make_ledger('yen', "currency => 'JPY', time_zone => 'Asia/Tokyo'", q(
+make_ledger('yen', "currency => 'JPY', time_zone => 'posix/Asia/Tokyo'", q(
 	SELECT cost_ledger.set_price('acme', 'large', '{"input_tokens": 1000}', '2020-01-01');
-	INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('acme', 'large', 1234567)));
+	SELECT cost_ledger.create_partitions(now(), now() + interval '40 days');
+	INSERT INTO cost_ledger.call (provider, model, input_tokens) VALUES ('acme', 'large', 1234567);
+	INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens) VALUES (now() + interval '35 days', 'acme', 'large', 1234567)));
 
 # Thirteen months, 2,000 teams, names in every script and of every kind, from a
 # billionth to a billion.
@@ -236,6 +243,7 @@ make_ledger('wild', "currency => 'INR', time_zone => 'Asia/Kolkata'", q(
 	SELECT cost_ledger.create_partitions(now() - interval '13 months', now());
 	SELECT cost_ledger.set_price('acme', 'tiny', '{"input_tokens": 0.001}', '2020-01-01');
 	SELECT cost_ledger.set_price('acme', 'huge', '{"input_tokens": 1000}', '2020-01-01');
+	SELECT cost_ledger.set_price('acme', 'tiny', '{"input_tokens": 0.00075}', now() - interval '1 minute');
 	INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team, feature, customer, task_type, user_id, run_id, trace_url)
 	SELECT now() - n * interval '95 minutes', 'acme', CASE WHEN n % 2 = 0 THEN 'tiny' ELSE 'huge' END, CASE WHEN n = 7 THEN 1000000000000 ELSE 1 END,
 	       CASE WHEN n % 3 = 0 THEN names[1 + n / 3 % 12] ELSE 'team-' || n % 2000 END, names[1 + n % 12], names[1 + n / 7 % 12], names[1 + n / 5 % 12], names[1 + n % 12], names[1 + n % 12] || n / 3,
@@ -244,6 +252,9 @@ make_ledger('wild', "currency => 'INR', time_zone => 'Asia/Kolkata'", q(
 	     (SELECT ARRAY['</script><script>errors.push("out")</script>', '<img src=x onerror=errors.push("img")>', '"quoted" & ''it''', E'back\\\\slash\nline', '=1+1', 'متجر القاهرة', 'חנות',
 	                   '東京支店', 'मुंबई', 'Ελλάδα', repeat('very_long_', 20), '{run_id} %s @data@'] AS names) v));
 $node->safe_psql('wild', q(
+	ALTER DATABASE wild SET client_encoding = 'LATIN1';
+	ALTER DATABASE wild SET DateStyle = 'German';
+	ALTER DATABASE wild SET standard_conforming_strings = off;
 	CREATE ROLE quiet; GRANT CONNECT ON DATABASE wild TO quiet;
 	CREATE ROLE lead; SELECT cost_ledger.grant_team_reader('lead', 'team-8')));
 my ($is_made, $wild) = report('wild', '--run-link', 'https://runs.example.com/{run_id}');
@@ -264,6 +275,8 @@ is_deeply($empty->{first}{questions}, ['There are no calls here yet'], 'and says
 is(join("\n", @{ $yen->{errors} }), '', 'a ledger of one call is drawn without an error');
 same_number($yen->{first}{numbers}[2]{value}, '1234.567', 'with what it costs');
 like($yen->{first}{numbers}[2]{text}, qr/[¥￥]1,235/, 'in yen, which have no decimals');
+like($yen->{first}{about}, qr/Asia\/Tokyo, just now · all teams · JPY · 1 call, /, 'a zone that the browser knows by another name, and one is one');
+like($yen->{body}, qr/dated later than today, and in no number here\s+1 call/, 'a call of the future is in no number, and told of');
 ok((grep { /run_id/ } @{ $yen->{first}{hints} }) && (grep { /revenue/i } @{ $yen->{first}{hints} }), 'hints stand where runs and revenue are missing');
 is(join("\n", grep { /^(?:serious|critical)/ } @{ $yen->{axe} || [] }), '', 'the accessibility checker finds nothing serious there either');
 
@@ -278,9 +291,11 @@ my $shared = 0;
 $shared += $_->[2] for @{ $read->{first}{tables}{'Cost by team'} };
 same_number($shared, $node->safe_psql('wild', "SELECT sum(cost) FROM cost_ledger.call c WHERE (c.called_at AT TIME ZONE 'Asia/Kolkata')::date > (now() AT TIME ZONE 'Asia/Kolkata')::date - 30"), 'teams and the others are the whole');
 is_deeply([ grep { !m{^https://(?:traces|runs)\.example\.com/} } @{ $read->{links} } ], [], 'only http is a link');
+is_deeply($read->{prices}[0], [ $read->{prices}[0][0], 'acme / tiny', 'input_tokens', '₹0.00075', '1,000,000', '₹0.001', '-25%' ], 'a price has all its digits');
 is_deeply($read->{first}{tooWide}, [], 'long names break');
+is_deeply($read->{first}{scrolled}, [], 'in tables too');
 is(join("\n", grep { /^(?:serious|critical)/ } @{ $read->{axe} || [] }), '', 'the accessibility checker finds nothing serious');
-is_deeply($phone->{first}{tooWide}, [], 'on a phone too');
+is_deeply([ map { @{ $phone->{first}{$_} } } qw(tooWide scrolled) ], [], 'on a phone too');
 is(join("\n", @{ $lead->{errors} }), '', 'a page of one team is drawn without an error');
 is_deeply([ map { $_->[0] } @{ $lead->{first}{tables}{'Cost by team'} } ], ['team-8'], 'and has that team alone');
 
@@ -295,7 +310,9 @@ for my $case (
 	[ 'wild', [ '--role', 'quiet' ], qr/permission denied.*grant_reader/s, 'no rights' ],
 	[ 'wild', [ '--role', 'nobody' ], qr/role "nobody" does not exist.*--role/s, 'no such role' ],
 	[ 'wild', [ '--days', 'x' ], qr/--days wants/, 'no number' ],
-	[ 'wild', [ '--what' ], qr/no option --what/, 'no such option' ])
+	[ 'wild', [ '--days=0' ], qr/--days wants/, 'no days' ],
+	[ 'wild', [ '--what' ], qr/no option --what/, 'no such option' ],
+	[ '', [], qr/is a folder.*ai-cost\.html/s, 'a folder' ])
 {
 	my ($database, $arguments, $expected, $name) = @$case;
 	$node->safe_psql('postgres', 'CREATE DATABASE bare'), $node->safe_psql('bare', 'CREATE EXTENSION cost_ledger') if $database eq 'bare';
