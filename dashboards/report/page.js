@@ -444,12 +444,13 @@ function runPanel() {
 		column.money('Mean', row => row[4], { def: 'cost_per_run_by_day.mean_cost' }), column.money('p95', row => row[5], { def: 'cost_per_run_by_day.p95_cost' }),
 		column.money('Largest', row => row[6], { def: 'cost_per_run_by_day.max_cost' })];
 	const largest = out.length ? data.dearest.filter(run => run[13].includes(chosen.period) && (chosen.team == null || run[1] === chosen.team) && (chosen.customer == null || run[2] === chosen.customer))[0] : null;
-	block('What does a run cost?', `${currency} per task with its sub-agents, by the day it began${isFiltered() ? runWords() : ''}; ${line ? `dotted: ${line[1]}` : 'no threshold is on (report_threshold)'}`,
+	const isRunning = row => row[0] === meta.today;
+	block('What does a run cost?', `${currency} per task with its sub-agents, by the day it began${isFiltered() ? runWords() : ''}${all.some(isRunning) ? '; the lighter day runs' : ''}; ${line ? `dotted: ${line[1]}` : 'no threshold is on (report_threshold)'}`,
 		...chart(`Line chart of the mean and 95th percentile cost of a run, by day ${periodWords()}`, width => ({
 			...axes(width, { data: all.map(row => day(row[0])), boundaryGap: all.length === 1 }, { max: niceTop(top), axisLabel: { formatter: axisMoney } }),
-			tooltip: { ...axes(width, {}, {}).tooltip, formatter: points => { const row = all[points[0].dataIndex]; return tip(day(row[0]), [['mean', money(row[4])], ['p95', money(row[5])], ['largest', money(row[6])], ['runs', count(row[3])]]); } },
+			tooltip: { ...axes(width, {}, {}).tooltip, formatter: points => { const row = all[points[0].dataIndex]; return tip(isRunning(row) ? `${day(row[0])} so far` : day(row[0]), [['mean', money(row[4])], ['p95', money(row[5])], ['largest', money(row[6])], ['runs', count(row[3])]]); } },
 			series: [['p95', 5], ['mean', 4]].map(([name, k]) => ({
-				name, type: 'line', data: all.map(row => row[k] > beyond ? niceTop(top) : row[k]), showSymbol: all.length < 3, connectNulls: true, lineStyle: { width: 1.8 }, itemStyle: { color: paint(name) }, clip: true,
+				name, type: 'line', data: all.map(row => ({ value: row[k] > beyond ? niceTop(top) : row[k], ...(isRunning(row) ? { symbol: 'circle', symbolSize: 9, itemStyle: { opacity: 0.45 } } : { symbol: all.length < 3 ? 'circle' : 'none' }) })), showSymbol: true, connectNulls: true, lineStyle: { width: 1.8 }, itemStyle: { color: paint(name) }, clip: true,
 				markLine: k === 4 && line ? { silent: true, symbol: 'none', data: [threshold(...line)] } : undefined,
 				markPoint: { silent: true, symbol: 'triangle', symbolSize: 9, itemStyle: { color: paint(name) },
 					data: out.filter(o => o[2] === name).slice(-3).map(o => ({ coord: [o[0], niceTop(top)], value: money(o[1]) })),
@@ -662,9 +663,13 @@ function modelsAndOperations() {
 	const total = rowOf(data.totals);
 	const columns = [column.name('Feature', row => wordOf('feature', row[3])), { head: 'Input tokens', of: row => row[7], isNumber: true, text: large, def: 'cache_hit_by_feature.input_tokens', drop: 1 },
 		column.percent('from cache', row => ratioOf(row[8], row[7]), { def: 'cache_hit_by_feature.cache_hit_ratio' }), { head: 'as a bar', isBar: true, of: row => row[8], node: row => bar(ratioOf(row[8], row[7]), 1), drop: 2 },
-		column.percent('Last 7 days', row => cacheOf(5, row[3]), { def: 'The same of the last seven whole days; amber where it is less than 0.7 of what it was before.', node: row => el(`span${cacheOf(5, row[3]) < 0.7 * cacheOf(6, row[3]) ? '.watch' : ''}`, {}, percent(cacheOf(5, row[3]))) }), column.percent('7 before', row => cacheOf(6, row[3]), { def: 'The same of the seven days before those.', drop: 1 })];
+		column.percent('Last 7 days', row => cacheOf(5, row[3]), { def: 'The same of the last seven whole days; amber where it is less than 0.7 of what it was before.', node: row => el(`span${cacheOf(5, row[3]) < 0.7 * cacheOf(6, row[3]) ? '.watch' : ''}`, {}, percent(cacheOf(5, row[3]))) }), column.percent('7 before', row => cacheOf(6, row[3]), { def: 'The same of the seven days before those.', drop: 1 }),
+		column.money('Saved', row => row[10], { def: 'cost_by_day.prompt_cache_saving', drop: 2 })];
 	const cacheOf = (p, place) => { const row = rowsOf(data.parts.feature || [], p).find(r => r[3] === place); return row ? ratioOf(row[8], row[7]) : null; };
-	wide(block('Do the caches work?', `input tokens read from the prompt cache, ${periodWords()}${total && total[10] ? `; answers from your own cache spared ${money(total[10])}` : ''}`,
+	const said = [total && total[11] != null && ['Prompt caches ', defined(total[11] < 0 ? 'cost more than they saved, by' : 'saved', 'cost_by_day.prompt_cache_saving'), ' ', el('strong', { 'data-value': total[11] }, money(Math.abs(total[11])))],
+		total && total[10] && ['your own cache ', defined('spared', 'cost_by_day.avoided_cost'), ' ', money(total[10])]].filter(Boolean);
+	wide(block('Do the caches work?', `input tokens read from the prompt cache, ${periodWords()}, ${currency}`,
+		said.length ? el('p', {}, said.flatMap((part, i) => i ? ['; ', ...part] : part), '.') : null,
 		rows.length ? table('Prompt cache by feature', columns, rows, { sorted: columns[1] }) : hint('No input tokens in this choice.')));
 }
 

@@ -15,6 +15,9 @@
 		questions: [...document.querySelectorAll('main h2')].map(h => h.textContent),
 		numbers: numbers(), tables: tables(), hash: location.hash,
 		charts: document.querySelectorAll('.chart svg').length,
+		// What stands in a sentence, by the question it answers; points of the day that runs.
+		amounts: Object.fromEntries([...document.querySelectorAll('main section')].flatMap(s => { const amount = s.querySelector('p strong[data-value]'); return amount ? [[s.querySelector('h2').textContent, amount.dataset.value]] : []; })),
+		running: [...document.querySelectorAll('main section')].filter(s => s.getAttribute('aria-label') === 'What does a run cost?').flatMap(s => [...s.querySelectorAll('.chart path[fill-opacity="0.45"]')]).length,
 		hints: [...document.querySelectorAll('.note')].map(n => n.textContent),
 		// What is wider than the page makes a reader scroll sideways.
 		scrolled: [...document.querySelectorAll('.scroll')].filter(n => n.checkVisibility() && n.scrollWidth > n.clientWidth).map(n => n.querySelector('caption').textContent),
