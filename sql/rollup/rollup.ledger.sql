@@ -136,409 +136,74 @@ CREATE TABLE cost_ledger_internal.rollup_minute (
 
 COMMENT ON TABLE cost_ledger_internal.rollup_minute IS 'What calls add up to by minute and labels, for the last days: for rates of spending. See rollup_state.minutes_from.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_minute.minute IS 'Start of the minute.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_minute.key_id IS 'The labels: rollup_key.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_minute.calls IS 'Calls; corrections are not calls.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_minute.unpriced_calls IS 'Calls without a full price (unpriced or partial), less those that got it since.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_minute.tool_calls IS 'Tool calls that the models asked for.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_minute.input_tokens IS 'All input tokens, cached ones included.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_minute.output_tokens IS 'All output tokens, reasoning included.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_minute.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
 
 CREATE TABLE cost_ledger_internal.rollup_hour (
     hour                   timestamptz NOT NULL,
     key_id                 integer NOT NULL,
     calls                  bigint NOT NULL DEFAULT 0,
-    priced_calls           bigint,
-    unpriced_calls         bigint,
-    corrections            bigint,
-    retries                bigint,
-    tool_calls             bigint,
-    accepted_calls         bigint,
-    rejected_calls         bigint,
-    scored_calls           bigint,
-    input_tokens           numeric,
-    cache_read_tokens      numeric,
-    cache_write_tokens     numeric,
-    cache_write_1h_tokens  numeric,
-    output_tokens          numeric,
-    reasoning_tokens       numeric,
-    cost                   numeric,
-    cache_read_cost        numeric,
-    cache_write_cost       numeric,
-    output_cost            numeric,
-    reasoning_cost         numeric,
-    other_cost             numeric,
-    adjustment_cost        numeric,
-    reported_cost          numeric,
-    cost_without_run       numeric,
-    avoided_cost           numeric,
-    prompt_cache_saving    numeric,
-    score                  numeric,
+    LIKE cost_ledger_internal.call_sums INCLUDING COMMENTS,
     call_cost              cost_ledger.summary,
     PRIMARY KEY (hour, key_id)
 );
 
 COMMENT ON TABLE cost_ledger_internal.rollup_hour IS 'The cube: what calls add up to by hour of the reporting zone and all labels; kept for ledger.retain_hours.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_hour.hour IS 'Start of the hour, local to the reporting zone.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.key_id IS 'The labels: rollup_key.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.calls IS 'Calls; corrections are not calls.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.priced_calls IS 'Calls with a cost, those included that a re-rating gave one.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.unpriced_calls IS 'Calls without a full price (unpriced or partial), less those that got it since.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.corrections IS 'Corrections and adjustments: rows that are differences, not calls.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.retries IS 'Calls of operation retry, and retries inside calls (retry_count).';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.tool_calls IS 'Tool calls that the models asked for.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.accepted_calls IS 'Calls whose outcome was accepted.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.rejected_calls IS 'Calls whose outcome was not accepted.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.scored_calls IS 'Calls with a score.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.input_tokens IS 'All input tokens, cached ones included.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.cache_read_tokens IS 'Input tokens read from the prompt cache.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.cache_write_tokens IS 'Input tokens written to the prompt cache for 5 minutes.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.cache_write_1h_tokens IS 'Input tokens written to the prompt cache for 1 hour.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.output_tokens IS 'All output tokens, reasoning included.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.reasoning_tokens IS 'Output tokens spent on reasoning.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.cache_read_cost IS 'The part of cost for input tokens read from the cache, as first priced; NULL for nothing. What these four parts and adjustment_cost leave of cost is for the other input tokens.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.cache_write_cost IS 'The part of cost for input tokens written to the cache; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.output_cost IS 'The part of cost for output tokens, without those of reasoning that have a rate of their own; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.reasoning_cost IS 'The part of cost for reasoning tokens that have a rate of their own; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.other_cost IS 'The part of cost for meters that are not tokens; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.reported_cost IS 'What providers said the calls cost; NULL where they said nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.cost_without_run IS 'The part of cost whose calls have no run_id; NULL where there is none.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.avoided_cost IS 'What answers from the response cache would have cost; NULL where that is not known of any.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.prompt_cache_saving IS 'What the prompt cache saved, adjustments included, net of what writing to it cost more; NULL where that is not known of any.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.score IS 'Sum of scores; NULL where no call has one.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_hour.call_cost IS 'Summary of the cost of each call that has one, as first priced: a quantile cannot be adjusted. A call priced later enters then.';
 
 CREATE TABLE cost_ledger_internal.rollup_day (
     day                    date NOT NULL,
     key_id                 integer NOT NULL,
     calls                  bigint NOT NULL DEFAULT 0,
-    priced_calls           bigint,
-    unpriced_calls         bigint,
-    corrections            bigint,
-    retries                bigint,
-    tool_calls             bigint,
-    accepted_calls         bigint,
-    rejected_calls         bigint,
-    scored_calls           bigint,
-    input_tokens           numeric,
-    cache_read_tokens      numeric,
-    cache_write_tokens     numeric,
-    cache_write_1h_tokens  numeric,
-    output_tokens          numeric,
-    reasoning_tokens       numeric,
-    cost                   numeric,
-    cache_read_cost        numeric,
-    cache_write_cost       numeric,
-    output_cost            numeric,
-    reasoning_cost         numeric,
-    other_cost             numeric,
-    adjustment_cost        numeric,
-    reported_cost          numeric,
-    cost_without_run       numeric,
-    avoided_cost           numeric,
-    prompt_cache_saving    numeric,
-    score                  numeric,
+    LIKE cost_ledger_internal.call_sums INCLUDING COMMENTS,
     call_cost              cost_ledger.summary,
     PRIMARY KEY (day, key_id)
 );
 
 COMMENT ON TABLE cost_ledger_internal.rollup_day IS 'The cube: what calls add up to by day of the reporting zone and all labels; kept for ledger.retain_days.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.day IS 'Day of the reporting zone.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.key_id IS 'The labels: rollup_key.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.calls IS 'Calls; corrections are not calls.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.priced_calls IS 'Calls with a cost, those included that a re-rating gave one.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.unpriced_calls IS 'Calls without a full price (unpriced or partial), less those that got it since.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.corrections IS 'Corrections and adjustments: rows that are differences, not calls.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.retries IS 'Calls of operation retry, and retries inside calls (retry_count).';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.tool_calls IS 'Tool calls that the models asked for.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.accepted_calls IS 'Calls whose outcome was accepted.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.rejected_calls IS 'Calls whose outcome was not accepted.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.scored_calls IS 'Calls with a score.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.input_tokens IS 'All input tokens, cached ones included.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.cache_read_tokens IS 'Input tokens read from the prompt cache.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.cache_write_tokens IS 'Input tokens written to the prompt cache for 5 minutes.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.cache_write_1h_tokens IS 'Input tokens written to the prompt cache for 1 hour.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.output_tokens IS 'All output tokens, reasoning included.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.reasoning_tokens IS 'Output tokens spent on reasoning.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.cache_read_cost IS 'The part of cost for input tokens read from the cache, as first priced; NULL for nothing. What these four parts and adjustment_cost leave of cost is for the other input tokens.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.cache_write_cost IS 'The part of cost for input tokens written to the cache; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.output_cost IS 'The part of cost for output tokens, without those of reasoning that have a rate of their own; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.reasoning_cost IS 'The part of cost for reasoning tokens that have a rate of their own; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.other_cost IS 'The part of cost for meters that are not tokens; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.reported_cost IS 'What providers said the calls cost; NULL where they said nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.cost_without_run IS 'The part of cost whose calls have no run_id; NULL where there is none.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.avoided_cost IS 'What answers from the response cache would have cost; NULL where that is not known of any.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.prompt_cache_saving IS 'What the prompt cache saved, adjustments included, net of what writing to it cost more; NULL where that is not known of any.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.score IS 'Sum of scores; NULL where no call has one.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_day.call_cost IS 'Summary of the cost of each call that has one, as first priced: a quantile cannot be adjusted. A call priced later enters then.';
 
 CREATE TABLE cost_ledger_internal.rollup_month (
     month                  date NOT NULL,
     key_id                 integer NOT NULL,
     calls                  bigint NOT NULL DEFAULT 0,
-    priced_calls           bigint,
-    unpriced_calls         bigint,
-    corrections            bigint,
-    retries                bigint,
-    tool_calls             bigint,
-    accepted_calls         bigint,
-    rejected_calls         bigint,
-    scored_calls           bigint,
-    input_tokens           numeric,
-    cache_read_tokens      numeric,
-    cache_write_tokens     numeric,
-    cache_write_1h_tokens  numeric,
-    output_tokens          numeric,
-    reasoning_tokens       numeric,
-    cost                   numeric,
-    cache_read_cost        numeric,
-    cache_write_cost       numeric,
-    output_cost            numeric,
-    reasoning_cost         numeric,
-    other_cost             numeric,
-    adjustment_cost        numeric,
-    reported_cost          numeric,
-    cost_without_run       numeric,
-    avoided_cost           numeric,
-    prompt_cache_saving    numeric,
-    score                  numeric,
+    LIKE cost_ledger_internal.call_sums INCLUDING COMMENTS,
     call_cost              cost_ledger.summary,
     PRIMARY KEY (month, key_id)
 );
 
 COMMENT ON TABLE cost_ledger_internal.rollup_month IS 'The cube: what calls add up to by month of the reporting zone and all labels; kept for good.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.month IS 'First day of the month, in the reporting zone.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.key_id IS 'The labels: rollup_key.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.calls IS 'Calls; corrections are not calls.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.priced_calls IS 'Calls with a cost, those included that a re-rating gave one.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.unpriced_calls IS 'Calls without a full price (unpriced or partial), less those that got it since.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.corrections IS 'Corrections and adjustments: rows that are differences, not calls.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.retries IS 'Calls of operation retry, and retries inside calls (retry_count).';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.tool_calls IS 'Tool calls that the models asked for.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.accepted_calls IS 'Calls whose outcome was accepted.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.rejected_calls IS 'Calls whose outcome was not accepted.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.scored_calls IS 'Calls with a score.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.input_tokens IS 'All input tokens, cached ones included.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.cache_read_tokens IS 'Input tokens read from the prompt cache.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.cache_write_tokens IS 'Input tokens written to the prompt cache for 5 minutes.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.cache_write_1h_tokens IS 'Input tokens written to the prompt cache for 1 hour.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.output_tokens IS 'All output tokens, reasoning included.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.reasoning_tokens IS 'Output tokens spent on reasoning.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.cache_read_cost IS 'The part of cost for input tokens read from the cache, as first priced; NULL for nothing. What these four parts and adjustment_cost leave of cost is for the other input tokens.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.cache_write_cost IS 'The part of cost for input tokens written to the cache; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.output_cost IS 'The part of cost for output tokens, without those of reasoning that have a rate of their own; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.reasoning_cost IS 'The part of cost for reasoning tokens that have a rate of their own; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.other_cost IS 'The part of cost for meters that are not tokens; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.reported_cost IS 'What providers said the calls cost; NULL where they said nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.cost_without_run IS 'The part of cost whose calls have no run_id; NULL where there is none.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.avoided_cost IS 'What answers from the response cache would have cost; NULL where that is not known of any.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.prompt_cache_saving IS 'What the prompt cache saved, adjustments included, net of what writing to it cost more; NULL where that is not known of any.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.score IS 'Sum of scores; NULL where no call has one.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_month.call_cost IS 'Summary of the cost of each call that has one, as first priced: a quantile cannot be adjusted. A call priced later enters then.';
 
 CREATE TABLE cost_ledger_internal.rollup_total_day (
     day                    date NOT NULL,
     label_id               integer NOT NULL,
     calls                  bigint NOT NULL DEFAULT 0,
-    priced_calls           bigint,
-    unpriced_calls         bigint,
-    corrections            bigint,
-    retries                bigint,
     failed_calls           bigint,
-    tool_calls             bigint,
-    accepted_calls         bigint,
-    rejected_calls         bigint,
-    scored_calls           bigint,
-    input_tokens           numeric,
-    cache_read_tokens      numeric,
-    cache_write_tokens     numeric,
-    cache_write_1h_tokens  numeric,
-    output_tokens          numeric,
-    reasoning_tokens       numeric,
-    cost                   numeric,
-    cache_read_cost        numeric,
-    cache_write_cost       numeric,
-    output_cost            numeric,
-    reasoning_cost         numeric,
-    other_cost             numeric,
-    adjustment_cost        numeric,
-    reported_cost          numeric,
-    cost_without_run       numeric,
-    avoided_cost           numeric,
-    prompt_cache_saving    numeric,
-    score                  numeric,
+    LIKE cost_ledger_internal.call_sums INCLUDING COMMENTS,
     PRIMARY KEY (label_id, day)
 ) WITH (fillfactor = 80);
 
 COMMENT ON TABLE cost_ledger_internal.rollup_total_day IS 'Totals: what calls add up to by day of the reporting zone and each label by itself.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.day IS 'Day of the reporting zone.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.label_id IS 'The label: rollup_label.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.calls IS 'Calls; corrections are not calls.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.priced_calls IS 'Calls with a cost, those included that a re-rating gave one.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.unpriced_calls IS 'Calls without a full price (unpriced or partial), less those that got it since.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.corrections IS 'Corrections and adjustments: rows that are differences, not calls.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.retries IS 'Calls of operation retry, and retries inside calls (retry_count).';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.failed_calls IS 'Calls whose status is_failure().';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.tool_calls IS 'Tool calls that the models asked for.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.accepted_calls IS 'Calls whose outcome was accepted.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.rejected_calls IS 'Calls whose outcome was not accepted.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.scored_calls IS 'Calls with a score.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.input_tokens IS 'All input tokens, cached ones included.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.cache_read_tokens IS 'Input tokens read from the prompt cache.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.cache_write_tokens IS 'Input tokens written to the prompt cache for 5 minutes.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.cache_write_1h_tokens IS 'Input tokens written to the prompt cache for 1 hour.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.output_tokens IS 'All output tokens, reasoning included.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.reasoning_tokens IS 'Output tokens spent on reasoning.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.cache_read_cost IS 'The part of cost for input tokens read from the cache, as first priced; NULL for nothing. What these four parts and adjustment_cost leave of cost is for the other input tokens.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.cache_write_cost IS 'The part of cost for input tokens written to the cache; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.output_cost IS 'The part of cost for output tokens, without those of reasoning that have a rate of their own; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.reasoning_cost IS 'The part of cost for reasoning tokens that have a rate of their own; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.other_cost IS 'The part of cost for meters that are not tokens; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.reported_cost IS 'What providers said the calls cost; NULL where they said nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.cost_without_run IS 'The part of cost whose calls have no run_id; NULL where there is none.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.avoided_cost IS 'What answers from the response cache would have cost; NULL where that is not known of any.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.prompt_cache_saving IS 'What the prompt cache saved, adjustments included, net of what writing to it cost more; NULL where that is not known of any.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_day.score IS 'Sum of scores; NULL where no call has one.';
 
 CREATE TABLE cost_ledger_internal.rollup_total_week (
     week                   date NOT NULL,
     label_id               integer NOT NULL,
     calls                  bigint NOT NULL DEFAULT 0,
-    priced_calls           bigint,
-    unpriced_calls         bigint,
-    corrections            bigint,
-    retries                bigint,
     failed_calls           bigint,
-    tool_calls             bigint,
-    accepted_calls         bigint,
-    rejected_calls         bigint,
-    scored_calls           bigint,
-    input_tokens           numeric,
-    cache_read_tokens      numeric,
-    cache_write_tokens     numeric,
-    cache_write_1h_tokens  numeric,
-    output_tokens          numeric,
-    reasoning_tokens       numeric,
-    cost                   numeric,
-    cache_read_cost        numeric,
-    cache_write_cost       numeric,
-    output_cost            numeric,
-    reasoning_cost         numeric,
-    other_cost             numeric,
-    adjustment_cost        numeric,
-    reported_cost          numeric,
-    cost_without_run       numeric,
-    avoided_cost           numeric,
-    prompt_cache_saving    numeric,
-    score                  numeric,
+    LIKE cost_ledger_internal.call_sums INCLUDING COMMENTS,
     PRIMARY KEY (label_id, week)
 ) WITH (fillfactor = 80);
 
 COMMENT ON TABLE cost_ledger_internal.rollup_total_week IS 'Totals: what calls add up to by week of the reporting zone and each label by itself.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.week IS 'Monday of the ISO week, in the reporting zone.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.label_id IS 'The label: rollup_label.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.calls IS 'Calls; corrections are not calls.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.priced_calls IS 'Calls with a cost, those included that a re-rating gave one.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.unpriced_calls IS 'Calls without a full price (unpriced or partial), less those that got it since.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.corrections IS 'Corrections and adjustments: rows that are differences, not calls.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.retries IS 'Calls of operation retry, and retries inside calls (retry_count).';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.failed_calls IS 'Calls whose status is_failure().';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.tool_calls IS 'Tool calls that the models asked for.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.accepted_calls IS 'Calls whose outcome was accepted.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.rejected_calls IS 'Calls whose outcome was not accepted.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.scored_calls IS 'Calls with a score.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.input_tokens IS 'All input tokens, cached ones included.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.cache_read_tokens IS 'Input tokens read from the prompt cache.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.cache_write_tokens IS 'Input tokens written to the prompt cache for 5 minutes.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.cache_write_1h_tokens IS 'Input tokens written to the prompt cache for 1 hour.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.output_tokens IS 'All output tokens, reasoning included.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.reasoning_tokens IS 'Output tokens spent on reasoning.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.cache_read_cost IS 'The part of cost for input tokens read from the cache, as first priced; NULL for nothing. What these four parts and adjustment_cost leave of cost is for the other input tokens.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.cache_write_cost IS 'The part of cost for input tokens written to the cache; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.output_cost IS 'The part of cost for output tokens, without those of reasoning that have a rate of their own; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.reasoning_cost IS 'The part of cost for reasoning tokens that have a rate of their own; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.other_cost IS 'The part of cost for meters that are not tokens; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.reported_cost IS 'What providers said the calls cost; NULL where they said nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.cost_without_run IS 'The part of cost whose calls have no run_id; NULL where there is none.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.avoided_cost IS 'What answers from the response cache would have cost; NULL where that is not known of any.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.prompt_cache_saving IS 'What the prompt cache saved, adjustments included, net of what writing to it cost more; NULL where that is not known of any.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_week.score IS 'Sum of scores; NULL where no call has one.';
 
 CREATE TABLE cost_ledger_internal.rollup_total_month (
     month                  date NOT NULL,
     label_id               integer NOT NULL,
     calls                  bigint NOT NULL DEFAULT 0,
-    priced_calls           bigint,
-    unpriced_calls         bigint,
-    corrections            bigint,
-    retries                bigint,
     failed_calls           bigint,
-    tool_calls             bigint,
-    accepted_calls         bigint,
-    rejected_calls         bigint,
-    scored_calls           bigint,
-    input_tokens           numeric,
-    cache_read_tokens      numeric,
-    cache_write_tokens     numeric,
-    cache_write_1h_tokens  numeric,
-    output_tokens          numeric,
-    reasoning_tokens       numeric,
-    cost                   numeric,
-    cache_read_cost        numeric,
-    cache_write_cost       numeric,
-    output_cost            numeric,
-    reasoning_cost         numeric,
-    other_cost             numeric,
-    adjustment_cost        numeric,
-    reported_cost          numeric,
-    cost_without_run       numeric,
-    avoided_cost           numeric,
-    prompt_cache_saving    numeric,
-    score                  numeric,
+    LIKE cost_ledger_internal.call_sums INCLUDING COMMENTS,
     PRIMARY KEY (label_id, month)
 ) WITH (fillfactor = 80);
 
 COMMENT ON TABLE cost_ledger_internal.rollup_total_month IS 'Totals: what calls add up to by month of the reporting zone and each label by itself.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.month IS 'First day of the month, in the reporting zone.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.label_id IS 'The label: rollup_label.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.calls IS 'Calls; corrections are not calls.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.priced_calls IS 'Calls with a cost, those included that a re-rating gave one.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.unpriced_calls IS 'Calls without a full price (unpriced or partial), less those that got it since.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.corrections IS 'Corrections and adjustments: rows that are differences, not calls.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.retries IS 'Calls of operation retry, and retries inside calls (retry_count).';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.failed_calls IS 'Calls whose status is_failure().';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.tool_calls IS 'Tool calls that the models asked for.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.accepted_calls IS 'Calls whose outcome was accepted.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.rejected_calls IS 'Calls whose outcome was not accepted.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.scored_calls IS 'Calls with a score.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.input_tokens IS 'All input tokens, cached ones included.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.cache_read_tokens IS 'Input tokens read from the prompt cache.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.cache_write_tokens IS 'Input tokens written to the prompt cache for 5 minutes.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.cache_write_1h_tokens IS 'Input tokens written to the prompt cache for 1 hour.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.output_tokens IS 'All output tokens, reasoning included.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.reasoning_tokens IS 'Output tokens spent on reasoning.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.cache_read_cost IS 'The part of cost for input tokens read from the cache, as first priced; NULL for nothing. What these four parts and adjustment_cost leave of cost is for the other input tokens.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.cache_write_cost IS 'The part of cost for input tokens written to the cache; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.output_cost IS 'The part of cost for output tokens, without those of reasoning that have a rate of their own; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.reasoning_cost IS 'The part of cost for reasoning tokens that have a rate of their own; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.other_cost IS 'The part of cost for meters that are not tokens; NULL for nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.reported_cost IS 'What providers said the calls cost; NULL where they said nothing.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.cost_without_run IS 'The part of cost whose calls have no run_id; NULL where there is none.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.avoided_cost IS 'What answers from the response cache would have cost; NULL where that is not known of any.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.prompt_cache_saving IS 'What the prompt cache saved, adjustments included, net of what writing to it cost more; NULL where that is not known of any.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_total_month.score IS 'Sum of scores; NULL where no call has one.';
 
 -- Where a run is among runs is found by refresh(), in the batch that brings in
 -- whose run it is: a run that is above others is its own root, and one that is
@@ -582,31 +247,7 @@ COMMENT ON COLUMN cost_ledger_internal.rollup_run.parent_run_id IS 'Run that sta
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.root_run_id IS 'The run at the top of those that started it, whether it has calls or not; of one that no other started, itself where it is above others, and NULL where it is alone.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.depth IS 'How many runs it is below that one.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.is_circular IS 'Whether the run is one of a circle of parents, which ends at the smallest of its run_ids.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.started_at IS 'called_at of its first call.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.started_on IS 'Day of the reporting zone on which it began.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.ended_at IS 'When its last call ended: called_at and duration_ms, of which at most 30 days count.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.calls IS 'Calls; corrections are not calls.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.turns IS 'Steps of the conversation or loop: calls whose operation is_turn().';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.failed_calls IS 'Calls whose status is_failure().';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.unpriced_calls IS 'Calls without a full price (unpriced or partial), less those that got it since.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.retries IS 'Calls of operation retry, and retries inside calls (retry_count).';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.fallbacks IS 'Calls of operation fallback.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.tool_calls IS 'Tool calls that the models asked for.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.accepted_calls IS 'Calls whose outcome was accepted.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.rejected_calls IS 'Calls whose outcome was not accepted.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.scored_calls IS 'Calls with a score.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.input_tokens IS 'All input tokens, cached ones included.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.cache_read_tokens IS 'Input tokens read from the prompt cache.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.cache_write_tokens IS 'Input tokens written to the prompt cache for 5 minutes.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.cache_write_1h_tokens IS 'Input tokens written to the prompt cache for 1 hour.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.output_tokens IS 'All output tokens, reasoning included.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.reasoning_tokens IS 'Output tokens spent on reasoning.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.avoided_cost IS 'What answers from the response cache would have cost; NULL where that is not known of any.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.score IS 'Sum of scores; NULL where no call has one.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run.labels IS 'Team, feature, customer, task type, environment, user, agent and session: each as the first call says it that says anything.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run.trace_url IS 'Link to the trace; of several, the first in byte order.';
 
 -- All that a day's runs are asked for, in a tenth of the table's space; the dearest
 -- of a week; and a run's children.  None of a run's place, so that refresh() finds
@@ -637,7 +278,6 @@ CREATE TABLE cost_ledger_internal.rollup_run_day (
 ALTER TABLE cost_ledger_internal.rollup_run_day REPLICA IDENTITY FULL;
 
 COMMENT ON TABLE cost_ledger_internal.rollup_run_day IS 'What runs add up to by the day of the reporting zone on which they began, and by their task type: whole, as rollup_run_tree has them, and each by itself.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.day IS 'Day of the reporting zone.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.task_type IS 'Workflow or kind of task: that of the run.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.runs IS 'Whole runs that began on it, those without any price included: a run counts once, with all below it.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_run_day.cost IS 'Exact cost of these runs, whenever their calls were, in the ledger''s currency; NULL while nothing has a price.';
@@ -664,11 +304,7 @@ CREATE TABLE cost_ledger_internal.rollup_without_run_day (
 ALTER TABLE cost_ledger_internal.rollup_without_run_day REPLICA IDENTITY FULL;
 
 COMMENT ON TABLE cost_ledger_internal.rollup_without_run_day IS 'What calls that are in no run add up to by day of the reporting zone and task type.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_without_run_day.day IS 'Day of the reporting zone.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_without_run_day.task_type IS 'Workflow or kind of task; NULL for calls that name none.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_without_run_day.calls IS 'Calls; corrections are not calls.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_without_run_day.priced_calls IS 'Calls with a cost, those included that a re-rating gave one.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_without_run_day.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_without_run_day.call_cost IS 'Summary of the cost of each call that has one, as first priced.';
 
 CREATE TABLE cost_ledger_internal.rollup_session (
@@ -707,34 +343,10 @@ CREATE INDEX rollup_session_started_on ON cost_ledger_internal.rollup_session (s
 
 COMMENT ON TABLE cost_ledger_internal.rollup_session IS 'What the calls of a session add up to.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.session_id IS 'The session.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_session.started_at IS 'called_at of its first call.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_session.started_on IS 'Day of the reporting zone on which it began.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_session.ended_at IS 'When its last call ended: called_at and duration_ms, of which at most 30 days count.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_session.calls IS 'Calls; corrections are not calls.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_session.turns IS 'Steps of the conversation or loop: calls whose operation is_turn().';
-COMMENT ON COLUMN cost_ledger_internal.rollup_session.failed_calls IS 'Calls whose status is_failure().';
-COMMENT ON COLUMN cost_ledger_internal.rollup_session.unpriced_calls IS 'Calls without a full price (unpriced or partial), less those that got it since.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_session.retries IS 'Calls of operation retry, and retries inside calls (retry_count).';
-COMMENT ON COLUMN cost_ledger_internal.rollup_session.fallbacks IS 'Calls of operation fallback.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_session.tool_calls IS 'Tool calls that the models asked for.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_session.accepted_calls IS 'Calls whose outcome was accepted.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_session.rejected_calls IS 'Calls whose outcome was not accepted.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_session.scored_calls IS 'Calls with a score.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_session.input_tokens IS 'All input tokens, cached ones included.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_session.cache_read_tokens IS 'Input tokens read from the prompt cache.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_session.cache_write_tokens IS 'Input tokens written to the prompt cache for 5 minutes.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_session.cache_write_1h_tokens IS 'Input tokens written to the prompt cache for 1 hour.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_session.output_tokens IS 'All output tokens, reasoning included.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_session.reasoning_tokens IS 'Output tokens spent on reasoning.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.turn_input_tokens IS 'Input tokens of its turns, as recorded first: what the contexts of all of them add up to.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.min_turn_input_tokens IS 'The smallest context of a turn: all its input tokens; NULL where no turn says them.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.max_turn_input_tokens IS 'The largest context of a turn.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_session.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_session.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_session.avoided_cost IS 'What answers from the response cache would have cost; NULL where that is not known of any.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_session.score IS 'Sum of scores; NULL where no call has one.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session.labels IS 'Team, feature, customer, task type, environment, user, agent: each as the first call says it that says anything.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_session.trace_url IS 'Link to the trace; of several, the first in byte order.';
 
 CREATE TABLE cost_ledger_internal.rollup_session_day (
     day             date PRIMARY KEY,
@@ -747,7 +359,6 @@ CREATE TABLE cost_ledger_internal.rollup_session_day (
 );
 
 COMMENT ON TABLE cost_ledger_internal.rollup_session_day IS 'What sessions add up to by the day of the reporting zone on which they began.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_session_day.day IS 'Day of the reporting zone.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session_day.sessions IS 'Sessions that began on it.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session_day.cost IS 'Exact cost of these sessions, whenever their calls were, in the ledger''s currency; NULL while nothing has a price.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_session_day.max_cost IS 'Cost of the most expensive of them.';
@@ -768,13 +379,6 @@ CREATE TABLE cost_ledger_internal.rollup_user_day (
 ALTER TABLE cost_ledger_internal.rollup_user_day REPLICA IDENTITY FULL;
 
 COMMENT ON TABLE cost_ledger_internal.rollup_user_day IS 'What the calls of a user add up to by day of the reporting zone.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_day.day IS 'Day of the reporting zone.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_day.user_id IS 'The user; NULL for calls that name none.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_day.calls IS 'Calls; corrections are not calls.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_day.unpriced_calls IS 'Calls without a full price (unpriced or partial), less those that got it since.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_day.input_tokens IS 'All input tokens, cached ones included.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_day.output_tokens IS 'All output tokens, reasoning included.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_day.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
 
 CREATE TABLE cost_ledger_internal.rollup_user_month (
     month                  date NOT NULL,
@@ -789,13 +393,6 @@ CREATE TABLE cost_ledger_internal.rollup_user_month (
 ALTER TABLE cost_ledger_internal.rollup_user_month REPLICA IDENTITY FULL;
 
 COMMENT ON TABLE cost_ledger_internal.rollup_user_month IS 'What the calls of a user add up to by month of the reporting zone.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.month IS 'First day of the month, in the reporting zone.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.user_id IS 'The user; NULL for calls that name none.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.calls IS 'Calls; corrections are not calls.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.unpriced_calls IS 'Calls without a full price (unpriced or partial), less those that got it since.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.input_tokens IS 'All input tokens, cached ones included.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.output_tokens IS 'All output tokens, reasoning included.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_month.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
 
 CREATE TABLE cost_ledger_internal.rollup_user_feature_month (
     month                  date NOT NULL,
@@ -812,15 +409,42 @@ CREATE TABLE cost_ledger_internal.rollup_user_feature_month (
 ALTER TABLE cost_ledger_internal.rollup_user_feature_month REPLICA IDENTITY FULL;
 
 COMMENT ON TABLE cost_ledger_internal.rollup_user_feature_month IS 'What the calls of a user add up to by month of the reporting zone, feature and cohort.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.month IS 'First day of the month, in the reporting zone.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.user_id IS 'The user; NULL for calls that name none.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.feature IS 'Product feature; NULL for calls that name none.';
 COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.cohort IS 'Cohort or plan; NULL for calls that name none.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.calls IS 'Calls; corrections are not calls.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.unpriced_calls IS 'Calls without a full price (unpriced or partial), less those that got it since.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.input_tokens IS 'All input tokens, cached ones included.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.output_tokens IS 'All output tokens, reasoning included.';
-COMMENT ON COLUMN cost_ledger_internal.rollup_user_feature_month.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
+
+-- Columns that mean the same in each of these tables are said once.
+DO $comments$
+DECLARE
+    c record;
+BEGIN
+    FOR c IN
+        SELECT a.attrelid::regclass AS rollup, a.attname, w.description
+        FROM (SELECT s.attname, col_description(s.attrelid, s.attnum)
+              FROM pg_attribute s
+              WHERE s.attrelid = 'cost_ledger_internal.call_sums'::regclass
+              UNION ALL
+              VALUES ('day', 'Day of the reporting zone.'),
+                     ('month', 'First day of the month, in the reporting zone.'),
+                     ('key_id', 'The labels: rollup_key.'),
+                     ('label_id', 'The label: rollup_label.'),
+                     ('user_id', 'The user; NULL for calls that name none.'),
+                     ('started_at', 'called_at of its first call.'),
+                     ('started_on', 'Day of the reporting zone on which it began.'),
+                     ('ended_at', 'When its last call ended: called_at and duration_ms, of which at most 30 days count.'),
+                     ('calls', 'Calls; corrections are not calls.'),
+                     ('failed_calls', 'Calls whose status is_failure().'),
+                     ('turns', 'Steps of the conversation or loop: calls whose operation is_turn().'),
+                     ('fallbacks', 'Calls of operation fallback.'),
+                     ('call_cost', 'Summary of the cost of each call that has one, as first priced: a quantile cannot be adjusted. A call priced later enters then.'),
+                     ('trace_url', 'Link to the trace; of several, the first in byte order.')) AS w (name, description)
+        JOIN pg_attribute a ON a.attname = w.name AND a.attnum > 0
+        JOIN pg_class r ON r.oid = a.attrelid AND r.relnamespace = 'cost_ledger_internal'::regnamespace AND r.relkind = 'r' AND r.relname LIKE 'rollup\_%'
+        WHERE col_description(a.attrelid, a.attnum) IS NULL
+    LOOP
+        EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', c.rollup, c.attname, c.description);
+    END LOOP;
+END
+$comments$;
 
 -- The calls that refresh() has not brought into the rollups yet.  They are few,
 -- however many there are: cost_ledger_internal.> is for the planner to know that.

@@ -81,6 +81,63 @@ CREATE OPERATOR CLASS cost_ledger_internal.xid8_minmax_ops FOR TYPE xid8 USING b
 COMMENT ON OPERATOR CLASS cost_ledger_internal.xid8_minmax_ops USING brin IS
     'Block ranges of transaction ids, which PostgreSQL has no class for.';
 
+CREATE TYPE cost_ledger_internal.call_sums AS (
+    priced_calls           bigint,
+    unpriced_calls         bigint,
+    corrections            bigint,
+    retries                bigint,
+    tool_calls             bigint,
+    accepted_calls         bigint,
+    rejected_calls         bigint,
+    scored_calls           bigint,
+    input_tokens           numeric,
+    cache_read_tokens      numeric,
+    cache_write_tokens     numeric,
+    cache_write_1h_tokens  numeric,
+    output_tokens          numeric,
+    reasoning_tokens       numeric,
+    cost                   numeric,
+    cache_read_cost        numeric,
+    cache_write_cost       numeric,
+    output_cost            numeric,
+    reasoning_cost         numeric,
+    other_cost             numeric,
+    adjustment_cost        numeric,
+    reported_cost          numeric,
+    cost_without_run       numeric,
+    avoided_cost           numeric,
+    prompt_cache_saving    numeric,
+    score                  numeric
+);
+
+COMMENT ON TYPE cost_ledger_internal.call_sums IS 'What calls add up to, beside their number: columns of the cube and of totals. NULL is what no call has said.';
+COMMENT ON COLUMN cost_ledger_internal.call_sums.priced_calls IS 'Calls with a cost, those included that a re-rating gave one.';
+COMMENT ON COLUMN cost_ledger_internal.call_sums.unpriced_calls IS 'Calls without a full price (unpriced or partial), less those that got it since.';
+COMMENT ON COLUMN cost_ledger_internal.call_sums.corrections IS 'Corrections and adjustments: rows that are differences, not calls.';
+COMMENT ON COLUMN cost_ledger_internal.call_sums.retries IS 'Calls of operation retry, and retries inside calls (retry_count).';
+COMMENT ON COLUMN cost_ledger_internal.call_sums.tool_calls IS 'Tool calls that the models asked for.';
+COMMENT ON COLUMN cost_ledger_internal.call_sums.accepted_calls IS 'Calls whose outcome was accepted.';
+COMMENT ON COLUMN cost_ledger_internal.call_sums.rejected_calls IS 'Calls whose outcome was not accepted.';
+COMMENT ON COLUMN cost_ledger_internal.call_sums.scored_calls IS 'Calls with a score.';
+COMMENT ON COLUMN cost_ledger_internal.call_sums.input_tokens IS 'All input tokens, cached ones included.';
+COMMENT ON COLUMN cost_ledger_internal.call_sums.cache_read_tokens IS 'Input tokens read from the prompt cache.';
+COMMENT ON COLUMN cost_ledger_internal.call_sums.cache_write_tokens IS 'Input tokens written to the prompt cache for 5 minutes.';
+COMMENT ON COLUMN cost_ledger_internal.call_sums.cache_write_1h_tokens IS 'Input tokens written to the prompt cache for 1 hour.';
+COMMENT ON COLUMN cost_ledger_internal.call_sums.output_tokens IS 'All output tokens, reasoning included.';
+COMMENT ON COLUMN cost_ledger_internal.call_sums.reasoning_tokens IS 'Output tokens spent on reasoning.';
+COMMENT ON COLUMN cost_ledger_internal.call_sums.cost IS 'Exact cost in the ledger''s currency, adjustments included; NULL while nothing has a price.';
+COMMENT ON COLUMN cost_ledger_internal.call_sums.cache_read_cost IS 'The part of cost for input tokens read from the cache, as first priced; NULL for nothing. What these four parts and adjustment_cost leave of cost is for the other input tokens.';
+COMMENT ON COLUMN cost_ledger_internal.call_sums.cache_write_cost IS 'The part of cost for input tokens written to the cache; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.call_sums.output_cost IS 'The part of cost for output tokens, without those of reasoning that have a rate of their own; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.call_sums.reasoning_cost IS 'The part of cost for reasoning tokens that have a rate of their own; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.call_sums.other_cost IS 'The part of cost for meters that are not tokens; NULL for nothing.';
+COMMENT ON COLUMN cost_ledger_internal.call_sums.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
+COMMENT ON COLUMN cost_ledger_internal.call_sums.reported_cost IS 'What providers said the calls cost; NULL where they said nothing.';
+COMMENT ON COLUMN cost_ledger_internal.call_sums.cost_without_run IS 'The part of cost whose calls have no run_id; NULL where there is none.';
+COMMENT ON COLUMN cost_ledger_internal.call_sums.avoided_cost IS 'What answers from the response cache would have cost; NULL where that is not known of any.';
+COMMENT ON COLUMN cost_ledger_internal.call_sums.prompt_cache_saving IS 'What the prompt cache saved, adjustments included, net of what writing to it cost more; NULL where that is not known of any.';
+COMMENT ON COLUMN cost_ledger_internal.call_sums.score IS 'Sum of scores; NULL where no call has one.';
+
 CREATE TYPE cost_ledger_internal.call_labels AS (
     team         text,
     feature      text,
