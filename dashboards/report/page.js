@@ -58,8 +58,10 @@ const locale = undefined; // the reader's
 const formats = new Map();
 function format(kind, options, value) {
 	const key = JSON.stringify(options);
-	if (!formats.has(key)) formats.set(key, kind === 'date' ? new Intl.DateTimeFormat(locale, options) : new Intl.NumberFormat(locale, options));
-	return formats.get(key).format(value);
+	if (!formats.has(key)) formats.set(key, kind === 'date' ? new Intl.DateTimeFormat(locale, { calendar: 'gregory', ...options }) : new Intl.NumberFormat(locale, options));
+	const text = formats.get(key).format(value);
+	// Digits and months of the other direction turn nothing but themselves.
+	return /[\u0590-\u08ff]/.test(text) ? `\u2068${text}\u2069` : text;
 }
 const moneyDigits = new Intl.NumberFormat('en', { style: 'currency', currency }).resolvedOptions().maximumFractionDigits;
 
@@ -738,7 +740,7 @@ function bands() {
 	const quote = text => `'${text.replaceAll("'", "''")}'`;
 	const calls = unpriced.reduce((sum, row) => sum + row[2], 0);
 	const node = wide(block(calls === 1 ? '1 call has no full price' : `${count(calls)} calls have no full price${isFiltered() ? ', of all teams and customers' : ''}`, `what ${calls === 1 ? 'it costs' : 'they cost'} is missing from every number here; this mends it${unpriced.length > 3 ? ' (the three models that most of them are of; unpriced_call has all)' : ''}:`,
-		el('pre', { tabindex: 0 }, unpriced.slice(0, 3).map(([provider, model, n, since]) => `SELECT cost_ledger.set_price(${quote(provider)}, ${quote(model)}, '{"input_tokens": …, "output_tokens": …}', '${since}');  -- ${counted(n, 'call')}\n`).join('')
+		el('pre', { tabindex: 0 }, unpriced.slice(0, 3).map(([provider, model, n, since]) => `SELECT cost_ledger.set_price(${quote(provider)}, ${quote(model)}, '{"input_tokens": …, "output_tokens": …}', '${since}');  /* ${counted(n, 'call')} */\n`).join('')
 			+ `SELECT count(*) FROM cost_ledger.rerate('${meta.first_day}', now(), dry_run => false, reason => 'the prices came late');`)));
 	node.classList.add('band');
 }
