@@ -58,8 +58,10 @@ const locale = undefined; // the reader's
 const formats = new Map();
 function format(kind, options, value) {
 	const key = JSON.stringify(options);
-	if (!formats.has(key)) formats.set(key, kind === 'date' ? new Intl.DateTimeFormat(locale, options) : new Intl.NumberFormat(locale, options));
-	return formats.get(key).format(value);
+	if (!formats.has(key)) formats.set(key, kind === 'date' ? new Intl.DateTimeFormat(locale, { calendar: 'gregory', ...options }) : new Intl.NumberFormat(locale, options));
+	const text = formats.get(key).format(value);
+	// Digits and months of the other direction turn nothing but themselves.
+	return /[\u0590-\u08ff]/.test(text) ? `\u2068${text}\u2069` : text;
 }
 const moneyDigits = new Intl.NumberFormat('en', { style: 'currency', currency }).resolvedOptions().maximumFractionDigits;
 
@@ -317,11 +319,12 @@ function drawCharts() {
 
 function axes(width, x, y) {
 	const label = { color: paint('grey'), fontSize: fontSize(), hideOverlap: true };
+	const isNarrow = width < 380, legendHeight = 22 + fontSize(); // there the legend goes below
 	return {
-		grid: { left: 8, right: 14, top: 22 + fontSize(), bottom: 6, containLabel: true },
+		grid: { left: 8, right: 14, top: isNarrow ? 14 : legendHeight, bottom: isNarrow ? legendHeight : 6, containLabel: true },
 		xAxis: { type: 'category', axisTick: { show: false }, axisLine: { lineStyle: { color: paint('hair') } }, ...x, axisLabel: { ...label, ...x.axisLabel } },
 		yAxis: { type: 'value', splitLine: { lineStyle: { color: paint('hair') } }, ...y, axisLabel: { ...label, ...y.axisLabel } },
-		legend: { top: 0, left: 0, itemGap: 16, itemWidth: 14, itemHeight: 8, textStyle: { color: paint('grey'), fontSize: fontSize() }, icon: 'roundRect' },
+		legend: { [isNarrow ? 'bottom' : 'top']: 0, left: 0, itemGap: 16, itemWidth: 14, itemHeight: 8, textStyle: { color: paint('grey'), fontSize: fontSize() }, icon: 'roundRect' },
 		tooltip: { trigger: 'axis', confine: true, backgroundColor: paint('card'), borderColor: paint('hair'), textStyle: { color: paint('ink') } },
 	};
 }
@@ -332,7 +335,7 @@ const tip = (title, lines) => el('div', {}, el('strong', {}, title), lines.map((
 // A dotted line, named above its left end; the legend stands above the axes.
 const threshold = (value, label) => ({
 	yAxis: value, lineStyle: { color: paint('line'), type: 'dotted', width: 1.5 },
-	label: { show: true, position: 'insideStartTop', fontSize: fontSize(), color: paint('ink'), backgroundColor: paint('card'), padding: [1, 4], formatter: () => label, distance: 3 },
+	label: { show: label !== '', position: 'insideStartTop', fontSize: fontSize(), color: paint('ink'), backgroundColor: paint('card'), padding: [1, 4], formatter: () => label, distance: 3 },
 });
 
 // The top of an axis, of series beside each other: one value far beyond the others
@@ -480,6 +483,9 @@ function userPanel() {
 	// The lines that matter are near what users cost.
 	const lines = [...(limit ? [[limit[1], `review at ${money(limit[1])}`]] : []), ...priced.filter(plan => plan[2] <= 2 * most).map(plan => [plan[2], `plan ${plan[1] ?? '(none)'} ${money(plan[2])}`])].slice(0, 2);
 	const { top, beyond } = topOf([2, 3].map(k => rows.map(row => row[k])), lines.map(line => line[0]), 10);
+	// Of two lines so close that the names would meet, the higher has both.
+	const [high, low] = [...lines].sort((a, b) => b[0] - a[0]);
+	const nameOfLine = line => low && (high[0] - low[0]) / niceTop(top) < 0.12 ? (line === high ? `${high[1]}, ${low[1]}` : '') : line[1];
 	const out = rows.flatMap(row => [2, 3].filter(k => row[k] > beyond).map(k => [row, row[k], k === 2 ? 'mean' : 'p95']));
 	const columns = [column.date('Month', row => row[0], { node: row => monthName(row[0]) }), column.count('Users', row => row[1], { def: 'cost_per_user_by_month.users' }),
 		column.money('Mean', row => row[2], { def: 'cost_per_user_by_month.mean_cost' }), column.money('p95', row => row[3], { def: 'cost_per_user_by_month.p95_cost' }),
@@ -491,7 +497,7 @@ function userPanel() {
 			series: [['mean', 2], ['p95', 3]].map(([name, k]) => ({
 				name, type: 'bar', barMaxWidth: 34, itemStyle: { color: paint(name) }, data: rows.map(row => ({ value: row[k] > beyond ? niceTop(top) : row[k], itemStyle: row[5] ? {} : { opacity: 0.45 },
 					label: row[k] > beyond ? { show: true, position: 'insideTop', distance: 4, opacity: 1, rotate: 90, align: 'right', verticalAlign: 'middle', fontSize: fontSize(), color: paint('ink'), backgroundColor: paint('card'), padding: [1, 3], formatter: () => `${money(row[k])} ▲` } : undefined })),
-				markLine: k === 2 && lines.length ? { silent: true, symbol: 'none', data: lines.map(line => threshold(...line)) } : undefined,
+				markLine: k === 2 && lines.length ? { silent: true, symbol: 'none', data: lines.map(line => threshold(line[0], nameOfLine(line))) } : undefined,
 			})),
 		}), table('Cost per user by month', columns, rows)),
 		out.length ? el('p.sub', {}, '▲ beyond the scale: ', out.map(([row, value, name], i) => `${i ? '; ' : ''}${name} of ${monthName(row[0])} ${money(value)}`)) : null);
@@ -513,7 +519,7 @@ function taskPanel() {
 	const columns = [column.name('Task', row => wordOf('task_type', row.place), { def: 'cost_by_task_type.task_type' }), column.short('per', row => row.unit, { def: 'run: a whole run with its sub-agents; call: one call, where calls of this kind have no run_id.' }),
 		column.money('Mean', row => row.mean, { def: 'cost_by_task_type.mean_cost_per_run' }), column.money('p95', row => row.p95, { def: 'cost_by_task_type.p95_cost_per_run', drop: 2 }),
 		{ head: 'as a bar', isBar: true, of: row => row.mean, node: row => bar(row.mean, most, { isLog, least, limit: limit && limit[1] }), drop: 1 },
-		column.count('Times', row => row.n, { def: 'Whole runs that began in this period, or calls where they have no run.', drop: 1 }), column.money('Cost', row => row.cost, { def: 'cost_by_task_type.cost', drop: 2 })];
+		column.count('Times', row => row.n, { def: 'Whole runs that began in this period, or calls where they have no run.', drop: 2 }), column.money('Cost', row => row.cost, { def: 'cost_by_task_type.cost', drop: 2 })];
 	const holder = el('div');
 	const fill = () => holder.replaceChildren(table('Cost by kind of task', columns, rows, { sorted: columns[2] }));
 	fill();
@@ -743,7 +749,7 @@ function bands() {
 	const quote = text => `'${text.replaceAll("'", "''")}'`;
 	const calls = unpriced.reduce((sum, row) => sum + row[2], 0);
 	const node = wide(block(calls === 1 ? '1 call has no full price' : `${count(calls)} calls have no full price${isFiltered() ? ', of all teams and customers' : ''}`, `what ${calls === 1 ? 'it costs' : 'they cost'} is missing from every number here; this mends it${unpriced.length > 3 ? ' (the three models that most of them are of; unpriced_call has all)' : ''}:`,
-		el('pre', { tabindex: 0 }, unpriced.slice(0, 3).map(([provider, model, n, since]) => `SELECT cost_ledger.set_price(${quote(provider)}, ${quote(model)}, '{"input_tokens": …, "output_tokens": …}', '${since}');  -- ${counted(n, 'call')}\n`).join('')
+		el('pre', { tabindex: 0 }, unpriced.slice(0, 3).map(([provider, model, n, since]) => `SELECT cost_ledger.set_price(${quote(provider)}, ${quote(model)}, '{"input_tokens": …, "output_tokens": …}', '${since}');  /* ${counted(n, 'call')} */\n`).join('')
 			+ `SELECT count(*) FROM cost_ledger.rerate('${meta.first_day}', now(), dry_run => false, reason => 'the prices came late');`)));
 	node.classList.add('band');
 }
@@ -814,7 +820,7 @@ if (!meta.is_empty) {
 }
 draw();
 let waiting;
-addEventListener('resize', () => { clearTimeout(waiting); waiting = setTimeout(() => { fit(); for (const [, , drawn] of charts) drawn.resize(); }, 100); });
+addEventListener('resize', () => { clearTimeout(waiting); waiting = setTimeout(() => { fit(); for (const [holder, options, drawn] of charts) { drawn.resize(); drawn.setOption(options(holder.clientWidth)); } }, 100); });
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw);
 // Half of a sheet of A4, and text as small as a sheet has it.
 addEventListener('beforeprint', () => {
