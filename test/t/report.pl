@@ -26,12 +26,15 @@ $node->append_conf('postgresql.conf', "timezone = 'UTC'\nfsync = off");
 $node->start;
 my %connection = (PGHOST => $node->host, PGPORT => $node->port, PGUSER => $node->safe_psql('postgres', 'SELECT current_user'));
 
+# With the extension, and no ledger.
+$node->safe_psql('postgres', 'CREATE DATABASE bare');
+$node->safe_psql('bare', 'CREATE EXTENSION cost_ledger');
+
 sub make_ledger
 {
 	my ($database, $arguments, $sql) = @_;
-	$node->safe_psql('postgres', "CREATE DATABASE $database");
-	$node->safe_psql($database, "CREATE EXTENSION cost_ledger; SELECT cost_ledger.create_ledger($arguments)");
-	$node->safe_psql($database, $sql) if $sql;
+	$node->safe_psql('postgres', "CREATE DATABASE $database TEMPLATE bare");
+	$node->safe_psql($database, "SELECT cost_ledger.create_ledger($arguments);" . ($sql || ''));
 }
 
 # script/report: its status, what it wrote and what it said.
@@ -318,7 +321,6 @@ for my $case (
 	[ '', [], qr/is a folder.*ai-cost\.html/s, 'a folder' ])
 {
 	my ($database, $arguments, $expected, $name) = @$case;
-	$node->safe_psql('postgres', 'CREATE DATABASE bare'), $node->safe_psql('bare', 'CREATE EXTENSION cost_ledger') if $database eq 'bare';
 	my ($ok, $none, $said) = report($database, @$arguments);
 	ok(!$ok && !defined $none, "$name: nothing is written");
 	like($said, $expected, "$name: the error says what to do");
