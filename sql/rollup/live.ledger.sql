@@ -893,12 +893,11 @@ FROM (
            'local'::text
     FROM (
         SELECT r.started_on AS day, (r.labels).task_type, r.cost,
-               c.run_id IS NULL AS is_own,
-               r.root_run_id IS NULL AND ct.root_run_id IS NULL AS is_whole,
+               -- Hashed, however many runs of a day the planner expects.
+               r.run_id NOT IN (SELECT c.run_id FROM changed c) AS is_own,
+               r.root_run_id IS NULL AND r.run_id NOT IN (SELECT c.root_run_id FROM changed_tree c) AS is_whole,
                cost_ledger_internal.run_outcome(r.calls, r.failed_calls, r.accepted_calls, r.rejected_calls) AS outcome
         FROM cost_ledger_internal.rollup_run r
-        LEFT JOIN changed c ON c.run_id = r.run_id
-        LEFT JOIN changed_tree ct ON ct.root_run_id = r.run_id
         -- ARRAY and bounds: the planner expects a few days of it, not all nor ten.
         WHERE r.started_on = ANY (ARRAY(SELECT c.day FROM changed_day c))
           AND r.started_on BETWEEN (SELECT min(c.day) FROM changed_day c) AND (SELECT max(c.day) FROM changed_day c)
@@ -909,7 +908,7 @@ FROM (
         WHERE t.started_on = ANY (ARRAY(SELECT c.day FROM changed_day c))
           AND t.started_on BETWEEN (SELECT min(c.day) FROM changed_day c) AND (SELECT max(c.day) FROM changed_day c)
           AND cost_ledger_internal.sees_all()
-          AND NOT EXISTS (SELECT FROM changed_tree c WHERE c.root_run_id = t.root_run_id)
+          AND t.root_run_id NOT IN (SELECT c.root_run_id FROM changed_tree c)
         UNION ALL
         SELECT c.day, c.task_type, c.cost, true, false, NULL FROM changed c
         UNION ALL
