@@ -161,8 +161,11 @@ WITH period (p, name, first_day, last_day) AS MATERIALIZED (
           FROM period_cell e
           GROUP BY e.p, GROUPING SETS ((), (e.t), (e.c), (e.t, e.c))) g
 ), parts AS (
+    -- Caches are of features.
     SELECT json_object_agg(g.label, g.rows) AS rows
-    FROM (SELECT g.label, json_agg(json_build_array(g.p, g.t, g.c, g.place, g.calls, g.cost, g.unpriced_calls, g.input_tokens, g.cache_read_tokens, g.priced_calls, g.prompt_cache_saving)) AS rows
+    FROM (SELECT g.label, json_agg(CASE WHEN g.label = 'feature'
+                                             THEN json_build_array(g.p, g.t, g.c, g.place, g.calls, g.cost, g.unpriced_calls, g.input_tokens, g.cache_read_tokens, g.priced_calls, g.prompt_cache_saving)
+                                             ELSE json_build_array(g.p, g.t, g.c, g.place, g.calls, g.cost, g.unpriced_calls, NULL, NULL, g.priced_calls) END) AS rows
           FROM (SELECT e.p, e.t, e.c, CASE WHEN grouping(e.feature) = 0 THEN 'feature' WHEN grouping(e.task_type) = 0 THEN 'task_type'
                                            WHEN grouping(e.operation) = 0 THEN 'operation' ELSE 'model' END AS label,
                        coalesce(e.feature, e.task_type, e.operation, e.model) AS place,
