@@ -15,6 +15,7 @@
 		questions: [...document.querySelectorAll('main h2')].map(h => h.textContent),
 		numbers: numbers(), tables: tables(), hash: location.hash,
 		charts: document.querySelectorAll('.chart svg').length,
+		charted: [...document.querySelectorAll('.chart')].map(n => [...n.querySelectorAll('text')].map(t => t.textContent)),
 		hints: [...document.querySelectorAll('.note')].map(n => n.textContent),
 		// What is wider than the page makes a reader scroll sideways.
 		scrolled: [...document.querySelectorAll('.scroll')].filter(n => n.checkVisibility() && n.scrollWidth > n.clientWidth).map(n => n.querySelector('caption').textContent),
