@@ -740,7 +740,7 @@ function dataQuality() {
 
 function bands() {
 	if (data.rollups && (data.rollups.lag_seconds > 600 || data.rollups.needs_post_restore)) {
-		const node = wide(block('The rollups are behind', null, el('p', {}, data.rollups.needs_post_restore ? 'The ledger was restored and waits for ' : 'Numbers are right, but reports get slow. Does the job run? ',
+		const node = wide(block(data.rollups.needs_post_restore ? 'The ledger was restored' : 'The rollups are behind', null, el('p', {}, data.rollups.needs_post_restore ? 'Its jobs wait for ' : 'Numbers are right, but reports get slow. Does the job run? ',
 			el('code', {}, data.rollups.needs_post_restore ? 'SELECT cost_ledger.post_restore();' : 'SELECT cost_ledger.schedule_jobs();'))));
 		node.classList.add('band');
 	}
@@ -779,7 +779,7 @@ function draw() {
 	charts = [];
 	blocks = [];
 	const total = data.totals && rowOf(data.totals);
-	document.getElementById('about').replaceChildren(`${instant(meta.made_at)}, ${zone || 'your own time'}, `, el('span', { id: 'age' }), ...meta.is_empty ? [] : [' · ', ...scopeWords(), ` · ${currency} · ${counted(total ? total[3] : 0, 'call')}, ${periodWords()}`],
+	document.getElementById('about').replaceChildren(`${instant(meta.made_at)}, ${zone || 'your own time'}, `, el('span', { id: 'age', 'aria-live': 'off' }), ...meta.is_empty ? [] : [' · ', ...scopeWords(), ` · ${currency} · ${counted(total ? total[3] : 0, 'call')}, ${periodWords()}`],
 		total && total[5] > 0 ? `, ${count(total[5])} without a full price` : '', ...missing.map(of => el('span.watch', {}, ' · not on this page: ', nameOf(of))));
 	age();
 	if (meta.is_empty) emptyPage();

@@ -15,6 +15,7 @@
 		questions: [...document.querySelectorAll('main h2')].map(h => h.textContent),
 		numbers: numbers(), tables: tables(), hash: location.hash,
 		charts: document.querySelectorAll('.chart svg').length,
+		charted: [...document.querySelectorAll('.chart')].map(n => [...n.querySelectorAll('text')].map(t => t.textContent)),
 		// What stands in a sentence, by the question it answers; points of the day that runs.
 		amounts: Object.fromEntries([...document.querySelectorAll('main section')].flatMap(s => { const amount = s.querySelector('p strong[data-value]'); return amount ? [[s.querySelector('h2').textContent, amount.dataset.value]] : []; })),
 		running: [...document.querySelectorAll('main section')].filter(s => s.getAttribute('aria-label') === 'What does a run cost?').flatMap(s => [...s.querySelectorAll('.chart path[fill-opacity="0.45"]')]).length,

@@ -298,6 +298,8 @@ $shared += $_->[2] for @{ $read->{first}{tables}{'Cost by team'} };
 same_number($shared, $node->safe_psql('wild', "SELECT sum(cost) FROM cost_ledger.call c WHERE (c.called_at AT TIME ZONE 'Asia/Kolkata')::date > (now() AT TIME ZONE 'Asia/Kolkata')::date - 30"), 'teams and the others are the whole');
 is_deeply([ grep { !m{^https://(?:traces|runs)\.example\.com/} } @{ $read->{links} } ], [], 'only http is a link');
 is_deeply($read->{prices}[0], [ $read->{prices}[0][0], 'acme / tiny', 'input_tokens', '₹0.00075', '1,000,000', '₹0.001', '-25%' ], 'a price has all its digits');
+ok((grep { /▲/ } @{ $read->{first}{charted}[1] }), 'a user of a billion does not make dots of the others');
+ok((grep { $_ eq '20%' } @{ $read->{first}{charted}[2] }) && (grep { $_ eq '15%' } @{ $read->{first}{charted}[2] }), 'nor a week of it one line of the thresholds');
 is_deeply($read->{first}{tooWide}, [], 'long names break');
 is_deeply($read->{first}{scrolled}, [], 'in tables too');
 is(join("\n", grep { /^(?:serious|critical)/ } @{ $read->{axe} || [] }), '', 'the accessibility checker finds nothing serious');
