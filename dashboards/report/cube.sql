@@ -108,30 +108,37 @@ WITH period (p, name, first_day, last_day) AS MATERIALIZED (
     FROM cost_ledger.run_tree r
     WHERE r.started_on BETWEEN :'runs_from' AND :'today'
 ), run_group AS MATERIALIZED (
-    SELECT r.day, r.bucket, r.team, r.customer, r.task_type, count(*) AS runs, count(r.cost) AS priced_runs, sum(r.cost) AS cost, max(r.cost) AS max_cost,
-           cost_ledger.summarize(r.cost) AS run_cost
+    -- A summary knows how many values it has, and their sum, least and greatest, exactly.
+    SELECT r.day, r.bucket, r.team, r.customer, r.task_type, count(*) AS runs, cost_ledger.summarize(r.cost) AS run_cost
     FROM runs r
     GROUP BY r.day, r.bucket, r.team, r.customer, r.task_type
 ), run_cell AS MATERIALIZED (
-    SELECT r.day, r.bucket, r.t, r.c, r.task_type, sum(r.runs)::bigint AS runs, sum(r.priced_runs)::bigint AS priced_runs, sum(r.cost) AS cost, max(r.max_cost) AS max_cost,
-           cost_ledger.merge(r.run_cost) AS run_cost
+    SELECT r.day, r.bucket, r.t, r.c, r.task_type, sum(r.runs)::bigint AS runs, cost_ledger.merge(r.run_cost) AS run_cost
     FROM (
         -- Of a run whose calls are older, or will be, the labels may not be among them.
         SELECT r.day, r.bucket, coalesce(((SELECT p.of FROM place p WHERE p.label = 't') ->> r.team)::integer, 20) AS t,
                coalesce(((SELECT p.of FROM place p WHERE p.label = 'c') ->> r.customer)::integer, 20) AS c,
                coalesce(((SELECT p.of FROM place p WHERE p.label = 'task_type') ->> r.task_type)::integer, 20) AS task_type,
-               r.runs, r.priced_runs, r.cost, r.max_cost, r.run_cost
+               r.runs, r.run_cost
         FROM run_group r) r
     GROUP BY r.day, r.bucket, r.t, r.c, r.task_type
+), run_period AS MATERIALIZED (
+    SELECT p.p, b.t, b.c, b.task_type, sum(b.runs)::bigint AS runs, cost_ledger.merge(b.run_cost) AS run_cost
+    FROM (SELECT e.bucket, e.t, e.c, e.task_type, sum(e.runs)::bigint AS runs, cost_ledger.merge(e.run_cost) AS run_cost
+          FROM run_cell e
+          GROUP BY e.bucket, e.t, e.c, e.task_type) b
+    JOIN period p ON (b.bucket >> p.p) & 1 = 1
+    GROUP BY p.p, b.t, b.c, b.task_type
 ), dear_from AS MATERIALIZED (
     -- What the ten dearest cost at least of a bucket, team and customer: less than the
     -- quantile that 12 are above, by more than its error.
     SELECT q.bucket, q.team, q.customer, CASE WHEN q.runs > 12 AND q.cost > 0 THEN q.cost * 0.97 ELSE '-Infinity' END AS cost
-    FROM (SELECT g.bucket, g.team, g.customer, g.runs, cost_ledger.quantile(g.run_cost, greatest(1 - 12.0 / g.runs, 0)::double precision)::numeric AS cost
-          FROM (SELECT r.bucket, r.team, r.customer, sum(r.priced_runs) AS runs, cost_ledger.merge(r.run_cost) AS run_cost
+    FROM (SELECT g.bucket, g.team, g.customer, n.runs, cost_ledger.quantile(g.run_cost, greatest(1 - 12.0 / n.runs, 0)::double precision)::numeric AS cost
+          FROM (SELECT r.bucket, r.team, r.customer, cost_ledger.merge(r.run_cost) AS run_cost
                 FROM run_group r
-                WHERE r.priced_runs > 0
-                GROUP BY r.bucket, r.team, r.customer) g) q
+                GROUP BY r.bucket, r.team, r.customer) g
+          CROSS JOIN LATERAL (SELECT cost_ledger.num_values(g.run_cost) AS runs) n
+          WHERE n.runs > 0) q
 ), dear AS MATERIALIZED (
     -- The ten dearest of any periods and scope are among the ten dearest of its buckets
     -- and cells.
@@ -189,22 +196,26 @@ WITH period (p, name, first_day, last_day) AS MATERIALIZED (
           JOIN (SELECT :'today'::date - interval '1 month' AS day) k ON e.day >= date_trunc('month', k.day) AND e.day <= k.day
           GROUP BY GROUPING SETS ((), (e.t), (e.c), (e.t, e.c))) g
 ), run_days AS (
-    SELECT json_agg(json_build_array(g.day, g.t, g.c, g.runs, round(g.mean_cost, 12), g.p95_cost, g.max_cost) ORDER BY g.day) AS rows
-    FROM (SELECT e.day, e.t, e.c, sum(e.runs) AS runs, sum(e.cost) / nullif(sum(e.priced_runs), 0) AS mean_cost, cost_ledger.p95(cost_ledger.merge(e.run_cost)) AS p95_cost,
-                 max(e.max_cost) AS max_cost
+    SELECT json_agg(json_build_array(g.day, g.t, g.c, g.runs, round(cost_ledger.total(g.run_cost) / nullif(cost_ledger.num_values(g.run_cost), 0), 12), cost_ledger.p95(g.run_cost),
+                                     cost_ledger.maximum(g.run_cost)) ORDER BY g.day) AS rows
+    FROM (SELECT e.day, e.t, e.c, sum(e.runs) AS runs, cost_ledger.merge(e.run_cost) AS run_cost
           FROM run_cell e
           GROUP BY e.day, GROUPING SETS ((e.t), (e.c), (e.t, e.c))) g
 ), run_totals AS (
-    SELECT json_agg(json_build_array(g.p, g.t, g.c, g.runs, g.priced_runs, g.cost, round(g.cost / nullif(g.priced_runs, 0), 12), cost_ledger.p95(g.run_cost), g.max_cost,
+    SELECT json_agg(json_build_array(g.p, g.t, g.c, g.runs, g.priced_runs, g.cost, round(g.cost / nullif(g.priced_runs, 0), 12), g.p95_cost, g.max_cost,
                                      round((g.cost - g.max_cost) / nullif(g.priced_runs - 1, 0), 12))) AS rows
-    FROM (SELECT p.p, e.t, e.c, sum(e.runs) AS runs, sum(e.priced_runs) AS priced_runs, sum(e.cost) AS cost, max(e.max_cost) AS max_cost, cost_ledger.merge(e.run_cost) AS run_cost
-          FROM run_cell e JOIN period p ON p.name = 'days7' AND (e.bucket >> p.p) & 1 = 1
-          GROUP BY p.p, GROUPING SETS ((), (e.t), (e.c), (e.t, e.c))) g
+    FROM (SELECT g.p, g.t, g.c, g.runs, coalesce(cost_ledger.num_values(g.run_cost), 0) AS priced_runs, cost_ledger.total(g.run_cost) AS cost,
+                 cost_ledger.p95(g.run_cost) AS p95_cost, cost_ledger.maximum(g.run_cost) AS max_cost
+          FROM (SELECT e.p, e.t, e.c, sum(e.runs) AS runs, cost_ledger.merge(e.run_cost) AS run_cost
+                FROM run_period e
+                WHERE e.p = 0
+                GROUP BY e.p, GROUPING SETS ((), (e.t), (e.c), (e.t, e.c))) g) g
 ), run_tasks AS (
-    SELECT json_agg(json_build_array(g.p, g.t, g.c, g.task_type, g.runs, round(g.cost / nullif(g.priced_runs, 0), 12), cost_ledger.p95(g.run_cost))) AS rows
-    FROM (SELECT p.p, e.t, e.c, e.task_type, sum(e.runs) AS runs, sum(e.priced_runs) AS priced_runs, sum(e.cost) AS cost, cost_ledger.merge(e.run_cost) AS run_cost
-          FROM run_cell e JOIN period p ON (e.bucket >> p.p) & 1 = 1
-          GROUP BY p.p, GROUPING SETS ((), (e.t), (e.c), (e.t, e.c)), e.task_type) g
+    SELECT json_agg(json_build_array(g.p, g.t, g.c, g.task_type, g.runs, round(cost_ledger.total(g.run_cost) / nullif(cost_ledger.num_values(g.run_cost), 0), 12),
+                                     cost_ledger.p95(g.run_cost))) AS rows
+    FROM (SELECT e.p, e.t, e.c, e.task_type, sum(e.runs) AS runs, cost_ledger.merge(e.run_cost) AS run_cost
+          FROM run_period e
+          GROUP BY e.p, GROUPING SETS ((), (e.t), (e.c), (e.t, e.c)), e.task_type) g
 ), run_list AS (
     SELECT json_agg(json_build_array(r.root_run_id, r.t, r.c, extract(epoch FROM r.started_at)::bigint, r.cost, r.own_cost, r.calls, r.runs,
                                      nullif(r.task_type, ''), nullif(r.team, ''), r.feature, nullif(r.customer, ''), r.trace_url, p.ps)
