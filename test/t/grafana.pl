@@ -1,6 +1,8 @@
 # Every query of the dashboards and alert rules in dashboards/grafana, as Grafana
-# would send it (test/grafana/Grafana.pm).  None may fail, for a reader of all and for one of a team, and each has the columns that its
-# panel draws.  No Grafana and no network are needed.
+# would send it (test/grafana/Grafana.pm), and every question in dashboards/metabase,
+# as Metabase would (test/metabase/Metabase.pm).  None may fail, for a reader of all and
+# for one of a team, and each has the columns that its panel draws.  No Grafana, no
+# Metabase and no network are needed.
 use strict;
 use warnings;
 use utf8;
@@ -9,8 +11,11 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use JSON::PP;
 use CPAN::Meta::YAML;
+use POSIX qw(strftime);
 use lib 'test/grafana';
+use lib 'test/metabase';
 use Grafana;
+use Metabase ();
 
 use Time::Local ();
 
@@ -329,6 +334,54 @@ SQL
 is(scalar(shown('cost-ledger-overview: annotation Changes', team => [ 'search', 'research' ], model => ['gpt-4o'])),
 	$node->safe_psql('postgres', q{SELECT count(*) FROM cost_ledger.annotation WHERE title NOT IN ('{"team": ["support", "growth"]}', '{"team": null}', '{"team": []}', '{"team": "not"}', '{"model": {"not": "gpt-4o"}}', '{"model": "gpt-4o-2024-08-06"}')}),
 	'annotations of two teams and a model');
+
+#
+# Metabase: each question without variables, with each alone, and with all
+#
+
+is(substr(join('', map { ref ? "<@$_>" : $_ } Metabase::parse("a -- [[ {{b}}\n{{ c }} x[1]]")), 0), "a -- [[ {{b}}\n<variable c> x[1]]", 'questions are taken apart as Metabase does');
+is(Metabase::substitute({ b => "it's", d => [ 'x', 'y' ] }, Metabase::parse('a [[AND b = {{b}}]] [[AND c = {{c}} AND {{b}}]] IN ({{d}})')), q{a AND b = 'it''s'  IN ('x', 'y')}, 'and their variables replaced');
+is(`dashboards/metabase/build --check`, '', 'what Metabase imports is what its questions make');
+my %value = (from => strftime('%Y-%m-%d', gmtime($now - 40 * 86400)), to => strftime('%Y-%m-%d', gmtime $now), team => [ 'research', q{it's "[[x]] {{y}} ?} ], feature => 'deep_research', customer => [ '顧客', '(unallocated)' ],
+	model => 'claude-sonnet-4-5', task_type => '(unallocated)', label => 'team', value => 'research', severity => 'review', budget => 'all', kind => 'deploy');
+my @questions;
+foreach my $file (sort glob('dashboards/metabase/*.sql'))
+{
+	my ($name) = $file =~ /(\w+)\.sql$/;
+	my @parsed = Metabase::parse(text($file));
+	my %asks;
+	my @within = @parsed;
+	while (my $part = shift @within) { if (ref $part) { $part->[0] eq 'variable' ? $asks{ $part->[1] } = 1 : push @within, @$part[ 1 .. $#$part ] } }
+	# A ? is a parameter to JDBC, and a ; ends what Metabase may put into another query.
+	push @questions, { name => "$name: @$_", sql => Metabase::substitute({ map { $_ => $value{$_} // die "no value for $_" } @$_ }, @parsed), asks => [ sort keys %asks ], shape => 'question', uid => $name, variables => {},
+		from => 'now-60d', is_bad => text($file) =~ /^[^-].*[?;]/m }
+	  foreach [], (map { [$_] } sort keys %asks), [ sort keys %asks ];
+}
+none('no question has a ? or a ;', map { $_->{name} } grep { $_->{is_bad} } @questions);
+foreach my $role (qw(all_reader team_reader new_reader))
+{
+	# One variable at a time for one role: the others see less, of the same columns.
+	my @questions = grep { $role eq 'all_reader' || $_->{name} !~ /: \w+$/ } @questions;
+	my ($stderr, @answers) = answers($role, 'all', @questions);
+	none("$role: no question of Metabase fails", $stderr || ());
+	is(scalar @answers, scalar @questions, "$role: each has an answer");
+	none("$role: each has columns that charts know", map { my $n = $_; my %seen; map { "$questions[$n]{name}: $_->[0] is $_->[1]" } grep { $_->[1] !~ $is_known || $seen{ $_->[0] }++ } @{ $answers[$n]{columns} } } 0 .. $#questions);
+	none("$role: columns of charts are there", map { my $n = $_; my ($settings) = text("dashboards/metabase/$questions[$n]{uid}.sql") =~ /^-- settings: (.*)$/m;
+			my $drawn = $settings ? JSON::PP->new->decode($settings) : {};
+			my %has = map { $_->[0] => 1 } @{ $answers[$n]{columns} };
+			map { "$questions[$n]{name}: no column $_" } grep { !$has{$_} } map { @{ $drawn->{"graph.$_"} // [] } } qw(dimensions metrics) } 0 .. $#questions);
+	# Of a reader of all, each shows something, but where a name is not there.
+	none('each question shows something', map { $questions[$_]{name} } grep { !@{ $answers[$_]{rows} } && $questions[$_]{name} !~ / .*(?:team|customer|feature) | feature$| value$|(?:alerts|margin)/ } 0 .. $#questions) if $role eq 'all_reader';
+	# Team, feature and customer, and from and to, say less than all.
+	my %rows = map { $questions[$_]{name} => $answers[$_]{rows} } 0 .. $#questions;
+	if ($role eq 'all_reader')
+	{
+		my %cost = map { my $rows = $rows{$_}; my $sum = 0; $sum += $_->{cost} // 0 foreach @$rows; $_ => $sum } grep { /^(?:who_pays|spend_by_model)/ } keys %rows;
+		none('what is asked of a part is a part', map { my ($name) = /^(\w+)/; $cost{$_} < $cost{"$name: "} && $cost{$_} > 0 ? () : "$_ $cost{$_}" } grep { /: (?:team|feature|customer|model)$/ } sort keys %cost);
+		my $team = $node->safe_psql('postgres', q{SELECT sum(cost) FROM cost_ledger.cost_by_day WHERE team = 'research'});
+		cmp_ok(abs($cost{'who_pays: team'} - $team), '<', 1e-6, 'as much as SQL says');
+	}
+}
 
 #
 # Datasets and models of other tools: their columns and metrics are there
