@@ -47,10 +47,10 @@ LIMIT 200
 
 --- panel timeseries 24x9
 -- title: When?
--- description: Cost by hour (or by as much as a bar is wide) and the chosen label. Hours are kept for ledger.retain_hours: of before there are none. By team, feature, customer and model.
+-- description: Cost by hour, or by as much as a bar is wide, from midnight in the reporting zone, and the chosen label. Hours are kept for ledger.retain_hours: of before there are none. By team, feature, customer and model.
 -- money: .
 -- json: {"interval": "1h", "fieldConfig": {"defaults": {"custom": {"drawStyle": "bars", "fillOpacity": 70, "stacking": {"mode": "normal", "group": "A"}}}}}
-SELECT $__timeGroup(h.starts_at, '$__interval'), sum(h.cost) AS cost, h.metric
+SELECT date_bin('$__interval', h.starts_at, (SELECT min(m.starts_at) FROM cost_ledger.cost_by_label m WHERE m.label = 'total')) AS time, sum(h.cost) AS cost, h.metric
 FROM (SELECT c.starts_at, c.cost,
              coalesce(CASE '${by}' WHEN 'team' THEN c.team WHEN 'feature' THEN c.feature WHEN 'customer' THEN c.customer WHEN 'model' THEN c.model WHEN 'task_type' THEN c.task_type
                       WHEN 'operation' THEN c.operation WHEN 'environment' THEN c.environment WHEN 'status' THEN c.status WHEN 'provider' THEN c.provider
@@ -120,7 +120,7 @@ LIMIT 50
 -- share: ^share$
 -- seconds: ^took$
 SELECT d.starts_at AS began, d.value AS call, extract(epoch FROM d.ends_at - d.starts_at) AS took, d.input_tokens AS "input tokens", d.output_tokens AS "output tokens", d.cost, d.share
-FROM cost_ledger.drill('call', jsonb_build_object('run_id', coalesce(nullif('${run}', ''),
-         (SELECT r.run_id FROM cost_ledger.most_expensive_run r WHERE r.starts_at <= $__timeTo()::timestamptz ORDER BY r.week DESC NULLS LAST, r.rank LIMIT 1), '(no run)'))) d
+FROM cost_ledger.drill('call', jsonb_build_object('run_id', replace(coalesce(nullif('${run}', ''),
+         (SELECT r.run_id FROM cost_ledger.most_expensive_run r WHERE r.starts_at <= $__timeTo()::timestamptz ORDER BY r.week DESC NULLS LAST, r.rank LIMIT 1), '(no run)'), '*', '\*'))) d
 ORDER BY d.starts_at, d.value
 LIMIT 1000
