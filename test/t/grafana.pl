@@ -121,7 +121,7 @@ foreach my $group (@{ CPAN::Meta::YAML->read_string(text("$folder/provisioning/a
 		push @wrong, 'leads to two' unless $rule->{dashboardUid} eq $rule->{annotations}{__dashboardUid__} && $rule->{panelId} eq $rule->{annotations}{__panelId__};
 		none("alert rule $rule->{title} is in order", @wrong);
 		my ($query) = grep { $_->{datasourceUid} eq 'cost_ledger' } @{ $rule->{data} };
-		push @queries, { where => "alert rule: $rule->{title}", shape => 'alert', sql => $query->{model}{rawSql}, uid => 'alerts', variables => {}, from => "now-$query->{relativeTimeRange}{from}s" };
+		push @queries, { where => "alert rule: $rule->{title}", shape => 'alert', sql => $query->{model}{rawSql}, uid => 'alerts', always => $rule->{noDataState} ne 'OK', variables => {}, from => "now-$query->{relativeTimeRange}{from}s" };
 	}
 }
 cmp_ok(scalar keys %rule, '>=', 6, 'there are alert rules');
@@ -394,10 +394,23 @@ foreach my $look ([ 'all_reader', 'empty', 'all' ], [ 'team_reader', 'empty', 'a
 	my ($stderr, @answers) = answers([ $role, $where ], $how, @asked);
 	none("$what: no query fails", $stderr || ());
 	none("$what: each has the shape of what draws it", map { my $n = $_; map { "$asked[$n]{where}: $_" } misshapen($asked[$n], $answers[$n] // { columns => [], rows => [] }) } 0 .. $#asked);
+	none("$what: what wants an answer has one", map { $asked[$_]{where} } grep { $asked[$_]{always} && !@{ $answers[$_]{rows} } } 0 .. $#asked) if $role eq 'all_reader';
 }
 my @asked = map { my $label = $_; map { { %{ asked('cost-ledger-overview: Who pays? A') }, range => [ $now - 366 * 86400, $now ], chosen => { $label => [$_] }, name => "$label $_" } } @names } qw(team feature customer model);
 my ($stderr, @answers) = answers([ 'all_reader', 'year' ], 'all', @asked);
 none('names that are odd can be chosen', $stderr || (), map { my $n = $_; my $calls = 0; $calls += $_->{calls} foreach @{ $answers[$n]{rows} }; $calls == 74 ? () : "$asked[$n]{name}: $calls" } 0 .. $#asked);
+
+# Who chooses all teams one by one sees what All shows, but of users and with forecasts.
+{
+	my @asked = map { { %$_, range => [ $now - 45 * 86400, $now ] } } grep { $_->{uid} !~ /operations|alerts/ && $_->{where} !~ /users?\b|: variable|annotation|Month to date|run cost\? C|Budgets and forecasts/ } @queries;
+	my ($failed_all, @all) = answers([ 'all_reader', 'year' ], 'all', @asked);
+	my ($failed, @each) = answers([ 'all_reader', 'year' ], { team => [@names] }, @asked);
+	my $canonical = JSON::PP->new->canonical;
+	# Means and shares differ in digits beyond what is told apart.
+	my $told = sub { return $canonical->encode($_[0]) =~ s/(\d\.\d{9})\d+/$1/gr };
+	none('all teams one by one are all', $failed_all || (), $failed || (), map { my $n = $_; my ($one, $other) = map { $told->($_->[$n]{rows}) } \@all, \@each; $one eq $other ? () : "$asked[$n]{where}: $one\n$other" } 0 .. $#asked);
+	cmp_ok(scalar(grep { @{ $_->{rows} } } @all), '>=', 25, 'and that is something');
+}
 
 #
 # Metabase: each question without variables, with each alone, and with all

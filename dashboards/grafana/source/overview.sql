@@ -135,10 +135,12 @@ FROM (SELECT d.starts_at AS time, d.mean_cost AS mean, d.p95_cost AS p95
       FROM cost_ledger.cost_per_run_by_day d
       WHERE $__timeFilter(d.starts_at) AND d.runs > 0 AND [no labels but model]
       UNION ALL
-      SELECT date_trunc('day', t.started_at), avg(t.cost), cost_ledger.p95(t.cost)
-      FROM cost_ledger.run_tree t
-      WHERE $__timeFilter(t.started_at) AND NOT [no labels but model] AND [labels t. but model]
-      GROUP BY 1) r
+      SELECT c.starts_at, t.mean, t.p95
+      FROM (SELECT t.started_on, avg(t.cost) AS mean, cost_ledger.p95(t.cost) AS p95
+            FROM cost_ledger.run_tree t
+            WHERE $__timeFilter(t.started_at) AND NOT [no labels but model] AND [labels t. but model]
+            GROUP BY t.started_on) t
+      JOIN cost_ledger.cost_chart_by_day c ON c.label = 'total' AND c.day = t.started_on) r
 LEFT JOIN (SELECT min(t.threshold) AS threshold FROM cost_ledger.report_threshold t WHERE t.number = 'cost_per_run' AND t.is_active) h ON true
 WHERE r.time >= $__timeFrom()::timestamptz
 ORDER BY r.time
