@@ -109,7 +109,7 @@ LIMIT 50
 SELECT t.root_run_id AS run, t.started_at AS began, t.duration_ms / 1000 AS took, t.team, t.feature, t.customer, t.task_type AS "task type", t.user_id AS "user", t.runs, t.calls, t.retries,
        t.failed_calls AS failed, t.own_cost AS "own cost", t.cost, CASE WHEN t.trace_url ~* '^https?://' THEN t.trace_url ELSE nullif('${trace_base}', '') || t.root_run_id END AS trace
 FROM cost_ledger.run_tree t
-WHERE $__timeFilter(t.started_at) AND [labels t. but model]
+WHERE $__timeFilter(t.started_at) AND [late labels t. but model]
 ORDER BY t.cost DESC NULLS LAST, t.root_run_id
 LIMIT 50
 

@@ -191,7 +191,7 @@ CROSS JOIN LATERAL (
           UNION ALL
           SELECT r.task_type, NULL, NULL, sum(r.cost), count(r.cost)
           FROM cost_ledger.run_tree r
-          WHERE r.started_at >= l.starts_at AND r.started_at < l.ends_at AND NOT [no labels] AND '' IN ($model) AND [labels r. but model]
+          WHERE r.started_at >= l.starts_at AND r.started_at < l.ends_at AND NOT [no labels] AND '' IN ($model) AND [late labels r. but model]
           GROUP BY r.task_type) s
     GROUP BY s.task_type) t
 WHERE coalesce(t.mean_cost_per_run, t.mean_cost_per_call) > 0
@@ -229,7 +229,7 @@ SELECT t.root_run_id AS run, t.started_at AS began, t.team, t.feature, t.custome
        CASE WHEN t.trace_url ~* '^https?://' THEN t.trace_url ELSE nullif('${trace_base}', '') || t.root_run_id END AS trace
 FROM cost_ledger.run_tree t
 WHERE t.started_at >= (SELECT max(w.starts_at) FROM cost_ledger.week_over_week w WHERE w.label = 'total' AND w.starts_at <= $__timeTo()::timestamptz)
-  AND t.started_at <= $__timeTo()::timestamptz AND [labels t. but model]
+  AND t.started_at <= $__timeTo()::timestamptz AND [late labels t. but model]
 ORDER BY t.cost DESC NULLS LAST, t.root_run_id
 LIMIT 10
 
