@@ -268,12 +268,14 @@ budget-stress:
 
 # What other tools would ask of a ledger: Cube and Evidence from npm, LibreOffice from
 # Debian, with the installed extension, in a database made for it on the server of
-# PGHOST etc.
+# PGHOST etc.; and the dashboards by Grafana's types and Metabase's schemas.  Some
+# minutes, most of them Evidence's: ONLY='cube|grafana' for some of it.
 .PHONY: check-bi
 check-bi:
 	dashboards/check/run
 
-# The JSON of the Grafana dashboards, from their sources.
+# The JSON of the Grafana dashboards and what Metabase imports, from their sources.
 .PHONY: dashboards
 dashboards:
 	dashboards/grafana/build
+	dashboards/metabase/build

@@ -47,14 +47,16 @@ sub queries_of
 	return @queries;
 }
 
-# A variable is a value, several, or All.  Those that take several are quoted, also
-# alone; All may have a text of its own, which is not.
+# A variable is a value, several, or All.  Those that take several have a list, of
+# which each is quoted; All may have a text of its own, which is not.  A format, as in
+# ${name:sqlstring}, goes other ways: sqlstring puts a backslash before a double quote.
 sub replace_variables
 {
 	my ($sql, $variables, $values) = @_;
-	$sql =~ s{\$(?:\{(\w+)(?::\w+)?\}|(\w+))}{
-		my ($whole, $name) = ($&, $1 // $2);
+	$sql =~ s{\$(?:\{(\w+)(?::([^\}]+))?\}|(\w+))|\[\[(\w+?)(?::(\w+))?\]\]}{
+		my ($whole, $name, $format) = ($&, $1 // $3 // $4, $2 // $5);
 		my $variable = $variables->{$name};
+		die "nothing is known of the format of $whole\n" if $variable && defined $format;
 		!$variable ? $whole : variable_text($variable, $values->{$name}) }ge;
 	return $sql;
 }
@@ -66,7 +68,8 @@ sub variable_text
 	my ($variable, $value) = @_;
 	return $variable->{allValue} if ref $value && "@$value" eq '$__all' && defined $variable->{allValue};
 	return join ',', map { quote($_) } @$value if ref $value;
-	return quote($value) if $variable->{multi} || $variable->{includeAll};
+	# Of a single text Grafana 10 to 12 quote one of these, and 13 does not.
+	die "$variable->{name} is no list\n" if $variable->{multi} || $variable->{includeAll};
 	return ($value // '') =~ s/'/''/gr;
 }
 
@@ -100,19 +103,33 @@ sub macro
 	die "unknown macro \$$name\n";
 }
 
+# How wide a point is: the range by the points that there is room for, rounded as
+# Grafana's front end does (roundInterval in packages/grafana-data's rangeutil.ts), and
+# not less than the panel says.
+my @rounded = ([ 90, '1m' ], [ 210, '2m' ], [ 450, '5m' ], [ 750, '10m' ], [ 1050, '15m' ], [ 1500, '20m' ], [ 2700, '30m' ], [ 5400, '1h' ], [ 9000, '2h' ], [ 16200, '3h' ], [ 32400, '6h' ], [ 86400, '12h' ], [ 604800, '1d' ],
+	[ 1814400, '7d' ], [ 3628800, '30d' ]);
+
+sub interval
+{
+	my ($width, $least) = @_;
+	my ($rounded) = map { $_->[1] } grep { $width < $_->[0] } @rounded;
+	$rounded //= '365d';
+	return seconds($rounded) < $least ? ($least % 86400 ? $least % 3600 ? $least / 60 . 'm' : $least / 3600 . 'h' : $least / 86400 . 'd') : $rounded;
+}
+
 sub expand_macros
 {
-	my ($sql, $range) = @_;
-	my $interval = int(($range->[1] - $range->[0]) / 1500);
-	$interval = $interval >= 86400 ? '1d' : $interval >= 3600 ? '1h' : $interval >= 300 ? '5m' : '1m';
+	my ($sql, $range, $panel) = @_;
+	my $interval = interval(($range->[1] - $range->[0]) / ($panel->{maxDataPoints} // 1500), seconds($panel->{interval} // '1m'));
 	$sql =~ s/\$__interval_ms/seconds($interval) * 1000/ge;
 	$sql =~ s/\$__interval/$interval/g;
 	$sql =~ s/\$__unixEpochFrom\(\)/$range->[0]/g;
 	$sql =~ s/\$__unixEpochTo\(\)/$range->[1]/g;
-	$sql =~ s{\$([_a-zA-Z0-9]+)\(([^\)]*)\)(?=(,?))}{
-		my ($name, $arguments, $comma) = ($1, $2, $3);
-		# Before a comma it is a column, and gets a name.
-		$name = '__timeGroupAlias' if $name eq '__timeGroup' && $comma;
+	my $before = $sql;
+	$sql =~ s{\$([_a-zA-Z0-9]+)\(([^\)]*)\)}{
+		my ($whole, $name, $arguments) = ($&, $1, $2);
+		# If a comma follows where it stands first, it is a column, and gets a name.
+		$name = '__timeGroupAlias' if $name eq '__timeGroup' && substr($before, index($before, $whole) + length($whole), 1) eq ',';
 		macro($name, $range, map { s/^ +| +$//gr } split /,/, $arguments) }ge;
 	return $sql;
 }

@@ -22,16 +22,35 @@
 -- color: red
 SELECT a.created_at AS time, a.resolved_at AS timeend, a.level || ': ' || coalesce(nullif(a.entity, ''), a.subject, a.kind) AS text, concat_ws(',', 'alert', a.severity) AS tags
 FROM cost_ledger.alert a
-WHERE $__timeFilter(a.created_at)
-ORDER BY a.created_at
+WHERE $__timeFilter(a.created_at) AND [concerns a.scope]
+ORDER BY a.created_at DESC NULLS LAST
+LIMIT 200
+
+--- annotation Changes
+-- color: green
+SELECT a.happened_at AS time, a.kind || ': ' || a.title || coalesce(' ' || a.link, '') AS text, a.kind AS tags
+FROM cost_ledger.annotation a
+WHERE $__timeFilter(a.happened_at) AND [concerns a.scope]
+ORDER BY a.happened_at DESC NULLS LAST
+LIMIT 200
+
+--- annotation Prices
+-- color: blue
+SELECT p.happened_at AS time, p.title AS text, p.kind AS tags
+FROM cost_ledger.annotation_list p
+WHERE $__timeFilter(p.happened_at) AND p.row_key LIKE 'price %' AND [concerns p.scope::jsonb]
+  AND EXISTS (SELECT FROM cost_ledger.cost_by_label m
+              WHERE m.label = 'model' AND m.ends_at > $__timeFrom()::timestamptz AND m.starts_at <= $__timeTo()::timestamptz
+                AND replace(lower(p.scope::jsonb ->> 'model'), '\*', '*') IN (lower(m.value), [undated m.value]))
+ORDER BY p.happened_at DESC NULLS LAST
 LIMIT 200
 
 --- panel timeseries 24x9
 -- title: When?
--- description: Cost by hour (or by as much as a bar is wide) and the chosen label. Hours are kept for ledger.retain_hours: of before there are none. By team, feature, customer and model.
+-- description: Cost by hour, or by as much as a bar is wide, from midnight in the reporting zone, and the chosen label. Hours are kept for ledger.retain_hours: of before there are none. By team, feature, customer and model.
 -- money: .
 -- json: {"interval": "1h", "fieldConfig": {"defaults": {"custom": {"drawStyle": "bars", "fillOpacity": 70, "stacking": {"mode": "normal", "group": "A"}}}}}
-SELECT $__timeGroup(h.starts_at, '$__interval'), sum(h.cost) AS cost, h.metric
+SELECT date_bin('$__interval', h.starts_at, (SELECT min(m.starts_at) FROM cost_ledger.cost_by_label m WHERE m.label = 'total')) AS time, sum(h.cost) AS cost, h.metric
 FROM (SELECT c.starts_at, c.cost,
              coalesce(CASE '${by}' WHEN 'team' THEN c.team WHEN 'feature' THEN c.feature WHEN 'customer' THEN c.customer WHEN 'model' THEN c.model WHEN 'task_type' THEN c.task_type
                       WHEN 'operation' THEN c.operation WHEN 'environment' THEN c.environment WHEN 'status' THEN c.status WHEN 'provider' THEN c.provider
@@ -60,13 +79,25 @@ LIMIT 200
 
 --- panel table 12x10
 -- title: Which users?
--- description: The dear users of the last month in the range. Of all calls.
+-- description: The dear users of the last month in the range. By feature; of a team, customer or model there are none.
 -- money: ^cost$
 -- share: share$
-SELECT u.user_id AS "user", u.calls, u.cost, u.share, u.cumulated_share AS "with all dearer, share"
-FROM cost_ledger.cost_by_user u
-WHERE u.month = (SELECT max(m.month) FROM cost_ledger.cost_by_label m WHERE m.label = 'total' AND m.starts_at <= $__timeTo()::timestamptz) AND u.is_allocated
-ORDER BY u.cost DESC NULLS LAST, u.user_id
+-- json: {"fieldConfig": {"defaults": {"noValue": "Users are kept by feature, not by team, customer or model."}}}
+SELECT s."user", s.calls, s.cost, s.share, s.cumulated AS "with all dearer, share"
+FROM (SELECT u.user_id AS "user", u.calls, u.cost, u.cost / nullif(sum(u.cost) OVER (), 0) AS share,
+             sum(u.cost) FILTER (WHERE u.user_id <> '(unallocated)') OVER (ORDER BY u.cost DESC NULLS LAST, u.user_id) / nullif(sum(u.cost) OVER (), 0) AS cumulated
+      FROM (SELECT max(m.month) AS month FROM cost_ledger.cost_by_label m WHERE m.label = 'total' AND m.starts_at <= $__timeTo()::timestamptz) l
+      CROSS JOIN LATERAL (
+          SELECT a.user_id, a.calls, a.cost
+          FROM cost_ledger.cost_by_user a
+          WHERE a.month = l.month AND [no labels]
+          UNION ALL
+          SELECT f.user_id, sum(f.calls)::bigint, sum(f.cost)
+          FROM cost_ledger.cost_by_user_feature f
+          WHERE f.month = l.month AND NOT [no labels] AND [no labels but feature] AND f.feature IN ($feature)
+          GROUP BY f.user_id) u) s
+WHERE s."user" <> '(unallocated)'
+ORDER BY s.cost DESC NULLS LAST, s."user"
 LIMIT 50
 
 --- panel table 24x10
@@ -78,7 +109,7 @@ LIMIT 50
 SELECT t.root_run_id AS run, t.started_at AS began, t.duration_ms / 1000 AS took, t.team, t.feature, t.customer, t.task_type AS "task type", t.user_id AS "user", t.runs, t.calls, t.retries,
        t.failed_calls AS failed, t.own_cost AS "own cost", t.cost, CASE WHEN t.trace_url ~* '^https?://' THEN t.trace_url ELSE nullif('${trace_base}', '') || t.root_run_id END AS trace
 FROM cost_ledger.run_tree t
-WHERE $__timeFilter(t.started_at) AND [labels t. but model]
+WHERE $__timeFilter(t.started_at) AND [late labels t. but model]
 ORDER BY t.cost DESC NULLS LAST, t.root_run_id
 LIMIT 50
 
@@ -89,7 +120,7 @@ LIMIT 50
 -- share: ^share$
 -- seconds: ^took$
 SELECT d.starts_at AS began, d.value AS call, extract(epoch FROM d.ends_at - d.starts_at) AS took, d.input_tokens AS "input tokens", d.output_tokens AS "output tokens", d.cost, d.share
-FROM cost_ledger.drill('call', jsonb_build_object('run_id', coalesce(nullif('${run}', ''),
-         (SELECT r.run_id FROM cost_ledger.most_expensive_run r WHERE r.starts_at <= $__timeTo()::timestamptz ORDER BY r.week DESC NULLS LAST, r.rank LIMIT 1), '(no run)'))) d
+FROM cost_ledger.drill('call', jsonb_build_object('run_id', replace(coalesce(nullif('${run}', ''),
+         (SELECT r.run_id FROM cost_ledger.most_expensive_run r WHERE r.starts_at <= $__timeTo()::timestamptz ORDER BY r.week DESC NULLS LAST, r.rank LIMIT 1), '(no run)'), '*', '\*'))) d
 ORDER BY d.starts_at, d.value
 LIMIT 1000
