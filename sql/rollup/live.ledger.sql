@@ -198,6 +198,62 @@ WHERE m.called_at >= (SELECT s.hours_from FROM cost_ledger_internal.rollup_state
 
 COMMENT ON VIEW cost_ledger_internal.live_hour IS 'What calls add up to by hour of the reporting zone and labels, those included that are not in rollup_hour yet. An hour and its labels may be there more than once: add up what you need. Hours are kept for ledger.retain_hours. Columns as in rollup_hour and rollup_key.';
 
+-- A label of each combination, and of each call: the same rows once for each of
+-- them, so ask for one.
+CREATE VIEW cost_ledger_internal.cube_label AS
+SELECT k.key_id, k.team, k.customer, k.status, l.label,
+       CASE l.label
+           WHEN 'team' THEN k.team
+           WHEN 'feature' THEN k.feature
+           WHEN 'customer' THEN k.customer
+           WHEN 'flow' THEN k.flow
+           WHEN 'task_type' THEN k.task_type
+           WHEN 'environment' THEN k.environment
+           WHEN 'provider' THEN k.provider
+           WHEN 'model' THEN k.model
+           WHEN 'service_class' THEN k.service_class
+           WHEN 'operation' THEN k.operation
+           WHEN 'status' THEN k.status
+           WHEN 'served_from' THEN k.served_from END AS value,
+       CASE WHEN l.label = 'model' THEN k.provider END AS provider,
+       CASE WHEN l.label = 'model' THEN k.service_class END AS service_class,
+       CASE WHEN l.label = 'feature' THEN k.served_from END AS served_from
+FROM (VALUES ('all'::text), ('team'::text), ('feature'::text), ('customer'::text), ('flow'::text), ('task_type'::text), ('environment'::text), ('provider'::text), ('model'::text), ('service_class'::text), ('operation'::text), ('status'::text), ('served_from'::text)) AS l (label)
+CROSS JOIN cost_ledger_internal.rollup_key k;
+
+COMMENT ON VIEW cost_ledger_internal.cube_label IS 'The labels of the cube''s combinations, each by itself. Columns as in rollup_key and rollup_label.';
+
+CREATE VIEW cost_ledger_internal.live_call_label AS
+SELECT m.called_at, l.label,
+       CASE l.label
+           WHEN 'team' THEN m.team
+           WHEN 'feature' THEN m.feature
+           WHEN 'customer' THEN m.customer
+           WHEN 'flow' THEN m.flow
+           WHEN 'task_type' THEN m.task_type
+           WHEN 'environment' THEN m.environment
+           WHEN 'provider' THEN m.provider
+           WHEN 'model' THEN m.model
+           WHEN 'service_class' THEN m.service_class
+           WHEN 'operation' THEN m.operation
+           WHEN 'status' THEN m.status
+           WHEN 'served_from' THEN m.served_from
+           WHEN 'agent' THEN m.agent
+           WHEN 'step' THEN m.step
+           WHEN 'tool' THEN m.tool
+           WHEN 'api_key' THEN m.api_key
+           WHEN 'cohort' THEN m.cohort END AS value,
+       CASE WHEN l.label = 'model' THEN m.provider END AS provider,
+       CASE WHEN l.label = 'model' THEN m.service_class END AS service_class,
+       CASE WHEN l.label = 'feature' THEN m.served_from END AS served_from,
+       m.calls, m.priced_calls, m.unpriced_calls, m.corrections, m.retries, m.failed_calls, m.tool_calls, m.accepted_calls, m.rejected_calls, m.scored_calls,
+       m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.cache_write_1h_tokens, m.output_tokens, m.reasoning_tokens, m.cost, m.cache_read_cost,
+       m.cache_write_cost, m.output_cost, m.reasoning_cost, m.other_cost, m.adjustment_cost, m.reported_cost, m.cost_without_run, m.avoided_cost, m.prompt_cache_saving, m.score
+FROM (VALUES ('all'::text), ('team'::text), ('feature'::text), ('customer'::text), ('flow'::text), ('task_type'::text), ('environment'::text), ('provider'::text), ('model'::text), ('service_class'::text), ('operation'::text), ('status'::text), ('served_from'::text), ('agent'::text), ('step'::text), ('tool'::text), ('api_key'::text), ('cohort'::text)) AS l (label)
+CROSS JOIN cost_ledger_internal.live_call m;
+
+COMMENT ON VIEW cost_ledger_internal.live_call_label IS 'What the calls that are not in the rollups yet will add to totals, for each label by itself. Columns as in call_measure and rollup_label.';
+
 CREATE VIEW cost_ledger_internal.live_total_month AS
 SELECT r.month, k.label, k.value, k.provider, k.service_class, k.served_from,
        r.calls, coalesce(r.priced_calls, 0) AS priced_calls, coalesce(r.unpriced_calls, 0) AS unpriced_calls, coalesce(r.corrections, 0) AS corrections,
@@ -213,23 +269,7 @@ JOIN cost_ledger_internal.rollup_label k ON k.label_id = r.label_id
 WHERE cost_ledger_internal.sees_all()
   AND k.label NOT LIKE '% of payer'
 UNION ALL
-SELECT r.month, l.label,
-       CASE l.label
-           WHEN 'team' THEN k.team
-           WHEN 'feature' THEN k.feature
-           WHEN 'customer' THEN k.customer
-           WHEN 'flow' THEN k.flow
-           WHEN 'task_type' THEN k.task_type
-           WHEN 'environment' THEN k.environment
-           WHEN 'provider' THEN k.provider
-           WHEN 'model' THEN k.model
-           WHEN 'service_class' THEN k.service_class
-           WHEN 'operation' THEN k.operation
-           WHEN 'status' THEN k.status
-           WHEN 'served_from' THEN k.served_from END,
-       CASE WHEN l.label = 'model' THEN k.provider END,
-       CASE WHEN l.label = 'model' THEN k.service_class END,
-       CASE WHEN l.label = 'feature' THEN k.served_from END,
+SELECT r.month, k.label, k.value, k.provider, k.service_class, k.served_from,
        r.calls, coalesce(r.priced_calls, 0) AS priced_calls, coalesce(r.unpriced_calls, 0) AS unpriced_calls, coalesce(r.corrections, 0) AS corrections,
        coalesce(r.retries, 0) AS retries, CASE WHEN cost_ledger_internal.is_failure(k.status) THEN r.calls ELSE 0 END,
        coalesce(r.tool_calls, 0) AS tool_calls, coalesce(r.accepted_calls, 0) AS accepted_calls, coalesce(r.rejected_calls, 0) AS rejected_calls,
@@ -238,9 +278,8 @@ SELECT r.month, l.label,
        coalesce(r.output_tokens, 0) AS output_tokens, coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost,
        r.output_cost, r.reasoning_cost, r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run, r.avoided_cost, r.prompt_cache_saving, r.score,
        'local'::text
-FROM (VALUES ('all'::text), ('team'::text), ('feature'::text), ('customer'::text), ('flow'::text), ('task_type'::text), ('environment'::text), ('provider'::text), ('model'::text), ('service_class'::text), ('operation'::text), ('status'::text), ('served_from'::text)) AS l (label)
-CROSS JOIN cost_ledger_internal.rollup_month r
-JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
+FROM cost_ledger_internal.rollup_month r
+JOIN cost_ledger_internal.cube_label k ON k.key_id = r.key_id
 -- The time too: of that the planner can see that it is nothing for who sees all.
 WHERE NOT cost_ledger_internal.sees_all() AND r.month >= cost_ledger_internal.live_call_from()::date
   AND (k.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
@@ -262,34 +301,12 @@ WHERE NOT cost_ledger_internal.sees_all() AND r.month >= cost_ledger_internal.li
   AND (k.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
        OR k.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]))
 UNION ALL
-SELECT date_trunc('month', m.called_at AT TIME ZONE (SELECT g.time_zone FROM cost_ledger.ledger g))::date, l.label,
-       CASE l.label
-           WHEN 'team' THEN m.team
-           WHEN 'feature' THEN m.feature
-           WHEN 'customer' THEN m.customer
-           WHEN 'flow' THEN m.flow
-           WHEN 'task_type' THEN m.task_type
-           WHEN 'environment' THEN m.environment
-           WHEN 'provider' THEN m.provider
-           WHEN 'model' THEN m.model
-           WHEN 'service_class' THEN m.service_class
-           WHEN 'operation' THEN m.operation
-           WHEN 'status' THEN m.status
-           WHEN 'served_from' THEN m.served_from
-           WHEN 'agent' THEN m.agent
-           WHEN 'step' THEN m.step
-           WHEN 'tool' THEN m.tool
-           WHEN 'api_key' THEN m.api_key
-           WHEN 'cohort' THEN m.cohort END,
-       CASE WHEN l.label = 'model' THEN m.provider END,
-       CASE WHEN l.label = 'model' THEN m.service_class END,
-       CASE WHEN l.label = 'feature' THEN m.served_from END,
+SELECT date_trunc('month', m.called_at AT TIME ZONE (SELECT g.time_zone FROM cost_ledger.ledger g))::date, m.label, m.value, m.provider, m.service_class, m.served_from,
        m.calls, m.priced_calls, m.unpriced_calls, m.corrections, m.retries, m.failed_calls, m.tool_calls, m.accepted_calls, m.rejected_calls, m.scored_calls,
        m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.cache_write_1h_tokens, m.output_tokens, m.reasoning_tokens, m.cost, m.cache_read_cost,
        m.cache_write_cost, m.output_cost, m.reasoning_cost, m.other_cost, m.adjustment_cost, m.reported_cost, m.cost_without_run, m.avoided_cost, m.prompt_cache_saving, m.score,
        'local'::text
-FROM (VALUES ('all'::text), ('team'::text), ('feature'::text), ('customer'::text), ('flow'::text), ('task_type'::text), ('environment'::text), ('provider'::text), ('model'::text), ('service_class'::text), ('operation'::text), ('status'::text), ('served_from'::text), ('agent'::text), ('step'::text), ('tool'::text), ('api_key'::text), ('cohort'::text)) AS l (label)
-CROSS JOIN cost_ledger_internal.live_call m;
+FROM cost_ledger_internal.live_call_label m;
 
 COMMENT ON VIEW cost_ledger_internal.live_total_month IS 'What calls add up to by month of the reporting zone and each label by itself, those included that are not in rollup_total_month yet. Ask for one label; all: of all calls. A month and its value may be there more than once: add up what you need. Columns as in rollup_total_month and rollup_label.';
 
@@ -308,23 +325,7 @@ JOIN cost_ledger_internal.rollup_label k ON k.label_id = r.label_id
 WHERE cost_ledger_internal.sees_all()
   AND k.label NOT LIKE '% of payer'
 UNION ALL
-SELECT cost_ledger_internal.week_of(r.day), l.label,
-       CASE l.label
-           WHEN 'team' THEN k.team
-           WHEN 'feature' THEN k.feature
-           WHEN 'customer' THEN k.customer
-           WHEN 'flow' THEN k.flow
-           WHEN 'task_type' THEN k.task_type
-           WHEN 'environment' THEN k.environment
-           WHEN 'provider' THEN k.provider
-           WHEN 'model' THEN k.model
-           WHEN 'service_class' THEN k.service_class
-           WHEN 'operation' THEN k.operation
-           WHEN 'status' THEN k.status
-           WHEN 'served_from' THEN k.served_from END,
-       CASE WHEN l.label = 'model' THEN k.provider END,
-       CASE WHEN l.label = 'model' THEN k.service_class END,
-       CASE WHEN l.label = 'feature' THEN k.served_from END,
+SELECT cost_ledger_internal.week_of(r.day), k.label, k.value, k.provider, k.service_class, k.served_from,
        r.calls, coalesce(r.priced_calls, 0) AS priced_calls, coalesce(r.unpriced_calls, 0) AS unpriced_calls, coalesce(r.corrections, 0) AS corrections,
        coalesce(r.retries, 0) AS retries, CASE WHEN cost_ledger_internal.is_failure(k.status) THEN r.calls ELSE 0 END,
        coalesce(r.tool_calls, 0) AS tool_calls, coalesce(r.accepted_calls, 0) AS accepted_calls, coalesce(r.rejected_calls, 0) AS rejected_calls,
@@ -333,47 +334,24 @@ SELECT cost_ledger_internal.week_of(r.day), l.label,
        coalesce(r.output_tokens, 0) AS output_tokens, coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost,
        r.output_cost, r.reasoning_cost, r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run, r.avoided_cost, r.prompt_cache_saving, r.score,
        'local'::text
-FROM (VALUES ('all'::text), ('team'::text), ('feature'::text), ('customer'::text), ('flow'::text), ('task_type'::text), ('environment'::text), ('provider'::text), ('model'::text), ('service_class'::text), ('operation'::text), ('status'::text), ('served_from'::text)) AS l (label)
-CROSS JOIN cost_ledger_internal.rollup_day r
-JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
+FROM cost_ledger_internal.rollup_day r
+JOIN cost_ledger_internal.cube_label k ON k.key_id = r.key_id
 -- The time too: of that the planner can see that it is nothing for who sees all.
 WHERE NOT cost_ledger_internal.sees_all() AND r.day >= cost_ledger_internal.live_call_from()::date
   AND (k.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
        OR k.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]))
   AND r.day >= cost_ledger_internal.week_of((SELECT s.days_from FROM cost_ledger_internal.rollup_state s) + 6)
 UNION ALL
-SELECT cost_ledger_internal.week_of((m.called_at AT TIME ZONE (SELECT g.time_zone FROM cost_ledger.ledger g))::date), l.label,
-       CASE l.label
-           WHEN 'team' THEN m.team
-           WHEN 'feature' THEN m.feature
-           WHEN 'customer' THEN m.customer
-           WHEN 'flow' THEN m.flow
-           WHEN 'task_type' THEN m.task_type
-           WHEN 'environment' THEN m.environment
-           WHEN 'provider' THEN m.provider
-           WHEN 'model' THEN m.model
-           WHEN 'service_class' THEN m.service_class
-           WHEN 'operation' THEN m.operation
-           WHEN 'status' THEN m.status
-           WHEN 'served_from' THEN m.served_from
-           WHEN 'agent' THEN m.agent
-           WHEN 'step' THEN m.step
-           WHEN 'tool' THEN m.tool
-           WHEN 'api_key' THEN m.api_key
-           WHEN 'cohort' THEN m.cohort END,
-       CASE WHEN l.label = 'model' THEN m.provider END,
-       CASE WHEN l.label = 'model' THEN m.service_class END,
-       CASE WHEN l.label = 'feature' THEN m.served_from END,
+SELECT cost_ledger_internal.week_of((m.called_at AT TIME ZONE (SELECT g.time_zone FROM cost_ledger.ledger g))::date), m.label, m.value, m.provider, m.service_class, m.served_from,
        m.calls, m.priced_calls, m.unpriced_calls, m.corrections, m.retries, m.failed_calls, m.tool_calls, m.accepted_calls, m.rejected_calls, m.scored_calls,
        m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.cache_write_1h_tokens, m.output_tokens, m.reasoning_tokens, m.cost, m.cache_read_cost,
        m.cache_write_cost, m.output_cost, m.reasoning_cost, m.other_cost, m.adjustment_cost, m.reported_cost, m.cost_without_run, m.avoided_cost, m.prompt_cache_saving, m.score,
        'local'::text
-FROM (VALUES ('all'::text), ('team'::text), ('feature'::text), ('customer'::text), ('flow'::text), ('task_type'::text), ('environment'::text), ('provider'::text), ('model'::text), ('service_class'::text), ('operation'::text), ('status'::text), ('served_from'::text), ('agent'::text), ('step'::text), ('tool'::text), ('api_key'::text), ('cohort'::text)) AS l (label)
-CROSS JOIN cost_ledger_internal.live_call m
+FROM cost_ledger_internal.live_call_label m
 WHERE (SELECT cost_ledger_internal.sees_all())
    OR ((m.called_at AT TIME ZONE (SELECT g.time_zone FROM cost_ledger.ledger g))::date
            >= cost_ledger_internal.week_of((SELECT s.days_from FROM cost_ledger_internal.rollup_state s) + 6)
-       AND l.label <> ALL ('{agent,step,tool,api_key,cohort}'));
+       AND m.label <> ALL ('{agent,step,tool,api_key,cohort}'));
 
 COMMENT ON VIEW cost_ledger_internal.live_total_week IS 'What calls add up to by week of the reporting zone and each label by itself, those included that are not in rollup_total_week yet. Ask for one label; all: of all calls. A week and its value may be there more than once: add up what you need. Who may not see all calls sees whole weeks of what ledger.retain_days keeps, and no agent, step, tool, api_key and cohort. Columns as in rollup_total_week and rollup_label.';
 
@@ -392,23 +370,7 @@ JOIN cost_ledger_internal.rollup_label k ON k.label_id = r.label_id
 WHERE cost_ledger_internal.sees_all()
   AND k.label NOT LIKE '% of payer'
 UNION ALL
-SELECT r.day, l.label,
-       CASE l.label
-           WHEN 'team' THEN k.team
-           WHEN 'feature' THEN k.feature
-           WHEN 'customer' THEN k.customer
-           WHEN 'flow' THEN k.flow
-           WHEN 'task_type' THEN k.task_type
-           WHEN 'environment' THEN k.environment
-           WHEN 'provider' THEN k.provider
-           WHEN 'model' THEN k.model
-           WHEN 'service_class' THEN k.service_class
-           WHEN 'operation' THEN k.operation
-           WHEN 'status' THEN k.status
-           WHEN 'served_from' THEN k.served_from END,
-       CASE WHEN l.label = 'model' THEN k.provider END,
-       CASE WHEN l.label = 'model' THEN k.service_class END,
-       CASE WHEN l.label = 'feature' THEN k.served_from END,
+SELECT r.day, k.label, k.value, k.provider, k.service_class, k.served_from,
        r.calls, coalesce(r.priced_calls, 0) AS priced_calls, coalesce(r.unpriced_calls, 0) AS unpriced_calls, coalesce(r.corrections, 0) AS corrections,
        coalesce(r.retries, 0) AS retries, CASE WHEN cost_ledger_internal.is_failure(k.status) THEN r.calls ELSE 0 END,
        coalesce(r.tool_calls, 0) AS tool_calls, coalesce(r.accepted_calls, 0) AS accepted_calls, coalesce(r.rejected_calls, 0) AS rejected_calls,
@@ -417,45 +379,22 @@ SELECT r.day, l.label,
        coalesce(r.output_tokens, 0) AS output_tokens, coalesce(r.reasoning_tokens, 0) AS reasoning_tokens, r.cost, r.cache_read_cost, r.cache_write_cost,
        r.output_cost, r.reasoning_cost, r.other_cost, r.adjustment_cost, r.reported_cost, r.cost_without_run, r.avoided_cost, r.prompt_cache_saving, r.score,
        'local'::text
-FROM (VALUES ('all'::text), ('team'::text), ('feature'::text), ('customer'::text), ('flow'::text), ('task_type'::text), ('environment'::text), ('provider'::text), ('model'::text), ('service_class'::text), ('operation'::text), ('status'::text), ('served_from'::text)) AS l (label)
-CROSS JOIN cost_ledger_internal.rollup_day r
-JOIN cost_ledger_internal.rollup_key k ON k.key_id = r.key_id
+FROM cost_ledger_internal.rollup_day r
+JOIN cost_ledger_internal.cube_label k ON k.key_id = r.key_id
 -- The time too: of that the planner can see that it is nothing for who sees all.
 WHERE NOT cost_ledger_internal.sees_all() AND r.day >= cost_ledger_internal.live_call_from()::date
   AND (k.team = ANY ((SELECT cost_ledger_internal.seen_teams())::text[])
        OR k.customer = ANY ((SELECT cost_ledger_internal.seen_customers())::text[]))
 UNION ALL
-SELECT (m.called_at AT TIME ZONE (SELECT g.time_zone FROM cost_ledger.ledger g))::date, l.label,
-       CASE l.label
-           WHEN 'team' THEN m.team
-           WHEN 'feature' THEN m.feature
-           WHEN 'customer' THEN m.customer
-           WHEN 'flow' THEN m.flow
-           WHEN 'task_type' THEN m.task_type
-           WHEN 'environment' THEN m.environment
-           WHEN 'provider' THEN m.provider
-           WHEN 'model' THEN m.model
-           WHEN 'service_class' THEN m.service_class
-           WHEN 'operation' THEN m.operation
-           WHEN 'status' THEN m.status
-           WHEN 'served_from' THEN m.served_from
-           WHEN 'agent' THEN m.agent
-           WHEN 'step' THEN m.step
-           WHEN 'tool' THEN m.tool
-           WHEN 'api_key' THEN m.api_key
-           WHEN 'cohort' THEN m.cohort END,
-       CASE WHEN l.label = 'model' THEN m.provider END,
-       CASE WHEN l.label = 'model' THEN m.service_class END,
-       CASE WHEN l.label = 'feature' THEN m.served_from END,
+SELECT (m.called_at AT TIME ZONE (SELECT g.time_zone FROM cost_ledger.ledger g))::date, m.label, m.value, m.provider, m.service_class, m.served_from,
        m.calls, m.priced_calls, m.unpriced_calls, m.corrections, m.retries, m.failed_calls, m.tool_calls, m.accepted_calls, m.rejected_calls, m.scored_calls,
        m.input_tokens, m.cache_read_tokens, m.cache_write_tokens, m.cache_write_1h_tokens, m.output_tokens, m.reasoning_tokens, m.cost, m.cache_read_cost,
        m.cache_write_cost, m.output_cost, m.reasoning_cost, m.other_cost, m.adjustment_cost, m.reported_cost, m.cost_without_run, m.avoided_cost, m.prompt_cache_saving, m.score,
        'local'::text
-FROM (VALUES ('all'::text), ('team'::text), ('feature'::text), ('customer'::text), ('flow'::text), ('task_type'::text), ('environment'::text), ('provider'::text), ('model'::text), ('service_class'::text), ('operation'::text), ('status'::text), ('served_from'::text), ('agent'::text), ('step'::text), ('tool'::text), ('api_key'::text), ('cohort'::text)) AS l (label)
-CROSS JOIN cost_ledger_internal.live_call m
+FROM cost_ledger_internal.live_call_label m
 WHERE (SELECT cost_ledger_internal.sees_all())
    OR ((m.called_at AT TIME ZONE (SELECT g.time_zone FROM cost_ledger.ledger g))::date >= (SELECT s.days_from FROM cost_ledger_internal.rollup_state s)
-       AND l.label <> ALL ('{agent,step,tool,api_key,cohort}'));
+       AND m.label <> ALL ('{agent,step,tool,api_key,cohort}'));
 
 COMMENT ON VIEW cost_ledger_internal.live_total_day IS 'What calls add up to by day of the reporting zone and each label by itself, those included that are not in rollup_total_day yet. Ask for one label; all: of all calls. A day and its value may be there more than once: add up what you need. Who may not see all calls sees days of what ledger.retain_days keeps, and no agent, step, tool, api_key and cohort. Columns as in rollup_total_day and rollup_label.';
 
@@ -972,7 +911,7 @@ BEGIN
         SELECT DISTINCT ON (v.attrelid, v.attname) v.attrelid::regclass AS view, v.attname, col_description(t.attrelid, t.attnum) AS description
         FROM pg_attribute v
         JOIN pg_class w ON w.oid = v.attrelid AND w.relnamespace = 'cost_ledger_internal'::regnamespace
-                       AND (w.relname LIKE 'live\_%' OR w.relname IN ('call_measure', 'consumed_measure', 'unconsumed_measure', 'visible_measure', 'changed_run', 'changed_session', 'changed_run_tree', 'stored_run_tree'))
+                       AND (w.relname LIKE 'live\_%' OR w.relname IN ('call_measure', 'cube_label', 'consumed_measure', 'unconsumed_measure', 'visible_measure', 'changed_run', 'changed_session', 'changed_run_tree', 'stored_run_tree'))
         CROSS JOIN LATERAL unnest(ARRAY[coalesce(to_regclass('cost_ledger_internal.rollup_' || substr(w.relname, 6)), 'cost_ledger.call'),
                                         'cost_ledger_internal.rollup_key', 'cost_ledger_internal.rollup_label', 'cost_ledger_internal.rollup_total_day',
                                         'cost_ledger_internal.rollup_day', 'cost_ledger_internal.rollup_run', 'cost_ledger_internal.rollup_session', 'cost_ledger_internal.rollup_run_tree',
