@@ -66,6 +66,7 @@ GRANT EXECUTE ON FUNCTION
     cost_ledger_internal.day_start,
     cost_ledger_internal.is_failure,
     cost_ledger_internal.is_turn,
+    cost_ledger_internal.unpriced_calls,
     cost_ledger_internal.is_foreign,
     cost_ledger_internal.shorten_id,
     cost_ledger_internal.first_call,
