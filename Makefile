@@ -94,8 +94,8 @@ PIECES = \
 	sql/report/efficiency.sql \
 	sql/report/spend_rate.sql \
 	sql/report/user.sql \
-	sql/report/drill.sql \
 	sql/report/spend.sql \
+	sql/report/drill.sql \
 	sql/report/explain_spend.sql \
 	sql/report/compare_spend.sql \
 	sql/report/annotation.sql \
