@@ -77,6 +77,7 @@ PIECES = \
 	sql/rollup/run_tree.sql \
 	sql/rollup/quarantine.sql \
 	sql/rollup/check.sql \
+	sql/rollup/input_part.sql \
 	sql/rollup/reversal.sql \
 	sql/ledger/ledger.sql \
 	sql/ledger/lock.sql \
@@ -131,6 +132,7 @@ LEDGER = \
 	sql/rollup/live.ledger.sql \
 	sql/rollup/cube.ledger.sql \
 	sql/rollup/subrun.ledger.sql \
+	sql/rollup/input_part.ledger.sql \
 	sql/budget/budget.ledger.sql \
 	sql/budget/refusal.ledger.sql \
 	sql/alert/alert.ledger.sql \

@@ -93,6 +93,7 @@ static const char *const column_names[NUM_CALL_COLUMNS] = {
 	[RUN_ID] = "run_id",
 	[PARENT_RUN_ID] = "parent_run_id",
 	[TRACE_URL] = "trace_url",
+	[HAS_INPUT_PARTS] = "input_parts IS NOT NULL",
 };
 
 /* ----------
@@ -593,6 +594,7 @@ add_call(Pass *pass, const Call *call, Subject *combination)
 	cl_add_to(&pass->user_days, call->periods.day, cl_find_id(pass, &pass->user_ids, call->values[USER_ID]), call);
 	cl_add_to(&pass->user_feature_months, cl_month_of(call->periods.day), cl_find_user(pass, call), call);
 	pass->calls++;
+	pass->has_input_parts |= DatumGetBool(call->values[HAS_INPUT_PARTS]);
 }
 
 /* ----------
@@ -964,18 +966,18 @@ PG_FUNCTION_INFO_V1(cl_add_calls);
 
 /*
  * add_calls(condition text, OUT calls bigint, OUT run_days date[], OUT session_days date[], OUT run_ids text[],
- *			 OUT child_runs text[])
+ *			 OUT child_runs text[], OUT has_input_parts boolean)
  */
 Datum
 cl_add_calls(PG_FUNCTION_ARGS)
 {
 	Pass		pass = {0};
 	TupleDesc	descriptor;
-	Datum		values[5];
-	bool		nulls[5] = {0};
+	Datum		values[6];
+	bool		nulls[6] = {0};
 	MemoryContext caller = CurrentMemoryContext;
 
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE || descriptor->natts != 5)
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE || descriptor->natts != 6)
 		cl_refuse_other_version();
 	descriptor = BlessTupleDesc(descriptor);
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -990,6 +992,7 @@ cl_add_calls(PG_FUNCTION_ARGS)
 	values[2] = cl_array_or_null(pass.session_days, caller, &nulls[2]);
 	values[3] = cl_array_or_null(pass.other_runs, caller, &nulls[3]);
 	values[4] = cl_array_or_null(pass.child_runs, caller, &nulls[4]);
+	values[5] = BoolGetDatum(pass.has_input_parts);
 	SPI_finish();
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
 }

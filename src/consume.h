@@ -55,6 +55,7 @@ typedef enum CallColumn
 	RUN_ID,
 	PARENT_RUN_ID,
 	TRACE_URL,
+	HAS_INPUT_PARTS,
 	NUM_CALL_COLUMNS
 } CallColumn;
 
@@ -110,6 +111,7 @@ struct Pass
 	StringInfoData key;
 
 	int64		calls;
+	bool		has_input_parts;	/* one of them, in what it says */
 	MemoryContext kept;			/* to the end */
 	ArrayBuildState *run_days;
 	ArrayBuildState *session_days;

@@ -69,6 +69,7 @@ GRANT EXECUTE ON FUNCTION
     cost_ledger_internal.unpriced_calls,
     cost_ledger_internal.is_foreign,
     cost_ledger_internal.shorten_id,
+    cost_ledger_internal.shorten_label,
     cost_ledger_internal.first_call,
     cost_ledger_internal.merge_labels,
     cost_ledger_internal.consumed_to,

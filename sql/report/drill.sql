@@ -61,27 +61,19 @@ CREATE FUNCTION cost_ledger_internal.drill_as_owner(
 AS $$
 DECLARE
     known record := cost_ledger_internal.ledger();
-    -- What is asked of the rows; then what one of the answer is of, and its bounds.
-    labels constant text := CASE level
-        WHEN 'user' THEN 'c.user_id COLLATE "C" AS user_id' WHEN 'run' THEN 'c.run_id'
-        WHEN 'call' THEN 'coalesce(c.corrects, c.call_id) AS call_id, t.at,
-                          c.called_at + greatest(least(coalesce(c.duration_ms, 0), 2592000000), 0) * interval ''1 millisecond'' AS ended_at'
-        ELSE 't.at' END;
-    keys constant text := CASE level
-        WHEN 'day' THEN 'to_char(c.at AT TIME ZONE $6, ''YYYY-MM-DD'')'
-        WHEN 'hour' THEN 'to_char(c.at AT TIME ZONE $6, ''YYYY-MM-DD HH24:00'')'
-        WHEN 'user' THEN 'c.user_id' WHEN 'run' THEN 'c.run_id' WHEN 'call' THEN 'c.call_id::text' END;
-    first constant text := CASE level
-        WHEN 'day' THEN 'greatest(min(cost_ledger_internal.day_start((c.at AT TIME ZONE $6)::date, $6)), $4)'
-        WHEN 'hour' THEN 'greatest(min(cost_ledger_internal.hour_start(c.at, $6)), $4)' WHEN 'call' THEN 'min(c.at)' ELSE '$4' END;
-    last constant text := CASE level
-        WHEN 'day' THEN 'least(min(cost_ledger_internal.day_start((c.at AT TIME ZONE $6)::date + 1, $6)), $5)'
-        WHEN 'hour' THEN 'least(cost_ledger_internal.hour_end(min(cost_ledger_internal.hour_start(c.at, $6)), $6), $5)' WHEN 'call' THEN 'max(c.ended_at)' ELSE '$5' END;
+    -- What a row of the answer is of, its name and its bounds.
+    subject constant text := CASE level
+        WHEN 'day' THEN 't.day' WHEN 'hour' THEN 't.hour' WHEN 'user' THEN 'c.user_id COLLATE "C"' WHEN 'run' THEN 'c.run_id' WHEN 'call' THEN 'coalesce(c.corrects, c.call_id)' END;
+    name constant text := CASE level
+        WHEN 'day' THEN 'to_char(g.subject::timestamp, ''YYYY-MM-DD'')' WHEN 'hour' THEN 'to_char(g.subject AT TIME ZONE $6, ''YYYY-MM-DD HH24:00'')' ELSE 'g.subject::text' END;
+    bounds constant text := CASE level
+        WHEN 'day' THEN 'greatest(cost_ledger_internal.day_start(g.subject, $6), $4), least(cost_ledger_internal.day_start(g.subject + 1, $6), $5)'
+        WHEN 'hour' THEN 'greatest(g.subject, $4), least(cost_ledger_internal.hour_end(g.subject, $6), $5)' WHEN 'call' THEN 'g.called_at, g.ended_at' ELSE '$4, $5' END;
     checked jsonb;
     rollups text[];
     begin_at timestamptz;
 BEGIN
-    IF keys IS NULL THEN
+    IF subject IS NULL THEN
         RAISE EXCEPTION 'there is no level "%"', level
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'The levels are day, hour, user, run and call: SELECT * FROM cost_ledger.drill(''day''), and then of each row the next_level, with its next_filter, starts_at and ends_at.';
@@ -93,20 +85,22 @@ BEGIN
     begin_at := greatest(range_start, (SELECT cost_ledger_internal.day_start(min(d.day), known.time_zone) FROM cost_ledger_internal.live_total_day d WHERE d.label = 'all'));
     PERFORM cost_ledger_internal.tell_of_dropped_calls(checked, begin_at, range_end, rollups);
     RETURN QUERY EXECUTE format($query$
-        SELECT coalesce(g.key, '(unallocated)'), g.key IS NOT NULL, g.starts_at, g.ends_at,
+        SELECT coalesce(n.name, '(unallocated)'), n.name IS NOT NULL, n.starts_at, n.ends_at,
                g.calls, g.unpriced_calls, g.input_tokens, g.output_tokens, g.cost,
                round(g.cost / nullif(sum(g.cost) OVER (), 0), 6), $7,
-               $8, CASE WHEN $8 IS NULL THEN NULL ELSE $9 || CASE WHEN $10 IS NULL THEN '{}' ELSE jsonb_build_object($10, replace(g.key, '*', $11)) END END
-        FROM (SELECT %s AS key, %s AS starts_at, %s AS ends_at,
-                     sum(c.calls)::bigint AS calls, sum(c.unpriced_calls)::bigint AS unpriced_calls,
-                     sum(c.input_tokens) AS input_tokens, sum(c.output_tokens) AS output_tokens, sum(c.cost) AS cost
-              FROM (%s) c GROUP BY 1%s) g
+               $8, CASE WHEN $8 IS NULL THEN NULL ELSE $9 || CASE WHEN $10 IS NULL THEN '{}' ELSE jsonb_build_object($10, replace(n.name, '*', $11)) END END
+        FROM (SELECT c.subject, sum(c.calls)::bigint AS calls, sum(c.unpriced_calls)::bigint AS unpriced_calls,
+                     sum(c.input_tokens) AS input_tokens, sum(c.output_tokens) AS output_tokens, sum(c.cost) AS cost%s
+              FROM (%s) c GROUP BY c.subject) g
+        CROSS JOIN LATERAL (SELECT %s, %s) n (name, starts_at, ends_at)
         ORDER BY %s
-        $query$, keys, first, last,
-        cost_ledger_internal.spend_query(labels, '{calls,unpriced_calls,input_tokens,output_tokens,cost}', checked, begin_at, range_end, rollups),
-        -- An hour that the clock shows twice is two.
-        CASE level WHEN 'hour' THEN ', cost_ledger_internal.hour_start(c.at, $6)' ELSE '' END,
-        CASE WHEN level IN ('user', 'run') THEN 'g.cost DESC NULLS LAST, g.key' ELSE 'g.starts_at, length(g.key), g.key' END)
+        $query$,
+        CASE level WHEN 'call' THEN ', min(c.called_at) AS called_at, max(c.ended_at) AS ended_at' END,
+        cost_ledger_internal.spend_query(
+            subject || ' AS subject' || CASE level
+                WHEN 'call' THEN ', c.called_at, c.called_at + greatest(least(coalesce(c.duration_ms, 0), 2592000000), 0) * interval ''1 millisecond'' AS ended_at' ELSE '' END,
+            '{calls,unpriced_calls,input_tokens,output_tokens,cost}', checked, begin_at, range_end, rollups),
+        name, bounds, CASE WHEN level IN ('user', 'run') THEN 'g.cost DESC NULLS LAST, n.name' WHEN level = 'call' THEN 'n.starts_at, g.subject' ELSE 'n.starts_at' END)
         USING sees_all, teams, customers, range_start, range_end, known.time_zone, known.currency,
               CASE level WHEN 'day' THEN 'hour' WHEN 'hour' THEN 'user' WHEN 'user' THEN 'run' WHEN 'run' THEN 'call' END,
               coalesce(filter, '{}'), CASE level WHEN 'user' THEN 'user_id' WHEN 'run' THEN 'run_id' END,

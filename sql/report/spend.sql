@@ -133,7 +133,7 @@ AS $$
         WHEN measure = 'unpriced_calls' THEN 'cost_ledger_internal.unpriced_calls(c.corrects, c.pricing, c.usage_status)'
         WHEN measure = 'corrections' THEN '(c.corrects IS NOT NULL)::integer::bigint'
         WHEN measure = 'adjustment_cost' THEN 'CASE WHEN c.corrects IS NOT NULL THEN c.cost END'
-        WHEN measure LIKE '%\_tokens' THEN format('coalesce(c.%I, 0)::numeric', measure)
+        WHEN right(measure, 7) = '_tokens' THEN format('coalesce(c.%I, 0)::numeric', measure)
         ELSE 'c.' || measure END
 $$;
 
@@ -169,9 +169,10 @@ DECLARE
     condition constant text := cost_ledger_internal.call_condition(filter);
     pieces text;
 BEGIN
-    SELECT string_agg(format('SELECT %s FROM %s c CROSS JOIN LATERAL (SELECT %s) t (at) WHERE %s AND (%s)%s', concat_ws(', ', labels, m.list),
+    SELECT string_agg(format('SELECT %s FROM %s c CROSS JOIN LATERAL (SELECT %s, %s) t (hour, day) WHERE %s AND (%s)%s', concat_ws(', ', labels, m.list),
                CASE p.source WHEN 'call' THEN cost_ledger_internal.spend_calls(filter, p.starts_at, p.ends_at) ELSE 'cost_ledger_internal.live_' || p.source END,
-               CASE p.bucket WHEN 'call' THEN 'c.called_at' WHEN 'hour' THEN 'c.hour' ELSE format('cost_ledger_internal.day_start(c.%I, %L)', p.bucket, zone) END,
+               CASE p.bucket WHEN 'call' THEN format('cost_ledger_internal.hour_start(c.called_at, %L)', zone) WHEN 'hour' THEN 'c.hour' ELSE 'NULL::timestamptz' END,
+               CASE p.bucket WHEN 'call' THEN format('(c.called_at AT TIME ZONE %L)::date', zone) WHEN 'hour' THEN format('(c.hour AT TIME ZONE %L)::date', zone) ELSE 'c.' || p.bucket END,
                CASE p.bucket
                    WHEN 'call' THEN format('c.called_at >= %L AND c.called_at < %L%s%s', p.starts_at, p.ends_at,
                                            cost_ledger_internal.standing(), cost_ledger_internal.not_quarantined())
@@ -179,7 +180,7 @@ BEGIN
                    ELSE format('c.%1$I >= %2$L AND c.%1$I < %3$L', p.bucket, (p.starts_at AT TIME ZONE zone)::date, (p.ends_at AT TIME ZONE zone)::date) END,
                condition,
                -- Sums of users are of all teams and customers.
-               CASE WHEN p.source LIKE 'user\_%' THEN '' ELSE ' AND ($1 OR c.team = ANY ($2) OR c.customer = ANY ($3))' END), ' UNION ALL ' ORDER BY p.starts_at)
+               CASE WHEN starts_with(p.source, 'user_') THEN '' ELSE ' AND ($1 OR c.team = ANY ($2) OR c.customer = ANY ($3))' END), ' UNION ALL ' ORDER BY p.starts_at)
         INTO pieces
         -- Of no time, no rows, of the same columns.
         FROM (SELECT p.* FROM cost_ledger_internal.spend_pieces(range_start, range_end, rollups) p
@@ -192,7 +193,7 @@ END
 $$;
 
 COMMENT ON FUNCTION cost_ledger_internal.spend_query(text, text[], jsonb, timestamptz, timestamptz, text[]) IS
-    'A query for rows that add up to what the calls of a range that pass a checked filter cost: labels (SQL over c, a row of a rollup or of call, and t.at, its time or the start of its bucket) and measures. $1 to $3 are what the caller may see. rollups: what may be read for whole buckets, as in spend_pieces(); none where labels or filter need the calls.';
+    'A query for rows that add up to what the calls of a range that pass a checked filter cost: labels (SQL over c, a row of a rollup or of call, and t.hour and t.day, in which it is or begins) and measures. $1 to $3 are what the caller may see. rollups: what may be read for whole buckets, as in spend_pieces(); none where labels or filter need the calls.';
 
 CREATE FUNCTION cost_ledger_internal.previous_start(range_start timestamptz, range_end timestamptz) RETURNS timestamptz
     LANGUAGE sql STABLE
