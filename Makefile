@@ -28,6 +28,7 @@ OBJS = \
 	src/period.o \
 	src/put.o \
 	src/consume.o \
+	src/seen_rollup.o \
 	src/remake.o \
 	src/run_tree.o \
 	src/filter.o \

@@ -93,7 +93,7 @@ GRANT EXECUTE ON FUNCTION
     cost_ledger_internal.place_in_tree,
     cost_ledger_internal.first_labels,
     cost_ledger_internal.unconsumed_calls,
-    cost_ledger_internal.seen_calls,
+    cost_ledger_internal.seen_rollup,
     cost_ledger_internal.model_tiers,
     cost_ledger_internal.labels_fingerprint,
     cost_ledger_internal.hour_start,

@@ -509,37 +509,22 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.unconsumed_calls_as_owner() IS
     'The body of unconsumed_calls().';
 
-CREATE FUNCTION cost_ledger_internal.seen_calls(teams text[], customers text[]) RETURNS SETOF cost_ledger_internal.measured_call
+CREATE FUNCTION cost_ledger_internal.seen_rollup(rollup text, teams text[], customers text[]) RETURNS SETOF record
     LANGUAGE c STABLE ROWS 1000
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
-COMMENT ON FUNCTION cost_ledger_internal.seen_calls(text[], text[]) IS
-    'The rows of call of some teams and customers, without what was taken back or is in quarantine, whoever asks: the view that does names those that its reader may see.';
+COMMENT ON FUNCTION cost_ledger_internal.seen_rollup(text, text[], text[]) IS
+    'The rows that rollup_run, rollup_session, rollup_user_day, rollup_user_month, rollup_user_feature_month or rollup_without_run_day would have of the calls of some teams and customers, those included that are not in the rollups yet, without what was taken back or is in quarantine, whoever asks: the view that does names those that its reader may see, and the columns. A count that is 0 is NULL.';
 
-CREATE FUNCTION cost_ledger_internal.seen_calls_as_owner(teams text[], customers text[]) RETURNS SETOF cost_ledger_internal.measured_call
-    LANGUAGE plpgsql STABLE ROWS 1000
+CREATE FUNCTION cost_ledger_internal.seen_rollup_as_owner(rollup text, teams text[], customers text[]) RETURNS SETOF record
+    LANGUAGE c STABLE ROWS 1000
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
     SET jit = off
-AS $$
-BEGIN
-    RETURN QUERY
-        SELECT c.called_at, c.call_id, c.recorded_xid, c.corrects, c.reverses, c.restates, c.input_tokens, c.cache_read_tokens, c.cache_write_tokens, c.cache_write_1h_tokens,
-               c.output_tokens, c.reasoning_tokens, c.duration_ms, c.tool_calls_count, c.retry_count, c.accepted, c.cost, c.cache_read_cost,
-               c.cache_write_cost, c.output_cost, c.reasoning_cost, c.other_cost, c.reported_cost, c.avoided_cost, c.prompt_cache_saving, c.score, c.pricing, c.usage_status, c.served_from,
-               c.provider, c.model, c.service_class, c.operation, c.status, c.team, c.feature, c.flow, c.customer, c.task_type, c.environment, c.user_id,
-               c.cohort, c.api_key, c.agent, c.step, c.session_id, c.run_id, c.parent_run_id, c.tool, c.trace_url,
-               -- Of parts there are sums, by team and customer too.
-               NULL::jsonb
-        FROM cost_ledger.call c
-        WHERE (c.team = ANY (teams) OR c.customer = ANY (customers))
-          AND c.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q))
-          AND c.reverses IS NULL
-          AND NOT EXISTS (SELECT FROM cost_ledger_internal.reversal v WHERE v.called_at = c.called_at AND v.call_id = c.call_id);
-END
-$$;
+    AS 'MODULE_PATHNAME', 'cl_seen_rollup';
 
-COMMENT ON FUNCTION cost_ledger_internal.seen_calls_as_owner(text[], text[]) IS
-    'The body of seen_calls().';
+COMMENT ON FUNCTION cost_ledger_internal.seen_rollup_as_owner(text, text[], text[]) IS
+    'The body of seen_rollup().';
 
 CREATE FUNCTION cost_ledger_internal.run_outcome(calls bigint, failed_calls bigint, accepted_calls bigint, rejected_calls bigint) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE

@@ -168,6 +168,21 @@ SELECT cost_ledger.set_plan_price('x', 1);
 \set VERBOSITY default
 RESET ROLE;
 SELECT * FROM cost_ledger.check_rollups();
+-- Of more runs than are made at once in so little memory: each of them is whole.
+INSERT INTO cost_ledger.call (called_at, provider, model, team, run_id, user_id, input_tokens)
+    SELECT timestamptz '2026-07-01Z' + i * interval '1 second', 'p', 'm', 'team 1', 'of many ' || i % 5000, 'user of many ' || i % 5000, i FROM generate_series(1, 10000) AS i;
+CREATE VIEW pg_temp.many AS
+    SELECT count(*) AS runs, count(DISTINCT run_id) AS ids, min(calls), max(calls), sum(cost) AS cost, count(DISTINCT user_id) AS users,
+           (SELECT sum(r.cost * r.runs) FROM cost_ledger.run_tree r WHERE r.root_run_id LIKE 'of many%') AS whole FROM cost_ledger.run WHERE run_id LIKE 'of many%';
+GRANT SELECT ON pg_temp.many TO regress_sessions;
+SELECT * FROM pg_temp.many;
+SET ROLE regress_sessions;
+SELECT * FROM pg_temp.many;
+SET work_mem = '64kB';
+SELECT * FROM pg_temp.many;
+RESET work_mem;
+RESET ROLE;
+DROP VIEW pg_temp.many;
 SELECT cost_ledger.revoke_team_reader('regress_sessions') \g /dev/null
 DROP FUNCTION pg_temp.levels;
 DROP ROLE regress_sessions;
