@@ -91,7 +91,29 @@ find_rollup(const char *name)
 		if (strcmp(name, rollups[i].name) == 0)
 			return i;
 	}
-	elog(ERROR, "no rollup \"%s\" is made of calls that are seen", name);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("no rollup \"%s\" is made of calls that are seen", name)));
+}
+
+/*
+ * Its columns, of its types: by their names they are filled.
+ */
+static void
+check_columns(TupleDesc descriptor, const char *rollup)
+{
+	Oid			relation = cl_ledger_relation(psprintf("rollup_%s", rollup));
+
+	for (int i = 0; i < descriptor->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(descriptor, i);
+		AttrNumber	number = get_attnum(relation, NameStr(column->attname));
+
+		if (number <= 0 || get_atttype(relation, number) != column->atttypid)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("rollup_%s has no column \"%s\" of type %s", rollup, NameStr(column->attname), format_type_be(column->atttypid))));
+	}
 }
 
 static char *
@@ -136,12 +158,19 @@ Datum
 cl_seen_rollup(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	int			i = find_rollup(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	Seen		seen = {0};
 	Pass	   *pass = &seen.pass;
-	Table	   *table = (Table *) ((char *) pass + rollups[i].parts);
+	int			i;
+	Table	   *table;
 	uint32		num_parts = 1;
 
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || result == NULL || result->expectedDesc == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("a rollup of seen calls needs its name, teams, customers and columns")));
+	i = find_rollup(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	table = (Table *) ((char *) pass + rollups[i].parts);
+	check_columns(result->expectedDesc, rollups[i].name);
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to the executor");

@@ -183,6 +183,15 @@ SELECT * FROM pg_temp.many;
 RESET work_mem;
 RESET ROLE;
 DROP VIEW pg_temp.many;
+-- What is made of them has the columns of a rollup, of their types, and no others.
+\set VERBOSITY sqlstate
+SELECT * FROM cost_ledger_internal.seen_rollup('run', '{team 1}', '{}') AS r (calls text);
+SELECT * FROM cost_ledger_internal.seen_rollup('run', '{team 1}', '{}') AS r (ctid tid);
+SELECT * FROM cost_ledger_internal.seen_rollup('day', '{team 1}', '{}') AS r (calls bigint);
+SELECT * FROM cost_ledger_internal.seen_rollup('run', NULL, '{}') AS r (calls bigint);
+SELECT cost_ledger_internal.seen_rollup('run', '{team 1}', '{}');
+\set VERBOSITY default
+SELECT sum(calls) FROM cost_ledger_internal.seen_rollup('run', '{team 1}', '{}') AS r (calls bigint, run_id text) WHERE run_id LIKE 'of many%';
 SELECT cost_ledger.revoke_team_reader('regress_sessions') \g /dev/null
 DROP FUNCTION pg_temp.levels;
 DROP ROLE regress_sessions;
