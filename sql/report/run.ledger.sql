@@ -68,7 +68,8 @@ SELECT t.root_run_id,
        t.calls, t.turns, t.retries, t.fallbacks, t.failed_calls, t.unpriced_calls, t.tool_calls, t.accepted_calls, t.rejected_calls,
        t.input_tokens, t.cache_read_tokens, t.cache_write_tokens, t.output_tokens,
        t.cost, t.own_cost, t.adjustment_cost,
-       to_jsonb(t.level_cost::text[])::text AS cost_by_level,
+       -- Equal costs are equal texts, however many zeros their sums were made with.
+       to_jsonb(ARRAY(SELECT trim_scale(c.cost)::text FROM unnest(t.level_cost) WITH ORDINALITY AS c (cost, level) ORDER BY c.level))::text AS cost_by_level,
        t.team, t.feature, t.customer, t.task_type, t.user_id, t.agent,
        t.session_id, t.environment, t.trace_url,
        s.currency,
@@ -100,7 +101,7 @@ COMMENT ON COLUMN cost_ledger.run_tree.output_tokens IS 'All output tokens, reas
 COMMENT ON COLUMN cost_ledger.run_tree.cost IS 'Cost of the run at the top and of all below it in the ledger''s currency, exact, corrections included; NULL if no call has a price.';
 COMMENT ON COLUMN cost_ledger.run_tree.own_cost IS 'The part of it for the calls of the run at the top; NULL where these have no price.';
 COMMENT ON COLUMN cost_ledger.run_tree.adjustment_cost IS 'The part of it that corrections and re-ratings booked; NULL where there is none.';
-COMMENT ON COLUMN cost_ledger.run_tree.cost_by_level IS 'The same cost by depth, a JSON array from depth 0, each as text; null where nothing has a price. run_tree_level has it in rows.';
+COMMENT ON COLUMN cost_ledger.run_tree.cost_by_level IS 'The same cost by depth, a JSON array from depth 0, each as text without trailing zeros; null where nothing has a price. run_tree_level has it in rows.';
 COMMENT ON COLUMN cost_ledger.run_tree.team IS 'Team that pays. This and the other attributes are those of the first call of all that states one.';
 COMMENT ON COLUMN cost_ledger.run_tree.feature IS 'Product feature it served.';
 COMMENT ON COLUMN cost_ledger.run_tree.customer IS 'Customer or tenant it served.';

@@ -38,6 +38,8 @@ SELECT '2026-03-10Z'::timestamptz + i * interval '1 hour', 'acme', 'm', i, 't' |
 FROM generate_series(1, 100) i;
 CALL cost_ledger.refresh();
 SELECT called_at, provider, team, run_id, cost, pricing, sqlstate, message, quarantined_at > now() - interval '1 hour' AS lately FROM cost_ledger.quarantined_call ORDER BY called_at;
+-- drill() leaves them out, at each level.
+SELECT l.level, (SELECT sum(d.calls) FROM cost_ledger.drill(l.level) d) AS calls FROM unnest('{day,hour,user,run,call}'::text[]) WITH ORDINALITY AS l (level, n) ORDER BY l.n;
 -- all others are in, once; what proves them agrees, and says what it leaves out
 SELECT * FROM sums;
 SELECT cost_ledger.rebuild_rollups();
