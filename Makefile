@@ -29,6 +29,7 @@ OBJS = \
 	src/period.o \
 	src/put.o \
 	src/consume.o \
+	src/seen_rollup.o \
 	src/remake.o \
 	src/run_tree.o \
 	src/filter.o \
@@ -78,6 +79,7 @@ PIECES = \
 	sql/rollup/run_tree.sql \
 	sql/rollup/quarantine.sql \
 	sql/rollup/check.sql \
+	sql/rollup/input_part.sql \
 	sql/rollup/reversal.sql \
 	sql/ledger/ledger.sql \
 	sql/ledger/lock.sql \
@@ -95,8 +97,8 @@ PIECES = \
 	sql/report/efficiency.sql \
 	sql/report/spend_rate.sql \
 	sql/report/user.sql \
-	sql/report/drill.sql \
 	sql/report/spend.sql \
+	sql/report/drill.sql \
 	sql/report/explain_spend.sql \
 	sql/report/compare_spend.sql \
 	sql/report/annotation.sql \
@@ -132,6 +134,7 @@ LEDGER = \
 	sql/rollup/live.ledger.sql \
 	sql/rollup/cube.ledger.sql \
 	sql/rollup/subrun.ledger.sql \
+	sql/rollup/input_part.ledger.sql \
 	sql/budget/budget.ledger.sql \
 	sql/budget/refusal.ledger.sql \
 	sql/alert/alert.ledger.sql \

@@ -93,6 +93,7 @@ static const char *const column_names[NUM_CALL_COLUMNS] = {
 	[RUN_ID] = "run_id",
 	[PARENT_RUN_ID] = "parent_run_id",
 	[TRACE_URL] = "trace_url",
+	[HAS_INPUT_PARTS] = "input_parts IS NOT NULL",
 };
 
 /* ----------
@@ -526,28 +527,42 @@ cl_label_span(const Call *call, Datum labels[NUM_LABELS])
 		labels[i] = call->values[columns[i]];
 }
 
-static void
-add_spans(Pass *pass, const Call *call)
+void
+cl_add_to_run(Pass *pass, const Call *call)
 {
 	Datum		labels[NUM_LABELS];
 
+	if (call->nulls[RUN_ID])
+		return;
 	cl_label_span(call, labels);
-	if (!call->nulls[RUN_ID])
-		cl_add_span(pass, cl_add_to(&pass->runs, 0, cl_find_id(pass, &pass->run_ids, call->values[RUN_ID]), call), call, labels);
+	cl_add_span(pass, cl_add_to(&pass->runs, 0, cl_find_id(pass, &pass->run_ids, call->values[RUN_ID]), call), call, labels);
+}
+
+void
+cl_add_to_session(Pass *pass, const Call *call)
+{
+	Datum		labels[NUM_LABELS];
+
+	if (call->nulls[SESSION_ID])
+		return;
+	cl_label_span(call, labels);
 	labels[NUM_LABELS - 1] = 0;
-	if (!call->nulls[SESSION_ID])
-		cl_add_span(pass, cl_add_to(&pass->sessions, 0, cl_find_id(pass, &pass->session_ids, call->values[SESSION_ID]), call), call, labels);
+	cl_add_span(pass, cl_add_to(&pass->sessions, 0, cl_find_id(pass, &pass->session_ids, call->values[SESSION_ID]), call), call, labels);
 }
 
 /*
  * A call outside of runs is a task of its own.
  */
-static void
-add_without_run(Pass *pass, const Call *call)
+void
+cl_add_without_run(Pass *pass, const Call *call)
 {
-	Subject    *task_type = cl_find_id(pass, &pass->task_types, call->values[FIRST_CUBE_LABEL + CUBE_TASK_TYPE]);
-	Part	   *part = cl_add_to(&pass->days_without_run, call->periods.day, task_type, call);
+	Subject    *task_type;
+	Part	   *part;
 
+	if (!call->nulls[RUN_ID])
+		return;
+	task_type = cl_find_id(pass, &pass->task_types, call->values[FIRST_CUBE_LABEL + CUBE_TASK_TYPE]);
+	part = cl_add_to(&pass->days_without_run, call->periods.day, task_type, call);
 	if (call->value != NULL)
 		cl_add_value(part, pass->delta, call->value);
 }
@@ -585,14 +600,15 @@ add_call(Pass *pass, const Call *call, Subject *combination)
 {
 	add_combination(pass, call, combination);
 	add_other_labels(pass, call);
-	add_spans(pass, call);
-	if (call->nulls[RUN_ID])
-		add_without_run(pass, call);
+	cl_add_to_run(pass, call);
+	cl_add_to_session(pass, call);
+	cl_add_without_run(pass, call);
 	if (!call->nulls[PARENT_RUN_ID])
 		cl_add_to(&pass->subrun_months, cl_month_of(call->periods.day), combination, call);
 	cl_add_to(&pass->user_days, call->periods.day, cl_find_id(pass, &pass->user_ids, call->values[USER_ID]), call);
 	cl_add_to(&pass->user_feature_months, cl_month_of(call->periods.day), cl_find_user(pass, call), call);
 	pass->calls++;
+	pass->has_input_parts |= DatumGetBool(call->values[HAS_INPUT_PARTS]);
 }
 
 /* ----------
@@ -806,9 +822,19 @@ cl_start_lookups(void)
 }
 
 /*
+ * Begins anew.
+ */
+void
+cl_reset_delta(Pass *pass)
+{
+	MemoryContextReset(pass->delta);
+	start_delta(pass);
+}
+
+/*
  * Writes what has been added up, and begins anew.
  */
-static void
+static bool
 put_delta(Pass *pass)
 {
 	MemoryContext old = MemoryContextSwitchTo(pass->delta);
@@ -822,8 +848,8 @@ put_delta(Pass *pass)
 	put_spans(pass);
 	AtEOXact_GUC(false, settings);
 	MemoryContextSwitchTo(old);
-	MemoryContextReset(pass->delta);
-	start_delta(pass);
+	cl_reset_delta(pass);
+	return true;
 }
 
 /* ----------
@@ -839,20 +865,20 @@ find_function(const char *name, FmgrInfo *function)
 	fmgr_info(LookupFuncName(list_make2(makeString(CL_INTERNAL_SCHEMA), makeString(pstrdup(name))), 1, &argument, false), function);
 }
 
+/*
+ * A pass that only reads sees what its statement sees.
+ */
 void
-cl_start_pass(Pass *pass)
+cl_open_pass(Pass *pass, bool only_reads)
 {
 	static SPIPlanPtr plan = NULL;
 	bool		isnull;
 	HeapTuple	row;
 
-	/* What is too old for a rollup goes first, so that nothing is added to it. */
-	if (SPI_execute("SELECT cost_ledger_internal.drop_old_buckets()", false, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not drop old buckets");
 	cl_prepare_once(&plan,
 					"SELECT s.minutes_from, s.hours_from, s.days_from, l.time_zone "
 					"FROM cost_ledger_internal.rollup_state s CROSS JOIN cost_ledger.ledger l", 0, NULL);
-	if (SPI_execute_plan(plan, NULL, NULL, false, 1) != SPI_OK_SELECT || SPI_processed != 1)
+	if (SPI_execute_plan(plan, NULL, NULL, only_reads, 1) != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "could not read the state of the rollups");
 	row = SPI_tuptable->vals[0];
 	pass->minutes_from = DatumGetTimestampTz(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
@@ -864,6 +890,18 @@ cl_start_pass(Pass *pass)
 	pass->kept = CurrentMemoryContext;
 	pass->delta = AllocSetContextCreate(CurrentMemoryContext, "cost_ledger new calls", ALLOCSET_DEFAULT_SIZES);
 	start_delta(pass);
+}
+
+/*
+ * For who writes: what is too old for a rollup goes first, so that nothing is added
+ * to it.
+ */
+void
+cl_start_pass(Pass *pass)
+{
+	if (SPI_execute("SELECT cost_ledger_internal.drop_old_buckets()", false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not drop old buckets");
+	cl_open_pass(pass, false);
 }
 
 static Portal
@@ -920,8 +958,8 @@ cl_read_calls(Pass *pass, const char *source, const char *condition)
 			break;
 		add_fetched(pass, SPI_tuptable);
 		CHECK_FOR_INTERRUPTS();
-		if (pass->add == add_call && MemoryContextMemAllocated(pass->delta, true) > MAX_MEMORY)
-			put_delta(pass);
+		if (pass->make_room != NULL && MemoryContextMemAllocated(pass->delta, true) > pass->max_memory && !pass->make_room(pass))
+			break;
 	}
 	SPI_cursor_close(calls);
 }
@@ -964,24 +1002,26 @@ PG_FUNCTION_INFO_V1(cl_add_calls);
 
 /*
  * add_calls(condition text, OUT calls bigint, OUT run_days date[], OUT session_days date[], OUT run_ids text[],
- *			 OUT child_runs text[])
+ *			 OUT child_runs text[], OUT has_input_parts boolean)
  */
 Datum
 cl_add_calls(PG_FUNCTION_ARGS)
 {
 	Pass		pass = {0};
 	TupleDesc	descriptor;
-	Datum		values[5];
-	bool		nulls[5] = {0};
+	Datum		values[6];
+	bool		nulls[6] = {0};
 	MemoryContext caller = CurrentMemoryContext;
 
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE || descriptor->natts != 5)
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE || descriptor->natts != 6)
 		cl_refuse_other_version();
 	descriptor = BlessTupleDesc(descriptor);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to the executor");
 	cl_start_pass(&pass);
 	pass.add = add_call;
+	pass.make_room = put_delta;
+	pass.max_memory = MAX_MEMORY;
 	cl_read_calls(&pass, "cost_ledger.call", text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	put_delta(&pass);
 	values[0] = Int64GetDatum(pass.calls);
@@ -990,6 +1030,7 @@ cl_add_calls(PG_FUNCTION_ARGS)
 	values[2] = cl_array_or_null(pass.session_days, caller, &nulls[2]);
 	values[3] = cl_array_or_null(pass.other_runs, caller, &nulls[3]);
 	values[4] = cl_array_or_null(pass.child_runs, caller, &nulls[4]);
+	values[5] = BoolGetDatum(pass.has_input_parts);
 	SPI_finish();
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
 }

@@ -55,6 +55,7 @@ typedef enum CallColumn
 	RUN_ID,
 	PARENT_RUN_ID,
 	TRACE_URL,
+	HAS_INPUT_PARTS,
 	NUM_CALL_COLUMNS
 } CallColumn;
 
@@ -85,6 +86,10 @@ struct Pass
 	void		(*add) (Pass *pass, const Call *call, Subject *combination);
 	bool		is_closed;		/* subjects that are not known are not made */
 
+	/* Asked when so much has been added up; whether to go on. */
+	bool		(*make_room) (Pass *pass);
+	Size		max_memory;
+
 	MemoryContext delta;		/* all that follows */
 	Table		combinations;
 	Table		labels;
@@ -110,6 +115,7 @@ struct Pass
 	StringInfoData key;
 
 	int64		calls;
+	bool		has_input_parts;	/* one of them, in what it says */
 	MemoryContext kept;			/* to the end */
 	ArrayBuildState *run_days;
 	ArrayBuildState *session_days;
@@ -117,7 +123,9 @@ struct Pass
 	ArrayBuildState *other_runs;
 };
 
+extern void cl_open_pass(Pass *pass, bool only_reads);
 extern void cl_start_pass(Pass *pass);
+extern void cl_reset_delta(Pass *pass);
 extern void cl_read_calls(Pass *pass, const char *source, const char *condition);
 extern Part *cl_add_to(Table *table, int64 bucket, Subject *subject, const Call *call);
 extern Subject *cl_find_label(Pass *pass, const char *name, Datum value, const Datum details[NUM_LABEL_FIELDS]);
@@ -126,6 +134,9 @@ extern Subject *cl_find_user(Pass *pass, const Call *call);
 extern Subject *cl_find_id(Pass *pass, Table *table, Datum id);
 extern void cl_label_span(const Call *call, Datum labels[NUM_LABELS]);
 extern void cl_add_span(Pass *pass, Part *part, const Call *call, const Datum labels[NUM_LABELS]);
+extern void cl_add_to_run(Pass *pass, const Call *call);
+extern void cl_add_to_session(Pass *pass, const Call *call);
+extern void cl_add_without_run(Pass *pass, const Call *call);
 extern void cl_put_table(RollupTable rollup, const Table *table, int64 from);
 extern int	cl_start_lookups(void);
 extern Datum cl_array_or_null(ArrayBuildState *noted, MemoryContext context, bool *isnull);

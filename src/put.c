@@ -305,11 +305,9 @@ part_value(const Part *part, Column column, Form_pg_attribute attribute, bool *i
 	return (Datum) 0;
 }
 
-static Tuplestorestate *
-store_parts(Relation relation, const Column *columns, Part **parts, uint64 num_parts)
+static void
+store_columns(Tuplestorestate *store, TupleDesc descriptor, const Column *columns, Part **parts, uint64 num_parts)
 {
-	TupleDesc	descriptor = RelationGetDescr(relation);
-	Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
 	Datum	   *values = palloc(descriptor->natts * sizeof(Datum));
 	bool	   *nulls = palloc(descriptor->natts * sizeof(bool));
 	MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "cost_ledger row of a rollup", ALLOCSET_DEFAULT_SIZES);
@@ -325,6 +323,34 @@ store_parts(Relation relation, const Column *columns, Part **parts, uint64 num_p
 		MemoryContextReset(row);
 		CHECK_FOR_INTERRUPTS();
 	}
+	MemoryContextDelete(row);
+}
+
+static Column *
+all_columns(TupleDesc descriptor)
+{
+	Column	   *columns = palloc(descriptor->natts * sizeof(Column));
+
+	for (int i = 0; i < descriptor->natts; i++)
+		columns[i] = column_of(NameStr(TupleDescAttr(descriptor, i)->attname));
+	return columns;
+}
+
+/*
+ * Parts as rows of some columns, by their names.
+ */
+void
+cl_store_parts(Tuplestorestate *store, TupleDesc descriptor, Part **parts, uint64 num_parts)
+{
+	store_columns(store, descriptor, all_columns(descriptor), parts, num_parts);
+}
+
+static Tuplestorestate *
+store_parts(Relation relation, const Column *columns, Part **parts, uint64 num_parts)
+{
+	Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
+
+	store_columns(store, RelationGetDescr(relation), columns, parts, num_parts);
 	return store;
 }
 
@@ -397,9 +423,7 @@ cl_put_parts(RollupTable table, Part **parts, uint64 num_parts)
 		return;
 	connect_executor();
 	relation = table_open(cl_ledger_relation(table_names[table]), RowExclusiveLock);
-	columns = palloc(RelationGetDescr(relation)->natts * sizeof(Column));
-	for (int i = 0; i < RelationGetDescr(relation)->natts; i++)
-		columns[i] = column_of(NameStr(TupleDescAttr(RelationGetDescr(relation), i)->attname));
+	columns = all_columns(RelationGetDescr(relation));
 	store = store_parts(relation, columns, parts, num_parts);
 	execute_with_delta(plan_for(&statements[table], RelationGetRelid(relation)),
 					   upsert_statement(relation, columns), RelationGetRelid(relation), store, num_parts, InvalidOid, (Datum) 0);

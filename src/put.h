@@ -7,7 +7,9 @@
 #define COST_LEDGER_PUT_H
 
 #include "delta.h"
+#include "access/tupdesc.h"
 #include "utils/array.h"
+#include "utils/tuplestore.h"
 
 typedef enum RollupTable
 {
@@ -30,6 +32,7 @@ typedef enum RollupTable
 
 extern void cl_find_ids(const char *table, const Table *subjects, int num_values);
 extern void cl_put_parts(RollupTable table, Part **parts, uint64 num_parts);
+extern void cl_store_parts(Tuplestorestate *store, TupleDesc descriptor, Part **parts, uint64 num_parts);
 extern void cl_delete_parts(RollupTable table, Part **parts, uint64 num_parts, Datum kept_times, bool *is_kept);
 extern void cl_find_start_days(RollupTable rollup, const Table *spans, MemoryContext context, ArrayBuildState **days);
 extern uint64 cl_sorted_parts(const Table *table, Part ***parts);

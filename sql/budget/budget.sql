@@ -465,8 +465,7 @@ BEGIN
                                count(*) FILTER (WHERE c.corrects IS NULL) AS calls,
                                coalesce(sum(c.tool_calls_count), 0) AS tool_calls,
                                count(*) FILTER (WHERE c.corrects IS NULL AND cost_ledger_internal.is_turn(c.operation)) AS turns,
-                               count(*) FILTER (WHERE c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))
-                                   - count(*) FILTER (WHERE c.usage_status IN ('repriced', 'completed')) AS unpriced_calls,
+                               sum(cost_ledger_internal.unpriced_calls(c.corrects, c.pricing, c.usage_status))::bigint AS unpriced_calls,
                                min(c.called_at) AS first_at, max(c.called_at) AS last_at
                         FROM %5$s c
                         LEFT JOIN cost_ledger_internal.hold x ON %8$s

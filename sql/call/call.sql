@@ -73,6 +73,13 @@ CREATE FUNCTION cost_ledger_internal.is_failure(status text) RETURNS boolean
 COMMENT ON FUNCTION cost_ledger_internal.is_failure(text) IS
     'Whether a call of this status has failed: it is known, and none of success, ok, completed, succeeded and 2xx (200 to 299), in any case.';
 
+CREATE FUNCTION cost_ledger_internal.unpriced_calls(corrects bigint, pricing text, usage_status text) RETURNS bigint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (corrects IS NULL AND pricing IN ('unpriced', 'partial'))::integer - coalesce(usage_status IN ('repriced', 'completed'), false)::integer;
+
+COMMENT ON FUNCTION cost_ledger_internal.unpriced_calls(bigint, text, text) IS
+    'What a row of call adds to the calls without a full price: 1 for one that was recorded so, -1 for a correction that gave it one since, otherwise 0.';
+
 CREATE FUNCTION cost_ledger_internal.is_turn(operation text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN coalesce(lower(operation) <> ALL ('{retry,fallback,eval,judge,embedding,embeddings,rerank,moderation,background,routing}'), true);

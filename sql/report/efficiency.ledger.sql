@@ -168,7 +168,7 @@ FROM (
            count(*) FILTER (WHERE c.corrects IS NULL AND lower(c.operation) = 'retry') + coalesce(sum(c.retry_count), 0)::bigint AS retries,
            count(*) FILTER (WHERE c.corrects IS NULL AND lower(c.operation) = 'fallback') AS fallbacks,
            count(*) FILTER (WHERE c.corrects IS NULL AND cost_ledger_internal.is_failure(c.status)) AS failed_calls,
-           (count(*) FILTER (WHERE c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial')) - count(*) FILTER (WHERE c.usage_status IN ('repriced', 'completed')))::bigint AS unpriced_calls,
+           sum(cost_ledger_internal.unpriced_calls(c.corrects, c.pricing, c.usage_status))::bigint AS unpriced_calls,
            sum(c.cost) AS cost,
            sum(c.cost) FILTER (WHERE c.is_first) AS first_cost,
            string_agg(coalesce(c.operation, 'call'), ' → ' ORDER BY c.attempt, c.called_at, c.call_id) FILTER (WHERE c.corrects IS NULL) AS operations,

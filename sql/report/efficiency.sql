@@ -281,7 +281,7 @@ BEGIN
             USING ERRCODE = 'numeric_value_out_of_range',
                   HINT = 'self_hosting_crossover(20000, 5e9): a server of 20,000 a month that serves 5 billion tokens in it.';
     END IF;
-    PERFORM cost_ledger_internal.check_filter(filter, 'reports', cost_ledger_internal.drill_labels());
+    PERFORM cost_ledger_internal.check_filter(filter, 'reports', cost_ledger_internal.cube_labels());
     first_day := date_trunc('month', coalesce(month::timestamp, (now() AT TIME ZONE known.time_zone) - interval '1 month'))::date;
     currency := known.currency;
     EXECUTE format($query$

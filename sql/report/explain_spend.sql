@@ -171,14 +171,14 @@ COMMENT ON FUNCTION cost_ledger_internal.num_calls_between(timestamptz, timestam
     'Calls of the days that a range of time touches, as far as they are in the rollups: what it takes to read them.';
 
 CREATE FUNCTION cost_ledger_internal.spend_shares(
-    names text[], condition text, unit text, range_start timestamptz, range_end timestamptz, previous_start timestamptz, sees_all boolean, teams text[], customers text[])
+    names text[], filter jsonb, rollups text[], range_start timestamptz, range_end timestamptz, previous_start timestamptz, sees_all boolean, teams text[], customers text[])
     RETURNS cost_ledger_internal.spend_share[]
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     SET jit = off
 AS $$
 DECLARE
-    labels constant text := (SELECT format('ARRAY[%s] AS labels', string_agg(CASE WHEN unit = 'month' AND n = ANY (cost_ledger_internal.labels_of_totals() || '{tool of retry}'::text[])
+    labels constant text := (SELECT format('ARRAY[%s] AS labels', string_agg(CASE WHEN rollups <> '{}' AND n = ANY (cost_ledger_internal.labels_of_totals() || '{tool of retry}'::text[])
                                                                                   THEN 'NULL::text' ELSE cost_ledger_internal.label_expression(n) END, ', ' ORDER BY i))
                              FROM unnest(names) WITH ORDINALITY AS u (n, i));
     shares cost_ledger_internal.spend_share[];
@@ -192,16 +192,16 @@ BEGIN
                     UNION ALL
                     SELECT false, q.labels, q.calls, q.unpriced_calls, q.cost FROM (%s) q) s
               GROUP BY s.labels) s
-        $query$, cost_ledger_internal.spend_query(labels, condition, range_start, range_end, unit),
+        $query$, cost_ledger_internal.spend_query(labels, '{calls,unpriced_calls,cost}', filter, range_start, range_end, rollups),
         -- Of no time, where there is nothing before.
-        cost_ledger_internal.spend_query(labels, condition, coalesce(previous_start, 'infinity'), coalesce(range_start, '-infinity'), unit))
+        cost_ledger_internal.spend_query(labels, '{calls,unpriced_calls,cost}', filter, coalesce(previous_start, 'infinity'), coalesce(range_start, '-infinity'), rollups))
         INTO shares USING sees_all, teams, customers, previous_start IS NOT NULL;
     RETURN shares;
 END
 $$;
 
-COMMENT ON FUNCTION cost_ledger_internal.spend_shares(text[], text, text, timestamptz, timestamptz, timestamptz, boolean, text[], text[]) IS
-    'What calls of a range and of the one before it add up to by some labels. unit: month, of labels of the cube; call, of all.';
+COMMENT ON FUNCTION cost_ledger_internal.spend_shares(text[], jsonb, text[], timestamptz, timestamptz, timestamptz, boolean, text[], text[]) IS
+    'What calls of a range and of the one before it that pass a checked filter add up to by some labels: of rollups those of the cube, of the calls all.';
 
 CREATE FUNCTION cost_ledger_internal.total_shares(names text[], range_start timestamptz, range_end timestamptz, previous_start timestamptz)
     RETURNS cost_ledger_internal.spend_share[]
@@ -219,7 +219,7 @@ BEGIN
                              r.is_now, p.source, (p.starts_at AT TIME ZONE zone)::date, (p.ends_at AT TIME ZONE zone)::date), ' UNION ALL ')
         INTO query
         FROM (VALUES (true, range_start, range_end), (false, previous_start, range_start)) AS r (is_now, starts_at, ends_at)
-        CROSS JOIN LATERAL cost_ledger_internal.spend_pieces(r.starts_at, r.ends_at, 'month') p
+        CROSS JOIN LATERAL cost_ledger_internal.spend_pieces(r.starts_at, r.ends_at, '{month,day,hour}') p
         WHERE r.starts_at IS NOT NULL;
     IF query IS NOT NULL THEN
         EXECUTE format($query$
@@ -286,7 +286,7 @@ CREATE FUNCTION cost_ledger_internal.reads_calls(filter jsonb, labels text[], ra
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT NOT cost_ledger_internal.is_of_cube(filter)
-        OR EXISTS (SELECT FROM unnest(labels) AS n WHERE n <> ALL (cost_ledger_internal.drill_labels()) AND n <> 'model of fallback')
+        OR EXISTS (SELECT FROM unnest(labels) AS n WHERE n <> ALL (cost_ledger_internal.cube_labels()) AND n <> 'model of fallback')
         OR labels IS NULL AND s.calls_from <= range_start
            AND cost_ledger_internal.num_calls_between(range_start, range_end) <= 50000
     FROM cost_ledger_internal.rollup_state s
@@ -315,7 +315,7 @@ DECLARE
     checked constant jsonb := cost_ledger_internal.check_filter(filter, 'calls', cost_ledger_internal.call_labels());
     names constant text[] := cost_ledger_internal.explain_labels(labels);
     previous_start timestamptz;
-    unit text;
+    rollups text[];
     shares cost_ledger_internal.spend_share[];
     total record;
 BEGIN
@@ -326,17 +326,18 @@ BEGIN
                   HINT = '0: the total only; 1: what each label says; 2 to 4: also what is in the dearest of it.';
     END IF;
     previous_start := cost_ledger_internal.previous_start(range_start, range_end);
-    unit := CASE WHEN cost_ledger_internal.reads_calls(checked, labels, coalesce(previous_start, range_start), range_end) THEN 'call' ELSE 'month' END;
-    IF NOT cost_ledger_internal.is_spend_known(previous_start, range_start, unit) THEN
+    rollups := CASE WHEN cost_ledger_internal.reads_calls(checked, labels, coalesce(previous_start, range_start), range_end) THEN '{}' ELSE cost_ledger_internal.cube_rollups(checked) END;
+    PERFORM cost_ledger_internal.check_spend_range(range_start, range_end, rollups);
+    IF NOT cost_ledger_internal.is_spend_known(previous_start, range_start, rollups) THEN
         previous_start := NULL;
     END IF;
-    shares := cost_ledger_internal.spend_shares(names, cost_ledger_internal.call_condition(filter), unit, range_start, range_end, previous_start, sees_all, teams, customers);
+    shares := cost_ledger_internal.spend_shares(names, checked, rollups, range_start, range_end, previous_start, sees_all, teams, customers);
     SELECT coalesce(sum(s.calls), 0)::bigint AS calls, coalesce(sum(s.unpriced_calls), 0)::bigint AS unpriced_calls,
            CASE WHEN coalesce(sum(s.calls), 0) = 0 THEN coalesce(sum(s.cost), 0) ELSE sum(s.cost) END AS cost,
            CASE WHEN previous_start IS NOT NULL THEN coalesce(sum(s.previous_calls), 0)::bigint END AS previous_calls,
            CASE WHEN previous_start IS NULL THEN NULL WHEN coalesce(sum(s.previous_calls), 0) = 0 THEN coalesce(sum(s.previous_cost), 0) ELSE sum(s.previous_cost) END AS previous_cost
         INTO total FROM unnest(shares) AS s;
-    IF unit = 'month' AND labels IS NULL AND depth > 0 THEN
+    IF rollups <> '{}' AND labels IS NULL AND depth > 0 THEN
         shares := shares || cost_ledger_internal.other_shares(names, checked, range_start, range_end, previous_start, sees_all);
     END IF;
     RETURN QUERY SELECT 0, 'total', 'total', NULL::text, NULL::boolean, false, total.calls, total.unpriced_calls, trim_scale(total.cost), round(total.cost / nullif(total.cost, 0), 6),

@@ -1,12 +1,8 @@
 -- What input is made of, and what that costs: system prompt, history, tool results,
 -- tool definitions, new input, as calls say it (input_parts).
 --
--- Nobody says which parts a prompt cache has answered, so each token of a call's
--- input costs what all of them did on average.  What is divided adds up: a part ends
--- where the next begins, rounded there, and the last ends with the cost itself.
---
--- Months and totals are those of cost_by_month, so that no call has to be read for
--- what it does not say; calls are read by the months that are asked for.
+-- Months and totals are those of cost_by_month, parts those of their rollup: no call
+-- has to be read.
 
 CREATE VIEW cost_ledger.cost_by_input_part WITH (security_barrier = true) AS
 SELECT p.month,
@@ -35,26 +31,7 @@ FROM (
         -- What a part has, the rest has no longer.
         SELECT d.month, d.feature, CASE WHEN n.sign = 1 THEN d.part END,
                CASE WHEN n.sign = 1 THEN d.calls WHEN d.part IS NULL THEN -d.calls ELSE 0 END, n.sign * d.input_tokens, n.sign * d.cost
-        FROM (
-            SELECT m.month, c.feature, e.part,
-                   count(*) AS calls, sum(e.upto - e.before) AS input_tokens,
-                   sum(round(c.cost * e.upto / c.input_tokens, c.digits) - round(c.cost * e.before / c.input_tokens, c.digits)) AS cost
-            FROM (SELECT DISTINCT d.month FROM cost_ledger_internal.live_total_month d WHERE d.label = 'all') m
-            CROSS JOIN LATERAL (
-                SELECT i.feature, i.input_tokens, i.input_parts, i.cost - coalesce(i.output_cost, 0) - coalesce(i.reasoning_cost, 0) - coalesce(i.other_cost, 0) AS cost,
-                       greatest(scale(i.cost), scale(i.output_cost), scale(i.reasoning_cost), scale(i.other_cost), 12) AS digits
-                FROM cost_ledger_internal.seen_call i
-                WHERE i.called_at >= cost_ledger_internal.day_start(m.month, (SELECT l.time_zone FROM cost_ledger.ledger l))
-                  AND i.called_at < cost_ledger_internal.day_start((m.month + interval '1 month')::date, (SELECT l.time_zone FROM cost_ledger.ledger l))
-                  AND i.input_parts IS NOT NULL AND i.input_tokens > 0 AND i.corrects IS NULL AND i.served_from = 'model') c
-            CROSS JOIN LATERAL (
-                -- The first counts the call.
-                SELECT NULL::text AS part, 0::numeric AS before, 0::numeric AS upto
-                UNION ALL
-                SELECT j.key, sum(j.value::numeric) OVER keys - j.value::numeric, sum(j.value::numeric) OVER keys
-                FROM jsonb_each_text(c.input_parts) j
-                WINDOW keys AS (ORDER BY j.key COLLATE "C")) e
-            GROUP BY m.month, c.feature, e.part) d
+        FROM cost_ledger_internal.live_input_part_month d
         CROSS JOIN (VALUES (1), (-1)) AS n (sign)
         WHERE n.sign = -1 OR d.part IS NOT NULL) u
     GROUP BY u.month, u.feature, u.part) p
@@ -63,7 +40,7 @@ CROSS JOIN cost_ledger_internal.report_setting s;
 COMMENT ON VIEW cost_ledger.cost_by_input_part IS 'What does each part of the input cost: system prompt, history, tool results, tool definitions, new input? One row for each month, feature and part that calls name in input_parts, and one, (unallocated), for the rest of the input. All rows together are what models were sent, and what that cost as first priced: input_cost, cache_read_cost and cache_write_cost of the cube.';
 COMMENT ON COLUMN cost_ledger.cost_by_input_part.month IS 'First day of the month, in the reporting zone.';
 COMMENT ON COLUMN cost_ledger.cost_by_input_part.feature IS 'Product feature; (unallocated) for calls without one.';
-COMMENT ON COLUMN cost_ledger.cost_by_input_part.part IS 'Name in input_parts; (unallocated) for input of which calls do not say what it is, with all corrections of tokens, and all input of months that retention has dropped.';
+COMMENT ON COLUMN cost_ledger.cost_by_input_part.part IS 'Name in input_parts, beyond 1 kB shortened as labels are; (unallocated) for input of which calls do not say what it is, with all corrections of tokens.';
 COMMENT ON COLUMN cost_ledger.cost_by_input_part.is_allocated IS 'Whether feature and part are said; false where one of them is (unallocated).';
 COMMENT ON COLUMN cost_ledger.cost_by_input_part.calls IS 'Calls that name the part; of (unallocated), those that name none. Corrections are not calls.';
 COMMENT ON COLUMN cost_ledger.cost_by_input_part.input_tokens IS 'Tokens of the part, cached ones included. Negative for (unallocated) where corrections have taken back more.';

@@ -128,6 +128,27 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.expected_subrun_month(tstzrange, tstzmultirange) IS
     'What rollup_subrun_month should have of a range of time, where calls are kept.';
 
+CREATE FUNCTION cost_ledger_internal.expected_input_part_month(wanted tstzrange, kept tstzmultirange) RETURNS TABLE (key jsonb, measures jsonb)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT jsonb_build_object('month', (e.month AT TIME ZONE l.time_zone)::date, 'key_id', e.key_id, 'part', e.part), jsonb_strip_nulls(to_jsonb(e)) - '{month,key_id,part}'::text[]
+    FROM (
+        SELECT date_trunc('month', p.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS month, k.key_id, p.part,
+               count(*) AS calls, count(p.cost) AS priced_calls, sum(p.input_tokens) AS input_tokens, sum(p.cost) AS cost
+        FROM cost_ledger_internal.call_input_part p
+        JOIN cost_ledger_internal.consumed_measure m ON m.called_at = p.called_at AND m.call_id = p.call_id
+        LEFT JOIN cost_ledger_internal.rollup_key k ON k.fingerprint = cost_ledger_internal.labels_fingerprint(
+            p.team, p.feature, p.customer, p.flow, p.task_type, p.environment, p.provider, p.model, p.service_class, p.operation, p.status, p.served_from)
+        WHERE p.called_at >= lower(wanted) AND p.called_at < coalesce(upper(wanted), 'infinity')
+        GROUP BY 1, k.key_id, p.part) e
+    CROSS JOIN cost_ledger.ledger l
+    WHERE e.month <@ kept
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.expected_input_part_month(tstzrange, tstzmultirange) IS
+    'What rollup_input_part_month should have of a range of time, where calls are kept.';
+
 CREATE FUNCTION cost_ledger_internal.expected_total(unit text, wanted tstzrange, kept tstzmultirange) RETURNS TABLE (key jsonb, measures jsonb)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -537,6 +558,7 @@ BEGIN
         WHEN 'run' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_run(wanted, kept) e;
         WHEN 'session' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_session(wanted, kept) e;
         WHEN 'run_tree' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_run_tree(wanted, kept) e;
+        WHEN 'input_part_month' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_input_part_month(wanted, kept) e;
         WHEN 'subrun_month' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_subrun_month(wanted, kept) e;
         WHEN 'without_run_day' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_without_run_day(wanted, kept) e;
         WHEN 'session_day' THEN RETURN QUERY SELECT e.* FROM cost_ledger_internal.expected_session_day(wanted, kept) e;
@@ -561,6 +583,8 @@ AS $$
     UNION ALL SELECT to_jsonb(r) || jsonb_build_object('call_cost', r.call_cost::text), r.ctid FROM cost_ledger_internal.rollup_month r, zone WHERE rollup = 'month' AND r.month::timestamp AT TIME ZONE zone.time_zone <@ wanted
         AND r.month::timestamp AT TIME ZONE zone.time_zone <@ kept
     UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_subrun_month r, zone WHERE rollup = 'subrun_month' AND r.month::timestamp AT TIME ZONE zone.time_zone <@ wanted
+        AND r.month::timestamp AT TIME ZONE zone.time_zone <@ kept
+    UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_input_part_month r, zone WHERE rollup = 'input_part_month' AND r.month::timestamp AT TIME ZONE zone.time_zone <@ wanted
         AND r.month::timestamp AT TIME ZONE zone.time_zone <@ kept
     UNION ALL SELECT to_jsonb(r), r.ctid FROM cost_ledger_internal.rollup_total_day r, zone WHERE rollup = 'total_day' AND r.day::timestamp AT TIME ZONE zone.time_zone <@ wanted
         AND r.day::timestamp AT TIME ZONE zone.time_zone <@ kept
@@ -605,6 +629,7 @@ DECLARE
     kept tstzmultirange := cost_ledger_internal.kept_times(rollup);
     keys text[] := CASE WHEN rollup LIKE 'total%' THEN ARRAY[substr(rollup, 7), 'label_id']
                         WHEN rollup = 'subrun_month' THEN '{month,key_id}'
+                        WHEN rollup = 'input_part_month' THEN '{month,key_id,part}'
                         WHEN rollup = 'user_day' THEN '{day,user_id}'
                         WHEN rollup = 'user_month' THEN '{month,user_id}'
                         WHEN rollup = 'user_feature_month' THEN '{month,user_id,feature,cohort}'
@@ -629,7 +654,7 @@ COMMENT ON FUNCTION cost_ledger_internal.differing_rows(text, timestamptz, times
 CREATE FUNCTION cost_ledger_internal.checked_rollups() RETURNS text[]
     LANGUAGE sql IMMUTABLE
     -- Whole runs are made of runs, days of runs of both, days of sessions of these.
-    RETURN '{minute,hour,day,month,subrun_month,total_day,total_week,total_month,run,session,user_day,user_month,user_feature_month,without_run_day,run_tree,run_day,session_day}'::text[];
+    RETURN '{minute,hour,day,month,subrun_month,input_part_month,total_day,total_week,total_month,run,session,user_day,user_month,user_feature_month,without_run_day,run_tree,run_day,session_day}'::text[];
 
 COMMENT ON FUNCTION cost_ledger_internal.checked_rollups() IS
     'The rollups, in the order in which they are checked.';

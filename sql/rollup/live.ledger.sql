@@ -29,8 +29,7 @@ SELECT c.called_at, c.call_id, c.recorded_xid,
        CASE WHEN c.corrects IS NULL OR c.usage_status = 'repriced' THEN c.cost END AS call_cost,
        (c.corrects IS NULL)::integer::bigint AS calls,
        (c.cost IS NOT NULL AND (c.corrects IS NULL OR coalesce(c.usage_status = 'repriced', false)))::integer::bigint AS priced_calls,
-       ((c.corrects IS NULL AND c.pricing IN ('unpriced', 'partial'))::integer
-           - (coalesce(c.usage_status IN ('repriced', 'completed'), false))::integer)::bigint AS unpriced_calls,
+       cost_ledger_internal.unpriced_calls(c.corrects, c.pricing, c.usage_status) AS unpriced_calls,
        (c.corrects IS NOT NULL)::integer::bigint AS corrections,
        (c.corrects IS NULL AND coalesce(lower(c.operation) = 'retry', false))::integer + coalesce(c.retry_count, 0)::bigint AS retries,
        (c.corrects IS NULL AND coalesce(lower(c.operation) = 'fallback', false))::integer::bigint AS fallbacks,
@@ -69,21 +68,14 @@ WHERE cost_ledger_internal.is_consumed(m.recorded_xid, m.call_id, (SELECT s.snap
 
 COMMENT ON VIEW cost_ledger_internal.consumed_measure IS 'What the rows of call have added to the rollups that are in them, as far as call still has them. Columns as in call_measure.';
 
--- The same of the calls that are not in the rollups, and of those that the reader of
--- some teams and customers may see.
+-- The same of the calls that are not in the rollups.
 DO $view$
-DECLARE
-    definition text := pg_get_viewdef('cost_ledger_internal.call_measure');
 BEGIN
     EXECUTE 'CREATE VIEW cost_ledger_internal.unconsumed_measure AS '
-            || replace(definition, 'FROM cost_ledger.call c', 'FROM cost_ledger_internal.unconsumed_calls() c');
-    EXECUTE 'CREATE VIEW cost_ledger_internal.visible_measure AS '
-            || replace(definition, 'FROM cost_ledger.call c',
-                       'FROM cost_ledger_internal.seen_calls(cost_ledger_internal.seen_teams(), cost_ledger_internal.seen_customers()) c');
+            || replace(pg_get_viewdef('cost_ledger_internal.call_measure'), 'FROM cost_ledger.call c', 'FROM cost_ledger_internal.unconsumed_calls() c');
 END
 $view$;
 
-COMMENT ON VIEW cost_ledger_internal.visible_measure IS 'What the rows of call add to the rollups that a role may see that may not see all. Columns as in call_measure.';
 COMMENT ON VIEW cost_ledger_internal.unconsumed_measure IS 'What rows of call add to the rollups that are not in them yet: those of unconsumed_call. Columns as in call_measure.';
 
 CREATE VIEW cost_ledger_internal.live_call AS
@@ -98,13 +90,9 @@ COMMENT ON VIEW cost_ledger_internal.live_call IS 'What the calls that are not i
 CREATE VIEW cost_ledger_internal.live_call_by_id AS
 SELECT m.*
 FROM cost_ledger_internal.unconsumed_measure m
-WHERE cost_ledger_internal.sees_all()
-UNION ALL
-SELECT m.*
-FROM cost_ledger_internal.visible_measure m
-WHERE NOT cost_ledger_internal.sees_all();
+WHERE cost_ledger_internal.sees_all();
 
-COMMENT ON VIEW cost_ledger_internal.live_call_by_id IS 'The calls of which sums by run, session and user are made beside the rollups: those that are not in them yet; for a role that may not see all, every call it may see. Columns as in call_measure.';
+COMMENT ON VIEW cost_ledger_internal.live_call_by_id IS 'What the calls that are not in the rollups of runs, sessions and users yet will add to them; none for a role that may not see all, which has them in seen_rollup(). Columns as in call_measure.';
 
 CREATE VIEW cost_ledger_internal.live_month AS
 SELECT r.month,
@@ -492,7 +480,13 @@ UNION ALL
 SELECT (m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date,
        m.user_id COLLATE "C", m.calls, m.unpriced_calls, m.input_tokens, m.output_tokens, m.cost,
        'local'::text
-FROM cost_ledger_internal.live_call_by_id m;
+FROM cost_ledger_internal.live_call_by_id m
+UNION ALL
+SELECT s.day, s.user_id, coalesce(s.calls, 0), coalesce(s.unpriced_calls, 0), coalesce(s.input_tokens, 0), coalesce(s.output_tokens, 0), s.cost,
+       'local'::text
+FROM cost_ledger_internal.seen_rollup('user_day', cost_ledger_internal.seen_teams(), cost_ledger_internal.seen_customers())
+    AS s (day date, user_id text COLLATE "C", calls bigint, unpriced_calls bigint, input_tokens numeric, output_tokens numeric, cost numeric)
+WHERE NOT cost_ledger_internal.sees_all();
 
 COMMENT ON VIEW cost_ledger_internal.live_user_day IS 'What calls add up to by day of the reporting zone and user, those included that are not in rollup_user_day yet. A day and its user may be there more than once: add up what you need. Columns as in rollup_user_day.';
 
@@ -506,7 +500,13 @@ UNION ALL
 SELECT date_trunc('month', m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date,
        m.user_id COLLATE "C", m.calls, m.unpriced_calls, m.input_tokens, m.output_tokens, m.cost,
        'local'::text
-FROM cost_ledger_internal.live_call_by_id m;
+FROM cost_ledger_internal.live_call_by_id m
+UNION ALL
+SELECT s.month, s.user_id, coalesce(s.calls, 0), coalesce(s.unpriced_calls, 0), coalesce(s.input_tokens, 0), coalesce(s.output_tokens, 0), s.cost,
+       'local'::text
+FROM cost_ledger_internal.seen_rollup('user_month', cost_ledger_internal.seen_teams(), cost_ledger_internal.seen_customers())
+    AS s (month date, user_id text COLLATE "C", calls bigint, unpriced_calls bigint, input_tokens numeric, output_tokens numeric, cost numeric)
+WHERE NOT cost_ledger_internal.sees_all();
 
 COMMENT ON VIEW cost_ledger_internal.live_user_month IS 'What calls add up to by month of the reporting zone and user, those included that are not in rollup_user_month yet. A month and its user may be there more than once: add up what you need. Columns as in rollup_user_month.';
 
@@ -520,7 +520,13 @@ UNION ALL
 SELECT date_trunc('month', m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date,
        m.user_id COLLATE "C", m.feature COLLATE "C", m.cohort COLLATE "C", m.calls, m.unpriced_calls, m.input_tokens, m.output_tokens, m.cost,
        'local'::text
-FROM cost_ledger_internal.live_call_by_id m;
+FROM cost_ledger_internal.live_call_by_id m
+UNION ALL
+SELECT s.month, s.user_id, s.feature, s.cohort, coalesce(s.calls, 0), coalesce(s.unpriced_calls, 0), coalesce(s.input_tokens, 0), coalesce(s.output_tokens, 0), s.cost,
+       'local'::text
+FROM cost_ledger_internal.seen_rollup('user_feature_month', cost_ledger_internal.seen_teams(), cost_ledger_internal.seen_customers())
+    AS s (month date, user_id text COLLATE "C", feature text COLLATE "C", cohort text COLLATE "C", calls bigint, unpriced_calls bigint, input_tokens numeric, output_tokens numeric, cost numeric)
+WHERE NOT cost_ledger_internal.sees_all();
 
 COMMENT ON VIEW cost_ledger_internal.live_user_feature_month IS 'What calls add up to by month of the reporting zone, user, feature and cohort, those included that are not in rollup_user_feature_month yet. A month with its user, feature and cohort may be there more than once: add up what you need. Columns as in rollup_user_feature_month.';
 
@@ -540,7 +546,19 @@ SELECT m.run_id COLLATE "C" AS run_id,
            FILTER (WHERE m.is_call) AS labels
 FROM cost_ledger_internal.live_call_by_id m
 WHERE m.run_id IS NOT NULL
-GROUP BY 1;
+GROUP BY 1
+UNION ALL
+SELECT s.run_id, s.parent_run_id, s.started_at, s.ended_at,
+       coalesce(s.calls, 0), coalesce(s.turns, 0), coalesce(s.failed_calls, 0), coalesce(s.unpriced_calls, 0), coalesce(s.retries, 0),
+       coalesce(s.fallbacks, 0), coalesce(s.tool_calls, 0), coalesce(s.accepted_calls, 0), coalesce(s.rejected_calls, 0), coalesce(s.scored_calls, 0),
+       coalesce(s.input_tokens, 0), coalesce(s.cache_read_tokens, 0), coalesce(s.cache_write_tokens, 0), coalesce(s.cache_write_1h_tokens, 0), coalesce(s.output_tokens, 0), coalesce(s.reasoning_tokens, 0),
+       s.cost, s.adjustment_cost, s.avoided_cost, s.score, s.trace_url, s.labels
+FROM cost_ledger_internal.seen_rollup('run', cost_ledger_internal.seen_teams(), cost_ledger_internal.seen_customers())
+    AS s (run_id text COLLATE "C", parent_run_id text COLLATE "C", started_at timestamptz, ended_at timestamptz,
+          calls bigint, turns bigint, failed_calls bigint, unpriced_calls bigint, retries bigint, fallbacks bigint, tool_calls bigint, accepted_calls bigint, rejected_calls bigint, scored_calls bigint,
+          input_tokens numeric, cache_read_tokens numeric, cache_write_tokens numeric, cache_write_1h_tokens numeric, output_tokens numeric, reasoning_tokens numeric,
+          cost numeric, adjustment_cost numeric, avoided_cost numeric, score numeric, trace_url text COLLATE "C", labels cost_ledger_internal.call_labels)
+WHERE NOT cost_ledger_internal.sees_all();
 
 COMMENT ON VIEW cost_ledger_internal.changed_run IS 'What the calls of a run add up to that are not in rollup_run yet; for who may not see all calls, those that he may see. Columns as in rollup_run.';
 
@@ -622,7 +640,19 @@ SELECT m.session_id COLLATE "C" AS session_id,
            FILTER (WHERE m.is_call) AS labels
 FROM cost_ledger_internal.live_call_by_id m
 WHERE m.session_id IS NOT NULL
-GROUP BY 1;
+GROUP BY 1
+UNION ALL
+SELECT s.session_id, s.started_at, s.ended_at,
+       coalesce(s.calls, 0), coalesce(s.turns, 0), coalesce(s.failed_calls, 0), coalesce(s.unpriced_calls, 0), coalesce(s.retries, 0),
+       coalesce(s.fallbacks, 0), coalesce(s.tool_calls, 0), coalesce(s.accepted_calls, 0), coalesce(s.rejected_calls, 0), coalesce(s.scored_calls, 0),
+       coalesce(s.input_tokens, 0), coalesce(s.cache_read_tokens, 0), coalesce(s.cache_write_tokens, 0), coalesce(s.cache_write_1h_tokens, 0), coalesce(s.output_tokens, 0), coalesce(s.reasoning_tokens, 0),
+       s.turn_input_tokens, s.min_turn_input_tokens, s.max_turn_input_tokens, s.cost, s.adjustment_cost, s.avoided_cost, s.score, s.trace_url, s.labels
+FROM cost_ledger_internal.seen_rollup('session', cost_ledger_internal.seen_teams(), cost_ledger_internal.seen_customers())
+    AS s (session_id text COLLATE "C", started_at timestamptz, ended_at timestamptz,
+          calls bigint, turns bigint, failed_calls bigint, unpriced_calls bigint, retries bigint, fallbacks bigint, tool_calls bigint, accepted_calls bigint, rejected_calls bigint, scored_calls bigint,
+          input_tokens numeric, cache_read_tokens numeric, cache_write_tokens numeric, cache_write_1h_tokens numeric, output_tokens numeric, reasoning_tokens numeric,
+          turn_input_tokens numeric, min_turn_input_tokens bigint, max_turn_input_tokens bigint, cost numeric, adjustment_cost numeric, avoided_cost numeric, score numeric, trace_url text COLLATE "C", labels cost_ledger_internal.call_labels)
+WHERE NOT cost_ledger_internal.sees_all();
 
 COMMENT ON VIEW cost_ledger_internal.changed_session IS 'What the calls of a session add up to that are not in rollup_session yet; for who may not see all calls, those that he may see. Columns as in rollup_session.';
 
@@ -726,7 +756,12 @@ FROM (SELECT (m.called_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledg
              m.calls, m.priced_calls, m.cost, m.call_cost
       FROM cost_ledger_internal.live_call_by_id m
       WHERE m.run_id IS NULL) m
-GROUP BY m.day, m.task_type;
+GROUP BY m.day, m.task_type
+UNION ALL
+SELECT s.day, s.task_type, coalesce(s.calls, 0), coalesce(s.priced_calls, 0), s.cost, s.call_cost, 'local'::text
+FROM cost_ledger_internal.seen_rollup('without_run_day', cost_ledger_internal.seen_teams(), cost_ledger_internal.seen_customers())
+    AS s (day date, task_type text COLLATE "C", calls bigint, priced_calls bigint, cost numeric, call_cost cost_ledger.summary)
+WHERE NOT cost_ledger_internal.sees_all();
 
 COMMENT ON VIEW cost_ledger_internal.live_without_run_day IS 'What calls that are in no run add up to by day of the reporting zone and task type, those included that are not in rollup_without_run_day yet. A day and its task type may be there more than once: add up what you need. Columns as in rollup_without_run_day.';
 
@@ -972,7 +1007,7 @@ BEGIN
         SELECT DISTINCT ON (v.attrelid, v.attname) v.attrelid::regclass AS view, v.attname, col_description(t.attrelid, t.attnum) AS description
         FROM pg_attribute v
         JOIN pg_class w ON w.oid = v.attrelid AND w.relnamespace = 'cost_ledger_internal'::regnamespace
-                       AND (w.relname LIKE 'live\_%' OR w.relname IN ('call_measure', 'consumed_measure', 'unconsumed_measure', 'visible_measure', 'changed_run', 'changed_session', 'changed_run_tree', 'stored_run_tree'))
+                       AND (w.relname LIKE 'live\_%' OR w.relname IN ('call_measure', 'consumed_measure', 'unconsumed_measure', 'changed_run', 'changed_session', 'changed_run_tree', 'stored_run_tree'))
         CROSS JOIN LATERAL unnest(ARRAY[coalesce(to_regclass('cost_ledger_internal.rollup_' || substr(w.relname, 6)), 'cost_ledger.call'),
                                         'cost_ledger_internal.rollup_key', 'cost_ledger_internal.rollup_label', 'cost_ledger_internal.rollup_total_day',
                                         'cost_ledger_internal.rollup_day', 'cost_ledger_internal.rollup_run', 'cost_ledger_internal.rollup_session', 'cost_ledger_internal.rollup_run_tree',
@@ -992,7 +1027,7 @@ BEGIN
     LOOP
         EXECUTE format('COMMENT ON COLUMN %s.node IS %L', c.view, 'Which node of several has the row: local, where there is one.');
     END LOOP;
-    FOR c IN SELECT unnest('{call_measure,consumed_measure,unconsumed_measure,visible_measure,live_call,live_call_by_id}'::text[]) AS view LOOP
+    FOR c IN SELECT unnest('{call_measure,consumed_measure,unconsumed_measure,live_call,live_call_by_id}'::text[]) AS view LOOP
         EXECUTE format('COMMENT ON COLUMN cost_ledger_internal.%I.is_call IS %L', c.view, 'Whether the row is a call: no correction.');
         EXECUTE format('COMMENT ON COLUMN cost_ledger_internal.%I.first_id IS %L', c.view, 'call_id of the row as it was first recorded, which says whose labels come first.');
     END LOOP;

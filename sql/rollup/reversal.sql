@@ -113,6 +113,10 @@ BEGIN
             FROM cost_ledger_internal.remake_rollups(
                 taken, cost_ledger_internal.calls_within(cost_ledger_internal.spans_of(taken)), consumed || cost_ledger_internal.standing(),
                 cost_ledger_internal.kept_times('run')) m;
+        -- One by one, by the primary key.
+        PERFORM cost_ledger_internal.add_input_parts(
+            format('(SELECT p.* FROM %s t CROSS JOIN LATERAL (SELECT p.* FROM cost_ledger_internal.call_input_part p WHERE p.called_at = t.called_at AND p.call_id = t.call_id OFFSET 0) p)', taken),
+            'true', -1);
         IF made.run_ids IS NOT NULL THEN
             made.run_days := made.run_days || cost_ledger_internal.place_trees(
                 made.run_ids, made.run_ids || ARRAY(SELECT r.run_id FROM cost_ledger_internal.rollup_run r WHERE r.parent_run_id = ANY (made.run_ids)), trees);

@@ -530,7 +530,7 @@ CREATE TYPE cost_ledger_internal.measured_call AS (
     cache_write_cost numeric, output_cost numeric, reasoning_cost numeric, other_cost numeric, reported_cost numeric, avoided_cost numeric, prompt_cache_saving numeric, score numeric, pricing text,
     usage_status text, served_from text, provider text, model text, service_class text, operation text, status text, team text, feature text,
     flow text, customer text, task_type text, environment text, user_id text, cohort text, api_key text, agent text, step text, session_id text,
-    run_id text, parent_run_id text, tool text, trace_url text);
+    run_id text, parent_run_id text, tool text, trace_url text, input_parts jsonb);
 
 COMMENT ON TYPE cost_ledger_internal.measured_call IS 'What rollups ask of a row of call. Columns as in call.';
 
@@ -552,7 +552,7 @@ BEGIN
                c.output_tokens, c.reasoning_tokens, c.duration_ms, c.tool_calls_count, c.retry_count, c.accepted, c.cost, c.cache_read_cost,
                c.cache_write_cost, c.output_cost, c.reasoning_cost, c.other_cost, c.reported_cost, c.avoided_cost, c.prompt_cache_saving, c.score, c.pricing, c.usage_status, c.served_from,
                c.provider, c.model, c.service_class, c.operation, c.status, c.team, c.feature, c.flow, c.customer, c.task_type, c.environment, c.user_id,
-               c.cohort, c.api_key, c.agent, c.step, c.session_id, c.run_id, c.parent_run_id, c.tool, c.trace_url
+               c.cohort, c.api_key, c.agent, c.step, c.session_id, c.run_id, c.parent_run_id, c.tool, c.trace_url, c.input_parts
         FROM cost_ledger.call c
         WHERE (c.recorded_xid OPERATOR(cost_ledger_internal.>) cost_ledger_internal.consumed_to()
                OR c.recorded_xid = ANY (cost_ledger_internal.unconsumed_xids())
@@ -566,35 +566,22 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.unconsumed_calls_as_owner() IS
     'The body of unconsumed_calls().';
 
-CREATE FUNCTION cost_ledger_internal.seen_calls(teams text[], customers text[]) RETURNS SETOF cost_ledger_internal.measured_call
+CREATE FUNCTION cost_ledger_internal.seen_rollup(rollup text, teams text[], customers text[]) RETURNS SETOF record
     LANGUAGE c STABLE ROWS 1000
     AS 'MODULE_PATHNAME', 'cl_as_owner';
 
-COMMENT ON FUNCTION cost_ledger_internal.seen_calls(text[], text[]) IS
-    'The rows of call of some teams and customers, without what was taken back or is in quarantine, whoever asks: the view that does names those that its reader may see.';
+COMMENT ON FUNCTION cost_ledger_internal.seen_rollup(text, text[], text[]) IS
+    'The rows that rollup_run, rollup_session, rollup_user_day, rollup_user_month, rollup_user_feature_month or rollup_without_run_day would have of the calls of some teams and customers, those included that are not in the rollups yet, without what was taken back or is in quarantine, whoever asks: the view that does names those that its reader may see, and the columns. A count that is 0 is NULL.';
 
-CREATE FUNCTION cost_ledger_internal.seen_calls_as_owner(teams text[], customers text[]) RETURNS SETOF cost_ledger_internal.measured_call
-    LANGUAGE plpgsql STABLE ROWS 1000
+CREATE FUNCTION cost_ledger_internal.seen_rollup_as_owner(rollup text, teams text[], customers text[]) RETURNS SETOF record
+    LANGUAGE c STABLE ROWS 1000
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
     SET jit = off
-AS $$
-BEGIN
-    RETURN QUERY
-        SELECT c.called_at, c.call_id, c.recorded_xid, c.corrects, c.reverses, c.restates, c.input_tokens, c.cache_read_tokens, c.cache_write_tokens, c.cache_write_1h_tokens,
-               c.output_tokens, c.reasoning_tokens, c.duration_ms, c.tool_calls_count, c.retry_count, c.accepted, c.cost, c.cache_read_cost,
-               c.cache_write_cost, c.output_cost, c.reasoning_cost, c.other_cost, c.reported_cost, c.avoided_cost, c.prompt_cache_saving, c.score, c.pricing, c.usage_status, c.served_from,
-               c.provider, c.model, c.service_class, c.operation, c.status, c.team, c.feature, c.flow, c.customer, c.task_type, c.environment, c.user_id,
-               c.cohort, c.api_key, c.agent, c.step, c.session_id, c.run_id, c.parent_run_id, c.tool, c.trace_url
-        FROM cost_ledger.call c
-        WHERE (c.team = ANY (teams) OR c.customer = ANY (customers))
-          AND c.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q))
-          AND c.reverses IS NULL
-          AND NOT EXISTS (SELECT FROM cost_ledger_internal.reversal v WHERE v.called_at = c.called_at AND v.call_id = c.call_id);
-END
-$$;
+    AS 'MODULE_PATHNAME', 'cl_seen_rollup';
 
-COMMENT ON FUNCTION cost_ledger_internal.seen_calls_as_owner(text[], text[]) IS
-    'The body of seen_calls().';
+COMMENT ON FUNCTION cost_ledger_internal.seen_rollup_as_owner(text, text[], text[]) IS
+    'The body of seen_rollup().';
 
 CREATE FUNCTION cost_ledger_internal.run_outcome(calls bigint, failed_calls bigint, accepted_calls bigint, rejected_calls bigint) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -680,7 +667,8 @@ COMMENT ON FUNCTION cost_ledger_internal.make_days(date[], date[]) IS
     'Makes the days anew on which runs and sessions began; NULL for none.';
 
 CREATE FUNCTION cost_ledger_internal.add_calls(
-    condition text, OUT calls bigint, OUT run_days date[], OUT session_days date[], OUT other_runs text[], OUT child_runs text[])
+    condition text, OUT calls bigint, OUT run_days date[], OUT session_days date[], OUT other_runs text[], OUT child_runs text[],
+    OUT has_input_parts boolean)
     LANGUAGE c VOLATILE STRICT
     SET search_path = pg_catalog, pg_temp
     SET row_security = off
@@ -689,7 +677,7 @@ CREATE FUNCTION cost_ledger_internal.add_calls(
     AS 'MODULE_PATHNAME', 'cl_add_calls';
 
 COMMENT ON FUNCTION cost_ledger_internal.add_calls(text) IS
-    'Adds the rows c of call for which a condition holds to every rollup but those of days of runs and sessions and of whole runs, reading them once, and returns how many they are, the days on which their runs and sessions began, before and after, and these runs: those of which they say a parent (child_runs) and the others.';
+    'Adds the rows c of call for which a condition holds to every rollup but those of days of runs and sessions, of whole runs and of parts of the input, reading them once, and returns how many they are, the days on which their runs and sessions began, before and after, these runs: those of which they say a parent (child_runs) and the others; and whether one of them says what its input is made of.';
 
 CREATE FUNCTION cost_ledger_internal.consume(condition text) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
@@ -704,6 +692,9 @@ BEGIN
         RETURN 0;
     END IF;
     PERFORM cost_ledger_internal.make_days(added.run_days || cost_ledger_internal.place_trees(added.other_runs, added.child_runs), added.session_days);
+    IF added.has_input_parts THEN
+        PERFORM cost_ledger_internal.add_input_parts('cost_ledger_internal.call_input_part', condition, 1);
+    END IF;
     -- Last, so that balances, which reserve() wants, are locked briefly.
     PERFORM cost_ledger_internal.post_spend(condition);
     RETURN added.calls;

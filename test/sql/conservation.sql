@@ -140,6 +140,20 @@ BEGIN
         CROSS JOIN LATERAL (SELECT coalesce(sum(d.cost), 0) AS cost FROM cost_ledger.drill(n.level) d) d
         CROSS JOIN (SELECT coalesce(sum(d.cost), 0) AS cost FROM cost_ledger.call_detail d) t
         WHERE d.cost <> t.cost;
+        -- Also of a range that begins and ends with a call: each row of its calls.
+        INSERT INTO pg_temp.wrong
+        SELECT look.zone, look.state, r.name, 'drill() from call to call', n.level || ' ' || x.value, 'cost', sum(x.cost)
+        FROM (SELECT percentile_disc(0.1) WITHIN GROUP (ORDER BY c.called_at) AS range_start, percentile_disc(0.7) WITHIN GROUP (ORDER BY c.called_at) + interval '1 microsecond' AS range_end FROM cost_ledger.call_detail c) w
+        CROSS JOIN (VALUES ('day', 'YYYY-MM-DD'), ('hour', 'YYYY-MM-DD HH24:00'), ('user', NULL), ('run', NULL)) AS n (level, form)
+        CROSS JOIN LATERAL (
+            SELECT d.value, d.calls::numeric, coalesce(d.cost, 0) AS cost, d.input_tokens, CASE WHEN d.starts_at < w.range_start OR d.ends_at > w.range_end THEN 1 ELSE 0 END AS beyond
+            FROM cost_ledger.drill(n.level, '{}', w.range_start, w.range_end) d
+            UNION ALL
+            SELECT CASE n.level WHEN 'user' THEN coalesce(c.user_id, '(unallocated)') WHEN 'run' THEN coalesce(c.run_id, '(unallocated)') ELSE to_char(c.called_at AT TIME ZONE look.zone, n.form) END,
+                   -(c.corrects IS NULL)::integer, -coalesce(c.cost, 0), -coalesce(c.input_tokens, 0), 0
+            FROM cost_ledger.call_detail c WHERE c.called_at >= w.range_start AND c.called_at < w.range_end) x
+        GROUP BY n.level, x.value
+        HAVING sum(x.calls) <> 0 OR sum(x.cost) <> 0 OR sum(x.input_tokens) <> 0 OR sum(x.beyond) > 0;
         PERFORM set_config('role', 'none', true);
         -- What the reader sees of single calls is what it was granted.
         PERFORM set_config('role', r.name, true);

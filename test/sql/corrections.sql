@@ -44,9 +44,10 @@ BEGIN
                                                   output_tokens => 10, first_month => '2024-03-01', save => true);
     END IF;
     EXECUTE format('INSERT INTO cost_ledger.call (called_at, provider, model, team, customer, feature, user_id, session_id, run_id, parent_run_id, task_type,
-                                                  operation, status, accepted, retry_count, trace_url, input_tokens, cache_read_tokens, output_tokens, reported_cost, tags, event_key)
+                                                  operation, status, accepted, retry_count, trace_url, input_tokens, cache_read_tokens, output_tokens, reported_cost, tags, input_parts, event_key)
                     SELECT s.called_at, ''p'', s.model, s.team, s.customer, s.feature, s.user_id, s.session_id, s.run_id, s.parent_run_id, s.task_type,
-                           s.operation, s.status, s.accepted, s.retry_count, s.trace_url, s.input_tokens, s.cache_read_tokens, s.output_tokens, s.reported_cost, s.tags, ''e'' || s.n
+                           s.operation, s.status, s.accepted, s.retry_count, s.trace_url, s.input_tokens, s.cache_read_tokens, s.output_tokens, s.reported_cost, s.tags,
+                           CASE WHEN s.n %% 3 > 0 THEN jsonb_build_object(''history'', s.input_tokens / 3, ''new_input'', s.input_tokens / (1 + s.n)) END, ''e'' || s.n
                     FROM %s s WHERE s.part = $1 ORDER BY s.n', rows) USING part;
 END
 $$;
@@ -90,8 +91,8 @@ DECLARE
     keyed text;
 BEGIN
     -- Summaries too, to the byte.
-    FOREACH rollup IN ARRAY '{minute,hour,day,month,subrun_month,run,session,run_tree,run_day,without_run_day,session_day,user_day,user_month,user_feature_month}'::text[] LOOP
-        keyed := CASE WHEN rollup IN ('minute', 'hour', 'day', 'month', 'subrun_month') THEN ' LEFT JOIN cost_ledger_internal.rollup_key k USING (key_id)' ELSE ', (SELECT) k' END;
+    FOREACH rollup IN ARRAY '{minute,hour,day,month,subrun_month,input_part_month,run,session,run_tree,run_day,without_run_day,session_day,user_day,user_month,user_feature_month}'::text[] LOOP
+        keyed := CASE WHEN rollup IN ('minute', 'hour', 'day', 'month', 'subrun_month', 'input_part_month') THEN ' LEFT JOIN cost_ledger_internal.rollup_key k USING (key_id)' ELSE ', (SELECT) k' END;
         EXECUTE format('INSERT INTO seen
                         SELECT %L, ''inside'', %L, to_jsonb(k) || jsonb_set(to_jsonb(r), ''{labels}'', coalesce(to_jsonb(r) -> ''labels'', ''{}'') - ''call_id'' - ''later'') - ''key_id''
                         FROM cost_ledger_internal.rollup_%s r%s', state, 'rollup_' || rollup, rollup, keyed);

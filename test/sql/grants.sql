@@ -238,9 +238,9 @@ FROM (VALUES
 -- name nobody can.
 CREATE TEMP TABLE called_by_others (name text);
 INSERT INTO called_by_others VALUES
-    ('caller'), ('shorten_id'), ('first_call'), ('merge_labels'),
-    ('is_foreign'), ('is_consumed'), ('consumed_to'), ('unconsumed_xids'), ('unconsumed_base'), ('live_call_from'), ('key_space'), ('recorded_call'), ('is_failure'), ('is_turn'),
-    ('run_depth'), ('root_of_run'), ('is_own_scope'), ('entity_scope'), ('each_columns'), ('moved_runs'), ('changed_tree_runs'), ('place_in_tree'), ('first_labels'), ('unconsumed_calls'), ('seen_calls'), ('partly_consumed'), ('week_of'), ('partitions'), ('sees_all'), ('seen_teams'), ('seen_customers'), ('unpriced_reason'),
+    ('caller'), ('shorten_id'), ('shorten_label'), ('first_call'), ('merge_labels'),
+    ('is_foreign'), ('is_consumed'), ('consumed_to'), ('unconsumed_xids'), ('unconsumed_base'), ('live_call_from'), ('key_space'), ('recorded_call'), ('is_failure'), ('is_turn'), ('unpriced_calls'),
+    ('run_depth'), ('root_of_run'), ('is_own_scope'), ('entity_scope'), ('each_columns'), ('moved_runs'), ('changed_tree_runs'), ('place_in_tree'), ('first_labels'), ('unconsumed_calls'), ('seen_rollup'), ('partly_consumed'), ('week_of'), ('partitions'), ('sees_all'), ('seen_teams'), ('seen_customers'), ('unpriced_reason'),
     ('day_start'), ('budget_period'), ('find_calls'), ('drill'), ('fit'), ('short_number'), ('counted'), ('signed_percent'), ('dashboard_facts'), ('dashboard_numbers'), ('dashboard_lists'), ('explain_spend'), ('compare_spend'), ('before_after'), ('call_component'), ('run_outcome'), ('cache_read_discount'), ('batch_saving'), ('tier_down'), ('self_hosting_crossover'), ('cost_histogram'), ('unposted_spend'), ('new_refusals'), ('project_spend'), ('days_left'), ('daily_spend'), ('spend_rate'), ('budget_velocity'), ('project_labels'), ('explain_call'),
     ('summary_in'), ('summary_out'), ('summary_send'), ('summary_eq'), ('summary_ne'),
     ('summary_hash'), ('summary_hash_extended'), ('summary_to_bytea'), ('summary_from_bytea'), ('summary_to_json'), ('summary_to_jsonb'),

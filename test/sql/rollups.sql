@@ -201,7 +201,7 @@ SELECT cost_ledger.rebuild_rollups('2026-01-01', '2026-01-01 00:00:01');
 SELECT cost_ledger.rebuild_rollups();
 SELECT count(*) FROM cost_ledger.check_rollups();
 -- from nothing
-DELETE FROM cost_ledger_internal.rollup_hour; DELETE FROM cost_ledger_internal.rollup_day; DELETE FROM cost_ledger_internal.rollup_month; DELETE FROM cost_ledger_internal.rollup_subrun_month; DELETE FROM cost_ledger_internal.rollup_run;
+DELETE FROM cost_ledger_internal.rollup_hour; DELETE FROM cost_ledger_internal.rollup_day; DELETE FROM cost_ledger_internal.rollup_month; DELETE FROM cost_ledger_internal.rollup_subrun_month; DELETE FROM cost_ledger_internal.rollup_input_part_month; DELETE FROM cost_ledger_internal.rollup_run;
 DELETE FROM cost_ledger_internal.rollup_session; DELETE FROM cost_ledger_internal.rollup_user_day; DELETE FROM cost_ledger_internal.rollup_user_month; DELETE FROM cost_ledger_internal.rollup_user_feature_month; DELETE FROM cost_ledger_internal.rollup_run_day; DELETE FROM cost_ledger_internal.rollup_key;
 SELECT cost_ledger.rebuild_rollups() > 10 AS put_right;
 SELECT count(*) FROM cost_ledger.check_rollups();

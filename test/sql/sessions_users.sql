@@ -92,11 +92,22 @@ CREATE FUNCTION pg_temp.levels() RETURNS TABLE (of text, level text, wrong bigin
                      AND (r.filter ->> 'user_id' IS NULL OR c.user_id = r.filter ->> 'user_id') AND (r.filter ->> 'run_id' IS NULL OR c.run_id = r.filter ->> 'run_id')))
     FROM (VALUES ('all', '{}'::jsonb, timestamptz '-infinity', timestamptz 'infinity'), ('days', '{"team": "team 1"}', '2026-04-09 22:00Z', '2026-04-12 22:00Z'),
                  ('hours', '{"team": "team 1"}', '2026-04-10 07:00Z', '2026-04-11 09:00Z'), ('minutes', '{}', '2026-04-10 07:07Z', '2026-04-11 09:09Z'),
+                 ('days and minutes', '{"team": "team 1"}', '2026-04-10 07:07Z', '2026-04-12 09:09Z'),
                  ('a user', '{"user_id": "u3"}', '2026-04-09 22:00Z', '2026-04-12 22:00Z'), ('a run', '{"run_id": "run 160"}', '-infinity', 'infinity')) AS r (of, filter, t, u)
     CROSS JOIN unnest('{day,hour,user,run,call}'::text[]) AS l (level)
 $$;
 SELECT count(*) AS compared, count(*) FILTER (WHERE wrong > 0) AS differ FROM pg_temp.levels();
 SELECT of, level FROM pg_temp.levels() WHERE wrong > 0;
+-- What begins or ends within a day is read from the calls at its ends only, which may be all that is left.
+BEGIN;
+UPDATE cost_ledger_internal.rollup_state SET calls_from = '2026-04-12 07:00Z';
+SELECT value, calls, cost FROM cost_ledger.drill('day', '{"team": "team 0"}', '2026-04-09 22:00Z', '2026-04-12 07:30Z');
+SELECT count(*), sum(calls), sum(cost) FROM cost_ledger.drill('hour', '{"team": "team 0"}', '2026-04-09 22:00Z', '2026-04-12 07:30Z');
+SELECT sum(calls), sum(cost) FROM cost_ledger.drill('user', '{}', '2026-04-09 22:00Z', '2026-04-12 22:00Z');
+UPDATE cost_ledger_internal.rollup_state SET hours_from = '2026-04-12 07:00Z';
+SELECT value, calls, cost FROM cost_ledger.drill('day', '{"team": "team 0"}', '2026-04-09 22:00Z', '2026-04-12 07:30Z');
+SELECT value, calls, cost FROM cost_ledger.drill('day', '{"team": "team 0"}', '2026-04-09 22:00Z', '2026-04-12 06:30Z');
+ROLLBACK;
 -- A summer's night with an hour twice.
 INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, team) VALUES ('2025-10-26 00:30Z', 'p', 'm', 1, 'night'), ('2025-10-26 01:30Z', 'p', 'm', 1, 'night');
 SELECT value, starts_at, ends_at, calls FROM cost_ledger.drill('hour', '{"team": "night"}', '2025-10-25', '2025-10-27');
@@ -157,6 +168,21 @@ SELECT cost_ledger.set_plan_price('x', 1);
 \set VERBOSITY default
 RESET ROLE;
 SELECT * FROM cost_ledger.check_rollups();
+-- Of more runs than are made at once in so little memory: each of them is whole.
+INSERT INTO cost_ledger.call (called_at, provider, model, team, run_id, user_id, input_tokens)
+    SELECT timestamptz '2026-07-01Z' + i * interval '1 second', 'p', 'm', 'team 1', 'of many ' || i % 5000, 'user of many ' || i % 5000, i FROM generate_series(1, 10000) AS i;
+CREATE VIEW pg_temp.many AS
+    SELECT count(*) AS runs, count(DISTINCT run_id) AS ids, min(calls), max(calls), sum(cost) AS cost, count(DISTINCT user_id) AS users,
+           (SELECT sum(r.cost * r.runs) FROM cost_ledger.run_tree r WHERE r.root_run_id LIKE 'of many%') AS whole FROM cost_ledger.run WHERE run_id LIKE 'of many%';
+GRANT SELECT ON pg_temp.many TO regress_sessions;
+SELECT * FROM pg_temp.many;
+SET ROLE regress_sessions;
+SELECT * FROM pg_temp.many;
+SET work_mem = '64kB';
+SELECT * FROM pg_temp.many;
+RESET work_mem;
+RESET ROLE;
+DROP VIEW pg_temp.many;
 SELECT cost_ledger.revoke_team_reader('regress_sessions') \g /dev/null
 DROP FUNCTION pg_temp.levels;
 DROP ROLE regress_sessions;

@@ -106,9 +106,9 @@ sub ledger_is
     is(psql($node, q{SELECT count(*) FILTER (WHERE corrects IS NULL), trim_scale(sum(cost) * 1000000) FROM cost_ledger.call}), "$calls|$sum", "$what: the calls");
     # Every call above has a run and a session.  Minutes go after two days, hours
     # after five weeks; the views of calls have only those that are not in the
-    # rollups, those of runs and sessions by day, of the dearest and of sub-agents no calls, or not all.
+    # rollups, those of runs and sessions by day, of the dearest, of sub-agents and of parts of the input no calls, or not all.
     for my $view (split /\n/, psql($node, q{SELECT relname FROM pg_class WHERE relnamespace = 'cost_ledger_internal'::regnamespace
-        AND relkind = 'v' AND relname LIKE 'live\_%' AND relname <> ALL ('{live_minute,live_hour,live_cube_hour,live_run_day,live_run_tree,live_dear_run_tree,live_session_day,live_without_run_day,live_subrun_month}') AND relname NOT LIKE 'live\_call%' ORDER BY 1}))
+        AND relkind = 'v' AND relname LIKE 'live\_%' AND relname <> ALL ('{live_minute,live_hour,live_cube_hour,live_run_day,live_run_tree,live_dear_run_tree,live_session_day,live_without_run_day,live_subrun_month,live_input_part_month}') AND relname NOT LIKE 'live\_call%' ORDER BY 1}))
     {
         my $all = $view =~ /total/ ? " WHERE label = 'all'" : '';
         is(psql($node, qq{SELECT sum(calls), trim_scale(sum(cost) * 1000000) FROM cost_ledger_internal.$view$all}), "$calls|$sum", "$what: $view");

@@ -1,0 +1,172 @@
+/*-------------------------------------------------------------------------
+ * seen_rollup.c
+ *	  Runs, sessions and users of the calls that somebody may see.
+ *
+ * Their rollups are sums over all teams and customers.  Who may see some of these
+ * only gets the same rows, made of his calls while he waits, by the pass that
+ * makes the rollups: in memory, and nothing of a single call is kept.
+ *
+ * Where that takes too much memory, the pass is made anew for a part of the ids
+ * at a time, so that each row is whole.
+ *-------------------------------------------------------------------------
+ */
+#include "cost_ledger.h"
+
+#include "catalog/pg_type.h"
+#include "consume.h"
+#include "funcapi.h"
+#include "ledger.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+/* In times of work_mem; with the 4 MB that it has at first, some 200,000 runs. */
+#define MAX_MEMORY_FACTOR 64
+
+typedef struct Seen
+{
+	Pass		pass;			/* first, so that it is this */
+	bool		is_too_much;
+} Seen;
+
+static void
+add_run(Pass *pass, const Call *call, Subject *combination)
+{
+	cl_add_to_run(pass, call);
+}
+
+static void
+add_session(Pass *pass, const Call *call, Subject *combination)
+{
+	cl_add_to_session(pass, call);
+}
+
+static void
+add_user_day(Pass *pass, const Call *call, Subject *combination)
+{
+	cl_add_to(&pass->user_days, call->periods.day, cl_find_id(pass, &pass->user_ids, call->values[USER_ID]), call);
+}
+
+static void
+add_user_month(Pass *pass, const Call *call, Subject *combination)
+{
+	cl_add_to(&pass->user_days, cl_month_of(call->periods.day), cl_find_id(pass, &pass->user_ids, call->values[USER_ID]), call);
+}
+
+static void
+add_user_feature_month(Pass *pass, const Call *call, Subject *combination)
+{
+	cl_add_to(&pass->user_feature_months, cl_month_of(call->periods.day), cl_find_user(pass, call), call);
+}
+
+static void
+add_without_run(Pass *pass, const Call *call, Subject *combination)
+{
+	cl_add_without_run(pass, call);
+}
+
+/* The rollups, what a row of each is of, and where the pass has its parts. */
+static const struct
+{
+	const char *name;
+	const char *id;
+	void		(*add) (Pass *pass, const Call *call, Subject *combination);
+	size_t		parts;
+}			rollups[] = {
+	{"run", "run_id", add_run, offsetof(Pass, runs)},
+	{"session", "session_id", add_session, offsetof(Pass, sessions)},
+	{"user_day", "user_id", add_user_day, offsetof(Pass, user_days)},
+	{"user_month", "user_id", add_user_month, offsetof(Pass, user_days)},
+	{"user_feature_month", "user_id", add_user_feature_month, offsetof(Pass, user_feature_months)},
+	{"without_run_day", "task_type", add_without_run, offsetof(Pass, days_without_run)},
+};
+
+static int
+find_rollup(const char *name)
+{
+	for (int i = 0; i < (int) lengthof(rollups); i++)
+	{
+		if (strcmp(name, rollups[i].name) == 0)
+			return i;
+	}
+	elog(ERROR, "no rollup \"%s\" is made of calls that are seen", name);
+}
+
+static char *
+array_literal(Datum names)
+{
+	Oid			output;
+	bool		is_varlena;
+
+	getTypeOutputInfo(TEXTARRAYOID, &output, &is_varlena);
+	return psprintf("%s::text[]", quote_literal_cstr(OidOutputFunctionCall(output, names)));
+}
+
+/*
+ * Which rows c of call are meant: of these teams and customers, as they stand, and
+ * of one of so many parts of the ids.
+ */
+static char *
+seen_condition(Datum teams, Datum customers, const char *id, uint32 part, uint32 num_parts)
+{
+	const char *of_part = num_parts == 1 ? "" : psprintf(" AND (hashtext(coalesce(c.%s, '')) & %u) = %u", id, num_parts - 1, part);
+
+	return psprintf("(c.team = ANY (%s) OR c.customer = ANY (%s))%s AND c.reverses IS NULL "
+					"AND c.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q)) "
+					"AND NOT EXISTS (SELECT FROM cost_ledger_internal.reversal v WHERE v.called_at = c.called_at AND v.call_id = c.call_id)",
+					array_literal(teams), array_literal(customers), of_part);
+}
+
+static bool
+give_up(Pass *pass)
+{
+	((Seen *) pass)->is_too_much = true;
+	return false;
+}
+
+PG_FUNCTION_INFO_V1(cl_seen_rollup);
+
+/*
+ * seen_rollup(rollup text, teams text[], customers text[]) → rows of columns of
+ * the rollup, as the caller names them
+ */
+Datum
+cl_seen_rollup(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	int			i = find_rollup(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	Seen		seen = {0};
+	Pass	   *pass = &seen.pass;
+	Table	   *table = (Table *) ((char *) pass + rollups[i].parts);
+	uint32		num_parts = 1;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to the executor");
+	cl_open_pass(pass, true);
+	pass->add = rollups[i].add;
+	pass->make_room = give_up;
+	pass->max_memory = (Size) work_mem * 1024 * MAX_MEMORY_FACTOR;
+	for (uint32 part = 0; part < num_parts; part++)
+	{
+		cl_read_calls(pass, "cost_ledger.call", seen_condition(PG_GETARG_DATUM(1), PG_GETARG_DATUM(2), rollups[i].id, part, num_parts));
+		if (!seen.is_too_much)
+			cl_store_parts(result->setResult, result->setDesc, (Part **) cl_table_entries(table), cl_table_size(table));
+		else
+		{
+			/* From the beginning, in twice as many parts. */
+			tuplestore_clear(result->setResult);
+			num_parts *= 2;
+			part = -1;
+			/* Ids are not to blame where that has not helped so far. */
+			if (num_parts >= 1024)
+				pass->make_room = NULL;
+		}
+		seen.is_too_much = false;
+		cl_reset_delta(pass);
+	}
+	SPI_finish();
+	return (Datum) 0;
+}
