@@ -276,7 +276,8 @@ budget-stress:
 check-bi:
 	dashboards/check/run
 
-# The JSON of the Grafana dashboards, from their sources.
+# The JSON of the Grafana dashboards and what Metabase imports, from their sources.
 .PHONY: dashboards
 dashboards:
 	dashboards/grafana/build
+	dashboards/metabase/build

@@ -1,6 +1,8 @@
 # Every query of the dashboards and alert rules in dashboards/grafana, as Grafana
-# would send it (test/grafana/Grafana.pm).  None may fail, for a reader of all and for one of a team, and each has the columns that its
-# panel draws.  No Grafana and no network are needed.
+# would send it (test/grafana/Grafana.pm), and every question in dashboards/metabase,
+# as Metabase would (test/metabase/Metabase.pm).  None may fail, for a reader of all and
+# for one of a team, and each has the columns that its panel draws.  No Grafana, no
+# Metabase and no network are needed.
 use strict;
 use warnings;
 use utf8;
@@ -9,8 +11,11 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use JSON::PP;
 use CPAN::Meta::YAML;
+use POSIX qw(strftime);
 use lib 'test/grafana';
+use lib 'test/metabase';
 use Grafana;
+use Metabase ();
 
 use Time::Local ();
 
@@ -149,6 +154,12 @@ SELECT cost_ledger.set_budget('all', '{}', 'month', 10, '{0.5, 1}') > 0, cost_le
        cost_ledger.set_budget('calls', '{"team": "research"}', 'day', 100000, metric => 'calls') > 0;
 UPDATE cost_ledger.alert_rule SET is_active = true, threshold = 0.01 WHERE kind IN ('run_cost', 'day_cost', 'user_month_cost', 'task_type_cost');
 CALL cost_ledger.run_jobs();
+INSERT INTO cost_ledger.annotation (happened_at, kind, title, scope, link)
+SELECT now() - interval '2 hours', 'deploy', scope, scope::jsonb, 'https://example.com/1'
+FROM unnest(ARRAY['{}', '{"team": "research"}', '{"team": ["support", "growth"]}', '{"team": "se*"}', '{"team": {"not": "research"}}', '{"team": {"not": ["support", "se*"]}}', '{"team": null}',
+                  '{"team": [null, "research"]}', '{"team": {"not": null}}', '{"team": []}', '{"team": "not"}', '{"customer": "a\\*"}', '{"customer": "a\\**"}', '{"customer": "a*"}',
+                  '{"model": "GPT-4o"}', '{"model": "gpt-4o*"}', '{"model": {"not": "gpt-4o"}}', '{"model": "gpt-4o-2024-08-06"}', '{"feature": "it''s $1,\\(x) \"q\""}', '{"environment": "production"}',
+                  '{"team": "research", "model": "gpt-4o"}']) AS scope;
 SELECT cost_ledger.reserve('held', '{"team": "research"}', 0.001);
 SELECT cost_ledger.set_price('openai', 'gpt-4o', '{"input_tokens": 3, "output_tokens": 12}', now() - interval '1 hour') > 0;
 VACUUM ANALYZE;
@@ -157,10 +168,12 @@ SQL
 my $now = time;
 sub began { my ($from) = @_; $from =~ /^now-(\d+)([smhdw])$/ or die "no range: $from\n"; return $now - seconds("$1$2") }
 
-# What the variables of a dashboard are set to.
+# What the variables of a dashboard are set to: all, one, several, or these.
 sub chosen
 {
 	my ($variables, $how) = @_;
+	my $these = ref $how ? $how : undef;
+	$how = 'all' if $these;
 	my %one = (team => 'research', feature => 'it\'s $1,\(x) "q"', customer => '顧客', model => 'gpt-4o');
 	my %values;
 	foreach my $variable (values %$variables)
@@ -171,6 +184,7 @@ sub chosen
 		  if $variable->{includeAll};
 	}
 	$values{unit} = 'currency:$';
+	%values = (%values, %$these) if $these;
 	return \%values;
 }
 
@@ -178,15 +192,17 @@ sub chosen
 sub answers
 {
 	my ($role, $how, @asked) = @_;
+	my $database = 'postgres';
+	($role, $database) = @$role if ref $role;
 	my $script = "\\set ON_ERROR_STOP off\n\\pset tuples_only on\n\\pset format unaligned\n";
 	foreach my $n (0 .. $#asked)
 	{
 		my $query = $asked[$n];
-		my $sql = expand_macros(replace_variables($query->{sql}, $query->{variables}, chosen($query->{variables}, $how)), [ began($query->{from}), $now ]);
+		my $sql = expand_macros(replace_variables($query->{sql}, $query->{variables}, chosen($query->{variables}, $how)), $query->{range} // [ began($query->{from}), $now ]);
 		$script .= "\\echo \x01$n\n$sql \\gdesc\n\\echo \x02\nSELECT to_jsonb(q) FROM (\n$sql\n) q;\n";
 	}
 	my ($stdout, $stderr);
-	$node->psql('postgres', $script, stdout => \$stdout, stderr => \$stderr, extra_params => [ '-U', $role ]);
+	$node->psql($database, $script, stdout => \$stdout, stderr => \$stderr, extra_params => [ '-U', $role ]);
 	utf8::decode($_) foreach $stdout, $stderr;
 	my @answers = map { my ($columns, $rows) = split /\x02\n?/, s/^\d+\n//r;
 		{ columns => [ map { [ split /\|(?=[^|]*$)/ ] } split /\n/, $columns // '' ], rows => [ map { JSON::PP->new->decode($_) } grep { /^\{/ } split /\n/, $rows // '' ] } }
@@ -213,7 +229,7 @@ sub misshapen
 	if ($shape eq 'timeseries' || $shape eq 'annotation')
 	{
 		push @wrong, 'no time' unless ($type{time} // '') eq 'timestamp with time zone' || ($query->{sql} =~ /\$__timeGroup/ && ($type{time} // '') =~ $is_number);
-		my ($from, $to) = (began($query->{from}), $now);
+		my ($from, $to) = $query->{range} ? @{ $query->{range} } : (began($query->{from}), $now);
 		my %seen;
 		my $before = 0;
 		foreach my $row (@{ $answer->{rows} })
@@ -222,7 +238,7 @@ sub misshapen
 			my $epoch = $time =~ /^(\d+)-(\d+)-(\d+)T(\d+):(\d+):(\d+)/ ? Time::Local::timegm($6, $5, $4, $3, $2 - 1, $1) : $time =~ /^\d+$/ ? $time : -1;
 			# A bucket begins before what is in it.
 			push @wrong, "$time is not in the range" and last if $epoch < $from - ($query->{sql} =~ /\$__timeGroup|date_trunc/ ? 86400 : 0) || $epoch > $to + 1;
-			push @wrong, "$time comes late" and last if $epoch < $before;
+			push @wrong, "$time comes late" and last if $epoch < $before && $shape eq 'timeseries';
 			push @wrong, "$time twice" and last if $shape eq 'timeseries' && $seen{ $epoch . '/' . ($row->{metric} // '') }++;
 			$before = $epoch;
 		}
@@ -285,6 +301,87 @@ foreach my $look ([ 'all_reader', 'all' ], [ 'all_reader', 'one' ], [ 'all_reade
 # A test that looks at nothing proves nothing.  What is not there in the sample data:
 my $may_be_empty = qr/^cost-ledger-operations: .*(?:wrong|quarantine)/i;
 none('each shows something of a filled ledger', grep { !$filled{'all_reader all'}{$_} && !/$may_be_empty/ } sort keys %{ $filled{'all_reader all'} });
+
+#
+# What is chosen is what is shown
+#
+
+sub asked { my ($where) = @_; my ($query) = grep { $_->{where} eq $where } @queries; return $query // die "nobody asks $where\n" }
+
+# The rows of one query, as the reader of all, where these are chosen.
+sub shown
+{
+	my ($where, %chosen) = @_;
+	my ($stderr, $answer) = answers('all_reader', \%chosen, asked($where));
+	return $stderr ? ({ error => $stderr }) : @{ $answer->{rows} };
+}
+
+# Annotations: as filters let calls pass (matches_filter), of each label by itself.
+foreach my $chosen ([ team => 'research' ], [ team => 'search' ], [ team => '(unallocated)' ], [ team => 'not' ], [ customer => 'a*' ], [ customer => 'a*b' ], [ customer => 'ab' ],
+	[ model => 'gpt-4o' ], [ model => 'GPT-4o-2024-08-06' ], [ model => 'gpt-4o-mini' ], [ model => 'claude-sonnet-4-5' ], [ feature => 'it\'s $1,\(x) "q"' ])
+{
+	my ($label, $value) = @$chosen;
+	my $literal = Grafana::quote($value);
+	utf8::encode($literal);
+	my $told = $node->safe_psql('postgres', <<"SQL");
+SELECT a.title FROM cost_ledger.annotation a
+WHERE NOT a.scope ? '$label'
+   OR cost_ledger_internal.matches_filter(jsonb_strip_nulls(jsonb_build_object('$label', nullif($literal, '(unallocated)'))), jsonb_build_object('$label', a.scope -> '$label'))
+ORDER BY a.title
+SQL
+	is(join("\n", sort map { $_->{text} =~ s/^deploy: | https:.*//gr } shown('cost-ledger-overview: annotation Changes', $label => [$value])), join("\n", sort split /\n/, $told), "annotations of $label " . $literal);
+}
+is(scalar(shown('cost-ledger-overview: annotation Changes', team => [ 'search', 'research' ], model => ['gpt-4o'])),
+	$node->safe_psql('postgres', q{SELECT count(*) FROM cost_ledger.annotation WHERE title NOT IN ('{"team": ["support", "growth"]}', '{"team": null}', '{"team": []}', '{"team": "not"}', '{"model": {"not": "gpt-4o"}}', '{"model": "gpt-4o-2024-08-06"}')}),
+	'annotations of two teams and a model');
+
+#
+# Metabase: each question without variables, with each alone, and with all
+#
+
+is(substr(join('', map { ref ? "<@$_>" : $_ } Metabase::parse("a -- [[ {{b}}\n{{ c }} x[1]]")), 0), "a -- [[ {{b}}\n<variable c> x[1]]", 'questions are taken apart as Metabase does');
+is(Metabase::substitute({ b => "it's", d => [ 'x', 'y' ] }, Metabase::parse('a [[AND b = {{b}}]] [[AND c = {{c}} AND {{b}}]] IN ({{d}})')), q{a AND b = 'it''s'  IN ('x', 'y')}, 'and their variables replaced');
+is(`dashboards/metabase/build --check`, '', 'what Metabase imports is what its questions make');
+my %value = (from => strftime('%Y-%m-%d', gmtime($now - 40 * 86400)), to => strftime('%Y-%m-%d', gmtime $now), team => [ 'research', q{it's "[[x]] {{y}} ?} ], feature => 'deep_research', customer => [ '顧客', '(unallocated)' ],
+	model => 'claude-sonnet-4-5', task_type => '(unallocated)', label => 'team', value => 'research', severity => 'review', budget => 'all', kind => 'deploy');
+my @questions;
+foreach my $file (sort glob('dashboards/metabase/*.sql'))
+{
+	my ($name) = $file =~ /(\w+)\.sql$/;
+	my @parsed = Metabase::parse(text($file));
+	my %asks;
+	my @within = @parsed;
+	while (my $part = shift @within) { if (ref $part) { $part->[0] eq 'variable' ? $asks{ $part->[1] } = 1 : push @within, @$part[ 1 .. $#$part ] } }
+	# A ? is a parameter to JDBC, and a ; ends what Metabase may put into another query.
+	push @questions, { name => "$name: @$_", sql => Metabase::substitute({ map { $_ => $value{$_} // die "no value for $_" } @$_ }, @parsed), asks => [ sort keys %asks ], shape => 'question', uid => $name, variables => {},
+		from => 'now-60d', is_bad => text($file) =~ /^[^-].*[?;]/m }
+	  foreach [], (map { [$_] } sort keys %asks), [ sort keys %asks ];
+}
+none('no question has a ? or a ;', map { $_->{name} } grep { $_->{is_bad} } @questions);
+foreach my $role (qw(all_reader team_reader new_reader))
+{
+	# One variable at a time for one role: the others see less, of the same columns.
+	my @questions = grep { $role eq 'all_reader' || $_->{name} !~ /: \w+$/ } @questions;
+	my ($stderr, @answers) = answers($role, 'all', @questions);
+	none("$role: no question of Metabase fails", $stderr || ());
+	is(scalar @answers, scalar @questions, "$role: each has an answer");
+	none("$role: each has columns that charts know", map { my $n = $_; my %seen; map { "$questions[$n]{name}: $_->[0] is $_->[1]" } grep { $_->[1] !~ $is_known || $seen{ $_->[0] }++ } @{ $answers[$n]{columns} } } 0 .. $#questions);
+	none("$role: columns of charts are there", map { my $n = $_; my ($settings) = text("dashboards/metabase/$questions[$n]{uid}.sql") =~ /^-- settings: (.*)$/m;
+			my $drawn = $settings ? JSON::PP->new->decode($settings) : {};
+			my %has = map { $_->[0] => 1 } @{ $answers[$n]{columns} };
+			map { "$questions[$n]{name}: no column $_" } grep { !$has{$_} } map { @{ $drawn->{"graph.$_"} // [] } } qw(dimensions metrics) } 0 .. $#questions);
+	# Of a reader of all, each shows something, but where a name is not there.
+	none('each question shows something', map { $questions[$_]{name} } grep { !@{ $answers[$_]{rows} } && $questions[$_]{name} !~ / .*(?:team|customer|feature) | feature$| value$|(?:alerts|margin)/ } 0 .. $#questions) if $role eq 'all_reader';
+	# Team, feature and customer, and from and to, say less than all.
+	my %rows = map { $questions[$_]{name} => $answers[$_]{rows} } 0 .. $#questions;
+	if ($role eq 'all_reader')
+	{
+		my %cost = map { my $rows = $rows{$_}; my $sum = 0; $sum += $_->{cost} // 0 foreach @$rows; $_ => $sum } grep { /^(?:who_pays|spend_by_model)/ } keys %rows;
+		none('what is asked of a part is a part', map { my ($name) = /^(\w+)/; $cost{$_} < $cost{"$name: "} && $cost{$_} > 0 ? () : "$_ $cost{$_}" } grep { /: (?:team|feature|customer|model)$/ } sort keys %cost);
+		my $team = $node->safe_psql('postgres', q{SELECT sum(cost) FROM cost_ledger.cost_by_day WHERE team = 'research'});
+		cmp_ok(abs($cost{'who_pays: team'} - $team), '<', 1e-6, 'as much as SQL says');
+	}
+}
 
 #
 # Datasets and models of other tools: their columns and metrics are there

@@ -22,8 +22,27 @@
 -- color: red
 SELECT a.created_at AS time, a.resolved_at AS timeend, a.level || ': ' || coalesce(nullif(a.entity, ''), a.subject, a.kind) AS text, concat_ws(',', 'alert', a.severity) AS tags
 FROM cost_ledger.alert a
-WHERE $__timeFilter(a.created_at)
-ORDER BY a.created_at
+WHERE $__timeFilter(a.created_at) AND [concerns a.scope]
+ORDER BY a.created_at DESC NULLS LAST
+LIMIT 200
+
+--- annotation Changes
+-- color: green
+SELECT a.happened_at AS time, a.kind || ': ' || a.title || coalesce(' ' || a.link, '') AS text, a.kind AS tags
+FROM cost_ledger.annotation a
+WHERE $__timeFilter(a.happened_at) AND [concerns a.scope]
+ORDER BY a.happened_at DESC NULLS LAST
+LIMIT 200
+
+--- annotation Prices
+-- color: blue
+SELECT p.happened_at AS time, p.title AS text, p.kind AS tags
+FROM cost_ledger.annotation_list p
+WHERE $__timeFilter(p.happened_at) AND p.row_key LIKE 'price %' AND [concerns p.scope::jsonb]
+  AND EXISTS (SELECT FROM cost_ledger.cost_by_label m
+              WHERE m.label = 'model' AND m.ends_at > $__timeFrom()::timestamptz AND m.starts_at <= $__timeTo()::timestamptz
+                AND replace(lower(p.scope::jsonb ->> 'model'), '\*', '*') IN (lower(m.value), [undated m.value]))
+ORDER BY p.happened_at DESC NULLS LAST
 LIMIT 200
 
 --- panel timeseries 24x9
@@ -60,13 +79,25 @@ LIMIT 200
 
 --- panel table 12x10
 -- title: Which users?
--- description: The dear users of the last month in the range. Of all calls.
+-- description: The dear users of the last month in the range. By feature; of a team, customer or model there are none.
 -- money: ^cost$
 -- share: share$
-SELECT u.user_id AS "user", u.calls, u.cost, u.share, u.cumulated_share AS "with all dearer, share"
-FROM cost_ledger.cost_by_user u
-WHERE u.month = (SELECT max(m.month) FROM cost_ledger.cost_by_label m WHERE m.label = 'total' AND m.starts_at <= $__timeTo()::timestamptz) AND u.is_allocated
-ORDER BY u.cost DESC NULLS LAST, u.user_id
+-- json: {"fieldConfig": {"defaults": {"noValue": "Users are kept by feature, not by team, customer or model."}}}
+SELECT s."user", s.calls, s.cost, s.share, s.cumulated AS "with all dearer, share"
+FROM (SELECT u.user_id AS "user", u.calls, u.cost, u.cost / nullif(sum(u.cost) OVER (), 0) AS share,
+             sum(u.cost) FILTER (WHERE u.user_id <> '(unallocated)') OVER (ORDER BY u.cost DESC NULLS LAST, u.user_id) / nullif(sum(u.cost) OVER (), 0) AS cumulated
+      FROM (SELECT max(m.month) AS month FROM cost_ledger.cost_by_label m WHERE m.label = 'total' AND m.starts_at <= $__timeTo()::timestamptz) l
+      CROSS JOIN LATERAL (
+          SELECT a.user_id, a.calls, a.cost
+          FROM cost_ledger.cost_by_user a
+          WHERE a.month = l.month AND [no labels]
+          UNION ALL
+          SELECT f.user_id, sum(f.calls)::bigint, sum(f.cost)
+          FROM cost_ledger.cost_by_user_feature f
+          WHERE f.month = l.month AND NOT [no labels] AND [no labels but feature] AND f.feature IN ($feature)
+          GROUP BY f.user_id) u) s
+WHERE s."user" <> '(unallocated)'
+ORDER BY s.cost DESC NULLS LAST, s."user"
 LIMIT 50
 
 --- panel table 24x10

@@ -15,17 +15,27 @@
 -- color: red
 SELECT a.created_at AS time, a.resolved_at AS timeend, a.level || ': ' || coalesce(nullif(a.entity, ''), a.subject, a.kind) AS text, concat_ws(',', 'alert', a.severity) AS tags
 FROM cost_ledger.alert a
-WHERE $__timeFilter(a.created_at)
-ORDER BY a.created_at
+WHERE $__timeFilter(a.created_at) AND [concerns a.scope]
+ORDER BY a.created_at DESC NULLS LAST
+LIMIT 200
+
+--- annotation Changes
+-- color: green
+SELECT a.happened_at AS time, a.kind || ': ' || a.title || coalesce(' ' || a.link, '') AS text, a.kind AS tags
+FROM cost_ledger.annotation a
+WHERE $__timeFilter(a.happened_at) AND [concerns a.scope]
+ORDER BY a.happened_at DESC NULLS LAST
 LIMIT 200
 
 --- annotation Prices
 -- color: blue
-SELECT p.valid_from AS time, 'price of ' || p.provider || ' ' || p.model AS text, concat_ws(',', 'price', p.provider) AS tags
-FROM cost_ledger.price_list p
-WHERE $__timeFilter(p.valid_from) AND p.source IS DISTINCT FROM 'seed'
-GROUP BY p.valid_from, p.provider, p.model
-ORDER BY p.valid_from
+SELECT p.happened_at AS time, p.title AS text, p.kind AS tags
+FROM cost_ledger.annotation_list p
+WHERE $__timeFilter(p.happened_at) AND p.row_key LIKE 'price %' AND [concerns p.scope::jsonb]
+  AND EXISTS (SELECT FROM cost_ledger.cost_by_label m
+              WHERE m.label = 'model' AND m.ends_at > $__timeFrom()::timestamptz AND m.starts_at <= $__timeTo()::timestamptz
+                AND replace(lower(p.scope::jsonb ->> 'model'), '\*', '*') IN (lower(m.value), [undated m.value]))
+ORDER BY p.happened_at DESC NULLS LAST
 LIMIT 200
 
 --- panel stat 6x4
@@ -45,30 +55,74 @@ FROM (SELECT d.cost, d.max_cost, d.run_cost_summary
 
 --- panel stat 6x4
 -- title: Cost per user and month
--- description: Of the last month in the range, which may still run: mean and 95th percentile over the users that had a call. Of all calls.
+-- description: Of the last month in the range, which may still run: mean and 95th percentile over the users that had a call. By feature; of a team, customer or model there is none.
 -- money: .
-SELECT u.mean_cost AS mean, u.p95_cost AS p95
-FROM cost_ledger.cost_per_user_by_month u
-WHERE u.ends_at > $__timeFrom()::timestamptz AND u.starts_at <= $__timeTo()::timestamptz
+-- json: {"fieldConfig": {"defaults": {"noValue": "Users are kept by feature, not by team, customer or model."}}}
+SELECT u.mean, u.p95
+FROM (SELECT m.month, m.mean_cost AS mean, m.p95_cost AS p95
+      FROM cost_ledger.cost_per_user_by_month m
+      WHERE m.ends_at > $__timeFrom()::timestamptz AND m.starts_at <= $__timeTo()::timestamptz AND [no labels]
+      UNION ALL
+      SELECT f.month, avg(f.cost), cost_ledger.p95(f.cost)
+      FROM (SELECT u.month, u.user_id, sum(u.cost) AS cost
+            FROM cost_ledger.cost_by_user_feature u
+            WHERE u.ends_at > $__timeFrom()::timestamptz AND u.starts_at <= $__timeTo()::timestamptz AND u.user_id <> '(unallocated)'
+              AND NOT [no labels] AND [no labels but feature] AND u.feature IN ($feature)
+            GROUP BY u.month, u.user_id) f
+      GROUP BY f.month) u
 ORDER BY u.month DESC NULLS LAST
 LIMIT 1
 
 --- panel stat 6x4
 -- title: Month to date
--- description: What this month has cost so far, and what it will have cost when it ends (project_spend). Of all calls, whatever the range.
+-- description: What this month has cost so far, and what it will have cost when it ends (project_spend), whatever the range. By team, feature, customer and model; of two of these at once there is no forecast.
 -- money: .
-SELECT p.spent AS "so far", p.forecast
-FROM cost_ledger.project_spend() p
+SELECT sum(m.spent) AS "so far", CASE WHEN count(m.forecast) = count(*) THEN sum(m.forecast) END AS forecast
+FROM (SELECT p.spent, p.forecast
+      FROM cost_ledger.project_spend() p
+      WHERE [no labels]
+      UNION ALL
+      SELECT p.spent, p.forecast
+      FROM cost_ledger.project_spend('team') p
+      WHERE NOT [no labels] AND [no labels but team] AND coalesce(p.value, '(unallocated)') IN ($team)
+      UNION ALL
+      SELECT p.spent, p.forecast
+      FROM cost_ledger.project_spend('feature') p
+      WHERE NOT [no labels] AND [no labels but feature] AND coalesce(p.value, '(unallocated)') IN ($feature)
+      UNION ALL
+      SELECT p.spent, p.forecast
+      FROM cost_ledger.project_spend('customer') p
+      WHERE NOT [no labels] AND [no labels but customer] AND coalesce(p.value, '(unallocated)') IN ($customer)
+      UNION ALL
+      SELECT p.spent, p.forecast
+      FROM cost_ledger.project_spend('model') p
+      WHERE NOT [no labels] AND [no labels but model] AND coalesce(p.value, '(unallocated)') IN ($model)
+      UNION ALL
+      SELECT c.cost, NULL
+      FROM cost_ledger.cost_by_month c
+      WHERE NOT [no labels but team] AND NOT [no labels but feature] AND NOT [no labels but customer] AND NOT [no labels but model]
+        AND NOT c.is_complete AND [labels c.]) m
 
 --- panel stat 6x4
 -- title: Week over week
--- description: The last whole week against the one before it. Of all calls, whatever the range.
+-- description: The last whole week against the one before it, whatever the range. By team, feature, customer and model.
 -- share: .
 -- json: {"fieldConfig": {"defaults": {"thresholds": {"steps": [{"color": "orange", "value": 0.15}, {"color": "red", "value": 0.2}]}}}}
-SELECT w.change_ratio AS "last week"
-FROM cost_ledger.week_over_week w
-WHERE w.label = 'total' AND w.is_complete
-ORDER BY w.week DESC NULLS LAST
+SELECT w.change AS "last week"
+FROM (SELECT t.starts_at, t.change_ratio AS change
+      FROM cost_ledger.week_over_week t
+      WHERE t.label = 'total' AND t.is_complete AND [no labels]
+      UNION ALL
+      SELECT v.starts_at, CASE WHEN v.previous_cost IS NOT NULL AND v.before > 0 THEN round((v.cost - v.before) / v.before, 6) END
+      FROM (SELECT w.starts_at, w.previous_cost, s.cost, lag(s.cost) OVER (ORDER BY w.week) AS before
+            FROM cost_ledger.week_over_week w
+            LEFT JOIN (SELECT date_trunc('week', c.day::timestamp)::date AS week, sum(c.cost) AS cost
+                       FROM cost_ledger.cost_by_day c
+                       WHERE c.starts_at >= now() - interval '22 days' AND NOT [no labels] AND [labels c.]
+                       GROUP BY 1) c ON c.week = w.week
+            CROSS JOIN LATERAL (SELECT CASE WHEN c.week IS NULL THEN 0 ELSE c.cost END AS cost) s
+            WHERE w.label = 'total' AND w.is_complete AND w.starts_at >= now() - interval '22 days' AND NOT [no labels]) v) w
+ORDER BY w.starts_at DESC NULLS LAST
 LIMIT 1
 
 --- panel timeseries 12x9
@@ -92,38 +146,77 @@ ORDER BY r.time
 SELECT 1.3 * greatest(cost_ledger.quantile(cost_ledger.summarize(d.p95_cost), 0.95), (SELECT min(t.threshold) FROM cost_ledger.report_threshold t WHERE t.number = 'cost_per_run' AND t.is_active)) AS max
 FROM cost_ledger.cost_per_run_by_day d
 WHERE $__timeFilter(d.starts_at) AND [no labels but model]
+HAVING count(d.p95_cost) > 0
 
 --- panel barchart 12x9
 -- title: What does a user cost in a month?
--- description: Mean and 95th percentile over the users that had a call in the month; the last may still run. The third bar is where a dear user wants a review (alert_rule). Of all calls.
+-- description: Mean and 95th percentile over the users that had a call in the month; the last may still run. The third bar is where a dear user wants a review (alert_rule). By feature; of a team, customer or model there is none.
 -- money: .
-SELECT to_char(u.month, 'YYYY-MM') || CASE WHEN u.is_complete THEN '' ELSE ' so far' END AS month, u.mean_cost AS mean, u.p95_cost AS p95,
+-- json: {"fieldConfig": {"defaults": {"noValue": "Users are kept by feature, not by team, customer or model."}}}
+SELECT to_char(u.month, 'YYYY-MM') || CASE WHEN u.is_complete THEN '' ELSE ' so far' END AS month, u.mean, u.p95,
        (SELECT min(t.threshold) FROM cost_ledger.report_threshold t WHERE t.number = 'p95_cost_per_user_month' AND t.is_active) AS "review at"
-FROM cost_ledger.cost_per_user_by_month u
-WHERE u.ends_at > $__timeFrom()::timestamptz - interval '6 months' AND u.starts_at <= $__timeTo()::timestamptz
+FROM (SELECT m.month, m.is_complete, m.mean_cost AS mean, m.p95_cost AS p95
+      FROM cost_ledger.cost_per_user_by_month m
+      WHERE m.ends_at > $__timeFrom()::timestamptz - interval '6 months' AND m.starts_at <= $__timeTo()::timestamptz AND [no labels]
+      UNION ALL
+      SELECT f.month, f.is_complete, avg(f.cost), cost_ledger.p95(f.cost)
+      FROM (SELECT u.month, u.is_complete, u.user_id, sum(u.cost) AS cost
+            FROM cost_ledger.cost_by_user_feature u
+            WHERE u.ends_at > $__timeFrom()::timestamptz - interval '6 months' AND u.starts_at <= $__timeTo()::timestamptz AND u.user_id <> '(unallocated)'
+              AND NOT [no labels] AND [no labels but feature] AND u.feature IN ($feature)
+            GROUP BY u.month, u.is_complete, u.user_id) f
+      GROUP BY f.month, f.is_complete) u
 ORDER BY u.month
 
 --- panel barchart 12x12
 -- title: What does each kind of task cost?
--- description: Mean of the last month in the range, per whole run, or per call where the task type has no runs. The axis is logarithmic: a kind of task may cost ten cents, another five dollars. Of all calls.
+-- description: Mean of the last month in the range, per whole run, or per call where the task type has no runs. The axis is logarithmic: a kind of task may cost ten cents, another five dollars. By team, feature, customer and model; a run has no one model, so of a model it is per call.
 -- money: .
 -- json: {"options": {"orientation": "horizontal", "showValue": "always", "legend": {"showLegend": false}}, "fieldConfig": {"defaults": {"custom": {"scaleDistribution": {"type": "log", "log": 10}}}}}
-SELECT t.task_type || CASE WHEN t.runs > 0 THEN ', per run' ELSE ', per call' END AS "task type", coalesce(t.mean_cost_per_run, t.mean_cost_per_call) AS mean
-FROM cost_ledger.cost_by_task_type t
-WHERE t.month = (SELECT max(m.month) FROM cost_ledger.cost_by_label m WHERE m.label = 'total' AND m.starts_at <= $__timeTo()::timestamptz)
-  AND coalesce(t.mean_cost_per_run, t.mean_cost_per_call) > 0
+SELECT t.task_type || CASE WHEN t.mean_cost_per_run IS NOT NULL THEN ', per run' ELSE ', per call' END AS "task type", coalesce(t.mean_cost_per_run, t.mean_cost_per_call) AS mean
+FROM (SELECT max(m.month) AS month, max(m.starts_at) AS starts_at, max(m.ends_at) AS ends_at
+      FROM cost_ledger.cost_by_label m
+      WHERE m.label = 'total' AND m.starts_at <= $__timeTo()::timestamptz) l
+CROSS JOIN LATERAL (
+    SELECT k.task_type, k.mean_cost_per_run, k.mean_cost_per_call
+    FROM cost_ledger.cost_by_task_type k
+    WHERE k.month = l.month AND [no labels]
+    UNION ALL
+    SELECT coalesce(s.task_type, '(unallocated)'), sum(s.cost_of_runs) / nullif(sum(s.runs), 0), sum(s.cost) / nullif(sum(s.priced_calls), 0)
+    FROM (SELECT c.task_type, c.cost, c.priced_calls, NULL::numeric AS cost_of_runs, NULL::bigint AS runs
+          FROM cost_ledger.cost_by_month c
+          WHERE c.month = l.month AND NOT [no labels] AND [labels c.]
+          UNION ALL
+          SELECT r.task_type, NULL, NULL, sum(r.cost), count(r.cost)
+          FROM cost_ledger.run_tree r
+          WHERE r.started_at >= l.starts_at AND r.started_at < l.ends_at AND NOT [no labels] AND '' IN ($model) AND [labels r. but model]
+          GROUP BY r.task_type) s
+    GROUP BY s.task_type) t
+WHERE coalesce(t.mean_cost_per_run, t.mean_cost_per_call) > 0
 ORDER BY 2 DESC NULLS LAST
 LIMIT 20
 
 --- panel timeseries 12x12
 -- title: Where is it going?
--- description: Cost of each whole week against the week before; to be investigated and reviewed above the dotted lines (alert_rule). The running week is left out: it has not ended. Of all calls.
+-- description: Cost of each whole week against the week before; to be investigated and reviewed above the dotted lines (alert_rule). The running week is left out: it has not ended. By team, feature, customer and model.
 -- json: {"fieldConfig": {"defaults": {"unit": "percentunit", "custom": {"drawStyle": "bars", "fillOpacity": 70}}, "overrides": [{"matcher": {"id": "byRegexp", "options": "/ at$/"}, "properties": [{"id": "custom.drawStyle", "value": "line"}, {"id": "custom.fillOpacity", "value": 0}, {"id": "custom.lineStyle", "value": {"fill": "dot", "dash": [2, 6]}}, {"id": "custom.showPoints", "value": "never"}]}, {"matcher": {"id": "byName", "options": "investigate at"}, "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": "orange"}}]}, {"matcher": {"id": "byName", "options": "review at"}, "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": "red"}}]}]}}
-SELECT w.starts_at AS time, w.change_ratio AS change, h.investigate AS "investigate at", h.review AS "review at"
-FROM cost_ledger.week_over_week w
+SELECT w.time, w.change, h.investigate AS "investigate at", h.review AS "review at"
+FROM (SELECT t.starts_at AS time, t.change_ratio AS change
+      FROM cost_ledger.week_over_week t
+      WHERE t.label = 'total' AND t.is_complete AND [no labels]
+      UNION ALL
+      SELECT v.starts_at, CASE WHEN v.previous_cost IS NOT NULL AND v.before > 0 THEN round((v.cost - v.before) / v.before, 6) END
+      FROM (SELECT w.starts_at, w.previous_cost, s.cost, lag(s.cost) OVER (ORDER BY w.week) AS before
+            FROM cost_ledger.week_over_week w
+            LEFT JOIN (SELECT date_trunc('week', c.day::timestamp)::date AS week, sum(c.cost) AS cost
+                       FROM cost_ledger.cost_by_day c
+                       WHERE c.starts_at >= $__timeFrom()::timestamptz - interval '15 days' AND c.starts_at <= $__timeTo()::timestamptz AND NOT [no labels] AND [labels c.]
+                       GROUP BY 1) c ON c.week = w.week
+            CROSS JOIN LATERAL (SELECT CASE WHEN c.week IS NULL THEN 0 ELSE c.cost END AS cost) s
+            WHERE w.label = 'total' AND w.is_complete AND w.starts_at >= $__timeFrom()::timestamptz - interval '7 days' AND w.starts_at <= $__timeTo()::timestamptz AND NOT [no labels]) v) w
 LEFT JOIN (SELECT min(t.threshold) AS investigate, max(t.threshold) AS review FROM cost_ledger.report_threshold t WHERE t.number = 'week_over_week' AND t.is_active) h ON true
-WHERE w.label = 'total' AND w.is_complete AND $__timeFilter(w.starts_at)
-ORDER BY w.starts_at
+WHERE $__timeFilter(w.time)
+ORDER BY w.time
 
 --- panel table 24x10
 -- title: The ten dearest runs of the week
