@@ -91,7 +91,30 @@ find_rollup(const char *name)
 		if (strcmp(name, rollups[i].name) == 0)
 			return i;
 	}
-	elog(ERROR, "no rollup \"%s\" is made of calls that are seen", name);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("no rollup \"%s\" is made of calls that are seen", name)));
+}
+
+/*
+ * The caller names columns and types: those of the rollup, which the parts have.
+ */
+static void
+check_columns(TupleDesc descriptor, const char *rollup)
+{
+	Oid			table = cl_ledger_relation(psprintf("rollup_%s", rollup));
+
+	for (int i = 0; i < descriptor->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
+		AttrNumber	number = get_attnum(table, NameStr(attribute->attname));
+
+		if (number <= 0 || get_atttype(table, number) != attribute->atttypid)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("rollup_%s has no column \"%s\" of type %s",
+							rollup, NameStr(attribute->attname), format_type_be(attribute->atttypid))));
+	}
 }
 
 static char *
@@ -136,13 +159,18 @@ Datum
 cl_seen_rollup(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	int			i = find_rollup(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	Seen		seen = {0};
 	Pass	   *pass = &seen.pass;
-	Table	   *table = (Table *) ((char *) pass + rollups[i].parts);
 	uint32		num_parts = 1;
+	Table	   *table;
+	int			i;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		return (Datum) 0;
+	i = find_rollup(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	check_columns(result->setDesc, rollups[i].name);
+	table = (Table *) ((char *) pass + rollups[i].parts);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to the executor");
 	cl_open_pass(pass, true);
