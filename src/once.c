@@ -6,6 +6,9 @@
  * yet, and for the runs that these move.  As long as the same snapshot asks, the
  * rows are the same, whoever asks: they are kept, as far as they fit into
  * work_mem, until the transaction ends.
+ *
+ * Not in a transaction that writes.  A function that a statement calls for each
+ * row that it writes sees those before it, and has the same snapshot each time.
  *-------------------------------------------------------------------------
  */
 #include "cost_ledger.h"
@@ -46,22 +49,10 @@ forget_at_end(XactEvent event, void *arg)
 	memset(kept, 0, sizeof(kept));
 }
 
-/*
- * What a subtransaction has written may be in them.
- */
-static void
-forget_at_subend(SubXactEvent event, SubTransactionId mySubid,
-				 SubTransactionId parentSubid, void *arg)
-{
-	for (int i = 0; i < MAX_KEPT; i++)
-		kept[i].function = InvalidOid;
-}
-
 void
 cl_once_init(void)
 {
 	RegisterXactCallback(forget_at_end, NULL);
-	RegisterSubXactCallback(forget_at_subend, NULL);
 }
 
 /*
@@ -96,6 +87,7 @@ return_kept(ReturnSetInfo *result, const Kept *place)
 	{
 		ExecStoreMinimalTuple(place->rows[i], slot, false);
 		tuplestore_puttupleslot(result->setResult, slot);
+		CHECK_FOR_INTERRUPTS();
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	MemoryContextSwitchTo(old);
@@ -126,6 +118,7 @@ copy_rows(Kept *place, ReturnSetInfo *result)
 	{
 		add_row(place, slot);
 		fits = MemoryContextMemAllocated(place->context, false) <= work_mem * (Size) 1024;
+		CHECK_FOR_INTERRUPTS();
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	tuplestore_rescan(result->setResult);
@@ -145,12 +138,21 @@ begin_rows(Kept *place, TupleDesc descriptor)
 	MemoryContextSwitchTo(old);
 }
 
+/*
+ * What a subtransaction writes is also its transaction's.
+ */
+static bool
+has_written(void)
+{
+	return TransactionIdIsValid(GetTopTransactionIdIfAny());
+}
+
 static void
 keep_result(ReturnSetInfo *result, Oid function, Snapshot snapshot)
 {
 	Kept	   *place = find_place(function);
 
-	if (place == NULL || result->setResult == NULL || result->setDesc == NULL)
+	if (place == NULL || has_written() || result->setResult == NULL || result->setDesc == NULL)
 		return;
 	place->function = InvalidOid;
 	if (place->context)
@@ -183,7 +185,7 @@ cl_as_owner_once(PG_FUNCTION_ARGS)
 
 	Assert(PG_NARGS() == 0);
 	if (result && IsA(result, ReturnSetInfo) && (result->allowedModes & SFRM_Materialize)
-		&& place && place->function == function && cl_is_same_snapshot(&place->snapshot, snapshot))
+		&& place && place->function == function && !has_written() && cl_is_same_snapshot(&place->snapshot, snapshot))
 	{
 		return_kept(result, place);
 		PG_RETURN_NULL();

@@ -42,11 +42,11 @@ CROSS JOIN LATERAL (
     UNION ALL
     SELECT cost_ledger_internal.shorten_label(j.key), sum(t.tokens) OVER keys - t.tokens, sum(t.tokens) OVER keys
     FROM jsonb_each(CASE jsonb_typeof(c.input_parts) WHEN 'object' THEN c.input_parts END) j
-    CROSS JOIN LATERAL (SELECT CASE jsonb_typeof(j.value) WHEN 'number' THEN j.value::numeric END AS tokens) t
+    CROSS JOIN LATERAL (SELECT CASE jsonb_typeof(j.value) WHEN 'number' THEN trim_scale(j.value::numeric) END AS tokens) t
     -- Rows that came by replication, or with triggers off, may say anything.
     WHERE t.tokens BETWEEN 0 AND c.input_tokens
     WINDOW keys AS (ORDER BY j.key COLLATE "C")) e
-WHERE c.input_parts IS NOT NULL AND c.input_tokens > 0 AND c.corrects IS NULL AND c.served_from = 'model';
+WHERE jsonb_typeof(c.input_parts) = 'object' AND c.input_parts <> '{}' AND c.input_tokens > 0 AND c.corrects IS NULL AND c.served_from = 'model';
 
 COMMENT ON VIEW cost_ledger_internal.call_input_part IS 'What each row of call adds to the parts of the input as long as it is not taken back: a row of no part, which counts the call, and one of each part. Columns as in call and rollup_input_part_month.';
 

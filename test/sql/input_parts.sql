@@ -57,6 +57,13 @@ SELECT rollup, key ->> 'feature' AS feature, left(key ->> 'part', 7) AS part, st
 SELECT cost_ledger.rebuild_rollups() > 10 AS put_right;
 SELECT count(*) AS differences FROM cost_ledger.check_rollups();
 ROLLBACK;
+-- Who names no part is among those; a count is a count, however it is written.
+BEGIN;
+INSERT INTO cost_ledger.call (called_at, provider, model, feature, input_tokens, input_parts) VALUES
+    ('2026-07-10Z', 'p', 'm', 'nothing said', 100, '{}'), ('2026-07-10Z', 'p', 'm', 'nothing said', 100, 'null'), ('2026-07-10Z', 'p', 'm', 'nothing said', 100, NULL),
+    ('2026-07-10Z', 'p', 'm', 'nothing said', 100, '{"a": 40.00}');
+SELECT part, calls, tokens, mean, cost FROM pg_temp.shown WHERE feature = 'nothing said';
+ROLLBACK;
 -- Calls that came another way may say anything: what is no count is no part.
 SET session_replication_role = replica;
 INSERT INTO cost_ledger.call (call_id, called_at, recorded_at, recorded_xid, provider, model, pricing, service_class, input_tokens, input_parts)

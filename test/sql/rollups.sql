@@ -290,12 +290,25 @@ ROLLBACK TO never;
 SELECT (SELECT count(*) FROM cost_ledger_internal.unconsumed_calls()) AS calls, (SELECT sum(cost) FROM cost_ledger_internal.live_day) - :before AS more,
        (SELECT string_agg(run_id || ' ' || depth, ', ' ORDER BY run_id) FROM cost_ledger.run WHERE run_id LIKE 'once%') AS runs;
 ROLLBACK;
--- more than work_mem holds is read each time
+-- nor does a statement that writes read what it read before: each row sees those
+-- before it, whatever asks for them, in the same snapshot
+CREATE FUNCTION pg_temp.calls_so_far(OUT calls bigint, OUT runs bigint) LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    calls := (SELECT count(*) FROM cost_ledger_internal.unconsumed_calls());
+    runs := (SELECT count(*) FROM cost_ledger.run WHERE run_id LIKE 'once%');
+END
+$$;
 BEGIN;
-SET LOCAL work_mem = '64kB';
-INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, run_id) SELECT '2026-04-06', 'acme', 'm', 1, 'once ' || n FROM generate_series(1, 1000) AS n;
-SELECT count(*) AS calls, count(DISTINCT c.run_id) AS runs FROM cost_ledger_internal.unconsumed_calls() c;
-SELECT count(*) AS calls, count(DISTINCT c.run_id) AS runs FROM cost_ledger_internal.unconsumed_calls() c, generate_series(1, 2);
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, run_id) SELECT '2026-04-06', 'acme', 'm', n, 'once ' || n FROM generate_series(1, 3) AS n
+    RETURNING input_tokens AS n, pg_temp.calls_so_far();
+CREATE FUNCTION pg_temp.tell_calls() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE NOTICE '% comes after %', new.input_tokens, pg_temp.calls_so_far();
+    RETURN new;
+END
+$$;
+CREATE TRIGGER tell_calls BEFORE INSERT ON cost_ledger.call FOR EACH ROW EXECUTE FUNCTION pg_temp.tell_calls();
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, run_id) SELECT '2026-04-06', 'acme', 'm', n, 'once ' || n FROM generate_series(4, 6) AS n;
 ROLLBACK;
 
 -- who may read reports needs nothing else
@@ -317,4 +330,12 @@ SELECT cost_ledger_internal.merge_labels(ROW('a', NULL, NULL, NULL, NULL, NULL, 
                          ROW('b', 'f', NULL, NULL, NULL, NULL, NULL, NULL, '2026-01-01', 9, NULL)::cost_ledger_internal.call_labels);
 SELECT cost_ledger_internal.merge_labels(ROW('a', NULL, NULL, NULL, NULL, NULL, NULL, NULL, '2026-01-02', 1, '\x00'), ROW('b', 'f', NULL, NULL, NULL, NULL, NULL, NULL, '2026-01-01', 9, NULL));
 SELECT cost_ledger_internal.merge_labels(ROW('a', NULL, NULL, NULL, NULL, NULL, NULL, NULL, '2026-01-02', 1, '\x0800000000000000000000000000000000'), ROW('b', 'f', NULL, NULL, NULL, NULL, NULL, NULL, '2026-01-01', 9, NULL));
+
+-- more than work_mem holds is read each time
+INSERT INTO cost_ledger.call (called_at, provider, model, input_tokens, run_id) SELECT '2026-04-06', 'acme', 'm', 1, 'once ' || n FROM generate_series(1, 1000) AS n;
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SET LOCAL work_mem = '64kB';
+SELECT count(*) AS calls, count(DISTINCT c.run_id) AS runs FROM cost_ledger_internal.unconsumed_calls() c;
+SELECT count(*) AS calls, count(DISTINCT c.run_id) AS runs FROM cost_ledger_internal.unconsumed_calls() c, generate_series(1, 2);
+COMMIT;
 SELECT cost_ledger.drop_ledger(i_mean_it => true);

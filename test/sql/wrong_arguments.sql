@@ -94,4 +94,19 @@ CREATE TEMP TABLE internal_error (question text, state text, message text);
 CALL pg_temp.call_everything();
 SELECT * FROM internal_error;
 
+-- whoever names the columns of rows may name nothing else than these have
+CREATE FUNCTION pg_temp.seen(rollup text, columns text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('SELECT count(*) FROM cost_ledger_internal.seen_rollup(%L, ''{t}'', ''{}'') AS s (%s)', rollup, columns);
+    RETURN 'rows';
+EXCEPTION WHEN OTHERS THEN
+    RETURN sqlstate || ' ' || sqlerrm;
+END
+$$;
+SELECT c.rollup, c.columns, pg_temp.seen(c.rollup, c.columns)
+FROM (VALUES ('run', 'run_id text, started_at timestamptz, labels cost_ledger_internal.call_labels'), ('run', 'run_id bigint'), ('run', 'labels text'), ('run', 'nothing text'), ('run', 'ctid tid'),
+             ('user_day', 'day date, calls bigint'), ('user_day', 'day text'), ('user_day', 'calls text'), ('user_day', 'started_at timestamptz'), ('user_day', 'feature text'),
+             ('without_run_day', 'call_cost cost_ledger.summary'), ('without_run_day', 'cost double precision'), ('month', 'month date'), (NULL, 'month date')) AS c (rollup, columns);
+SELECT count(*) FROM cost_ledger_internal.seen_rollup('run', NULL, NULL) AS s (run_id text);
+
 SELECT cost_ledger.drop_ledger(i_mean_it => true);
