@@ -67,20 +67,21 @@ add_without_run(Pass *pass, const Call *call, Subject *combination)
 	cl_add_without_run(pass, call);
 }
 
-/* The rollups, what a row of each is of, and where the pass has its parts. */
+/* The rollups, which calls are in them, what a row of each is of, and where the pass has its parts. */
 static const struct
 {
 	const char *name;
+	const char *condition;
 	const char *id;
 	void		(*add) (Pass *pass, const Call *call, Subject *combination);
 	size_t		parts;
 }			rollups[] = {
-	{"run", "run_id", add_run, offsetof(Pass, runs)},
-	{"session", "session_id", add_session, offsetof(Pass, sessions)},
-	{"user_day", "user_id", add_user_day, offsetof(Pass, user_days)},
-	{"user_month", "user_id", add_user_month, offsetof(Pass, user_days)},
-	{"user_feature_month", "user_id", add_user_feature_month, offsetof(Pass, user_feature_months)},
-	{"without_run_day", "task_type", add_without_run, offsetof(Pass, days_without_run)},
+	{"run", "c.run_id IS NOT NULL", "run_id", add_run, offsetof(Pass, runs)},
+	{"session", "c.session_id IS NOT NULL", "session_id", add_session, offsetof(Pass, sessions)},
+	{"user_day", "true", "user_id", add_user_day, offsetof(Pass, user_days)},
+	{"user_month", "true", "user_id", add_user_month, offsetof(Pass, user_days)},
+	{"user_feature_month", "true", "user_id", add_user_feature_month, offsetof(Pass, user_feature_months)},
+	{"without_run_day", "c.run_id IS NULL", "task_type", add_without_run, offsetof(Pass, days_without_run)},
 };
 
 static int
@@ -132,14 +133,14 @@ array_literal(Datum names)
  * of one of so many parts of the ids.
  */
 static char *
-seen_condition(Datum teams, Datum customers, const char *id, uint32 part, uint32 num_parts)
+seen_condition(int rollup, Datum teams, Datum customers, uint32 part, uint32 num_parts)
 {
-	const char *of_part = num_parts == 1 ? "" : psprintf(" AND (hashtext(coalesce(c.%s, '')) & %u) = %u", id, num_parts - 1, part);
+	const char *of_part = num_parts == 1 ? "" : psprintf(" AND (hashtext(coalesce(c.%s, '')) & %u) = %u", rollups[rollup].id, num_parts - 1, part);
 
-	return psprintf("(c.team = ANY (%s) OR c.customer = ANY (%s))%s AND c.reverses IS NULL "
+	return psprintf("%s AND (c.team = ANY (%s) OR c.customer = ANY (%s))%s AND c.reverses IS NULL "
 					"AND c.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q)) "
 					"AND NOT EXISTS (SELECT FROM cost_ledger_internal.reversal v WHERE v.called_at = c.called_at AND v.call_id = c.call_id)",
-					array_literal(teams), array_literal(customers), of_part);
+					rollups[rollup].condition, array_literal(teams), array_literal(customers), of_part);
 }
 
 static bool
@@ -179,7 +180,7 @@ cl_seen_rollup(PG_FUNCTION_ARGS)
 	pass->max_memory = (Size) work_mem * 1024 * MAX_MEMORY_FACTOR;
 	for (uint32 part = 0; part < num_parts; part++)
 	{
-		cl_read_calls(pass, "cost_ledger.call", seen_condition(PG_GETARG_DATUM(1), PG_GETARG_DATUM(2), rollups[i].id, part, num_parts));
+		cl_read_calls(pass, "cost_ledger.call", seen_condition(i, PG_GETARG_DATUM(1), PG_GETARG_DATUM(2), part, num_parts));
 		if (!seen.is_too_much)
 			cl_store_parts(result->setResult, result->setDesc, (Part **) cl_table_entries(table), cl_table_size(table));
 		else
