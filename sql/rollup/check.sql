@@ -131,18 +131,21 @@ COMMENT ON FUNCTION cost_ledger_internal.expected_subrun_month(tstzrange, tstzmu
 CREATE FUNCTION cost_ledger_internal.expected_input_part_month(wanted tstzrange, kept tstzmultirange) RETURNS TABLE (key jsonb, measures jsonb)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
+    -- The parts of each call are sorted: what that costs where it is off would hide
+    -- from the planner what all else costs.
+    SET enable_sort = on
 AS $$
-    SELECT jsonb_build_object('month', (e.month AT TIME ZONE l.time_zone)::date, 'key_id', e.key_id, 'part', e.part), jsonb_strip_nulls(to_jsonb(e)) - '{month,key_id,part}'::text[]
+    SELECT jsonb_build_object('month', (e.month AT TIME ZONE l.time_zone)::date, 'key_id', k.key_id, 'part', e.part), jsonb_strip_nulls(to_jsonb(e)) - '{month,fingerprint,part}'::text[]
     FROM (
-        SELECT date_trunc('month', p.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS month, k.key_id, p.part,
-               count(*) AS calls, count(p.cost) AS priced_calls, sum(p.input_tokens) AS input_tokens, sum(p.cost) AS cost
-        FROM cost_ledger_internal.call_input_part p
-        JOIN cost_ledger_internal.consumed_measure m ON m.called_at = p.called_at AND m.call_id = p.call_id
-        LEFT JOIN cost_ledger_internal.rollup_key k ON k.fingerprint = cost_ledger_internal.labels_fingerprint(
-            p.team, p.feature, p.customer, p.flow, p.task_type, p.environment, p.provider, p.model, p.service_class, p.operation, p.status, p.served_from)
+        SELECT date_trunc('month', p.called_at, (SELECT l.time_zone FROM cost_ledger.ledger l)) AS month,
+               cost_ledger_internal.labels_fingerprint(
+                   p.team, p.feature, p.customer, p.flow, p.task_type, p.environment, p.provider, p.model, p.service_class, p.operation, p.status, p.served_from) AS fingerprint,
+               p.part, count(*) AS calls, count(p.cost) AS priced_calls, sum(p.input_tokens) AS input_tokens, sum(p.cost) AS cost
+        FROM cost_ledger_internal.consumed_input_part p
         WHERE p.called_at >= lower(wanted) AND p.called_at < coalesce(upper(wanted), 'infinity')
-        GROUP BY 1, k.key_id, p.part) e
+        GROUP BY 1, 2, p.part) e
     CROSS JOIN cost_ledger.ledger l
+    LEFT JOIN cost_ledger_internal.rollup_key k ON k.fingerprint = e.fingerprint
     WHERE e.month <@ kept
 $$;
 

@@ -50,6 +50,20 @@ WHERE jsonb_typeof(c.input_parts) = 'object' AND c.input_parts <> '{}' AND c.inp
 
 COMMENT ON VIEW cost_ledger_internal.call_input_part IS 'What each row of call adds to the parts of the input as long as it is not taken back: a row of no part, which counts the call, and one of each part. Columns as in call and rollup_input_part_month.';
 
+CREATE VIEW cost_ledger_internal.consumed_input_part AS
+SELECT p.*
+FROM cost_ledger_internal.call_input_part p
+-- As in consumed_measure, with which it would have to be joined.
+WHERE p.reverses IS NULL
+  AND cost_ledger_internal.is_consumed(p.recorded_xid, p.call_id, (SELECT s.snapshot FROM cost_ledger_internal.rollup_state s),
+                                       (SELECT s.base_call_id FROM cost_ledger_internal.rollup_state s),
+                                       (SELECT s.partial_xid FROM cost_ledger_internal.rollup_state s),
+                                       (SELECT s.partial_call_id FROM cost_ledger_internal.rollup_state s))
+  AND NOT EXISTS (SELECT FROM cost_ledger_internal.reversal v WHERE v.called_at = p.called_at AND v.call_id = p.call_id)
+  AND p.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q));
+
+COMMENT ON VIEW cost_ledger_internal.consumed_input_part IS 'What rows of call have added to the parts of the input that are in the rollup, as far as call still has them. Columns as in call_input_part.';
+
 DO $view$
 BEGIN
     EXECUTE 'CREATE VIEW cost_ledger_internal.unconsumed_input_part AS '
@@ -88,7 +102,7 @@ BEGIN
         FROM pg_attribute v
         CROSS JOIN unnest('{cost_ledger_internal.rollup_input_part_month,cost_ledger_internal.live_month,cost_ledger.call}'::regclass[]) WITH ORDINALITY AS s (relation, number)
         JOIN pg_attribute t ON t.attrelid = s.relation AND t.attname = v.attname
-        WHERE v.attrelid = ANY ('{cost_ledger_internal.call_input_part,cost_ledger_internal.unconsumed_input_part,cost_ledger_internal.live_input_part_month}'::regclass[]) AND v.attnum > 0
+        WHERE v.attrelid = ANY ('{cost_ledger_internal.call_input_part,cost_ledger_internal.consumed_input_part,cost_ledger_internal.unconsumed_input_part,cost_ledger_internal.live_input_part_month}'::regclass[]) AND v.attnum > 0
         ORDER BY v.attrelid, v.attname, s.number
     LOOP
         EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', c.view, c.attname, c.description);

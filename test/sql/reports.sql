@@ -353,7 +353,7 @@ SELECT r.relname, a.attname AS without_comment
     ORDER BY r.relname, a.attnum;
 SELECT r.relname, a.attname, format_type(a.atttypid, a.atttypmod) AS not_for_every_tool
     FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0
-    WHERE r.relkind = 'v' AND r.relname NOT IN ('call_detail', 'seen_call', 'granted_role', 'call_measure', 'consumed_measure', 'unconsumed_measure', 'live_call', 'live_call_by_id', 'live_run', 'live_run_day', 'live_run_tree', 'live_dear_run_tree', 'changed_run', 'changed_session', 'changed_run_tree', 'stored_run_tree', 'live_session_day', 'live_without_run_day', 'call_input_part', 'unconsumed_input_part', 'current_budget', 'budget_standing')
+    WHERE r.relkind = 'v' AND r.relname NOT IN ('call_detail', 'seen_call', 'granted_role', 'call_measure', 'consumed_measure', 'unconsumed_measure', 'live_call', 'live_call_by_id', 'live_run', 'live_run_day', 'live_run_tree', 'live_dear_run_tree', 'changed_run', 'changed_session', 'changed_run_tree', 'stored_run_tree', 'live_session_day', 'live_without_run_day', 'call_input_part', 'consumed_input_part', 'unconsumed_input_part', 'current_budget', 'budget_standing')
       AND r.relname !~ '^(fresh|live_cube)_(hour|day|month)$' AND NOT (a.atttypid = 'cost_ledger.summary'::regtype AND a.attname LIKE '%\_summary')
       AND a.atttypid NOT IN ('text'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'double precision'::regtype,
                              'timestamptz'::regtype, 'date'::regtype, 'boolean'::regtype)
