@@ -98,23 +98,22 @@ find_rollup(const char *name)
 }
 
 /*
- * The caller names columns and types: those of the rollup, which the parts have.
+ * Its columns, of its types: by their names they are filled.
  */
 static void
 check_columns(TupleDesc descriptor, const char *rollup)
 {
-	Oid			table = cl_ledger_relation(psprintf("rollup_%s", rollup));
+	Oid			relation = cl_ledger_relation(psprintf("rollup_%s", rollup));
 
 	for (int i = 0; i < descriptor->natts; i++)
 	{
-		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
-		AttrNumber	number = get_attnum(table, NameStr(attribute->attname));
+		Form_pg_attribute column = TupleDescAttr(descriptor, i);
+		AttrNumber	number = get_attnum(relation, NameStr(column->attname));
 
-		if (number <= 0 || get_atttype(table, number) != attribute->atttypid)
+		if (number <= 0 || get_atttype(relation, number) != column->atttypid)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("rollup_%s has no column \"%s\" of type %s",
-							rollup, NameStr(attribute->attname), format_type_be(attribute->atttypid))));
+					 errmsg("rollup_%s has no column \"%s\" of type %s", rollup, NameStr(column->attname), format_type_be(column->atttypid))));
 	}
 }
 
@@ -162,16 +161,18 @@ cl_seen_rollup(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Seen		seen = {0};
 	Pass	   *pass = &seen.pass;
-	uint32		num_parts = 1;
-	Table	   *table;
 	int			i;
+	Table	   *table;
+	uint32		num_parts = 1;
 
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
-		return (Datum) 0;
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || result == NULL || result->expectedDesc == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("a rollup of seen calls needs its name, teams, customers and columns")));
 	i = find_rollup(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	check_columns(result->setDesc, rollups[i].name);
 	table = (Table *) ((char *) pass + rollups[i].parts);
+	check_columns(result->expectedDesc, rollups[i].name);
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to the executor");
 	cl_open_pass(pass, true);

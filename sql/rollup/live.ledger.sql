@@ -502,7 +502,9 @@ WHERE NOT cost_ledger_internal.sees_all();
 COMMENT ON VIEW cost_ledger_internal.changed_run IS 'What the calls of a run add up to that are not in rollup_run yet; for who may not see all calls, those that he may see. Columns as in rollup_run.';
 
 -- A run that refresh() has not touched since is read as it is stored, with its
--- indexes; the few others are put together here.
+-- indexes; the few others are put together here.  Who asks for those asks for the
+-- new ones by is_new: comparing each with the names of all takes too long where
+-- they are many, as after loading a history.
 CREATE VIEW cost_ledger_internal.live_run AS
 WITH tail AS MATERIALIZED (
     SELECT t.* FROM cost_ledger_internal.changed_run t
@@ -516,7 +518,7 @@ SELECT u.run_id, u.parent_run_id, u.started_at, (u.started_at AT TIME ZONE (SELE
        u.output_tokens, u.reasoning_tokens, u.cost, u.adjustment_cost, u.avoided_cost, u.score,
        (u.labels).team, (u.labels).feature, (u.labels).customer, (u.labels).task_type, (u.labels).environment,
        (u.labels).user_id, (u.labels).agent, (u.labels).session_id, u.labels, u.trace_url,
-       u.root_run_id, u.depth, u.is_circular,
+       u.root_run_id, u.depth, u.is_circular, u.is_new,
        'local'::text AS node
 FROM (
     SELECT r.run_id, cost_ledger_internal.merge_labels(r.labels, t.labels) AS labels,
@@ -541,7 +543,8 @@ FROM (
            -- A run that moves says so itself, or is below one that does.
            CASE WHEN p.run_id IS NULL THEN r.root_run_id ELSE p.root_run_id END AS root_run_id,
            CASE WHEN p.run_id IS NULL THEN r.depth ELSE p.depth END AS depth,
-           CASE WHEN p.run_id IS NULL THEN r.is_circular ELSE p.is_circular END AS is_circular
+           CASE WHEN p.run_id IS NULL THEN r.is_circular ELSE p.is_circular END AS is_circular,
+           false AS is_new
     FROM cost_ledger_internal.rollup_run r
     LEFT JOIN tail t ON t.run_id = r.run_id
     LEFT JOIN moved p ON p.run_id = r.run_id
@@ -554,7 +557,8 @@ FROM (
            t.output_tokens, t.reasoning_tokens, t.cost, t.adjustment_cost, t.avoided_cost, t.score,
            t.trace_url,
            CASE WHEN p.run_id IS NULL THEN s.root_run_id ELSE p.root_run_id END,
-           coalesce(p.depth, s.depth, 0), coalesce(p.is_circular, s.is_circular, false)
+           coalesce(p.depth, s.depth, 0), coalesce(p.is_circular, s.is_circular, false),
+           true
     FROM tail t
     LEFT JOIN moved p ON p.run_id = t.run_id
     -- Its place is among all runs, whoever asks.
@@ -606,7 +610,7 @@ SELECT u.session_id, u.started_at, (u.started_at AT TIME ZONE (SELECT l.time_zon
        u.rejected_calls, u.scored_calls, u.input_tokens, u.cache_read_tokens, u.cache_write_tokens, u.cache_write_1h_tokens,
        u.output_tokens, u.reasoning_tokens, coalesce(u.turn_input_tokens, 0) AS turn_input_tokens, u.min_turn_input_tokens, u.max_turn_input_tokens, u.cost, u.adjustment_cost, u.avoided_cost, u.score,
        (u.labels).team, (u.labels).feature, (u.labels).customer, (u.labels).task_type, (u.labels).environment,
-       (u.labels).user_id, (u.labels).agent, u.trace_url,
+       (u.labels).user_id, (u.labels).agent, u.trace_url, u.is_new,
        'local'::text AS node
 FROM (
     SELECT r.session_id, cost_ledger_internal.merge_labels(r.labels, t.labels) AS labels,
@@ -629,7 +633,8 @@ FROM (
            greatest(r.max_turn_input_tokens, t.max_turn_input_tokens) AS max_turn_input_tokens, coalesce(r.cost + t.cost, r.cost, t.cost) AS cost,
            coalesce(r.adjustment_cost + t.adjustment_cost, r.adjustment_cost, t.adjustment_cost) AS adjustment_cost,
            coalesce(r.avoided_cost + t.avoided_cost, r.avoided_cost, t.avoided_cost) AS avoided_cost, coalesce(r.score + t.score, r.score, t.score) AS score,
-           least(r.trace_url, t.trace_url) AS trace_url
+           least(r.trace_url, t.trace_url) AS trace_url,
+           false AS is_new
     FROM cost_ledger_internal.rollup_session r
     LEFT JOIN tail t ON t.session_id = r.session_id
     WHERE cost_ledger_internal.sees_all()
@@ -639,7 +644,8 @@ FROM (
            t.calls, t.turns, t.failed_calls, t.unpriced_calls, t.retries, t.fallbacks, t.tool_calls, t.accepted_calls,
            t.rejected_calls, t.scored_calls, t.input_tokens, t.cache_read_tokens, t.cache_write_tokens, t.cache_write_1h_tokens,
            t.output_tokens, t.reasoning_tokens, t.turn_input_tokens, t.min_turn_input_tokens, t.max_turn_input_tokens, t.cost, t.adjustment_cost, t.avoided_cost, t.score,
-           t.trace_url
+           t.trace_url,
+           true
     FROM tail t
     WHERE NOT EXISTS (SELECT FROM cost_ledger_internal.rollup_session r WHERE r.session_id = t.session_id AND cost_ledger_internal.sees_all())) u;
 
@@ -650,7 +656,7 @@ CREATE VIEW cost_ledger_internal.live_session_day AS
 WITH changed AS MATERIALIZED (
     SELECT s.started_on AS day FROM cost_ledger_internal.live_session s
     WHERE cost_ledger_internal.sees_all()
-      AND s.session_id = ANY (ARRAY(SELECT DISTINCT m.session_id COLLATE "C" FROM cost_ledger_internal.live_call_by_id m WHERE m.session_id IS NOT NULL))
+      AND (s.is_new OR s.session_id = ANY (ARRAY(SELECT DISTINCT m.session_id COLLATE "C" FROM cost_ledger_internal.live_call_by_id m WHERE m.session_id IS NOT NULL)))
     UNION
     SELECT r.started_on FROM cost_ledger_internal.rollup_session r
     WHERE cost_ledger_internal.sees_all()
@@ -671,12 +677,12 @@ FROM (
         WHERE r.started_on = ANY (ARRAY(SELECT c.day FROM changed c))
           AND r.started_on BETWEEN (SELECT min(c.day) FROM changed c) AND (SELECT max(c.day) FROM changed c)
           AND cost_ledger_internal.sees_all()
-          AND r.session_id <> ALL (ARRAY(SELECT DISTINCT m.session_id COLLATE "C" FROM cost_ledger_internal.live_call m WHERE m.session_id IS NOT NULL))
+          AND r.session_id NOT IN (SELECT m.session_id COLLATE "C" FROM cost_ledger_internal.live_call m WHERE m.session_id IS NOT NULL)
         UNION ALL
         SELECT s.started_on, s.cost, s.turns, s.input_tokens + s.output_tokens
         FROM cost_ledger_internal.live_session s
         WHERE cost_ledger_internal.sees_all()
-          AND s.session_id = ANY (ARRAY(SELECT DISTINCT m.session_id COLLATE "C" FROM cost_ledger_internal.live_call_by_id m WHERE m.session_id IS NOT NULL))
+          AND (s.is_new OR s.session_id = ANY (ARRAY(SELECT DISTINCT m.session_id COLLATE "C" FROM cost_ledger_internal.live_call_by_id m WHERE m.session_id IS NOT NULL)))
         UNION ALL
         SELECT (s.started_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date, s.cost, s.turns, s.input_tokens + s.output_tokens
         FROM cost_ledger_internal.changed_session s
@@ -725,7 +731,7 @@ WITH changed AS MATERIALIZED (
            r.rejected_calls, r.input_tokens, r.cache_read_tokens, r.cache_write_tokens + r.cache_write_1h_tokens AS cache_write_tokens,
            r.output_tokens, r.cost, r.adjustment_cost, r.labels, r.trace_url
     FROM cost_ledger_internal.live_run r
-    WHERE cost_ledger_internal.sees_all() AND r.run_id = ANY (ARRAY(SELECT c.run_id FROM changed c))
+    WHERE cost_ledger_internal.sees_all() AND (r.is_new OR r.run_id = ANY (ARRAY(SELECT c.run_id FROM changed c)))
     UNION ALL
     SELECT coalesce(p.root_run_id, s.run_id), coalesce(p.depth, 0),
            s.started_at, s.ended_at, s.calls, s.turns, s.failed_calls, s.unpriced_calls, s.retries, s.fallbacks, s.tool_calls, s.accepted_calls,
@@ -827,7 +833,7 @@ WITH changed AS MATERIALIZED (
     SELECT r.run_id, r.started_on AS day, r.task_type, r.cost
     FROM cost_ledger_internal.live_run r
     WHERE cost_ledger_internal.sees_all()
-      AND r.run_id = ANY (ARRAY(SELECT DISTINCT m.run_id COLLATE "C" FROM cost_ledger_internal.live_call_by_id m WHERE m.run_id IS NOT NULL))
+      AND (r.is_new OR r.run_id = ANY (ARRAY(SELECT DISTINCT m.run_id COLLATE "C" FROM cost_ledger_internal.live_call_by_id m WHERE m.run_id IS NOT NULL)))
     UNION ALL
     -- Every one of his, each looked at once.
     SELECT r.run_id, (r.started_at AT TIME ZONE (SELECT l.time_zone FROM cost_ledger.ledger l))::date, (r.labels).task_type, r.cost
@@ -966,6 +972,8 @@ BEGIN
     LOOP
         EXECUTE format('COMMENT ON COLUMN %s.node IS %L', c.view, 'Which node of several has the row: local, where there is one.');
     END LOOP;
+    COMMENT ON COLUMN cost_ledger_internal.live_run.is_new IS 'Whether no rollup has the run yet.';
+    COMMENT ON COLUMN cost_ledger_internal.live_session.is_new IS 'Whether no rollup has the session yet.';
     FOR c IN SELECT unnest('{call_measure,consumed_measure,unconsumed_measure,live_call,live_call_by_id}'::text[]) AS view LOOP
         EXECUTE format('COMMENT ON COLUMN cost_ledger_internal.%I.is_call IS %L', c.view, 'Whether the row is a call: no correction.');
         EXECUTE format('COMMENT ON COLUMN cost_ledger_internal.%I.first_id IS %L', c.view, 'call_id of the row as it was first recorded, which says whose labels come first.');
