@@ -17,7 +17,6 @@
 #include "funcapi.h"
 #include "ledger.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -117,29 +116,29 @@ check_columns(TupleDesc descriptor, const char *rollup)
 	}
 }
 
+/*
+ * Which rows c of call are meant: of these teams and customers, as they stand.
+ */
 static char *
-array_literal(Datum names)
+seen_condition(const char *rollup_condition, Datum teams, Datum customers)
 {
-	Oid			output;
-	bool		is_varlena;
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TEXTARRAYOID, TEXTARRAYOID};
+	Datum		values[] = {teams, customers};
 
-	getTypeOutputInfo(TEXTARRAYOID, &output, &is_varlena);
-	return psprintf("%s::text[]", quote_literal_cstr(OidOutputFunctionCall(output, names)));
+	cl_prepare_once(&plan, "SELECT cost_ledger_internal.seen_condition($1, $2)", lengthof(types), types);
+	if (SPI_execute_plan(plan, values, NULL, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+		elog(ERROR, "could not ask which calls are seen");
+	return psprintf("%s AND %s", rollup_condition, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
 }
 
 /*
- * Which rows c of call are meant: of these teams and customers, as they stand, and
- * of one of so many parts of the ids.
+ * Of these, one of so many parts of the ids.
  */
 static char *
-seen_condition(int rollup, Datum teams, Datum customers, uint32 part, uint32 num_parts)
+part_condition(const char *condition, const char *id, uint32 part, uint32 num_parts)
 {
-	const char *of_part = num_parts == 1 ? "" : psprintf(" AND (hashtext(coalesce(c.%s, '')) & %u) = %u", rollups[rollup].id, num_parts - 1, part);
-
-	return psprintf("%s AND (c.team = ANY (%s) OR c.customer = ANY (%s))%s AND c.reverses IS NULL "
-					"AND c.call_id <> ALL (ARRAY(SELECT q.call_id FROM cost_ledger_internal.quarantine q)) "
-					"AND NOT EXISTS (SELECT FROM cost_ledger_internal.reversal v WHERE v.called_at = c.called_at AND v.call_id = c.call_id)",
-					rollups[rollup].condition, array_literal(teams), array_literal(customers), of_part);
+	return psprintf("%s AND (hashtext(coalesce(c.%s, '')) & %u) = %u", condition, id, num_parts - 1, part);
 }
 
 static bool
@@ -163,6 +162,7 @@ cl_seen_rollup(PG_FUNCTION_ARGS)
 	Pass	   *pass = &seen.pass;
 	int			i;
 	Table	   *table;
+	char	   *condition;
 	uint32		num_parts = 1;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || result == NULL || result->expectedDesc == NULL)
@@ -175,13 +175,14 @@ cl_seen_rollup(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to the executor");
+	condition = seen_condition(rollups[i].condition, PG_GETARG_DATUM(1), PG_GETARG_DATUM(2));
 	cl_open_pass(pass, true);
 	pass->add = rollups[i].add;
 	pass->make_room = give_up;
 	pass->max_memory = (Size) work_mem * 1024 * MAX_MEMORY_FACTOR;
 	for (uint32 part = 0; part < num_parts; part++)
 	{
-		cl_read_calls(pass, "cost_ledger.call", seen_condition(i, PG_GETARG_DATUM(1), PG_GETARG_DATUM(2), part, num_parts));
+		cl_read_calls(pass, "cost_ledger.call", num_parts == 1 ? condition : part_condition(condition, rollups[i].id, part, num_parts));
 		if (!seen.is_too_much)
 			cl_store_parts(result->setResult, result->setDesc, (Part **) cl_table_entries(table), cl_table_size(table));
 		else

@@ -566,6 +566,19 @@ $$;
 COMMENT ON FUNCTION cost_ledger_internal.unconsumed_calls_as_owner() IS
     'The body of unconsumed_calls().';
 
+CREATE FUNCTION cost_ledger_internal.seen_condition(teams text[], customers text[]) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN format('(c.team = ANY (%L::text[]) OR c.customer = ANY (%L::text[]))', teams, customers)
+        || cost_ledger_internal.standing() || cost_ledger_internal.not_quarantined();
+END
+$$;
+
+COMMENT ON FUNCTION cost_ledger_internal.seen_condition(text[], text[]) IS
+    'A condition on rows c of call: of these teams and customers, without what was taken back or is in quarantine.';
+
 CREATE FUNCTION cost_ledger_internal.seen_rollup(rollup text, teams text[], customers text[]) RETURNS SETOF record
     LANGUAGE c STABLE ROWS 1000
     AS 'MODULE_PATHNAME', 'cl_as_owner';
