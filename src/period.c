@@ -173,24 +173,23 @@ cl_day_start(PG_FUNCTION_ARGS)
 	DateADT		day = PG_GETARG_DATEADT(0);
 	text	   *zone = PG_GETARG_TEXT_PP(1);
 	DayStart   *last = fcinfo->flinfo->fn_extra;
+	bool		is_zone;
 
 	if (last == NULL)
 		last = fcinfo->flinfo->fn_extra = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(DayStart));
-	if (last->zone == NULL || VARSIZE_ANY(zone) != VARSIZE_ANY(last->zone) || memcmp(zone, last->zone, VARSIZE_ANY(zone)) != 0)
+	is_zone = last->zone != NULL && VARSIZE_ANY(zone) == VARSIZE_ANY(last->zone) && memcmp(zone, last->zone, VARSIZE_ANY(zone)) == 0;
+	if (!is_zone || day != last->day)
 	{
-		/* Of one ledger there is one zone. */
+		last->start = find_day_start(day, zone);
+		last->day = day;
+	}
+	/* Of one ledger there is one zone. */
+	if (!is_zone)
+	{
 		if (last->zone != NULL)
 			pfree(last->zone);
-		last->zone = NULL;
-		last->start = find_day_start(day, zone);
-		last->day = day;
 		last->zone = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, VARSIZE_ANY(zone));
 		memcpy(last->zone, zone, VARSIZE_ANY(zone));
-	}
-	else if (day != last->day)
-	{
-		last->start = find_day_start(day, zone);
-		last->day = day;
 	}
 	PG_RETURN_TIMESTAMPTZ(last->start);
 }
