@@ -69,7 +69,7 @@ WITH period (p, name, first_day, last_day) AS MATERIALIZED (
     -- To look places up in: the planner knows nothing of how many there are.
     SELECT c.label, jsonb_object_agg(c.value, c.place) AS of FROM cut c GROUP BY c.label
 ), cell AS MATERIALIZED (
-    SELECT s.bucket, s.t, s.c, s.feature, s.task_type, s.operation, s.model,
+    SELECT s.bucket, s.t, s.c, s.feature_place AS feature, s.task_type_place AS task_type, s.operation_place AS operation, s.model_place AS model,
            sum(s.calls)::bigint AS calls, sum(s.priced_calls)::bigint AS priced_calls, sum(s.unpriced_calls)::bigint AS unpriced_calls,
            sum(s.failed_calls)::bigint AS failed_calls, sum(s.accepted_calls)::bigint AS accepted_calls,
            sum(s.input_tokens) AS input_tokens, sum(s.cache_read_tokens) AS cache_read_tokens,
@@ -78,13 +78,12 @@ WITH period (p, name, first_day, last_day) AS MATERIALIZED (
         SELECT s.*,
                ((SELECT p.of FROM place p WHERE p.label = 't') ->> s.team)::integer AS t,
                ((SELECT p.of FROM place p WHERE p.label = 'c') ->> s.customer)::integer AS c,
-               ((SELECT p.of FROM place p WHERE p.label = 'feature') ->> s.feature)::integer AS f,
-               ((SELECT p.of FROM place p WHERE p.label = 'task_type') ->> s.task_type)::integer AS k,
-               ((SELECT p.of FROM place p WHERE p.label = 'operation') ->> s.operation)::integer AS o,
-               ((SELECT p.of FROM place p WHERE p.label = 'model') ->> s.model)::integer AS m
-        FROM sums s) AS s (bucket, team, customer, feature_name, task_type_name, operation_name, model_name, calls, priced_calls, unpriced_calls, failed_calls, accepted_calls,
-                           input_tokens, cache_read_tokens, cost, avoided_cost, prompt_cache_saving, t, c, feature, task_type, operation, model)
-    GROUP BY s.bucket, s.t, s.c, s.feature, s.task_type, s.operation, s.model
+               ((SELECT p.of FROM place p WHERE p.label = 'feature') ->> s.feature)::integer AS feature_place,
+               ((SELECT p.of FROM place p WHERE p.label = 'task_type') ->> s.task_type)::integer AS task_type_place,
+               ((SELECT p.of FROM place p WHERE p.label = 'operation') ->> s.operation)::integer AS operation_place,
+               ((SELECT p.of FROM place p WHERE p.label = 'model') ->> s.model)::integer AS model_place
+        FROM sums s) s
+    GROUP BY s.bucket, s.t, s.c, s.feature_place, s.task_type_place, s.operation_place, s.model_place
 ), period_cell AS MATERIALIZED (
     SELECT p.p, e.t, e.c, e.feature, e.task_type, e.operation, e.model,
            sum(e.calls)::bigint AS calls, sum(e.priced_calls)::bigint AS priced_calls, sum(e.unpriced_calls)::bigint AS unpriced_calls,

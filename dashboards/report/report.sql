@@ -25,14 +25,14 @@ SET LOCAL enable_mergejoin = off;
 SELECT has_table_privilege('cost_ledger.ledger', 'SELECT') AS sees_all,
        -- The days that have begun, from the first with calls: none of an empty ledger.
        -- Calls may be dated later, by clocks that are wrong.
-       coalesce(max(d.day) FILTER (WHERE d.starts_at <= now()), '2000-01-01')::date AS today,
-       coalesce(min(d.day) FILTER (WHERE d.starts_at <= now()), '2000-01-01')::date AS since,
-       count(*) FILTER (WHERE d.starts_at <= now()) = 0 AS is_empty,
-       coalesce(sum(d.calls) FILTER (WHERE d.starts_at > now()), 0) AS later_calls,
+       coalesce(max(d.day) FILTER (WHERE d.has_begun), '2000-01-01')::date AS today,
+       coalesce(min(d.day) FILTER (WHERE d.has_begun), '2000-01-01')::date AS since,
+       count(*) FILTER (WHERE d.has_begun) = 0 AS is_empty,
+       coalesce(sum(d.calls) FILTER (WHERE NOT d.has_begun), 0) AS later_calls,
        -- How much of today has passed.
-       coalesce(least(extract(epoch FROM now() - max(d.starts_at) FILTER (WHERE d.starts_at <= now()))
-                      / extract(epoch FROM max(d.ends_at) FILTER (WHERE d.starts_at <= now()) - max(d.starts_at) FILTER (WHERE d.starts_at <= now())), 1), 1) AS day_ratio
-FROM cost_ledger.cost_chart_by_day d
+       coalesce(least(extract(epoch FROM now() - max(d.starts_at) FILTER (WHERE d.has_begun))
+                      / extract(epoch FROM max(d.ends_at) FILTER (WHERE d.has_begun) - max(d.starts_at) FILTER (WHERE d.has_begun)), 1), 1) AS day_ratio
+FROM (SELECT d.*, d.starts_at <= now() AS has_begun FROM cost_ledger.cost_chart_by_day d) d
 WHERE d.label = 'total' \gset
 
 -- Whole weeks, last month whole, and at least the days that are asked for.
