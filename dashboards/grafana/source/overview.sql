@@ -12,31 +12,10 @@
 -- json: {"type": "textbox", "query": "", "current": {"text": "", "value": ""}, "description": "Where calls carry no link to their trace: what a run's id is appended to, as in https://traces.example/run/"}
 
 --- annotation Alerts
--- color: red
-SELECT a.created_at AS time, a.resolved_at AS timeend, a.level || ': ' || coalesce(nullif(a.entity, ''), a.subject, a.kind) AS text, concat_ws(',', 'alert', a.severity) AS tags
-FROM cost_ledger.alert a
-WHERE $__timeFilter(a.created_at) AND [concerns a.scope]
-ORDER BY a.created_at DESC NULLS LAST
-LIMIT 200
 
 --- annotation Changes
--- color: green
-SELECT a.happened_at AS time, a.kind || ': ' || a.title || coalesce(' ' || a.link, '') AS text, a.kind AS tags
-FROM cost_ledger.annotation a
-WHERE $__timeFilter(a.happened_at) AND [concerns a.scope]
-ORDER BY a.happened_at DESC NULLS LAST
-LIMIT 200
 
 --- annotation Prices
--- color: blue
-SELECT p.happened_at AS time, p.title AS text, p.kind AS tags
-FROM cost_ledger.annotation_list p
-WHERE $__timeFilter(p.happened_at) AND p.row_key LIKE 'price %' AND [concerns p.scope::jsonb]
-  AND EXISTS (SELECT FROM cost_ledger.cost_by_label m
-              WHERE m.label = 'model' AND m.ends_at > $__timeFrom()::timestamptz AND m.starts_at <= $__timeTo()::timestamptz
-                AND replace(lower(p.scope::jsonb ->> 'model'), '\*', '*') IN (lower(m.value), [undated m.value]))
-ORDER BY p.happened_at DESC NULLS LAST
-LIMIT 200
 
 --- panel stat 6x4
 -- title: Cost per run
@@ -83,20 +62,10 @@ FROM (SELECT p.spent, p.forecast
       WHERE [no labels]
       UNION ALL
       SELECT p.spent, p.forecast
-      FROM cost_ledger.project_spend('team') p
-      WHERE NOT [no labels] AND [no labels but team] AND coalesce(p.value, '(unallocated)') IN ($team)
-      UNION ALL
-      SELECT p.spent, p.forecast
-      FROM cost_ledger.project_spend('feature') p
-      WHERE NOT [no labels] AND [no labels but feature] AND coalesce(p.value, '(unallocated)') IN ($feature)
-      UNION ALL
-      SELECT p.spent, p.forecast
-      FROM cost_ledger.project_spend('customer') p
-      WHERE NOT [no labels] AND [no labels but customer] AND coalesce(p.value, '(unallocated)') IN ($customer)
-      UNION ALL
-      SELECT p.spent, p.forecast
-      FROM cost_ledger.project_spend('model') p
-      WHERE NOT [no labels] AND [no labels but model] AND coalesce(p.value, '(unallocated)') IN ($model)
+      FROM (VALUES ('team', [no labels but team], ARRAY[$team]), ('feature', [no labels but feature], ARRAY[$feature]),
+                   ('customer', [no labels but customer], ARRAY[$customer]), ('model', [no labels but model], ARRAY[$model])) AS l (label, is_alone, chosen)
+      CROSS JOIN LATERAL cost_ledger.project_spend(l.label) p
+      WHERE NOT [no labels] AND l.is_alone AND coalesce(p.value, '(unallocated)') = ANY (l.chosen)
       UNION ALL
       SELECT c.cost, NULL
       FROM cost_ledger.cost_by_month c
